@@ -1,0 +1,91 @@
+/// A command with its arguments, and how to read its reply.
+///
+/// The library has a type for every stream command. For others, use `send(_:)`, or conform a type of your own.
+public protocol RedisCommand: Sendable {
+    /// What the reply is decoded to.
+    associatedtype Response: Sendable
+
+    /// The name as Redis has it, with the subcommand: `XADD`, `XGROUP CREATE`. Used in errors and logs.
+    static var name: String { get }
+
+    /// The keys that the command works on. In a cluster they say where the command has to go.
+    var keys: [StreamKey] { get }
+
+    /// How long the server may hold the reply back; `nil` for a command that returns at once. A command that blocks is
+    /// given a connection of its own.
+    var blockingTime: Duration? { get }
+
+    /// The oldest server that knows the command with the options used here; `nil` where every supported one does.
+    var requirement: ServerRequirement? { get }
+
+    /// Checks the arguments.
+    ///
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidArgument`` for what no server would accept.
+    func validate() throws(RedisError)
+
+    /// Appends the command's name and all its arguments.
+    func encode(into encoder: inout CommandEncoder)
+
+    /// Reads the reply, which is not an error.
+    ///
+    /// - Throws: ``RedisError`` with ``RedisError/Code/unexpectedReply`` for a reply of another shape.
+    func decode(_ reply: RedisReply) throws(RedisError) -> Response
+}
+
+extension RedisCommand {
+    /// No keys.
+    public var keys: [StreamKey] { [] }
+
+    /// Returns at once.
+    public var blockingTime: Duration? { nil }
+
+    /// Every supported server has it.
+    public var requirement: ServerRequirement? { nil }
+
+    /// Accepts everything.
+    public func validate() throws(RedisError) {}
+}
+
+extension RedisCommand {
+    /// Reads a reply that may be an error.
+    func response(to reply: RedisReply) throws(RedisError) -> Response {
+        if let error = reply.serverError(command: Self.name) { throw error }
+        return try decode(reply)
+    }
+
+    /// The error for a reply of another shape than the command has.
+    func unexpected(_ reply: RedisReply) -> RedisError {
+        RedisError(.unexpectedReply, "The reply has a shape that this command does not have: \(reply).", command: Self.name)
+    }
+}
+
+/// The versions of Redis and Valkey from which on something is there.
+public struct ServerRequirement: Sendable, Hashable {
+    /// The first version of Redis that has it, such as `8.2`.
+    public var redis: String
+
+    /// The first version of Valkey that has it; `nil` while none has.
+    public var valkey: String?
+
+    /// What needs it, as users know it: a command, or a command with an option.
+    public var feature: String
+
+    /// Something that needs these versions.
+    public init(_ feature: String, redis: String, valkey: String? = nil) {
+        self.feature = feature
+        self.redis = redis
+        self.valkey = valkey
+    }
+}
+
+/// What commands can be executed on: a client or a single connection.
+///
+/// Every typed command, such as `xadd` or `xinfoStream`, is a method of this protocol.
+public protocol RedisCommandExecutor: Sendable {
+    /// Sends one command and waits for its reply.
+    ///
+    /// Cancellation: a command that was sent keeps its place and may be executed; its reply is dropped.
+    ///
+    /// - Throws: ``RedisError``, also for an error that the server replies.
+    func execute<Command: RedisCommand>(_ command: Command) async throws(RedisError) -> Command.Response
+}

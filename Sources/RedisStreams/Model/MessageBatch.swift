@@ -1,0 +1,92 @@
+/// Messages of one stream that arrived in one reply, in the order of the reply.
+///
+/// They share the memory of the reply, which lives as long as one of them does.
+public struct MessageBatch: Sendable {
+    /// Where one message stands on the tape.
+    struct Entry {
+        let id: StreamID
+        /// The token of the array `[id, fields, …]`.
+        let token: Int
+    }
+
+    final class Storage: Sendable {
+        let stream: StreamKey
+        let tape: ReplyTape
+        let entries: [Entry]
+
+        init(stream: StreamKey, tape: ReplyTape, entries: [Entry]) {
+            self.stream = stream
+            self.tape = tape
+            self.entries = entries
+        }
+    }
+
+    let storage: Storage
+
+    /// The stream that the messages are of.
+    public var stream: StreamKey { storage.stream }
+
+    /// Reads an array of entries. Null entries, which Redis 6.2 puts in the place of deleted ones, are left out.
+    ///
+    /// Returns `nil` if the reply has another shape.
+    init?(stream: StreamKey, reply: RedisReply) {
+        let tape = reply.tape
+        let token = reply.token
+        if token.kind == .null {
+            self.init(stream: stream, tape: tape, entries: [])
+            return
+        }
+        guard token.kind == .array else { return nil }
+        var entries: [Entry] = []
+        entries.reserveCapacity(token.count)
+        var cursor = reply.index + 1
+        for _ in 0..<token.count {
+            if tape[cursor].kind != .null {
+                guard let entry = Entry(tape: tape, token: cursor) else { return nil }
+                entries.append(entry)
+            }
+            cursor = tape.index(after: cursor)
+        }
+        self.init(stream: stream, tape: tape, entries: entries)
+    }
+
+    private init(stream: StreamKey, tape: ReplyTape, entries: [Entry]) {
+        storage = Storage(stream: stream, tape: tape, entries: entries)
+    }
+
+    /// The messages of which `isIncluded` says so; `self` if it says so of all.
+    func filter(_ isIncluded: (Entry) -> Bool) -> MessageBatch {
+        let kept = storage.entries.filter(isIncluded)
+        if kept.count == storage.entries.count { return self }
+        return MessageBatch(stream: stream, tape: storage.tape, entries: kept)
+    }
+}
+
+extension MessageBatch.Entry {
+    fileprivate init?(tape: ReplyTape, token: Int) {
+        let entry = tape[token]
+        guard entry.kind == .array, entry.count >= 2, tape[token + 1].kind == .bulkString else { return nil }
+        guard let id = unsafe StreamID(ascii: tape.bytes(of: tape[token + 1])) else { return nil }
+        let fields = tape[token + 2]
+        switch fields.kind {
+        case .null: break
+        case .array: guard fields.count % 2 == 0 else { return nil }
+        default: return nil
+        }
+        self.init(id: id, token: token)
+    }
+}
+
+extension MessageBatch: RandomAccessCollection {
+    /// The position of the first message.
+    public var startIndex: Int { 0 }
+
+    /// The number of messages.
+    public var endIndex: Int { storage.entries.count }
+
+    /// The message at `position`.
+    public subscript(position: Int) -> StreamMessage {
+        precondition(position >= 0 && position < storage.entries.count)
+        return StreamMessage(storage: storage, position: position)
+    }
+}

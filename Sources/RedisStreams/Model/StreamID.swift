@@ -1,0 +1,84 @@
+/// The id of an entry: the time at which it was added and a number among the entries of that millisecond.
+///
+/// Ids order as the entries of a stream do, and never repeat within one.
+/// Source: [Entry IDs](https://redis.io/docs/latest/develop/data-types/streams/#entry-ids).
+public struct StreamID: Sendable, Hashable, Comparable {
+    /// The time part: milliseconds since 1970, by the clock of the server unless the producer chose the id.
+    public var milliseconds: UInt64
+
+    /// The number of the entry within its millisecond.
+    public var sequence: UInt64
+
+    /// An id of both its parts.
+    public init(milliseconds: UInt64, sequence: UInt64 = 0) {
+        self.milliseconds = milliseconds
+        self.sequence = sequence
+    }
+
+    /// `0-0`, which is below every entry.
+    public static let zero = StreamID(milliseconds: 0)
+
+    /// The highest id that there can be.
+    public static let max = StreamID(milliseconds: .max, sequence: .max)
+
+    /// The lowest id above this one; `nil` behind `max`.
+    public var next: StreamID? {
+        if sequence < .max { return StreamID(milliseconds: milliseconds, sequence: sequence + 1) }
+        return milliseconds < .max ? StreamID(milliseconds: milliseconds + 1) : nil
+    }
+
+    /// The highest id below this one; `nil` before `zero`.
+    public var previous: StreamID? {
+        if sequence > 0 { return StreamID(milliseconds: milliseconds, sequence: sequence - 1) }
+        return milliseconds > 0 ? StreamID(milliseconds: milliseconds - 1, sequence: .max) : nil
+    }
+
+    /// Orders ids as their entries are ordered.
+    public static func < (left: StreamID, right: StreamID) -> Bool {
+        (left.milliseconds, left.sequence) < (right.milliseconds, right.sequence)
+    }
+}
+
+extension StreamID: LosslessStringConvertible {
+    /// Reads an id as Redis writes it, `1700000000000-3`; without a sequence, `1700000000000`, that is 0. `nil` if the
+    /// text is anything else.
+    public init?(_ text: String) {
+        var text = text
+        let id = text.withUTF8 { unsafe StreamID(ascii: UnsafeRawBufferPointer($0)) }
+        guard let id else { return nil }
+        self = id
+    }
+
+    init?(ascii bytes: UnsafeRawBufferPointer) {
+        guard let dash = unsafe bytes.firstIndex(of: UInt8(ascii: "-")) else {
+            guard let milliseconds = unsafe UInt64(ascii: bytes[...]) else { return nil }
+            self.init(milliseconds: milliseconds)
+            return
+        }
+        guard let milliseconds = unsafe UInt64(ascii: bytes[..<dash]),
+            let sequence = unsafe UInt64(ascii: bytes[(dash + 1)...])
+        else { return nil }
+        self.init(milliseconds: milliseconds, sequence: sequence)
+    }
+
+    /// The id as Redis writes it.
+    public var description: String { "\(milliseconds)-\(sequence)" }
+}
+
+extension StreamID: Codable {
+    /// Reads the id from its text.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        let text = try container.decode(String.self)
+        guard let id = StreamID(text) else {
+            throw DecodingError.dataCorruptedError(in: container, debugDescription: "Not an entry id.")
+        }
+        self = id
+    }
+
+    /// Writes the id as its text.
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(description)
+    }
+}

@@ -1,0 +1,121 @@
+internal import CHiredis
+
+/// Turns bytes, split anywhere, into replies.
+///
+/// Feed it what the socket gives, then take the replies that are whole. After it has thrown it is of no more use: the
+/// place in the byte stream is lost, and the connection has to be closed.
+@safe struct RESPReader: ~Copyable {
+    private let reader: UnsafeMutablePointer<redisReader>
+    private let builder: UnsafeMutablePointer<TapeBuilder>
+    private let sink: UnsafeMutablePointer<rs_sink>
+    private var failure: RedisError?
+
+    init(limits: RESPLimits = RESPLimits()) {
+        unsafe builder = .allocate(capacity: 1)
+        unsafe builder.initialize(to: TapeBuilder(limits: limits))
+        unsafe sink = .allocate(capacity: 1)
+        unsafe sink.initialize(to: makeSink(for: builder))
+        guard let created = unsafe rs_reader_create(sink) else {
+            // Only when malloc fails, where Swift's own allocations end the process too.
+            fatalError("out of memory")
+        }
+        unsafe reader = unsafe created
+    }
+
+    deinit {
+        unsafe rs_reader_free(reader)
+        unsafe builder.pointee.deallocate()
+        unsafe builder.deallocate()
+        unsafe sink.deallocate()
+    }
+
+    /// Takes `bytes`, and calls `body` with each reply that is whole now, in order.
+    mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (RedisReply) -> Void) throws(RedisError) {
+        if let failure { throw failure }
+        if let base = bytes.baseAddress, unsafe !bytes.isEmpty {
+            let fed = unsafe rs_reader_feed(reader, base.assumingMemoryBound(to: CChar.self), bytes.count)
+            guard fed == REDIS_OK else { throw fail("hiredis could not take the bytes (out of memory).") }
+        }
+        var starts: [Int] = []
+        var status = unsafe rs_reader_advance(reader)
+        while status == 1 {
+            starts.append(unsafe builder.pointee.endReply())
+            status = unsafe rs_reader_advance(reader)
+        }
+        // What was whole before the fault is delivered: those commands have been executed.
+        if !starts.isEmpty {
+            let tape = unsafe builder.pointee.seal()
+            for start in starts { body(RedisReply(tape: tape, index: start)) }
+        }
+        if status < 0 { throw fail(refusalMessage()) }
+        try checkUnparsed()
+    }
+
+    /// hiredis calls back only for values that have arrived whole: what it still waits for has to be bounded here.
+    private mutating func checkUnparsed() throws(RedisError) {
+        let unparsed = unsafe rs_reader_unparsed(reader)
+        let limits = unsafe builder.pointee.limits
+        guard unparsed > 0 else { return }
+        let isBulkString = unsafe rs_reader_next_byte(reader) == CChar(UInt8(ascii: "$"))
+        if !isBulkString && unparsed > limits.maxLineBytes {
+            throw fail("A line of the reply is longer than \(limits.maxLineBytes) bytes (RESPLimits.maxLineBytes).")
+        }
+        if unsafe builder.pointee.replySize + unparsed > limits.maxReplyBytes {
+            throw fail("The reply is larger than \(limits.maxReplyBytes) bytes (RESPLimits.maxReplyBytes).")
+        }
+    }
+
+    private mutating func fail(_ message: String) -> RedisError {
+        let error = RedisError(.protocolViolation, message)
+        failure = error
+        return error
+    }
+
+    private func refusalMessage() -> String {
+        let limits = unsafe builder.pointee.limits
+        switch unsafe builder.pointee.refusal {
+        case .tooManyElements(let count):
+            return "An array of \(count) elements exceeds RESPLimits.maxArrayElements (\(limits.maxArrayElements))."
+        case .tooDeep:
+            return "The reply nests more than \(limits.maxDepth) arrays (RESPLimits.maxDepth)."
+        case .replyTooLarge:
+            return "The reply is larger than \(limits.maxReplyBytes) bytes (RESPLimits.maxReplyBytes)."
+        case .lineTooLong:
+            return "A line of the reply is longer than \(limits.maxLineBytes) bytes (RESPLimits.maxLineBytes)."
+        case .unterminatedBulkString:
+            return "A bulk string does not end where its length says."
+        case .notRESP2:
+            return "The peer sent a RESP3 value on a RESP2 connection."
+        case nil:
+            let reason = unsafe String(cString: rs_reader_error(reader))
+            return "The peer does not speak RESP2 (\(reason)). Is this the port of a Redis server, and is TLS needed?"
+        }
+    }
+}
+
+private func makeSink(for builder: UnsafeMutablePointer<TapeBuilder>) -> rs_sink {
+    unsafe rs_sink(
+        context: builder,
+        string: { context, type, bytes, length in
+            guard let context = unsafe context, let bytes = unsafe bytes else { return 0 }
+            return unsafe tape(context).pointee.appendString(type: type, bytes: bytes, count: length) ? 1 : 0
+        },
+        array: { context, count, depth in
+            guard let context = unsafe context else { return 0 }
+            return unsafe tape(context).pointee.appendArray(count: count, depth: Int(depth)) ? 1 : 0
+        },
+        integer: { context, value in
+            guard let context = unsafe context else { return 0 }
+            return unsafe tape(context).pointee.appendInteger(value) ? 1 : 0
+        },
+        nil: { context in
+            guard let context = unsafe context else { return 0 }
+            return unsafe tape(context).pointee.appendNull() ? 1 : 0
+        }
+    )
+}
+
+@inline(__always)
+private func tape(_ context: UnsafeMutableRawPointer) -> UnsafeMutablePointer<TapeBuilder> {
+    unsafe context.assumingMemoryBound(to: TapeBuilder.self)
+}

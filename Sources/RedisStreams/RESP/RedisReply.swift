@@ -1,0 +1,182 @@
+/// A reply of the server, or one value within a reply.
+///
+/// A view: it shares the memory of the whole reply that it came with and keeps it alive. Strings are built when they
+/// are asked for.
+public struct RedisReply: Sendable {
+    /// What kind of value RESP2 says this is.
+    public enum Kind: Sendable, Hashable {
+        /// Binary-safe bytes.
+        case bulkString
+        /// A status, such as `OK`.
+        case simpleString
+        /// A signed 64-bit integer.
+        case integer
+        /// An array of replies.
+        case array
+        /// "Nothing", be it sent as a null string or as a null array.
+        case null
+        /// An error, such as `WRONGTYPE …`.
+        case error
+    }
+
+    let tape: ReplyTape
+    let index: Int
+
+    init(tape: ReplyTape, index: Int) {
+        self.tape = tape
+        self.index = index
+    }
+
+    var token: ReplyToken { tape[index] }
+
+    /// The kind of this value.
+    public var kind: Kind {
+        switch token.kind {
+        case .bulkString: .bulkString
+        case .simpleString: .simpleString
+        case .integer: .integer
+        case .array: .array
+        case .null: .null
+        case .error: .error
+        }
+    }
+
+    /// Whether this is "nothing".
+    public var isNull: Bool { token.kind == .null }
+
+    /// The number: of an integer, or of a string that is written as one. `nil` for everything else.
+    public var integer: Int? {
+        let token = token
+        switch token.kind {
+        case .integer: return Int(token.integer)
+        case .bulkString, .simpleString: return unsafe Int(ascii: tape.bytes(of: token))
+        default: return nil
+        }
+    }
+
+    /// The text of a bulk or simple string, where bytes that are not UTF-8 appear as U+FFFD. `nil` for everything else.
+    public var string: String? {
+        unsafe withUnsafeBytes { bytes in unsafe String(decoding: bytes, as: UTF8.self) }
+    }
+
+    /// The bytes of a bulk or simple string. `nil` for everything else.
+    public var bytes: [UInt8]? {
+        unsafe withUnsafeBytes { bytes in unsafe [UInt8](bytes) }
+    }
+
+    /// Calls `body` with the bytes of a bulk or simple string, without a copy; the buffer must not escape. `nil` for
+    /// everything else.
+    public func withUnsafeBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result? {
+        let token = token
+        guard token.kind == .bulkString || token.kind == .simpleString else { return nil }
+        return unsafe try body(tape.bytes(of: token))
+    }
+
+    /// The elements of an array. `nil` for everything else, null arrays included.
+    public var array: Elements? {
+        let token = token
+        return token.kind == .array ? Elements(tape: tape, first: index + 1, count: token.count) : nil
+    }
+
+    /// The error that the server sent, with a message fit for a log. `nil` if this is not an error.
+    public var error: RedisError? { serverError(command: nil) }
+
+    func serverError(command: String?) -> RedisError? {
+        let token = token
+        guard token.kind == .error else { return nil }
+        return RedisError(serverText: unsafe String(decoding: tape.bytes(of: token), as: UTF8.self), command: command)
+    }
+
+    func isText(_ text: StaticString) -> Bool {
+        unsafe withUnsafeBytes { bytes in
+            text.withUTF8Buffer { unsafe bytes.elementsEqual($0) }
+        } ?? false
+    }
+}
+
+extension RedisReply {
+    /// The elements of an array reply, in order.
+    public struct Elements: Collection, Sendable {
+        /// A place in the array.
+        public struct Index: Comparable, Sendable {
+            let ordinal: Int
+            let token: Int
+
+            /// Orders places as the elements are ordered.
+            public static func < (left: Index, right: Index) -> Bool { left.ordinal < right.ordinal }
+        }
+
+        let tape: ReplyTape
+        let first: Int
+        /// The number of elements.
+        public let count: Int
+
+        /// The place of the first element.
+        public var startIndex: Index { Index(ordinal: 0, token: count == 0 ? -1 : first) }
+
+        /// The place behind the last element.
+        public var endIndex: Index { Index(ordinal: count, token: -1) }
+
+        /// The place behind `index`.
+        public func index(after index: Index) -> Index {
+            let ordinal = index.ordinal + 1
+            return Index(ordinal: ordinal, token: ordinal < count ? tape.index(after: index.token) : -1)
+        }
+
+        /// The element at `index`.
+        public subscript(index: Index) -> RedisReply { RedisReply(tape: tape, index: index.token) }
+
+        /// The element at `offset`, or `nil` if there is none. Walks over the elements before it.
+        public subscript(offset offset: Int) -> RedisReply? {
+            guard offset >= 0, offset < count else { return nil }
+            return self[index(startIndex, offsetBy: offset)]
+        }
+    }
+}
+
+extension RedisReply: CustomStringConvertible {
+    /// The shape of the reply. It leaves out the bytes of strings, since they are the user's data.
+    public var description: String {
+        let token = token
+        switch token.kind {
+        case .bulkString: return "bulkString(\(token.count) bytes)"
+        case .simpleString: return string ?? ""
+        case .integer: return "\(token.integer)"
+        case .array: return "array(\(token.count) elements)"
+        case .null: return "null"
+        case .error: return error.map { "\($0)" } ?? "error"
+        }
+    }
+}
+
+extension Int {
+    /// The number that `ascii` spells in full, in the form that Redis writes: digits, with `-` before them if negative.
+    init?(ascii: UnsafeRawBufferPointer) {
+        let isNegative = unsafe ascii.first == UInt8(ascii: "-")
+        guard let magnitude = unsafe UInt64(ascii: ascii.dropFirst(isNegative ? 1 : 0)) else { return nil }
+        if isNegative {
+            guard magnitude <= Int.min.magnitude else { return nil }
+            self = magnitude == Int.min.magnitude ? Int.min : -Int(magnitude)
+        } else {
+            guard magnitude <= Int.max.magnitude else { return nil }
+            self = Int(magnitude)
+        }
+    }
+}
+
+extension UInt64 {
+    /// The number that `digits` spells in full.
+    init?(ascii digits: UnsafeRawBufferPointer.SubSequence) {
+        guard unsafe !digits.isEmpty else { return nil }
+        var value: UInt64 = 0
+        for unsafe byte in unsafe digits {
+            let digit = byte &- UInt8(ascii: "0")
+            guard digit <= 9 else { return nil }
+            let (product, overflow) = value.multipliedReportingOverflow(by: 10)
+            let (sum, carry) = product.addingReportingOverflow(UInt64(digit))
+            guard !overflow, !carry else { return nil }
+            value = sum
+        }
+        self = value
+    }
+}

@@ -1,0 +1,66 @@
+/// One value of a reply, as it stands on the tape.
+///
+/// An array is followed by its elements, each followed by its own: the order of the bytes on the wire.
+struct ReplyToken {
+    enum Kind: UInt8 {
+        case bulkString, simpleString, error, integer, array, null
+    }
+
+    let kind: Kind
+    /// Strings: the offset in the arena. Integers: the low half.
+    let low: UInt32
+    /// Strings: the length. Arrays: the number of elements. Integers: the high half.
+    let high: UInt32
+
+    var integer: Int64 { Int64(bitPattern: UInt64(high) << 32 | UInt64(low)) }
+    var count: Int { Int(high) }
+}
+
+/// One or more whole replies: a flat array of tokens, and one arena with the bytes of all their strings.
+///
+/// A reply of ten thousand values is two buffers, and views on it cost nothing until somebody asks for a `String`.
+///
+// SAFETY: both buffers are written by `TapeBuilder` before the tape exists, never after, and freed with it.
+@safe final class ReplyTape: @unchecked Sendable {
+    private let tokens: UnsafeMutablePointer<ReplyToken>
+    private let arena: UnsafeMutablePointer<UInt8>
+    let tokenCount: Int
+    let byteCount: Int
+
+    init(
+        tokens: UnsafeMutablePointer<ReplyToken>, tokenCount: Int, arena: UnsafeMutablePointer<UInt8>, byteCount: Int
+    ) {
+        unsafe self.tokens = tokens
+        unsafe self.arena = arena
+        self.tokenCount = tokenCount
+        self.byteCount = byteCount
+    }
+
+    deinit {
+        unsafe tokens.deallocate()
+        unsafe arena.deallocate()
+    }
+
+    subscript(index: Int) -> ReplyToken {
+        precondition(index >= 0 && index < tokenCount)
+        return unsafe tokens[index]
+    }
+
+    /// The bytes of a string token of this tape. They must not outlive it.
+    func bytes(of token: ReplyToken) -> UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: arena + Int(token.low), count: Int(token.high))
+    }
+
+    /// The index of the value behind the one at `index`, past all its elements.
+    func index(after index: Int) -> Int {
+        var next = index
+        var remaining = 1
+        while remaining > 0 {
+            let token = self[next]
+            remaining -= 1
+            if token.kind == .array { remaining += token.count }
+            next += 1
+        }
+        return next
+    }
+}

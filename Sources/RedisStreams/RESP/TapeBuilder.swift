@@ -1,0 +1,147 @@
+internal import CHiredis
+
+/// The tape being written. It lives at a fixed address, since hiredis's callbacks reach it through a pointer.
+@safe struct TapeBuilder {
+    /// Why a callback refused a value.
+    enum Refusal {
+        case tooManyElements(Int), tooDeep, replyTooLarge, lineTooLong, unterminatedBulkString, notRESP2
+    }
+
+    let limits: RESPLimits
+    private(set) var refusal: Refusal?
+    private(set) var tokenCount = 0
+    private(set) var byteCount = 0
+    private var tokens: UnsafeMutablePointer<ReplyToken>
+    private var tokenCapacity: Int
+    private var arena: UnsafeMutablePointer<UInt8>
+    private var arenaCapacity: Int
+    /// Where the reply being parsed began: everything before belongs to replies that are whole.
+    private var replyToken = 0
+    private var replyByte = 0
+
+    private static let initialTokens = 64
+    private static let initialBytes = 1024
+
+    init(limits: RESPLimits) {
+        self.limits = limits
+        tokenCapacity = Self.initialTokens
+        arenaCapacity = Self.initialBytes
+        unsafe tokens = .allocate(capacity: tokenCapacity)
+        unsafe arena = .allocate(capacity: arenaCapacity)
+    }
+
+    func deallocate() {
+        unsafe tokens.deallocate()
+        unsafe arena.deallocate()
+    }
+
+    /// The memory that the reply being parsed occupies so far.
+    var replySize: Int {
+        (byteCount - replyByte) + (tokenCount - replyToken) * MemoryLayout<ReplyToken>.stride
+    }
+
+    /// Ends the reply being parsed; returns where it begins.
+    mutating func endReply() -> Int {
+        defer {
+            replyToken = tokenCount
+            replyByte = byteCount
+        }
+        return replyToken
+    }
+
+    /// Hands over the whole replies, and goes on with what has come of the next one.
+    mutating func seal() -> ReplyTape {
+        let tape = unsafe ReplyTape(tokens: tokens, tokenCount: replyToken, arena: arena, byteCount: replyByte)
+        let partialTokens = tokenCount - replyToken
+        let partialBytes = byteCount - replyByte
+        let oldTokens = unsafe tokens
+        let oldArena = unsafe arena
+        tokenCapacity = max(Self.initialTokens, partialTokens)
+        arenaCapacity = max(Self.initialBytes, partialBytes)
+        unsafe tokens = .allocate(capacity: tokenCapacity)
+        unsafe arena = .allocate(capacity: arenaCapacity)
+        unsafe arena.update(from: oldArena + replyByte, count: partialBytes)
+        for index in 0..<partialTokens {
+            let token = unsafe oldTokens[replyToken + index]
+            let moves = token.kind == .bulkString || token.kind == .simpleString || token.kind == .error
+            unsafe tokens[index] =
+                moves
+                ? ReplyToken(kind: token.kind, low: token.low - UInt32(replyByte), high: token.high)
+                : token
+        }
+        tokenCount = partialTokens
+        byteCount = partialBytes
+        replyToken = 0
+        replyByte = 0
+        return tape
+    }
+
+    // MARK: What hiredis reports
+
+    mutating func appendString(type: Int32, bytes: UnsafePointer<CChar>, count: Int) -> Bool {
+        let kind: ReplyToken.Kind
+        switch type {
+        case REDIS_REPLY_STRING: kind = .bulkString
+        case REDIS_REPLY_STATUS: kind = .simpleString
+        case REDIS_REPLY_ERROR: kind = .error
+        case 0: return refuse(.unterminatedBulkString)
+        default: return refuse(.notRESP2)
+        }
+        if kind != .bulkString && count > limits.maxLineBytes { return refuse(.lineTooLong) }
+        guard replySize + count <= limits.maxReplyBytes else { return refuse(.replyTooLarge) }
+        if byteCount + count > arenaCapacity { growArena(toHold: byteCount + count) }
+        unsafe UnsafeMutableRawPointer(arena + byteCount).copyMemory(from: bytes, byteCount: count)
+        let token = ReplyToken(kind: kind, low: UInt32(byteCount), high: UInt32(count))
+        byteCount += count
+        return append(token)
+    }
+
+    mutating func appendArray(count: Int64, depth: Int) -> Bool {
+        guard count >= 0 else { return refuse(.notRESP2) }
+        guard count <= limits.maxArrayElements else { return refuse(.tooManyElements(Int(count))) }
+        guard depth < limits.maxDepth else { return refuse(.tooDeep) }
+        return append(ReplyToken(kind: .array, low: 0, high: UInt32(count)))
+    }
+
+    mutating func appendInteger(_ value: Int64) -> Bool {
+        let bits = UInt64(bitPattern: value)
+        return append(
+            ReplyToken(kind: .integer, low: UInt32(truncatingIfNeeded: bits), high: UInt32(bits >> 32)))
+    }
+
+    mutating func appendNull() -> Bool {
+        append(ReplyToken(kind: .null, low: 0, high: 0))
+    }
+
+    private mutating func append(_ token: ReplyToken) -> Bool {
+        guard replySize + MemoryLayout<ReplyToken>.stride <= limits.maxReplyBytes else {
+            return refuse(.replyTooLarge)
+        }
+        if tokenCount == tokenCapacity { growTokens() }
+        unsafe tokens[tokenCount] = token
+        tokenCount += 1
+        return true
+    }
+
+    private mutating func refuse(_ reason: Refusal) -> Bool {
+        refusal = reason
+        return false
+    }
+
+    private mutating func growTokens() {
+        let grown = UnsafeMutablePointer<ReplyToken>.allocate(capacity: tokenCapacity * 2)
+        unsafe grown.update(from: tokens, count: tokenCount)
+        unsafe tokens.deallocate()
+        unsafe tokens = unsafe grown
+        tokenCapacity *= 2
+    }
+
+    private mutating func growArena(toHold needed: Int) {
+        let capacity = max(arenaCapacity * 2, needed)
+        let grown = UnsafeMutablePointer<UInt8>.allocate(capacity: capacity)
+        unsafe grown.update(from: arena, count: byteCount)
+        unsafe arena.deallocate()
+        unsafe arena = unsafe grown
+        arenaCapacity = capacity
+    }
+}

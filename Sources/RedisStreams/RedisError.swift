@@ -1,0 +1,76 @@
+/// What can go wrong between this library and a Redis server.
+///
+/// Match on ``code``. The ``message`` is for people: it says what happened and what to do, and holds neither secrets nor
+/// payloads. Server errors are told apart by their first word only, since the rest differs from version to version.
+public struct RedisError: Error, Sendable {
+    private final class Storage: Sendable {
+        let code: Code
+        let message: String
+        let command: String?
+        let serverCode: String?
+        let cause: (any Error)?
+        let mayHaveExecuted: Bool
+
+        init(
+            code: Code, message: String, command: String?, serverCode: String?, cause: (any Error)?,
+            mayHaveExecuted: Bool
+        ) {
+            self.code = code
+            self.message = message
+            self.command = command
+            self.serverCode = serverCode
+            self.cause = cause
+            self.mayHaveExecuted = mayHaveExecuted
+        }
+    }
+
+    // A single reference keeps `Result` and typed throws small.
+    private let storage: Storage
+
+    /// What happened.
+    public var code: Code { storage.code }
+
+    /// What happened and what to do about it, in a sentence or two.
+    public var message: String { storage.message }
+
+    /// The name of the command that failed, such as `XADD`, where there is one. Never its arguments.
+    public var command: String? { storage.command }
+
+    /// The first word of the server's error, such as `WRONGTYPE`, where the server sent one.
+    public var serverCode: String? { storage.serverCode }
+
+    /// The error beneath this one, where there is one.
+    public var cause: (any Error)? { storage.cause }
+
+    /// Whether the server may have executed the command although there is no reply: it was sent, and the connection
+    /// ended or the deadline passed first. Sending an `XADD` again may then add a second entry.
+    public var mayHaveExecuted: Bool { storage.mayHaveExecuted }
+
+    /// Whether the same call can succeed later without anybody changing anything: the server is loading, failing over,
+    /// out of memory, or was not to be reached. Where ``mayHaveExecuted`` is set, look at that first.
+    public var isRetriable: Bool { code.isRetriable }
+
+    init(
+        _ code: Code, _ message: String, command: String? = nil, serverCode: String? = nil, cause: (any Error)? = nil,
+        mayHaveExecuted: Bool = false
+    ) {
+        storage = Storage(
+            code: code, message: message, command: command, serverCode: serverCode, cause: cause,
+            mayHaveExecuted: mayHaveExecuted)
+    }
+
+    /// The same error, told of `command`, and of whether that may have been executed.
+    func about(command: String, mayHaveExecuted: Bool? = nil) -> RedisError {
+        RedisError(
+            code, message, command: command, serverCode: serverCode, cause: cause,
+            mayHaveExecuted: mayHaveExecuted ?? self.mayHaveExecuted)
+    }
+}
+
+extension RedisError: CustomStringConvertible {
+    /// Code, command and message.
+    public var description: String {
+        let subject = command.map { " (\($0))" } ?? ""
+        return "\(code)\(subject): \(message)"
+    }
+}
