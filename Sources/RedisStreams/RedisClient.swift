@@ -1,1 +1,199 @@
-import NIOCore
+public import Logging
+public import NIOCore
+public import NIOPosix
+public import ServiceLifecycle
+
+/// A client of one Redis server: the commands, on a few connections shared by all tasks, and connections of their own for
+/// whatever blocks.
+///
+/// A client works while its ``run()`` does. Add it to a `ServiceGroup`, call `run()` in a task group, or use
+/// ``withRedisClient(_:logger:eventLoopGroup:_:)-(String,_,_,_)`` where one scope is enough. It connects when it is first
+/// needed, and again whenever a connection has been lost.
+///
+/// ```swift
+/// let redis = try RedisClient("redis://localhost:6379")
+/// let services = ServiceGroup(services: [redis, billing], gracefulShutdownSignals: [.sigterm], logger: logger)
+/// try await services.run()
+/// ```
+public final class RedisClient: Sendable {
+    /// The configuration that the client was made with.
+    public let configuration: Configuration
+
+    let logger: Logger
+    let pool: ConnectionPool
+    let background = BackgroundTasks()
+
+    var eventLoopGroup: any EventLoopGroup { pool.eventLoopGroup }
+
+    /// A client with a configuration.
+    ///
+    /// - Parameters:
+    ///   - configuration: Where and how to connect.
+    ///   - logger: Gets what the client logs, at `info` or below. Default: nothing is logged.
+    ///   - eventLoopGroup: The threads for the connections. Default: NIO's shared ones, one for each core.
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``.
+    public convenience init(
+        _ configuration: Configuration,
+        logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
+        eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    ) throws(RedisError) {
+        try self.init(
+            configuration, transport: SocketTransport(), logger: logger, eventLoopGroup: eventLoopGroup)
+    }
+
+    /// A client for the server at a URL; see ``Configuration/init(url:)``.
+    ///
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``.
+    public convenience init(
+        _ url: String,
+        logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
+        eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
+    ) throws(RedisError) {
+        try self.init(Configuration(url: url), logger: logger, eventLoopGroup: eventLoopGroup)
+    }
+
+    package init(
+        _ configuration: Configuration, transport: any Transport, logger: Logger, eventLoopGroup: any EventLoopGroup
+    ) throws(RedisError) {
+        try configuration.validate()
+        self.configuration = configuration
+        self.logger = logger
+        pool = ConnectionPool(
+            settings: .init(
+                connection: configuration.connection, sharedConnections: configuration.sharedConnections,
+                maxLeasedConnections: configuration.maxLeasedConnections,
+                acquireTimeout: configuration.acquireTimeout, backoff: configuration.backoff),
+            transport: transport, eventLoopGroup: eventLoopGroup, background: background, logger: logger)
+    }
+}
+
+extension RedisClient: Service {
+    /// Serves until the task is cancelled or a graceful shutdown begins; then closes all connections.
+    ///
+    /// A client runs once. Commands that have no reply by the end fail with ``RedisError/Code/connectionClosed``, later
+    /// ones with ``RedisError/Code/clientShutDown``.
+    ///
+    /// - Throws: ``RedisError``, if the client has run before.
+    public func run() async throws {
+        defer { pool.close() }
+        try await withGracefulShutdownHandler {
+            try await background.run()
+        } onGracefulShutdown: {
+            self.background.stop()
+        }
+    }
+}
+
+extension RedisClient: RedisCommandExecutor {
+    /// Executes one command: on a shared connection, or, if it blocks, on one of its own.
+    ///
+    /// Nothing is ever sent twice. When the connection is lost before the reply came, the error says in
+    /// ``RedisError/mayHaveExecuted`` whether the server may have executed the command.
+    ///
+    /// - Throws: ``RedisError``.
+    public func execute<Command: RedisCommand>(_ command: Command) async throws(RedisError) -> Command.Response {
+        try command.validate()
+        guard command.blockingTime != nil else {
+            return try await pool.shared().execute(command)
+        }
+        let connection = try await pool.lease()
+        defer { pool.release(connection) }
+        return try await connection.execute(command)
+    }
+
+    /// Sends commands in one piece on a shared connection; see ``RedisConnection/pipeline(_:)-(_)``.
+    ///
+    /// Commands that block are refused: they would hold back the commands of others. Use ``withConnection(_:)``.
+    ///
+    /// - Throws: ``RedisError``, if there is no connection. What goes wrong with a command is in its result.
+    public func pipeline<each Command: RedisCommand>(
+        _ command: repeat each Command
+    ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
+        for command in repeat each command { try Self.refuseBlocking(command) }
+        return try await pool.shared().pipeline(repeat each command)
+    }
+
+    /// Sends any number of commands of one type in one piece on a shared connection.
+    ///
+    /// - Throws: ``RedisError``, if there is no connection. What goes wrong with a command is in its result.
+    public func pipeline<Command: RedisCommand>(
+        _ commands: [Command]
+    ) async throws(RedisError) -> [Result<Command.Response, RedisError>] {
+        for command in commands { try Self.refuseBlocking(command) }
+        return try await pool.shared().pipeline(commands)
+    }
+
+    /// Executes commands as a transaction; see ``RedisConnection/transaction(_:)``.
+    ///
+    /// - Throws: ``RedisError``, when the transaction as a whole was refused or its outcome is unknown.
+    public func transaction<each Command: RedisCommand>(
+        _ command: repeat each Command
+    ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
+        try await pool.shared().transaction(repeat each command)
+    }
+
+    /// Gives `body` a connection that nobody else uses meanwhile.
+    ///
+    /// - Throws: ``RedisError`` if there is no connection; whatever `body` throws.
+    public func withConnection<Result>(
+        _ body: (RedisConnection) async throws -> Result
+    ) async throws -> Result {
+        let connection = try await pool.lease()
+        defer { pool.release(connection) }
+        return try await body(connection)
+    }
+
+    private static func refuseBlocking(_ command: some RedisCommand) throws(RedisError) {
+        guard command.blockingTime != nil else { return }
+        throw RedisError(
+            .invalidArgument, "A command that blocks cannot share a connection: execute it alone or in withConnection.",
+            command: command.name)
+    }
+}
+
+/// Runs a client for as long as `body` runs.
+///
+/// ```swift
+/// try await withRedisClient("redis://localhost:6379") { redis in
+///     try await redis.xadd("orders", ["item": "book"])
+/// }
+/// ```
+///
+/// - Throws: ``RedisError`` for a URL that cannot be; whatever `body` throws.
+public func withRedisClient<Result: Sendable>(
+    _ url: String,
+    logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
+    eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (RedisClient) async throws -> Result
+) async throws -> Result {
+    try await withRedisClient(
+        RedisClient.Configuration(url: url), logger: logger, eventLoopGroup: eventLoopGroup, body)
+}
+
+/// Runs a client for as long as `body` runs.
+///
+/// - Throws: ``RedisError`` for a configuration that cannot be; whatever `body` throws.
+public func withRedisClient<Result: Sendable>(
+    _ configuration: RedisClient.Configuration,
+    logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
+    eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (RedisClient) async throws -> Result
+) async throws -> Result {
+    let client = try RedisClient(configuration, logger: logger, eventLoopGroup: eventLoopGroup)
+    return try await client.running(body)
+}
+
+extension RedisClient {
+    /// Runs the client for as long as `body` runs.
+    package func running<Result: Sendable>(
+        isolation: isolated (any Actor)? = #isolation, _ body: (RedisClient) async throws -> Result
+    ) async throws -> Result {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.run() }
+            defer { group.cancelAll() }
+            return try await body(self)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+# The few commands people need; what they call stands in Scripts/.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+# `make -j` must not build in one folder twice at a time.
+.NOTPARALLEL:
+
+swift_paths := Package.swift Sources Tests Examples Benchmarks
+# With REDIS_URL set there is a Redis already.
+install := Scripts/install-dependencies.sh $(if $(REDIS_URL),--library-only)
+# `make test ARGS='--filter GroupConsumer'`
+ARGS ?=
+test := swift test --disable-xctest $(ARGS)
+
+.PHONY: help demo test test-matrix check lint format build examples bench clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: ## Install what is missing, build the quickstart example and run it on a private Redis
+	@$(install)
+	@echo 'Building the quickstart example: one to two minutes from clean …'
+	@swift build --package-path Examples --product quickstart
+	@Scripts/with-redis.sh swift run --package-path Examples --skip-build quickstart
+
+test: ## Install what is missing and run all tests on the installed Redis (ARGS='--filter …' picks some)
+	@Scripts/install-dependencies.sh
+	@set -euo pipefail; \
+	if [[ -z "$${REDIS_STREAMS_SERVERS:-}" ]]; then \
+	    server=$$(command -v "$${REDIS_SERVER:-redis-server}"); \
+	    name=$$("$$server" --version | sed -nE 's/^(Redis|Valkey) server v=([0-9]+\.[0-9]+).*/\1-\2/p' | tr A-Z a-z); \
+	    export REDIS_STREAMS_SERVERS="$$name=$$server"; \
+	fi; \
+	echo "Testing on $$REDIS_STREAMS_SERVERS; building first takes some minutes from clean …"; \
+	$(test)
+
+test-matrix: ## Fetch all four servers into .servers/ and run all tests on each of them
+	@Scripts/install-dependencies.sh
+	@Scripts/fetch-servers.sh
+	@set -euo pipefail; \
+	REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list); \
+	export REDIS_STREAMS_SERVERS; \
+	echo 'Testing on these servers; building first takes some minutes from clean …'; \
+	$(test)
+
+# What CI does, with warnings as errors. ARGS is not for it: CI runs everything.
+check: export REDIS_STREAMS_STRICT := 1
+check: ## Do what CI does: lint, build with warnings as errors, test-matrix, examples
+	@for step in lint build test-matrix examples; do \
+	    printf '\n==> make %s\n' $$step; \
+	    start=$$SECONDS; \
+	    $(MAKE) $$step ARGS= || { printf '==> make %s FAILED after %d s\n' $$step $$((SECONDS - start)); exit 1; }; \
+	    printf '==> make %s took %d s\n' $$step $$((SECONDS - start)); \
+	done
+
+# swift-format passes over a path that is missing without a word, hence `ls`. A force unwrap in the library is a trap
+# somebody else's server could spring, so it is an error there; tests may use one.
+lint: ## Check formatting and style of all Swift code
+	@ls -d $(swift_paths) >/dev/null
+	@swift format lint --strict --parallel --recursive $(filter-out Sources,$(swift_paths))
+	@swift format lint --strict --parallel --recursive Sources \
+	    --configuration "$$(sed -E 's/("Never(ForceUnwrap|UseForceTry)": *)false/\1true/' .swift-format)"
+
+format: ## Format all Swift code in place
+	@swift format --in-place --parallel --recursive $(swift_paths)
+
+build: ## Build the library and its tests
+	@Scripts/install-dependencies.sh --library-only
+	@swift build --build-tests
+
+examples: ## Build all examples, and run those that end by themselves on a private Redis
+	@$(install)
+	@swift build --package-path Examples
+	@for example in quickstart fanout group-worker produce; do \
+	    swift run --package-path Examples --skip-build $$example --help >/dev/null </dev/null || \
+	        { echo "error: '$$example --help' failed" >&2; exit 1; }; \
+	done
+	@for example in quickstart fanout; do \
+	    printf '\n-- %s\n' $$example; \
+	    Scripts/with-redis.sh swift run --package-path Examples --skip-build $$example </dev/null || exit 1; \
+	done
+
+bench: ## Build the benchmark in release mode and run it on a private Redis (ARGS are handed on)
+	@$(install)
+	@echo 'Building the benchmark in release mode: some minutes from clean …'
+	@swift build -c release --package-path Benchmarks --product bench
+	@Scripts/with-redis.sh swift run -c release --package-path Benchmarks --skip-build bench $(ARGS)
+
+clean: ## Remove everything that was built or fetched
+	@rm -rf .build .build-* Examples/.build Benchmarks/.build .servers

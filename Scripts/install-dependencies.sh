@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Makes sure that what the package needs from the system is there. Quiet when it is.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=lib/packages.sh
+source "$here/lib/packages.sh"
+
+usage='usage: Scripts/install-dependencies.sh [--library-only]
+Installs hiredis, pkg-config and redis-server where they are missing; with --library-only no redis-server.'
+
+needs_server=true
+for argument in "$@"; do
+    case $argument in
+        --library-only) needs_server=false ;;
+        --help | -h) printf '%s\n' "$usage" && exit 0 ;;
+        *) printf '%s\n' "$usage" >&2 && exit 2 ;;
+    esac
+done
+
+has() { command -v "$1" >/dev/null; }
+
+has_hiredis() {
+    pkg-config --exists hiredis 2>/dev/null && return
+    # Without a .pc file the compiler still finds what lies on its own path.
+    local prefix library
+    for prefix in /usr /usr/local /opt/homebrew; do
+        [[ -e $prefix/include/hiredis/hiredis.h ]] || continue
+        for library in "$prefix"/lib/libhiredis.* "$prefix"/lib64/libhiredis.* "$prefix"/lib/*/libhiredis.*; do
+            [[ ! -e $library ]] || return 0
+        done
+    done
+    return 1
+}
+
+has_server() { [[ $needs_server == false ]] || has "${REDIS_SERVER:-redis-server}"; }
+
+# Debian's .pc files lie where SwiftPM does not look by itself: it asks pkg-config. Homebrew's folders it knows.
+has_pkg_config() { has pkg-config || ! has apt-get; }
+
+# Before anything is installed: without Swift it would be for nothing.
+has swift || fail "there is no 'swift' on the PATH. Install Swift 6.3 as https://www.swift.org/install says" \
+    "(or, if it is there, put its usr/bin on the PATH), then run this again."
+
+apt_names=() brew_names=()
+has_hiredis || { apt_names+=(libhiredis-dev) && brew_names+=(hiredis); }
+has_pkg_config || apt_names+=(pkg-config)
+has_server || { apt_names+=(redis-server) && brew_names+=(redis); }
+((${#apt_names[@]} > 0)) || exit 0
+
+install_packages "${apt_names[*]}" "${brew_names[*]-}"
+
+# A package manager that is content is no proof: what was missing has to be there now.
+hash -r
+has_hiredis || fail "hiredis was installed and is still not found: see 'pkg-config --libs hiredis'."
+has_pkg_config || fail "pkg-config was installed and is still not on the PATH."
+has_server || fail "redis-server was installed and '${REDIS_SERVER:-redis-server}' is still not on the PATH."

@@ -1,0 +1,31 @@
+package import NIOCore
+
+/// A connected stream of bytes: a socket, or what a test puts in its place.
+///
+/// All methods are called on the event loop of the connection.
+package protocol ByteStream: AnyObject, Sendable {
+    /// Sends the bytes, in order behind everything sent before.
+    func write(_ bytes: ByteBuffer)
+
+    /// Ends the stream in both directions. Bytes that were not sent yet may be lost.
+    func close()
+}
+
+/// What a byte stream tells. All methods are called on the event loop of the connection.
+package protocol ByteStreamDelegate: AnyObject, Sendable {
+    /// Bytes have arrived, split anywhere.
+    func received(_ bytes: ByteBuffer)
+
+    /// The stream has ended: because of `error`, or because the peer closed it.
+    func ended(with error: RedisError?)
+}
+
+/// Opens byte streams.
+package protocol Transport: Sendable {
+    /// Connects, and reports everything that happens afterwards to `delegate`.
+    ///
+    /// Within the connect timeout of `configuration`, it returns or throws.
+    func connect(
+        _ configuration: RedisConnection.Configuration, on eventLoop: any EventLoop, delegate: any ByteStreamDelegate
+    ) async throws(RedisError) -> any ByteStream
+}

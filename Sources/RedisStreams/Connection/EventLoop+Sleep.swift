@@ -1,0 +1,51 @@
+internal import NIOCore
+internal import Synchronization
+
+extension EventLoop {
+    /// Waits for `duration` by the clock of the event loop, which tests can turn by hand. Ends early on cancellation.
+    func sleep(for duration: Duration) async {
+        let sleeper = Sleeper()
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let timer = self.scheduleTask(in: TimeAmount(duration)) { sleeper.wake() }
+                sleeper.begin(continuation, timer)
+            }
+        } onCancel: {
+            sleeper.wake()
+        }
+    }
+}
+
+/// Wakes once: by its timer, or by cancellation, whichever is first.
+private final class Sleeper: Sendable {
+    private struct State {
+        var isAwake = false
+        var continuation: CheckedContinuation<Void, Never>?
+        var timer: Scheduled<Void>?
+    }
+
+    private let state = Mutex(State())
+
+    func begin(_ continuation: CheckedContinuation<Void, Never>, _ timer: Scheduled<Void>) {
+        let isAwake = state.withLock { state in
+            if !state.isAwake {
+                state.continuation = continuation
+                state.timer = timer
+            }
+            return state.isAwake
+        }
+        if isAwake {
+            timer.cancel()
+            continuation.resume()
+        }
+    }
+
+    func wake() {
+        let (continuation, timer) = state.withLock { state in
+            state.isAwake = true
+            return (state.continuation.take(), state.timer.take())
+        }
+        timer?.cancel()
+        continuation?.resume()
+    }
+}

@@ -1,0 +1,75 @@
+internal import Synchronization
+
+/// The replies to commands that were sent together, while they arrive.
+///
+/// The connection delivers into it, one task may wait for it. A waiter that is cancelled goes away at once; the commands
+/// keep their place, and their replies are dropped here.
+final class PendingReplies: Sendable {
+    typealias Outcome = Result<RedisReply, RedisError>
+    private typealias Waiter = CheckedContinuation<[Outcome], Never>
+
+    private struct State: ~Copyable {
+        var outcomes: [Outcome] = []
+        var waiter: Waiter?
+        var isAbandoned = false
+    }
+
+    private let count: Int
+    private let state = Mutex(State())
+
+    init(count: Int) {
+        self.count = count
+    }
+
+    /// Nobody waits any more.
+    var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
+
+    /// The next reply, in the order of the commands.
+    func deliver(_ outcome: Outcome) {
+        let ready: (Waiter, [Outcome])? = state.withLock { state in
+            if state.isAbandoned { return nil }
+            state.outcomes.append(outcome)
+            guard state.outcomes.count == count, let waiter = state.waiter.take() else { return nil }
+            return (waiter, state.outcomes)
+        }
+        if let (waiter, outcomes) = ready { waiter.resume(returning: outcomes) }
+    }
+
+    /// Waits for all the replies. On cancellation calls `onCancel`, and returns `cancelled` errors.
+    func outcomes(onCancel: @escaping @Sendable () -> Void) async -> [Outcome] {
+        await withTaskCancellationHandler {
+            await outcomesInAnyCase()
+        } onCancel: {
+            abandon()
+            onCancel()
+        }
+    }
+
+    /// Waits for all the replies, cancelled or not.
+    func outcomesInAnyCase() async -> [Outcome] {
+        await withCheckedContinuation { continuation in
+            let ready: [Outcome]? = state.withLock { state in
+                if state.isAbandoned { return cancelled }
+                if state.outcomes.count == count { return state.outcomes }
+                state.waiter = continuation
+                return nil
+            }
+            if let ready { continuation.resume(returning: ready) }
+        }
+    }
+
+    /// Lets the replies be dropped; who waits for them gets `cancelled` errors.
+    func abandon() {
+        let waiter = state.withLock { state in
+            if state.outcomes.count < count { state.isAbandoned = true }
+            return state.isAbandoned ? state.waiter.take() : nil
+        }
+        waiter?.resume(returning: cancelled)
+    }
+
+    private var cancelled: [Outcome] {
+        let error = RedisError(
+            .cancelled, "The task was cancelled while it waited for the reply.", mayHaveExecuted: true)
+        return Array(repeating: .failure(error), count: count)
+    }
+}

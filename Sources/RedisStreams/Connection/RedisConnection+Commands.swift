@@ -1,0 +1,164 @@
+extension RedisConnection: RedisCommandExecutor {
+    /// Sends one command and waits for its reply.
+    ///
+    /// A command that blocks (`XREAD … BLOCK`) holds back every other command of this connection. When its task is
+    /// cancelled, the connection is closed, since there is no other way to end the wait on the server at once.
+    public nonisolated func execute<Command: RedisCommand>(
+        _ command: Command
+    ) async throws(RedisError) -> Command.Response {
+        try command.validate()
+        let outcomes = await sendTogether(count: 1, blocks: command.blockingTime != nil) { $0.write(command) }
+        do throws(RedisError) {
+            return try command.response(to: outcomes[0].get())
+        } catch {
+            throw await explain(error, of: command)
+        }
+    }
+
+    /// Sends commands of several types in one piece and waits for all their replies.
+    ///
+    /// They are executed in order, but not as one: commands of others may come between them, and one that fails does
+    /// not keep the next ones from being executed.
+    ///
+    /// ```swift
+    /// let (acknowledged, length) = await connection.pipeline(XACK("orders", "billing", ids), XLEN("orders"))
+    /// ```
+    ///
+    /// - Returns: A result for each command. Nothing is thrown.
+    public nonisolated func pipeline<each Command: RedisCommand>(
+        _ command: repeat each Command
+    ) async -> (repeat Result<(each Command).Response, RedisError>) {
+        let batch = CommandBatch(repeat each command)
+        let outcomes = await sendTogether(batch)
+        var next = 0
+        func outcome<C: RedisCommand>(_ command: C) -> Result<C.Response, RedisError> {
+            defer { next += 1 }
+            return command.result(of: outcomes[next])
+        }
+        return (repeat outcome(each command))
+    }
+
+    /// Sends any number of commands of one type in one piece and waits for all their replies.
+    ///
+    /// - Returns: A result for each command, in order. Nothing is thrown.
+    public nonisolated func pipeline<Command: RedisCommand>(
+        _ commands: [Command]
+    ) async -> [Result<Command.Response, RedisError>] {
+        let outcomes = await sendTogether(CommandBatch(commands))
+        return zip(commands, outcomes).map { command, outcome in command.result(of: outcome) }
+    }
+
+    /// Executes commands as a transaction: all of them with nothing between, or none (`MULTI`, `EXEC`).
+    ///
+    /// A command that fails while it is executed does not undo the others: look at each result.
+    /// Source: [Transactions](https://redis.io/docs/latest/develop/using-commands/transactions/).
+    ///
+    /// - Throws: ``RedisError``, when the transaction as a whole was refused or its outcome is unknown.
+    public nonisolated func transaction<each Command: RedisCommand>(
+        _ command: repeat each Command
+    ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
+        let batch = CommandBatch(repeat each command)
+        let replies = try await executeTransaction(batch)
+        var next = 0
+        func outcome<C: RedisCommand>(_ command: C) -> Result<C.Response, RedisError> {
+            defer { next += 1 }
+            return command.result(of: .success(replies[next]))
+        }
+        return (repeat outcome(each command))
+    }
+
+    /// The replies within that of `EXEC`.
+    private nonisolated func executeTransaction(_ batch: CommandBatch) async throws(RedisError) -> [RedisReply] {
+        if let error = batch.invalid { throw error }
+        guard !batch.blocks else {
+            throw RedisError(.invalidArgument, "A command does not block inside a transaction: leave BLOCK out.")
+        }
+        let outcomes = await sendTogether(count: batch.count + 2, blocks: false) { writer in
+            writer.write(RawCommand("MULTI"))
+            batch.write(&writer)
+            writer.write(RawCommand("EXEC"))
+        }
+        let exec = try outcomes[batch.count + 1].get()
+        if let error = exec.serverError(command: "EXEC") {
+            // What the server had against the transaction it said when the command was queued.
+            for outcome in outcomes.dropLast() {
+                if let reason = try? outcome.get().serverError(command: "MULTI") { throw reason }
+            }
+            throw error
+        }
+        guard let replies = exec.array, replies.count == batch.count else {
+            throw RedisError(.transactionAborted, "The transaction was not executed: a watched key had changed.")
+        }
+        return Array(replies)
+    }
+
+    // MARK: Round trips
+
+    private nonisolated func sendTogether(_ batch: CommandBatch) async -> [PendingReplies.Outcome] {
+        if let error = batch.invalid { return Array(repeating: .failure(error), count: batch.count) }
+        return await sendTogether(count: batch.count, blocks: batch.blocks, batch.write)
+    }
+
+    /// Sends, and waits for the replies. Cancelling a wait that blocks on the server ends the connection.
+    nonisolated func sendTogether(
+        count: Int, blocks: Bool, _ write: @escaping @Sendable (inout CommandWriter) -> Void
+    ) async -> [PendingReplies.Outcome] {
+        guard count > 0 else { return [] }
+        return await begin(count: count, write).outcomes(onCancel: { if blocks { self.close() } })
+    }
+
+    /// Executes a command whose reply is wanted also when the task is cancelled.
+    nonisolated func executeToTheEnd<Command: RedisCommand>(
+        _ command: Command
+    ) async -> Result<Command.Response, RedisError> {
+        let outcomes = await begin(count: 1) { $0.write(command) }.outcomesInAnyCase()
+        return command.result(of: outcomes[0])
+    }
+
+    /// Says so when the reason for a server's error is that it is too old.
+    private nonisolated func explain(_ error: RedisError, of command: some RedisCommand) async -> RedisError {
+        guard error.serverCode == "ERR", let requirement = command.requirement else { return error }
+        guard let info = try? await execute(INFO(section: "server")) else { return error }
+        return requirement.isMet(by: info) ? error : requirement.error(server: info, command: command.name)
+    }
+}
+
+/// Commands of any types, checked, to be sent in one piece.
+struct CommandBatch: Sendable {
+    private(set) var count = 0
+    /// Why none of them may be sent.
+    private(set) var invalid: RedisError?
+    private(set) var blocks = false
+    private var writers: [@Sendable (inout CommandWriter) -> Void] = []
+
+    init<each Command: RedisCommand>(_ command: repeat each Command) {
+        for command in repeat each command { append(command) }
+    }
+
+    init(_ commands: [some RedisCommand]) {
+        writers.reserveCapacity(commands.count)
+        for command in commands { append(command) }
+    }
+
+    private mutating func append(_ command: some RedisCommand) {
+        count += 1
+        blocks = blocks || command.blockingTime != nil
+        do throws(RedisError) {
+            try command.validate()
+        } catch {
+            invalid = invalid ?? error
+        }
+        writers.append { $0.write(command) }
+    }
+
+    @Sendable func write(_ writer: inout CommandWriter) {
+        for write in writers { write(&writer) }
+    }
+}
+
+extension RedisCommand {
+    /// What has become of this command.
+    func result(of outcome: PendingReplies.Outcome) -> Result<Response, RedisError> {
+        Result { () throws(RedisError) in try response(to: outcome.get()) }
+    }
+}

@@ -1,0 +1,71 @@
+extension RedisConnection {
+    /// How a single connection is made, and what it allows.
+    public struct Configuration: Sendable {
+        /// Where the server listens.
+        public var address: ServerAddress
+
+        /// TLS, or `nil` for plain text. Default: `nil`.
+        public var tls: TLSSettings?
+
+        /// The user, for servers with access control lists. Default: `nil`, which is the user `default`.
+        public var username: String?
+
+        /// The password. Default: `nil`, which sends no `AUTH`.
+        public var password: Password?
+
+        /// The database that the connection works in. Default: 0.
+        public var database: Int = 0
+
+        /// The name under which `CLIENT LIST` shows the connection. Default: `nil`.
+        public var clientName: String?
+
+        /// How long connecting may take: name lookup, TCP, TLS and greeting, each. Default: 5 s.
+        public var connectTimeout: Duration = .seconds(5)
+
+        /// How long the server may take to answer a command before the connection counts as dead and is closed. Commands
+        /// that block have the time they block for twice over, and a second, instead. Default: 10 s.
+        public var commandTimeout: Duration = .seconds(10)
+
+        /// How long a TCP connection may be silent before the kernel asks whether the peer is alive. Default: 15 s.
+        public var keepAliveInterval: Duration = .seconds(15)
+
+        /// How long sent bytes may stay unconfirmed before the kernel ends the connection (`TCP_USER_TIMEOUT`, on
+        /// Linux). Default: 15 s.
+        public var unacknowledgedTimeout: Duration = .seconds(15)
+
+        /// What is accepted from the server.
+        public var limits: RESPLimits = RESPLimits()
+
+        /// Connects to `address` with the defaults.
+        public init(address: ServerAddress = .tcp(host: "127.0.0.1")) {
+            self.address = address
+        }
+
+        func validate() throws(RedisError) {
+            try limits.validate()
+            let durations = [connectTimeout, commandTimeout, keepAliveInterval, unacknowledgedTimeout]
+            guard durations.allSatisfy({ $0 > .zero && $0 <= .seconds(86_400) }) else {
+                throw RedisError(.invalidConfiguration, "Timeouts must be positive, and a day at most.")
+            }
+            guard database >= 0 else {
+                throw RedisError(.invalidConfiguration, "The database must be 0 or more.")
+            }
+            if case .tcp(let host, let port) = address, host.isEmpty || !(1...65_535).contains(port) {
+                throw RedisError(.invalidConfiguration, "The address needs a host, and a port from 1 to 65535.")
+            }
+            if username != nil && password == nil {
+                throw RedisError(.invalidConfiguration, "A user name needs a password.")
+            }
+            if let clientName, clientName.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7f }) {
+                throw RedisError(
+                    .invalidConfiguration, "The client name may only hold printable ASCII characters without spaces.")
+            }
+        }
+
+        /// How long the server may hold back the reply to a command that blocks for `blockingTime`.
+        func timeout(blockingTime: Duration?) -> Duration {
+            guard let blockingTime else { return commandTimeout }
+            return blockingTime * 2 + .seconds(1)
+        }
+    }
+}

@@ -1,0 +1,106 @@
+internal import Logging
+internal import NIOCore
+
+extension RedisConnection {
+    /// Connects, and greets the server: `AUTH`, `SELECT`, `CLIENT SETNAME`, and a `PING` to see that it serves.
+    ///
+    /// - Throws: ``RedisError``: why the server is not to be reached, or why it does not let this client in.
+    static func connect(
+        _ configuration: Configuration, transport: any Transport, on eventLoop: any EventLoop, logger: Logger
+    ) async throws(RedisError) -> RedisConnection {
+        let connection = RedisConnection(configuration: configuration, eventLoop: eventLoop, logger: logger)
+        let stream = try await transport.connect(configuration, on: eventLoop, delegate: connection)
+        connection.onEventLoop { $0.attach(stream) }
+        do throws(RedisError) {
+            try await connection.greet()
+        } catch {
+            connection.close()
+            throw error
+        }
+        return connection
+    }
+
+    private nonisolated func greet() async throws(RedisError) {
+        let configuration = configuration
+        let greeting = Greeting(configuration)
+        let deadline = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
+            self.assumeIsolated { $0.greetingOverdue() }
+        }
+        defer { deadline.cancel() }
+        let outcomes = await sendTogether(count: greeting.steps.count, blocks: false, greeting.write)
+        for (step, outcome) in zip(greeting.steps, outcomes) {
+            try greeting.check(outcome, of: step)
+        }
+    }
+
+    private func greetingOverdue() {
+        ended(
+            with: RedisError(
+                .connectTimeout,
+                "The peer accepted the connection and did not answer in time. Is it a Redis server, and do both "
+                    + "sides agree on TLS?"))
+    }
+}
+
+/// What a new connection sends before it is handed out.
+struct Greeting: Sendable {
+    enum Step: Sendable {
+        case authenticate, select, setName, ping
+    }
+
+    let steps: [Step]
+    private let configuration: RedisConnection.Configuration
+
+    init(_ configuration: RedisConnection.Configuration) {
+        self.configuration = configuration
+        var steps: [Step] = []
+        if configuration.password != nil { steps.append(.authenticate) }
+        if configuration.database != 0 { steps.append(.select) }
+        if configuration.clientName != nil { steps.append(.setName) }
+        self.steps = steps + [.ping]
+    }
+
+    @Sendable func write(_ writer: inout CommandWriter) {
+        for step in steps {
+            switch step {
+            case .authenticate:
+                let secret = FieldValue.text(configuration.password?.value ?? "")
+                let user = configuration.username.map { [FieldValue.text($0)] } ?? []
+                writer.write(RawCommand("AUTH", user + [secret]))
+            case .select: writer.write(RawCommand("SELECT", [.integer(configuration.database)]))
+            case .setName: writer.write(RawCommand("CLIENT", ["SETNAME", .text(configuration.clientName ?? "")]))
+            case .ping: writer.write(PING())
+            }
+        }
+    }
+
+    func check(_ outcome: PendingReplies.Outcome, of step: Step) throws(RedisError) {
+        let reply = try outcome.get()
+        guard let error = reply.serverError(command: Self.name(of: step)) else { return }
+        switch (step, error.code) {
+        // Not every user may do these, and nothing depends on them.
+        case (.setName, _), (.ping, .permissionDenied): return
+        // The server is alive and says what it will not do now.
+        case (.ping, .misconfigured), (.ping, .busy): return
+        case (.authenticate, .serverError):
+            throw RedisError(
+                .authenticationFailed, "The server refused AUTH: it has no password or user of this kind configured.",
+                command: "AUTH", serverCode: error.serverCode)
+        case (.select, .serverError):
+            throw RedisError(
+                .invalidConfiguration,
+                "The server has no database \(configuration.database) (\(error.message)).",
+                command: "SELECT", serverCode: error.serverCode)
+        default: throw error
+        }
+    }
+
+    private static func name(of step: Step) -> String {
+        switch step {
+        case .authenticate: "AUTH"
+        case .select: "SELECT"
+        case .setName: "CLIENT SETNAME"
+        case .ping: "PING"
+        }
+    }
+}

@@ -1,0 +1,113 @@
+internal import Logging
+package import NIOCore
+internal import NIOPosix
+
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// TCP, TLS and Unix sockets through SwiftNIO.
+package struct SocketTransport: Transport {
+    package init() {}
+
+    package func connect(
+        _ configuration: RedisConnection.Configuration, on eventLoop: any EventLoop, delegate: any ByteStreamDelegate
+    ) async throws(RedisError) -> any ByteStream {
+        let securing = try configuration.tls.map { tls throws(RedisError) in
+            try TLSHandlerFactory(tls, address: configuration.address)
+        }
+        let bootstrap = ClientBootstrap(group: eventLoop)
+            .connectTimeout(TimeAmount(configuration.connectTimeout))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let securing { try securing.addHandler(to: channel) }
+                    try channel.pipeline.syncOperations.addHandler(SocketHandler(delegate: delegate))
+                }
+            }
+        do {
+            let channel: any Channel
+            switch configuration.address {
+            case .tcp(let host, let port):
+                channel = try await bootstrap.connect(host: host, port: port).get()
+                try await Self.setOptions(of: channel, configuration)
+            case .unixSocket(let path):
+                channel = try await Self.unixBootstrap(bootstrap).connect(unixDomainSocketPath: path).get()
+            }
+            return Socket(channel: channel)
+        } catch {
+            throw RedisError(connecting: error, to: configuration.address)
+        }
+    }
+
+    private static func unixBootstrap(_ bootstrap: ClientBootstrap) -> ClientBootstrap { bootstrap }
+
+    /// Lets the kernel find out that the peer is gone, also while nothing is sent.
+    private static func setOptions(of channel: any Channel, _ configuration: RedisConnection.Configuration) async throws {
+        let idle = max(1, configuration.keepAliveInterval.wholeMilliseconds / 1000)
+        try await channel.setOption(.socketOption(.so_keepalive), value: 1).get()
+        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: CInt(max(1, idle / 3))).get()
+        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3).get()
+        #if os(Linux)
+        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: CInt(idle)).get()
+        let unacknowledged = CInt(clamping: configuration.unacknowledgedTimeout.wholeMilliseconds)
+        try await channel.setOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: unacknowledged).get()
+        #endif
+    }
+}
+
+/// A connected socket. Its methods are called on the event loop.
+private final class Socket: ByteStream {
+    private let channel: any Channel
+
+    init(channel: any Channel) {
+        self.channel = channel
+    }
+
+    func write(_ bytes: ByteBuffer) {
+        channel.writeAndFlush(bytes, promise: nil)
+    }
+
+    func close() {
+        channel.close(mode: .all, promise: nil)
+    }
+}
+
+/// Hands what the socket gives to the connection.
+private final class SocketHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let delegate: any ByteStreamDelegate
+    private var failure: (any Error)?
+
+    init(delegate: any ByteStreamDelegate) {
+        self.delegate = delegate
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        delegate.received(unwrapInboundIn(data))
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        failure = failure ?? error
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        delegate.ended(with: failure.map { RedisError(duringConnection: $0) })
+    }
+}
+
+extension TimeAmount {
+    /// The same time as `duration`, to the nanosecond, as far as it fits.
+    init(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let nanoseconds = overflow ? Int64.max / 2 : product + attoseconds / 1_000_000_000
+        self = .nanoseconds(nanoseconds)
+    }
+}

@@ -1,0 +1,129 @@
+internal import Synchronization
+
+/// What stands between the engine of a consumer, which reads batches, and the tasks that handle messages.
+///
+/// Bounded: the engine waits for room before it reads on.
+final class Mailbox<Batch: RandomAccessCollection & Sendable>: Sendable
+where Batch.Index == Int, Batch.Element: Sendable {
+    typealias Message = Batch.Element
+    typealias Next = DeliveryQueue<Batch>.Next
+
+    private struct State: ~Copyable {
+        var queue = DeliveryQueue<Batch>()
+        /// What the one sequential reader has been given, and has not come back from.
+        var handed: Message?
+        var lastWaiter = 0
+        var isStopping = false
+        /// The connection that the engine reads on, to be closed when it shall stop.
+        var reading: RedisConnection?
+    }
+
+    private let state = Mutex(State())
+    /// Up to how many messages may wait when the next read is sent.
+    private let prefetch: Int
+    private let room = Signal()
+
+    init(prefetch: Int) {
+        self.prefetch = prefetch
+    }
+
+    // MARK: The side of the handlers
+
+    /// The next message if it is there, whether it begins a batch, and the one handed out before it. For one reader at a
+    /// time.
+    func advance() -> (previous: Message?, next: Next, isNewBatch: Bool) {
+        let (previous, next, isNewBatch, hasRoom) = state.withLock { state in
+            let previous = state.handed.take()
+            let isNewBatch = state.queue.isAtBatchStart
+            let next = state.queue.next()
+            if case .message(let message) = next { state.handed = message }
+            return (previous, next, isNewBatch, state.queue.count == prefetch)
+        }
+        if hasRoom { room.fire() }
+        return (previous, next, isNewBatch)
+    }
+
+    /// Waits for the next message, and notes it as handed out. For one reader at a time.
+    func nextInSequence() async throws(RedisError) -> Message? {
+        let message = try await next()
+        if let message { state.withLock { $0.handed = message } }
+        return message
+    }
+
+    /// Waits for the next message. There is none at the end, and on cancellation. For any number of readers.
+    func next() async throws(RedisError) -> Message? {
+        let id = state.withLock { state in
+            state.lastWaiter += 1
+            return state.lastWaiter
+        }
+        let result: Result<Message?, RedisError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let ready: Result<Message?, RedisError>? = state.withLock { state in
+                    if Task.isCancelled { return .success(nil) }
+                    switch state.queue.next() {
+                    case .message(let message): return .success(message)
+                    case .end: return .success(nil)
+                    case .failure(let error): return .failure(error)
+                    case .nothing:
+                        state.queue.wait(id, continuation)
+                        return nil
+                    }
+                }
+                if let ready { continuation.resume(returning: ready) }
+            }
+        } onCancel: {
+            state.withLock { $0.queue.removeWaiter(id) }?.resume(returning: .success(nil))
+        }
+        if state.withLock({ $0.queue.count <= prefetch }) { room.fire() }
+        return try result.get()
+    }
+
+    /// Hands out nothing more. What is being handled is not touched.
+    func stop() {
+        let (waiters, connection) = state.withLock { state in
+            state.isStopping = true
+            return (state.queue.end(), state.reading.take())
+        }
+        for waiter in waiters { waiter.resume(returning: .success(nil)) }
+        connection?.close()
+        room.fire()
+    }
+
+    // MARK: The side of the engine
+
+    var isStopping: Bool { state.withLock { $0.isStopping } }
+
+    /// Says which connection to close when the mailbox stops. Returns `false` if it has stopped already.
+    func reading(on connection: RedisConnection?) -> Bool {
+        state.withLock { state in
+            state.reading = connection
+            return !state.isStopping
+        }
+    }
+
+    /// Waits until there is room for another batch. Returns `false` when stopped, and on cancellation.
+    func waitForRoom() async -> Bool {
+        while true {
+            let (hasRoom, isStopping) = state.withLock { ($0.queue.count <= prefetch, $0.isStopping) }
+            if isStopping || Task.isCancelled { return false }
+            if hasRoom { return true }
+            await room.wait()
+        }
+    }
+
+    /// Adds a batch.
+    func deliver(_ batch: Batch) {
+        let handed = state.withLock { $0.queue.append(batch) }
+        for (waiter, message) in handed { waiter.resume(returning: .success(message)) }
+    }
+
+    /// Ends with an error, which is thrown once everything that is there has been handed out.
+    func fail(_ error: RedisError) {
+        let told = state.withLock { state in
+            state.isStopping = true
+            return state.queue.fail(error)
+        }
+        for (waiter, result) in told { waiter.resume(returning: result) }
+        room.fire()
+    }
+}

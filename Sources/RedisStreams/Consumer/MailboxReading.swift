@@ -1,0 +1,62 @@
+internal import ServiceLifecycle
+
+/// The one reader of a mailbox that hands out messages in sequence. When it is gone, the mailbox stops.
+final class MailboxReading<Batch: RandomAccessCollection & Sendable>: Sendable
+where Batch.Index == Int, Batch.Element: Sendable {
+    private let mailbox: Mailbox<Batch>
+    /// Told that the message handed out before has been handled.
+    private let handled: @Sendable (Batch.Element) -> Void
+    /// Told that nobody reads any more.
+    private let finish: @Sendable () -> Void
+
+    init(
+        _ mailbox: Mailbox<Batch>, handled: @escaping @Sendable (Batch.Element) -> Void = { _ in },
+        finish: @escaping @Sendable () -> Void = {}
+    ) {
+        self.mailbox = mailbox
+        self.handled = handled
+        self.finish = finish
+    }
+
+    deinit {
+        mailbox.stop()
+        finish()
+    }
+
+    func next() async throws(RedisError) -> Batch.Element? {
+        if let message = try nextIfReady() { return message }
+        return try await waitForNext()
+    }
+
+    /// The next message if it is there. The one before it has been handled.
+    func nextIfReady() throws(RedisError) -> Batch.Element? {
+        let (previous, next, isNewBatch) = mailbox.advance()
+        if let previous { handled(previous) }
+        switch next {
+        case .message(let message):
+            // Looked at once a batch, since it costs more than handing out a message.
+            if isNewBatch, Task.isShuttingDownGracefully {
+                mailbox.stop()
+                return nil
+            }
+            return Task.isCancelled ? nil : message
+        case .failure(let error): throw error
+        case .nothing, .end: return nil
+        }
+    }
+
+    func waitForNext() async throws(RedisError) -> Batch.Element? {
+        let mailbox = mailbox
+        let result: Result<Batch.Element?, RedisError> = await withGracefulShutdownHandler {
+            do throws(RedisError) { return .success(try await mailbox.nextInSequence()) } catch { return .failure(error) }
+        } onGracefulShutdown: {
+            mailbox.stop()
+        }
+        let message = try result.get()
+        if message == nil {
+            mailbox.stop()
+            finish()
+        }
+        return message
+    }
+}

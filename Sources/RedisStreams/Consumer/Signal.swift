@@ -1,0 +1,46 @@
+internal import Synchronization
+
+/// Wakes the one task that waits. A signal that comes before the wait is remembered, several count as one.
+final class Signal: Sendable {
+    private enum State {
+        case quiet
+        case signalled
+        case waiting(CheckedContinuation<Void, Never>)
+    }
+
+    private let state = Mutex(State.quiet)
+
+    /// Wakes who waits, or who waits next.
+    func fire() {
+        let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
+            switch state {
+            case .quiet, .signalled:
+                state = .signalled
+                return nil
+            case .waiting(let continuation):
+                state = .quiet
+                return continuation
+            }
+        }
+        waiter?.resume()
+    }
+
+    /// Returns after the next signal, or on cancellation.
+    func wait() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isSignalled = state.withLock { state in
+                    if case .signalled = state {
+                        state = .quiet
+                        return true
+                    }
+                    state = .waiting(continuation)
+                    return false
+                }
+                if isSignalled { continuation.resume() }
+            }
+        } onCancel: {
+            fire()
+        }
+    }
+}

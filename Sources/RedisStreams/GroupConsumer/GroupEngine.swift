@@ -1,0 +1,246 @@
+internal import Logging
+internal import NIOCore
+
+/// Performs what `GroupConsumerStateMachine` decides: leases a connection, reads, claims, delivers to the session, and
+/// acknowledges what the session says is due.
+///
+/// An actor on an event loop, and its connection is on the same one: no step costs a change of threads.
+actor GroupEngine {
+    nonisolated let eventLoop: any EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
+
+    private let consumer: GroupConsumer
+    private let session: GroupSession
+    private let logger: Logger
+    private var machine: GroupConsumerStateMachine
+    /// Whether the connection is held by a read that waits on the server.
+    private var isParked = false
+
+    private var configuration: GroupConsumer.Configuration { consumer.configuration }
+    private var pool: ConnectionPool { consumer.client.pool }
+
+    init(consumer: GroupConsumer, session: GroupSession) {
+        self.consumer = consumer
+        self.session = session
+        eventLoop = consumer.client.eventLoopGroup.next()
+        machine = GroupConsumerStateMachine(consumer.configuration, now: eventLoop.now)
+        var logger = consumer.client.logger
+        logger[metadataKey: LogKey.stream] = "\(consumer.stream)"
+        logger[metadataKey: LogKey.group] = "\(consumer.group)"
+        logger[metadataKey: LogKey.consumer] = "\(consumer.name)"
+        self.logger = logger
+    }
+
+    /// Serves the session until it is finished and everything that is due has been sent, or until something fails that
+    /// trying again does not mend: that goes to the session, which throws it at who asks for messages.
+    nonisolated func run() async {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.acknowledgeLoop() }
+            await self.readLoop()
+        }
+    }
+
+    // MARK: Reading
+
+    private func readLoop() async {
+        while !session.mailbox.isStopping && !Task.isCancelled {
+            guard let reaction = await serve(), await follow(reaction) else { break }
+        }
+        // If the task was cancelled, so was everybody's wish for messages.
+        if !session.mailbox.isStopping { session.mailbox.stop() }
+    }
+
+    /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the
+    /// session has stopped.
+    private func serve() async -> FailureReaction? {
+        let connection: RedisConnection
+        do throws(RedisError) {
+            connection = try await pool.lease(on: eventLoop)
+        } catch {
+            return session.mailbox.isStopping || Task.isCancelled ? nil : machine.failed(error)
+        }
+        defer { pool.release(connection) }
+        guard session.mailbox.reading(on: connection) else { return nil }
+        defer { _ = session.mailbox.reading(on: nil) }
+        while await session.mailbox.waitForRoom() {
+            let step = machine.next(now: eventLoop.now)
+            do throws(RedisError) {
+                try await perform(step, on: connection)
+            } catch {
+                if session.mailbox.isStopping || Task.isCancelled { return nil }
+                let reaction = machine.failed(error)
+                if case .proceed = reaction { continue }
+                return reaction
+            }
+        }
+        return nil
+    }
+
+    /// Waits as long as a failure asks for. Returns `false` if it is final.
+    private func follow(_ reaction: FailureReaction) async -> Bool {
+        switch reaction {
+        case .proceed: return true
+        case .retry(let error, let attempt):
+            let delay = configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+            logger.info("consumer interrupted", metadata: LogKey.retry(error, attempt, delay))
+            report(.interrupted(error, retryAfter: delay))
+            await eventLoop.sleep(for: delay)
+            return true
+        case .stop(let error):
+            logger.info("consumer failed", metadata: [LogKey.reason: "\(error.code)"])
+            session.mailbox.fail(error)
+            return false
+        }
+    }
+
+    private func perform(
+        _ step: GroupConsumerStateMachine.Step, on connection: RedisConnection
+    ) async throws(RedisError) {
+        switch step {
+        case .createGroup(let start): try await createGroup(start, on: connection)
+        case .readPending(let id): try await readPending(after: id, on: connection)
+        case .claim(let cursor): try await claim(from: cursor, on: connection)
+        case .readNew(let block): try await readNew(block: block, on: connection)
+        }
+    }
+
+    private func createGroup(_ start: GroupConsumer.Start, on connection: RedisConnection) async throws(RedisError) {
+        try await connection.execute(
+            XGROUPCREATE(consumer.stream, group: consumer.group, start: start.groupStart, createStream: true))
+        machine.createdGroup()
+        logger.info("group created")
+        report(.groupCreated)
+    }
+
+    /// Reads a page of what is pending for this consumer, and hands over what it does not hold.
+    private func readPending(after id: StreamID, on connection: RedisConnection) async throws(RedisError) {
+        let batches = try await connection.execute(
+            XREADGROUP(
+                group: consumer.group, consumer: consumer.name, streams: [.init(consumer.stream, .pending(after: id))],
+                count: configuration.batchSize))
+        let batch = batches.first
+        machine.readPending(last: batch?.last?.id)
+        if let batch { deliver(session.leavingOutKnown(batch), source: .pending) }
+    }
+
+    private func claim(from cursor: StreamID, on connection: RedisConnection) async throws(RedisError) {
+        guard let idleTime = configuration.claimIdleTime else { return }
+        let result = try await connection.execute(
+            XAUTOCLAIM(
+                consumer.stream, group: consumer.group, consumer: consumer.name, minIdle: idleTime, start: cursor,
+                count: configuration.batchSize))
+        machine.claimed(next: result.next, now: eventLoop.now)
+        let claimed = session.leavingOutKnown(result.messages)
+        if !claimed.isEmpty {
+            logger.info("claimed", metadata: [LogKey.count: "\(claimed.count)"])
+            report(.claimed(count: claimed.count))
+        }
+        deliver(claimed, source: .claimed)
+        if !result.deletedIDs.isEmpty { reportDeleted(result.deletedIDs) }
+        // Redis 6.2 gives deleted entries to the claimer without their ids: they show when it reads what it has pending.
+        if result.unidentifiedDeletions > 0 { machine.recover() }
+    }
+
+    /// Reads new messages. What is due to be acknowledged goes before it in the same write.
+    private func readNew(block: Duration?, on connection: RedisConnection) async throws(RedisError) {
+        let read = XREADGROUP(
+            group: consumer.group, consumer: consumer.name, streams: [.init(consumer.stream, .new)],
+            count: configuration.batchSize, block: block, noAck: configuration.acknowledgement == .never)
+        let ids = session.takeDue(atMost: Self.maxAcknowledged)
+        isParked = block != nil
+        defer { isParked = false }
+        if ids.isEmpty {
+            let batches = try await connection.execute(read)
+            return try await handOver(batches, on: connection)
+        }
+        let (acknowledged, batches) = await connection.pipeline(XACK(consumer.stream, group: consumer.group, ids), read)
+        settle(ids, acknowledged)
+        isParked = false
+        try await handOver(batches.get(), on: connection)
+    }
+
+    private func handOver(_ batches: [MessageBatch], on connection: RedisConnection) async throws(RedisError) {
+        machine.readNew()
+        guard let batch = batches.first else { return }
+        if configuration.acknowledgement == .onDelivery {
+            // Handed out only once the server has it as acknowledged: else it could be handled twice.
+            try await connection.execute(XACK(consumer.stream, group: consumer.group, batch.map(\.id)))
+        }
+        deliver(batch, source: .new)
+    }
+
+    /// Hands a batch to the session, but for entries that were deleted: those are acknowledged.
+    private func deliver(_ batch: MessageBatch, source: GroupMessage.Source) {
+        let deleted = source == .pending ? batch.filter { batch.isDeleted($0) } : nil
+        if let deleted, !deleted.isEmpty {
+            let ids = deleted.map(\.id)
+            session.acknowledge(ids)
+            reportDeleted(ids)
+            let present = batch.filter { !batch.isDeleted($0) }
+            return session.deliver(present, source: source, isHeld: true)
+        }
+        session.deliver(batch, source: source, isHeld: configuration.acknowledgement.keepsPending)
+    }
+
+    private func reportDeleted(_ ids: [StreamID]) {
+        logger.info("pending entries were deleted", metadata: [LogKey.count: "\(ids.count)"])
+        report(.deleted(ids: ids, count: ids.count))
+    }
+
+    private func report(_ event: GroupConsumer.Event) {
+        configuration.onEvent?(event)
+    }
+
+    // MARK: Acknowledging
+
+    /// The most ids that go into one `XACK`.
+    private static let maxAcknowledged = 1000
+
+    /// How long settled messages wait for company.
+    private static let gatherTime = Duration.milliseconds(5)
+    private static let parkedGatherTime = Duration.milliseconds(1)
+
+    /// Sends what no read takes along: while the reader waits on the server or for room, and at the end.
+    private func acknowledgeLoop() async {
+        var attempt = 0
+        while await session.waitForDue() {
+            if !session.isDone { await eventLoop.sleep(for: isParked ? Self.parkedGatherTime : Self.gatherTime) }
+            let ids = session.takeDue(atMost: Self.maxAcknowledged)
+            if ids.isEmpty { continue }
+            let outcome = await acknowledge(ids)
+            settle(ids, outcome)
+            guard case .failure = outcome else {
+                attempt = 0
+                continue
+            }
+            attempt += 1
+            // At the end there are a few more attempts; what is left is delivered again, to whoever claims it.
+            if (session.isDone || Task.isCancelled) && attempt >= Self.lastAttempts { break }
+            await eventLoop.sleep(for: configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1)))
+        }
+    }
+
+    private static let lastAttempts = 3
+
+    /// Sends an `XACK` on a shared connection. Cancellation does not keep it from being sent.
+    private func acknowledge(_ ids: [StreamID]) async -> Result<Int, RedisError> {
+        let command = XACK(consumer.stream, group: consumer.group, ids: ids)
+        do throws(RedisError) {
+            return try await pool.shared().executeToTheEnd(command)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func settle(_ ids: [StreamID], _ outcome: Result<Int, RedisError>) {
+        switch outcome {
+        case .success: session.confirm(ids)
+        case .failure(let error):
+            logger.info("could not acknowledge", metadata: [LogKey.reason: "\(error.code)"])
+            if error.isRetriable || error.code == .cancelled { return session.restore(ids) }
+            // Trying again will not help, and reading on would only pile up what cannot be acknowledged.
+            session.confirm(ids)
+            session.mailbox.fail(error)
+        }
+    }
+}

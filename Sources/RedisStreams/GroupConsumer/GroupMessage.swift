@@ -1,0 +1,61 @@
+/// A message that a group has given to this consumer.
+///
+/// It stays pending for the consumer until it is acknowledged. When and by whom that is done is the consumer's
+/// ``GroupConsumer/Configuration/acknowledgement``.
+public struct GroupMessage: Sendable, Identifiable {
+    /// How a message came to this consumer.
+    public enum Source: Sendable, Hashable {
+        /// It was delivered for the first time.
+        case new
+        /// It was pending for this consumer already: from before a restart or a lost connection.
+        case pending
+        /// It was pending for too long, for another consumer or for this one, and was claimed.
+        case claimed
+    }
+
+    let batch: DeliveredBatch
+    let position: Int
+
+    /// The entry itself.
+    public var message: StreamMessage { StreamMessage(storage: batch.storage, position: position) }
+
+    /// The id of the entry.
+    public var id: StreamID { batch.storage.entries[position].id }
+
+    /// The stream that the message is of.
+    public var stream: StreamKey { batch.storage.stream }
+
+    /// The fields, in order.
+    public var fields: StreamFields { message.fields }
+
+    /// The text of the first field called `name`, or `nil` if there is none.
+    public subscript(name: String) -> String? { message.fields[name] }
+
+    /// How the message came to this consumer.
+    public var source: Source { batch.source }
+
+    /// Whether the message may have been handled before, wholly or in part.
+    public var isRedelivered: Bool { batch.source != .new }
+
+    /// Reads the fields as a value; see ``StreamMessage/decode(_:)``.
+    ///
+    /// - Throws: ``RedisError`` with ``RedisError/Code/decodingFailed``, which names the field.
+    public func decode<Value: Decodable>(_ type: Value.Type = Value.self) throws(RedisError) -> Value {
+        try message.decode(type)
+    }
+
+    /// Acknowledges the message: it is done with, and will not be delivered again.
+    ///
+    /// Needed with ``GroupConsumer/Acknowledgement/manual`` only, and harmless otherwise. Returns at once: the
+    /// acknowledgement is sent with others within a few milliseconds, and again after a lost connection. Use
+    /// ``GroupConsumer/acknowledge(_:)`` to wait for the server's word.
+    /// Source: [XACK](https://redis.io/docs/latest/commands/xack/).
+    public func acknowledge() {
+        batch.session.settle(self)
+    }
+}
+
+extension GroupMessage: CustomStringConvertible {
+    /// Stream, id and the number of fields, without their contents.
+    public var description: String { message.description }
+}

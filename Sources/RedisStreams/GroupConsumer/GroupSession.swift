@@ -1,0 +1,82 @@
+internal import Synchronization
+
+/// What a running group consumer shares between its engine and the tasks that handle messages: the mailbox between
+/// them, and the ledger of what is held and what is to be acknowledged.
+final class GroupSession: Sendable {
+    private struct State: ~Copyable {
+        var ledger = SettlementLedger()
+        /// Nobody handles messages any more.
+        var isDone = false
+    }
+
+    let mailbox: Mailbox<DeliveredMessages>
+    private let state = Mutex(State())
+    private let due = Signal()
+
+    init(prefetch: Int) {
+        mailbox = Mailbox(prefetch: prefetch)
+    }
+
+    // MARK: The side of the handlers
+
+    /// The message has been handled, and is to be acknowledged.
+    func settle(_ message: GroupMessage) {
+        let isFirst = state.withLock { state in
+            let hadDue = state.ledger.hasDue
+            return state.ledger.settle(message.batch, message.position) && !hadDue
+        }
+        if isFirst { due.fire() }
+    }
+
+    /// The message has not been handled, or has been acknowledged otherwise.
+    func release(_ message: GroupMessage) {
+        state.withLock { $0.ledger.release(message.batch, message.position) }
+    }
+
+    /// Nobody handles messages any more: what is due is sent, what is held stays pending, and the engine ends.
+    func finish() {
+        mailbox.stop()
+        state.withLock { state in
+            state.isDone = true
+            state.ledger.releaseAll()
+        }
+        due.fire()
+    }
+
+    // MARK: The side of the engine
+
+    var isDone: Bool { state.withLock { $0.isDone } }
+
+    /// Leaves out of a batch what this consumer holds already.
+    func leavingOutKnown(_ batch: MessageBatch) -> MessageBatch {
+        state.withLock { $0.ledger.leavingOutKnown(batch) }
+    }
+
+    /// Hands a batch over. If `isHeld`, its messages are repetitions until they are settled or released.
+    func deliver(_ batch: MessageBatch, source: GroupMessage.Source, isHeld: Bool) {
+        guard !batch.isEmpty else { return }
+        let delivered = DeliveredBatch(batch, source: source, session: self)
+        if isHeld { state.withLock { $0.ledger.hold(delivered) } }
+        mailbox.deliver(DeliveredMessages(batch: delivered))
+    }
+
+    /// Has ids acknowledged that are not handed out.
+    func acknowledge(_ ids: [StreamID]) {
+        state.withLock { $0.ledger.acknowledge(ids) }
+        due.fire()
+    }
+
+    /// Waits until something is to be acknowledged. Returns `false` when there will be nothing more.
+    func waitForDue() async -> Bool {
+        while true {
+            let (hasDue, isDone) = state.withLock { ($0.ledger.hasDue, $0.isDone) }
+            if hasDue { return true }
+            if isDone || Task.isCancelled { return false }
+            await due.wait()
+        }
+    }
+
+    func takeDue(atMost limit: Int) -> [StreamID] { state.withLock { $0.ledger.takeDue(atMost: limit) } }
+    func confirm(_ ids: [StreamID]) { state.withLock { $0.ledger.confirm(ids) } }
+    func restore(_ ids: [StreamID]) { state.withLock { $0.ledger.restore(ids) } }
+}

@@ -1,0 +1,21 @@
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
+/// What distinguishes this process from others.
+enum Host {
+    static var processID: Int { Int(getpid()) }
+
+    /// The host name, as far as it consists of ASCII letters, digits, dots and dashes.
+    static let name: String = {
+        var bytes = [CChar](repeating: 0, count: 256)
+        let status = unsafe gethostname(&bytes, bytes.count - 1)
+        let name = bytes.prefix { $0 != 0 }.map { Character(UnicodeScalar(UInt8(bitPattern: $0))) }
+            .filter { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "-") }
+        return status == 0 && !name.isEmpty ? String(name) : "host"
+    }()
+}

@@ -1,0 +1,22 @@
+internal import Logging
+
+/// The keys of everything that this library logs.
+///
+/// Values are codes, counts, names of commands and ids: never payloads, never secrets.
+enum LogKey {
+    static let reason = "redis.reason"
+    static let pending = "redis.pending"
+    static let command = "redis.command"
+    static let attempt = "redis.attempt"
+    static let delay = "redis.delay_ms"
+    static let stream = "redis.stream"
+    static let group = "redis.group"
+    static let consumer = "redis.consumer"
+    static let count = "redis.count"
+    static let message = "redis.message"
+
+    /// Why something is tried again, for which time, and after which delay.
+    static func retry(_ error: RedisError, _ attempt: Int, _ delay: Duration) -> Logger.Metadata {
+        [reason: "\(error.code)", LogKey.attempt: "\(attempt)", LogKey.delay: "\(delay.wholeMilliseconds)"]
+    }
+}

@@ -1,0 +1,242 @@
+internal import Logging
+internal import NIOCore
+internal import Synchronization
+
+/// The connections of a client to one server.
+///
+/// Performs what `PoolStateMachine` decides. Shared connections are made by the tasks of `run()`; a lease is made by the
+/// task that asks for it.
+final class ConnectionPool: Sendable {
+    struct Settings: Sendable {
+        var connection: RedisConnection.Configuration
+        var sharedConnections: Int
+        var maxLeasedConnections: Int
+        var acquireTimeout: Duration
+        var backoff: Backoff
+    }
+
+    private struct State: ~Copyable {
+        var machine: PoolStateMachine<RedisConnection>
+        var waiters: [Int: Waiter] = [:]
+        var nextWaiter = 0
+    }
+
+    private struct Waiter {
+        let continuation: CheckedContinuation<Result<RedisConnection?, RedisError>, Never>
+        let timer: Scheduled<Void>
+    }
+
+    let settings: Settings
+    let eventLoopGroup: any EventLoopGroup
+    private let transport: any Transport
+    private let logger: Logger
+    private let background: BackgroundTasks
+    private let state: Mutex<State>
+
+    init(
+        settings: Settings, transport: any Transport, eventLoopGroup: any EventLoopGroup, background: BackgroundTasks,
+        logger: Logger
+    ) {
+        self.settings = settings
+        self.transport = transport
+        self.eventLoopGroup = eventLoopGroup
+        self.background = background
+        self.logger = logger
+        state = Mutex(
+            State(
+                machine: PoolStateMachine(
+                    sharedConnections: settings.sharedConnections, maxLeases: settings.maxLeasedConnections,
+                    maxIdle: Self.maxIdleLeases)))
+    }
+
+    private static let maxIdleLeases = 8
+
+    /// Closes all connections, and fails everybody who waits.
+    func close() {
+        let (waiters, connections) = state.withLock { state in
+            let (ids, connections) = state.machine.close()
+            return (ids.compactMap { state.waiters.removeValue(forKey: $0) }, connections)
+        }
+        for waiter in waiters { waiter.resume(.failure(PoolStateMachine<RedisConnection>.shutDown)) }
+        for connection in connections { connection.close() }
+    }
+
+    // MARK: Shared connections
+
+    /// A connection for commands that return at once. Waits until one is there, or the deadline has passed.
+    func shared() async throws(RedisError) -> RedisConnection {
+        let connection = try await acquire { state, waiter in
+            switch state.machine.acquireShared(waiter) {
+            case .use(let connection): return .ready(.success(connection))
+            case .fail(let error): return .ready(.failure(error))
+            case .wait(let slots): return .wait(connect: slots)
+            }
+        }
+        guard let connection else { throw PoolStateMachine<RedisConnection>.shutDown }
+        return connection
+    }
+
+    private func connect(slot: Int) {
+        background.start { await self.connectNow(slot: slot) } otherwise: { _ in }
+    }
+
+    private func connectNow(slot: Int) async {
+        do throws(RedisError) {
+            let connection = try await RedisConnection.connect(
+                settings.connection, transport: transport, on: eventLoopGroup.next(), logger: logger)
+            let resumed: [Waiter]? = state.withLock { state in
+                state.machine.connected(connection, slot: slot)?.compactMap { state.waiters.removeValue(forKey: $0) }
+            }
+            guard let resumed else { return connection.close() }
+            connection.whenClosed { [weak self] _ in self?.state.withLock { $0.machine.lost(connection, slot: slot) } }
+            for waiter in resumed { waiter.resume(.success(connection)) }
+        } catch {
+            connectFailed(error, slot: slot)
+        }
+    }
+
+    private func connectFailed(_ error: RedisError, slot: Int) {
+        let (failed, retry): ([Waiter], Int?) = state.withLock { state in
+            let action = state.machine.connectFailed(error, slot: slot)
+            return (action.failed.compactMap { state.waiters.removeValue(forKey: $0) }, action.retry)
+        }
+        for waiter in failed { waiter.resume(.failure(error)) }
+        guard let retry else { return }
+        let delay = settings.backoff.delay(attempt: retry, jitter: .random(in: 0...1))
+        logger.info("could not connect", metadata: LogKey.retry(error, retry, delay))
+        eventLoopGroup.next().scheduleTask(in: TimeAmount(delay)) { [weak self] in
+            guard let self else { return }
+            if self.state.withLock({ $0.machine.rested(slot: slot) }) { self.connect(slot: slot) }
+        }
+    }
+
+    // MARK: Leases
+
+    /// A connection for one user, on `eventLoop` if given. It goes back by `release`.
+    ///
+    /// What may pass is tried again until the deadline.
+    func lease(on eventLoop: (any EventLoop)? = nil) async throws(RedisError) -> RedisConnection {
+        let idle = try await acquire { state, waiter in
+            let action = state.machine.acquireLease(waiter) { eventLoop == nil || $0.eventLoop === eventLoop }
+            switch action {
+            case .use(let connection): return .ready(.success(connection))
+            case .connect: return .ready(.success(nil))
+            case .fail(let error): return .ready(.failure(error))
+            case .wait: return .wait(connect: [])
+            }
+        }
+        if let idle { return idle }
+        do throws(RedisError) {
+            return try await connectLease(on: eventLoop ?? eventLoopGroup.next())
+        } catch {
+            giveBack(nil)
+            throw error
+        }
+    }
+
+    private func connectLease(on eventLoop: any EventLoop) async throws(RedisError) -> RedisConnection {
+        let deadline = eventLoop.now + TimeAmount(settings.acquireTimeout)
+        var attempt = 0
+        while true {
+            attempt += 1
+            do throws(RedisError) {
+                return try await RedisConnection.connect(
+                    settings.connection, transport: transport, on: eventLoop, logger: logger)
+            } catch {
+                let delay = settings.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+                if !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline { throw error }
+                await eventLoop.sleep(for: delay)
+            }
+        }
+    }
+
+    /// Gives a leased connection back. It is used again if nothing is in flight on it, and closed otherwise.
+    func release(_ connection: RedisConnection) {
+        connection.onEventLoop { connection in
+            if connection.isQuiet {
+                self.giveBack(connection)
+            } else {
+                connection.close()
+                self.giveBack(nil)
+            }
+        }
+    }
+
+    private func giveBack(_ connection: RedisConnection?) {
+        let (waiter, closing): (Waiter?, [RedisConnection]) = state.withLock { state in
+            let action = state.machine.releaseLease(connection)
+            return (action.next.flatMap { state.waiters.removeValue(forKey: $0) }, action.close)
+        }
+        for connection in closing { connection.close() }
+        waiter?.resume(.success(nil))
+        connection?.whenClosed { [weak self] _ in
+            if let connection { self?.state.withLock { $0.machine.lostIdle(connection) } }
+        }
+    }
+
+    // MARK: Waiting
+
+    private enum Acquisition {
+        case ready(Result<RedisConnection?, RedisError>)
+        case wait(connect: [Int])
+    }
+
+    /// Asks the machine; waits for its answer if it has none yet, until the deadline.
+    private func acquire(
+        _ ask: @Sendable (inout State, Int) -> Acquisition
+    ) async throws(RedisError) -> RedisConnection? {
+        let waiter = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        let result: Result<RedisConnection?, RedisError> = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let acquisition = state.withLock { state in
+                    let acquisition = ask(&state, waiter)
+                    if case .wait = acquisition {
+                        state.waiters[waiter] = Waiter(continuation: continuation, timer: deadline(of: waiter))
+                    }
+                    return acquisition
+                }
+                switch acquisition {
+                case .ready(let result): continuation.resume(returning: result)
+                case .wait(let slots):
+                    for slot in slots { connect(slot: slot) }
+                    // The cancellation may have come before there was a waiter to take away.
+                    if Task.isCancelled { giveUp(waiter) { _ in Self.cancelled } }
+                }
+            }
+        } onCancel: {
+            giveUp(waiter) { _ in Self.cancelled }
+        }
+        return try result.get()
+    }
+
+    private func deadline(of waiter: Int) -> Scheduled<Void> {
+        eventLoopGroup.next().scheduleTask(in: TimeAmount(settings.acquireTimeout)) { [weak self] in
+            guard let self else { return }
+            let isRunning = self.background.isRunning
+            self.giveUp(waiter) { state in state.machine.expired(isRunning: isRunning) }
+        }
+    }
+
+    private func giveUp(_ id: Int, because reason: (borrowing State) -> RedisError) {
+        let (waiter, error): (Waiter?, RedisError) = state.withLock { state in
+            let error = reason(state)
+            guard state.machine.removeWaiter(id) else { return (nil, error) }
+            return (state.waiters.removeValue(forKey: id), error)
+        }
+        waiter?.resume(.failure(error))
+    }
+
+    private static var cancelled: RedisError {
+        RedisError(.cancelled, "The task was cancelled while it waited for a connection.")
+    }
+}
+
+extension ConnectionPool.Waiter {
+    fileprivate func resume(_ result: Result<RedisConnection?, RedisError>) {
+        timer.cancel()
+        continuation.resume(returning: result)
+    }
+}

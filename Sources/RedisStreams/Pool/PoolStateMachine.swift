@@ -1,0 +1,231 @@
+internal import DequeModule
+
+/// Who has which connection, who waits for one, and when a lost one is tried again. Free of sockets, clocks and locks.
+///
+/// There are two kinds of connections. A few *shared* ones, each in a slot, take the commands of everybody. *Leases*
+/// have one user at a time; the machine only counts them, since whoever takes one makes the connection itself.
+///
+/// The states of a slot and their successors:
+/// - `empty` → `connecting`, as soon as somebody needs it.
+/// - `connecting` → `ready`, or `resting` when it failed.
+/// - `ready` → `empty`, when the connection has ended.
+/// - `resting` → `connecting`, when its time is over.
+struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
+    typealias WaiterID = Int
+
+    private enum Slot {
+        case empty
+        case connecting
+        case ready(Connection)
+        case resting
+    }
+
+    private enum Life {
+        case open
+        case closed
+    }
+
+    private var life: Life = .open
+    private var slots: [Slot]
+    /// Failed attempts since the last success, for each slot.
+    private var failures: [Int]
+    private var lastFailure: RedisError?
+    private var sharedWaiters: Deque<WaiterID> = []
+    private var nextSlot = 0
+
+    private let maxLeases: Int
+    private let maxIdle: Int
+    private var leases = 0
+    private var idle: [Connection] = []
+    private var leaseWaiters: Deque<WaiterID> = []
+
+    init(sharedConnections: Int, maxLeases: Int, maxIdle: Int) {
+        slots = Array(repeating: .empty, count: sharedConnections)
+        failures = Array(repeating: 0, count: sharedConnections)
+        self.maxLeases = maxLeases
+        self.maxIdle = maxIdle
+    }
+
+    // MARK: Shared connections
+
+    enum SharedAction {
+        case use(Connection)
+        /// Wait, and connect these slots.
+        case wait(connect: [Int])
+        case fail(RedisError)
+    }
+
+    /// Somebody needs a shared connection.
+    mutating func acquireShared(_ waiter: WaiterID) -> SharedAction {
+        guard case .open = life else { return .fail(Self.shutDown) }
+        for offset in slots.indices {
+            let index = (nextSlot + offset) % slots.count
+            if case .ready(let connection) = slots[index] {
+                nextSlot = (index + 1) % slots.count
+                return .use(connection)
+            }
+        }
+        sharedWaiters.append(waiter)
+        return .wait(connect: beginConnecting())
+    }
+
+    /// Slots that are empty begin to connect.
+    private mutating func beginConnecting() -> [Int] {
+        var begun: [Int] = []
+        for index in slots.indices {
+            if case .empty = slots[index] {
+                slots[index] = .connecting
+                begun.append(index)
+            }
+        }
+        return begun
+    }
+
+    struct Resumed {
+        var connection: Connection?
+        var waiters: [WaiterID] = []
+        var error: RedisError?
+    }
+
+    /// The slot is connected. Everybody who waits gets it. Returns `nil` if the pool has been closed meanwhile: the
+    /// connection is to be closed.
+    mutating func connected(_ connection: Connection, slot: Int) -> [WaiterID]? {
+        guard case .open = life else { return nil }
+        slots[slot] = .ready(connection)
+        failures[slot] = 0
+        lastFailure = nil
+        defer { sharedWaiters = [] }
+        return Array(sharedWaiters)
+    }
+
+    struct FailureAction {
+        /// Who is told of the failure now.
+        var failed: [WaiterID] = []
+        /// Which attempt to make next, after its delay.
+        var retry: Int?
+    }
+
+    /// Connecting the slot failed. What may pass is tried again while somebody waits; what needs a change of the
+    /// configuration is reported at once.
+    mutating func connectFailed(_ error: RedisError, slot: Int) -> FailureAction {
+        guard case .open = life else { return FailureAction() }
+        failures[slot] += 1
+        lastFailure = error
+        var action = FailureAction()
+        if !error.isRetriable {
+            action.failed = Array(sharedWaiters)
+            sharedWaiters = []
+        }
+        // Also with nobody waiting: it keeps the pace of those who come next.
+        slots[slot] = .resting
+        action.retry = failures[slot]
+        return action
+    }
+
+    /// The delay of a slot is over. Says whether to connect it now.
+    mutating func rested(slot: Int) -> Bool {
+        guard case .open = life, case .resting = slots[slot] else { return false }
+        guard !sharedWaiters.isEmpty else {
+            slots[slot] = .empty
+            return false
+        }
+        slots[slot] = .connecting
+        return true
+    }
+
+    /// A shared connection has ended.
+    mutating func lost(_ connection: Connection, slot: Int) {
+        if case .ready(let current) = slots[slot], current === connection { slots[slot] = .empty }
+    }
+
+    // MARK: Leases
+
+    enum LeaseAction {
+        case use(Connection)
+        case connect
+        case wait
+        case fail(RedisError)
+    }
+
+    /// Somebody needs a connection of their own.
+    mutating func acquireLease(_ waiter: WaiterID, where isSuitable: (Connection) -> Bool) -> LeaseAction {
+        guard case .open = life else { return .fail(Self.shutDown) }
+        guard leases < maxLeases else {
+            leaseWaiters.append(waiter)
+            return .wait
+        }
+        leases += 1
+        if let position = idle.lastIndex(where: isSuitable) { return .use(idle.remove(at: position)) }
+        return .connect
+    }
+
+    struct ReleaseAction {
+        /// Who may make a connection now.
+        var next: WaiterID?
+        /// Connections that are not needed any more.
+        var close: [Connection] = []
+    }
+
+    /// A lease ends; `connection` is what can be used again of it.
+    mutating func releaseLease(_ connection: Connection?) -> ReleaseAction {
+        leases -= 1
+        var action = ReleaseAction()
+        if let connection {
+            if case .open = life, idle.count < maxIdle { idle.append(connection) } else { action.close.append(connection) }
+        }
+        if case .open = life, let next = leaseWaiters.popFirst() {
+            leases += 1
+            action.next = next
+        }
+        return action
+    }
+
+    /// A connection in the idle list has ended.
+    mutating func lostIdle(_ connection: Connection) {
+        idle.removeAll { $0 === connection }
+    }
+
+    // MARK: Waiters and the end
+
+    /// Somebody waits no longer. Returns whether they did wait.
+    mutating func removeWaiter(_ waiter: WaiterID) -> Bool {
+        let before = sharedWaiters.count + leaseWaiters.count
+        sharedWaiters.removeAll { $0 == waiter }
+        leaseWaiters.removeAll { $0 == waiter }
+        return sharedWaiters.count + leaseWaiters.count < before
+    }
+
+    /// What to tell somebody whose deadline has passed.
+    func expired(isRunning: Bool) -> RedisError {
+        if !isRunning {
+            return RedisError(
+                .connectionUnavailable,
+                "The client is not running. Call run(), add it to a ServiceGroup, or use withRedisClient.")
+        }
+        if leases >= maxLeases {
+            return RedisError(
+                .connectionUnavailable,
+                "All \(maxLeases) connections for blocking commands are in use. Raise maxLeasedConnections.")
+        }
+        return lastFailure
+            ?? RedisError(.connectionUnavailable, "No connection could be made before the deadline.")
+    }
+
+    /// Ends everything. Returns who still waits, and the connections to close.
+    mutating func close() -> (waiters: [WaiterID], connections: [Connection]) {
+        guard case .open = life else { return ([], []) }
+        life = .closed
+        var connections = idle
+        for case .ready(let connection) in slots { connections.append(connection) }
+        let waiters = Array(sharedWaiters) + Array(leaseWaiters)
+        slots = slots.map { _ in .empty }
+        sharedWaiters = []
+        leaseWaiters = []
+        idle = []
+        return (waiters, connections)
+    }
+
+    static var shutDown: RedisError {
+        RedisError(.clientShutDown, "The client has been shut down.")
+    }
+}

@@ -1,0 +1,57 @@
+public import Logging
+public import NIOCore
+public import NIOPosix
+
+extension RedisClient {
+    /// How a client connects and what it allows. `init()` works for a server on this machine.
+    public struct Configuration: Sendable {
+        /// How each connection is made: address, TLS, user, database, timeouts.
+        public var connection: RedisConnection.Configuration
+
+        /// How many connections the commands of all tasks are pipelined on. Default: 1, which keeps commands of one task
+        /// in order even if it does not wait for the replies; more spread large replies.
+        public var sharedConnections: Int = 1
+
+        /// The most connections that are leased at a time: one for each consumer, and one for each blocking command that
+        /// is being executed. Default: 1024.
+        public var maxLeasedConnections: Int = 1024
+
+        /// How long a caller waits for a connection before it gets an error. Default: 5 s.
+        public var acquireTimeout: Duration = .seconds(5)
+
+        /// The delays between attempts to connect.
+        public var backoff = Backoff()
+
+        /// A configuration for a server at `address`.
+        public init(address: ServerAddress = .tcp(host: "127.0.0.1")) {
+            connection = RedisConnection.Configuration(address: address)
+        }
+
+        /// A configuration from a URL:
+        /// `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
+        /// `unix://[[user]:password@]/path/to.sock[?db=number]`.
+        ///
+        /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, which says what is wrong with the URL
+        ///   and does not repeat it.
+        public init(url: String) throws(RedisError) {
+            let parsed = try RedisURL(url)
+            connection = RedisConnection.Configuration(address: parsed.address)
+            connection.tls = parsed.usesTLS ? TLSSettings() : nil
+            connection.username = parsed.username
+            connection.password = parsed.password
+            connection.database = parsed.database
+        }
+
+        func validate() throws(RedisError) {
+            try connection.validate()
+            try backoff.validate()
+            guard (1...64).contains(sharedConnections), maxLeasedConnections > 0 else {
+                throw RedisError(
+                    .invalidConfiguration, "sharedConnections must be 1 to 64, and maxLeasedConnections 1 or more.")
+            }
+            guard acquireTimeout > .zero, acquireTimeout <= .seconds(86_400) else {
+                throw RedisError(.invalidConfiguration, "acquireTimeout must be positive, and a day at most.")
+            }
+        }
+    }
+}
