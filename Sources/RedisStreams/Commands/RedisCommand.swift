@@ -8,6 +8,9 @@ public protocol RedisCommand: Sendable {
     /// The name as Redis has it, with the subcommand: `XADD`, `XGROUP CREATE`. Used in errors and logs.
     static var name: String { get }
 
+    /// The name of this command: that of its type, save for ``RawCommand``, which learns it from its arguments.
+    var name: String { get }
+
     /// The keys that the command works on. In a cluster they say where the command has to go.
     var keys: [StreamKey] { get }
 
@@ -33,6 +36,9 @@ public protocol RedisCommand: Sendable {
 }
 
 extension RedisCommand {
+    /// The name of the type.
+    public var name: String { Self.name }
+
     /// No keys.
     public var keys: [StreamKey] { [] }
 
@@ -49,13 +55,18 @@ extension RedisCommand {
 extension RedisCommand {
     /// Reads a reply that may be an error.
     func response(to reply: RedisReply) throws(RedisError) -> Response {
-        if let error = reply.serverError(command: Self.name) { throw error }
+        if let error = reply.serverError(command: name) { throw error }
         return try decode(reply)
     }
 
     /// The error for a reply of another shape than the command has.
     func unexpected(_ reply: RedisReply) -> RedisError {
-        RedisError(.unexpectedReply, "The reply has a shape that this command does not have: \(reply).", command: Self.name)
+        RedisError(.unexpectedReply, "The reply has a shape that this command does not have: \(reply).", command: name)
+    }
+
+    /// The error for arguments that no server would accept. The message says what to do.
+    func invalid(_ message: String) -> RedisError {
+        RedisError(.invalidArgument, message, command: name)
     }
 }
 
