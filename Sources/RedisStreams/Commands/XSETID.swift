@@ -11,9 +11,9 @@ public struct XSETID: RedisCommand {
     public var key: StreamKey
     /// The last id, not below that of the last entry.
     public var lastID: StreamID
-    /// How many entries were ever added. Needs Redis 7.0, and ``maxDeletedID`` as well. Default: as it is.
+    /// How many entries were ever added. Needs Redis 7.0. Default: as it is.
     public var entriesAdded: Int?
-    /// The highest id that was ever deleted. Needs Redis 7.0, and ``entriesAdded`` as well. Default: as it is.
+    /// The highest id that was ever deleted. Needs Redis 7.0. Default: as it is.
     public var maxDeletedID: StreamID?
 
     /// Sets the last id of this stream.
@@ -33,12 +33,9 @@ public struct XSETID: RedisCommand {
         return ServerRequirement("XSETID with ENTRIESADDED or MAXDELETEDID", redis: "7.0", valkey: "7.2")
     }
 
-    /// Refuses a negative number of entries, and one of the two numbers without the other.
+    /// Refuses a negative number of entries.
     public func validate() throws(RedisError) {
         if let entriesAdded, entriesAdded < 0 { throw invalid("The number of entries added must not be negative.") }
-        guard (entriesAdded == nil) == (maxDeletedID == nil) else {
-            throw invalid("Give both the number of entries added and the highest id deleted, or neither.")
-        }
     }
 
     /// Writes the command.
