@@ -1,7 +1,9 @@
 /// Checks that several commands need before they are sent.
 extension RedisCommand {
     func check(ids: [StreamID]) throws(RedisError) {
-        guard !ids.isEmpty else { throw invalid("\(name) needs at least one entry id; send nothing when there is none.") }
+        guard !ids.isEmpty else {
+            throw invalid("\(name) needs at least one entry id; send nothing when there is none.")
+        }
     }
 
     func check(keys: [StreamKey]) throws(RedisError) {
@@ -26,7 +28,8 @@ extension RedisCommand {
         guard let block, block <= .zero else { return }
         throw invalid(
             "A blocking time must be above zero: 0 would wait for ever, also on a dead connection. "
-                + "Read again after each timeout instead.")
+                + "Read again after each timeout instead."
+        )
     }
 }
 

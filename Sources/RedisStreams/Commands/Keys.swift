@@ -168,7 +168,9 @@ extension RedisCommandExecutor {
     /// Source: [EXPIRE](https://redis.io/docs/latest/commands/expire/).
     @discardableResult
     public func expire(
-        _ key: StreamKey, after time: Duration, _ condition: EXPIRE.Condition? = nil
+        _ key: StreamKey,
+        after time: Duration,
+        _ condition: EXPIRE.Condition? = nil
     ) async throws(RedisError) -> Bool {
         try await execute(EXPIRE(key, after: time, condition))
     }

@@ -49,7 +49,8 @@ public struct RawCommand: RedisCommand {
         case .forEver:
             throw invalid(
                 "\(name) would wait for ever, also on a dead connection: give a time above 0, and send it again after "
-                    + "each timeout.")
+                    + "each timeout."
+            )
         case .invalid: throw invalid("The timeout of \(name) is missing, or is not a number above 0.")
         case .time, .never: break
         }
@@ -144,7 +145,8 @@ private enum RawCommandRules {
 
     private static let pushes = "its replies come unasked, and a connection that expects none is closed by them"
     private static let queues = "it would take the commands of everybody who shares the connection with it"
-    private static let selects = "it would change the connection for everybody who shares it; set it in the configuration"
+    private static let selects =
+        "it would change the connection for everybody who shares it; set it in the configuration"
 
     /// Commands that leave a shared connection other than it was.
     static let refused: [String: String] = [

@@ -85,7 +85,9 @@ extension RedisCommandExecutor {
     /// Source: [EVAL](https://redis.io/docs/latest/commands/eval/).
     @discardableResult
     public func eval(
-        _ script: String, keys: [StreamKey] = [], arguments: [FieldValue] = []
+        _ script: String,
+        keys: [StreamKey] = [],
+        arguments: [FieldValue] = []
     ) async throws(RedisError) -> RedisReply {
         try await execute(EVAL(script, keys: keys, arguments: arguments))
     }
@@ -98,7 +100,9 @@ extension RedisCommandExecutor {
     /// Source: [EVALSHA](https://redis.io/docs/latest/commands/evalsha/).
     @discardableResult
     public func evalsha(
-        _ sha1: String, keys: [StreamKey] = [], arguments: [FieldValue] = []
+        _ sha1: String,
+        keys: [StreamKey] = [],
+        arguments: [FieldValue] = []
     ) async throws(RedisError) -> RedisReply {
         try await execute(EVALSHA(sha1, keys: keys, arguments: arguments))
     }

@@ -115,7 +115,10 @@ extension RedisCommandExecutor {
     /// Source: [XACKDEL](https://redis.io/docs/latest/commands/xackdel/).
     @discardableResult
     public func xackdel(
-        _ stream: StreamKey, group: String, ids: [StreamID], references: ReferencePolicy = .keep
+        _ stream: StreamKey,
+        group: String,
+        ids: [StreamID],
+        references: ReferencePolicy = .keep
     ) async throws(RedisError) -> [DeletionResult] {
         try await execute(XACKDEL(stream, group: group, ids: ids, references: references))
     }

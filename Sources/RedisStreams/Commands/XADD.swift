@@ -32,8 +32,13 @@ public struct XADD: RedisCommand {
 
     /// Adds an entry with these fields.
     public init(
-        _ key: StreamKey, _ fields: NewFields, id: EntryID = .auto, createStream: Bool = true,
-        trim: TrimStrategy? = nil, references: ReferencePolicy? = nil, idempotency: Idempotency? = nil
+        _ key: StreamKey,
+        _ fields: NewFields,
+        id: EntryID = .auto,
+        createStream: Bool = true,
+        trim: TrimStrategy? = nil,
+        references: ReferencePolicy? = nil,
+        idempotency: Idempotency? = nil
     ) {
         self.key = key
         self.id = id
@@ -50,7 +55,9 @@ public struct XADD: RedisCommand {
     /// Redis 8.6 for idempotency, 8.2 for a reference policy, 7.0 for an id of a millisecond.
     public var requirement: ServerRequirement? {
         if idempotency != nil { return ServerRequirement("XADD with IDMP", redis: "8.6") }
-        if references != nil { return ServerRequirement("XADD with KEEPREF, DELREF or ACKED", redis: "8.2", valkey: "9.2") }
+        if references != nil {
+            return ServerRequirement("XADD with KEEPREF, DELREF or ACKED", redis: "8.2", valkey: "9.2")
+        }
         if case .milliseconds = id { return ServerRequirement("XADD with <ms>-*", redis: "7.0", valkey: "7.2") }
         return nil
     }
@@ -139,8 +146,12 @@ extension RedisCommandExecutor {
     /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
     @discardableResult
     public func xadd(
-        _ stream: StreamKey, _ fields: NewFields, id: XADD.EntryID = .auto, trim: TrimStrategy? = nil,
-        references: ReferencePolicy? = nil, idempotency: Idempotency? = nil
+        _ stream: StreamKey,
+        _ fields: NewFields,
+        id: XADD.EntryID = .auto,
+        trim: TrimStrategy? = nil,
+        references: ReferencePolicy? = nil,
+        idempotency: Idempotency? = nil
     ) async throws(RedisError) -> StreamID {
         let command = XADD(stream, fields, id: id, trim: trim, references: references, idempotency: idempotency)
         guard let id = try await execute(command) else {
@@ -154,12 +165,23 @@ extension RedisCommandExecutor {
     /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
     @discardableResult
     public func xaddIfStreamExists(
-        _ stream: StreamKey, _ fields: NewFields, id: XADD.EntryID = .auto, trim: TrimStrategy? = nil,
-        references: ReferencePolicy? = nil, idempotency: Idempotency? = nil
+        _ stream: StreamKey,
+        _ fields: NewFields,
+        id: XADD.EntryID = .auto,
+        trim: TrimStrategy? = nil,
+        references: ReferencePolicy? = nil,
+        idempotency: Idempotency? = nil
     ) async throws(RedisError) -> StreamID? {
         try await execute(
             XADD(
-                stream, fields, id: id, createStream: false, trim: trim, references: references,
-                idempotency: idempotency))
+                stream,
+                fields,
+                id: id,
+                createStream: false,
+                trim: trim,
+                references: references,
+                idempotency: idempotency
+            )
+        )
     }
 }

@@ -23,7 +23,11 @@ public struct XAUTOCLAIM: RedisCommand {
 
     /// Takes over what has been pending for `minIdle`.
     public init(
-        _ key: StreamKey, group: String, consumer: String, minIdle: Duration, start: StreamID = .zero,
+        _ key: StreamKey,
+        group: String,
+        consumer: String,
+        minIdle: Duration,
+        start: StreamID = .zero,
         count: Int? = nil
     ) {
         self.key = key
@@ -62,8 +66,11 @@ public struct XAUTOCLAIM: RedisCommand {
         guard parts.count >= 2 else { throw unexpected(reply) }
         let messages = try batch(of: key, parts[1])
         return AutoclaimResult(
-            next: try streamID(parts[0]), messages: messages, deletedIDs: parts.count > 2 ? try streamIDs(parts[2]) : [],
-            unidentifiedDeletions: try elements(parts[1]).count - messages.count)
+            next: try streamID(parts[0]),
+            messages: messages,
+            deletedIDs: parts.count > 2 ? try streamIDs(parts[2]) : [],
+            unidentifiedDeletions: try elements(parts[1]).count - messages.count
+        )
     }
 }
 
@@ -100,7 +107,10 @@ extension XAUTOCLAIM {
             let parts = Array(try elements(reply))
             guard parts.count >= 2 else { throw unexpected(reply) }
             return AutoclaimedIDs(
-                next: try streamID(parts[0]), ids: try streamIDs(parts[1]), deletedIDs: parts.count > 2 ? try streamIDs(parts[2]) : [])
+                next: try streamID(parts[0]),
+                ids: try streamIDs(parts[1]),
+                deletedIDs: parts.count > 2 ? try streamIDs(parts[2]) : []
+            )
         }
     }
 }
@@ -113,11 +123,16 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
     public func xautoclaim(
-        _ stream: StreamKey, group: String, consumer: String, minIdle: Duration, start: StreamID = .zero,
+        _ stream: StreamKey,
+        group: String,
+        consumer: String,
+        minIdle: Duration,
+        start: StreamID = .zero,
         count: Int? = nil
     ) async throws(RedisError) -> AutoclaimResult {
         try await execute(
-            XAUTOCLAIM(stream, group: group, consumer: consumer, minIdle: minIdle, start: start, count: count))
+            XAUTOCLAIM(stream, group: group, consumer: consumer, minIdle: minIdle, start: start, count: count)
+        )
     }
 
     /// Takes over messages that have been pending for `minIdle`, as ``xautoclaim(_:group:consumer:minIdle:start:count:)``
@@ -125,11 +140,17 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
     public func xautoclaimJustID(
-        _ stream: StreamKey, group: String, consumer: String, minIdle: Duration, start: StreamID = .zero,
+        _ stream: StreamKey,
+        group: String,
+        consumer: String,
+        minIdle: Duration,
+        start: StreamID = .zero,
         count: Int? = nil
     ) async throws(RedisError) -> AutoclaimedIDs {
         try await execute(
             XAUTOCLAIM.JUSTID(
-                XAUTOCLAIM(stream, group: group, consumer: consumer, minIdle: minIdle, start: start, count: count)))
+                XAUTOCLAIM(stream, group: group, consumer: consumer, minIdle: minIdle, start: start, count: count)
+            )
+        )
     }
 }

@@ -34,8 +34,15 @@ public struct XCLAIM: RedisCommand {
 
     /// Takes these messages over.
     public init(
-        _ key: StreamKey, group: String, consumer: String, minIdle: Duration, ids: [StreamID],
-        delivery: Delivery? = nil, deliveryCount: Int? = nil, force: Bool = false, lastID: StreamID? = nil
+        _ key: StreamKey,
+        group: String,
+        consumer: String,
+        minIdle: Duration,
+        ids: [StreamID],
+        delivery: Delivery? = nil,
+        deliveryCount: Int? = nil,
+        force: Bool = false,
+        lastID: StreamID? = nil
     ) {
         self.key = key
         self.group = group
@@ -137,13 +144,29 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XCLAIM](https://redis.io/docs/latest/commands/xclaim/).
     public func xclaim(
-        _ stream: StreamKey, group: String, consumer: String, minIdle: Duration, ids: [StreamID],
-        delivery: XCLAIM.Delivery? = nil, deliveryCount: Int? = nil, force: Bool = false, lastID: StreamID? = nil
+        _ stream: StreamKey,
+        group: String,
+        consumer: String,
+        minIdle: Duration,
+        ids: [StreamID],
+        delivery: XCLAIM.Delivery? = nil,
+        deliveryCount: Int? = nil,
+        force: Bool = false,
+        lastID: StreamID? = nil
     ) async throws(RedisError) -> MessageBatch {
         try await execute(
             XCLAIM(
-                stream, group: group, consumer: consumer, minIdle: minIdle, ids: ids, delivery: delivery,
-                deliveryCount: deliveryCount, force: force, lastID: lastID))
+                stream,
+                group: group,
+                consumer: consumer,
+                minIdle: minIdle,
+                ids: ids,
+                delivery: delivery,
+                deliveryCount: deliveryCount,
+                force: force,
+                lastID: lastID
+            )
+        )
     }
 
     /// Takes over given pending messages for a consumer, or renews its hold on them, and returns only the ids of those
@@ -152,13 +175,30 @@ extension RedisCommandExecutor {
     /// Source: [XCLAIM](https://redis.io/docs/latest/commands/xclaim/).
     @discardableResult
     public func xclaimJustID(
-        _ stream: StreamKey, group: String, consumer: String, minIdle: Duration, ids: [StreamID],
-        delivery: XCLAIM.Delivery? = nil, deliveryCount: Int? = nil, force: Bool = false, lastID: StreamID? = nil
+        _ stream: StreamKey,
+        group: String,
+        consumer: String,
+        minIdle: Duration,
+        ids: [StreamID],
+        delivery: XCLAIM.Delivery? = nil,
+        deliveryCount: Int? = nil,
+        force: Bool = false,
+        lastID: StreamID? = nil
     ) async throws(RedisError) -> [StreamID] {
         try await execute(
             XCLAIM.JUSTID(
                 XCLAIM(
-                    stream, group: group, consumer: consumer, minIdle: minIdle, ids: ids, delivery: delivery,
-                    deliveryCount: deliveryCount, force: force, lastID: lastID)))
+                    stream,
+                    group: group,
+                    consumer: consumer,
+                    minIdle: minIdle,
+                    ids: ids,
+                    delivery: delivery,
+                    deliveryCount: deliveryCount,
+                    force: force,
+                    lastID: lastID
+                )
+            )
+        )
     }
 }

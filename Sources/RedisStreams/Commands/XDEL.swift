@@ -94,7 +94,9 @@ extension RedisCommandExecutor {
     /// Source: [XDELEX](https://redis.io/docs/latest/commands/xdelex/).
     @discardableResult
     public func xdelex(
-        _ stream: StreamKey, ids: [StreamID], references: ReferencePolicy = .keep
+        _ stream: StreamKey,
+        ids: [StreamID],
+        references: ReferencePolicy = .keep
     ) async throws(RedisError) -> [DeletionResult] {
         try await execute(XDELEX(stream, ids: ids, references: references))
     }

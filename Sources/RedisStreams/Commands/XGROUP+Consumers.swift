@@ -80,7 +80,9 @@ extension RedisCommandExecutor {
     /// Source: [XGROUP CREATECONSUMER](https://redis.io/docs/latest/commands/xgroup-createconsumer/).
     @discardableResult
     public func xgroupCreateConsumer(
-        _ stream: StreamKey, group: String, consumer: String
+        _ stream: StreamKey,
+        group: String,
+        consumer: String
     ) async throws(RedisError) -> Bool {
         try await execute(XGROUP.CREATECONSUMER(stream, group: group, consumer: consumer))
     }
@@ -93,7 +95,9 @@ extension RedisCommandExecutor {
     /// Source: [XGROUP DELCONSUMER](https://redis.io/docs/latest/commands/xgroup-delconsumer/).
     @discardableResult
     public func xgroupDelConsumer(
-        _ stream: StreamKey, group: String, consumer: String
+        _ stream: StreamKey,
+        group: String,
+        consumer: String
     ) async throws(RedisError) -> Int {
         try await execute(XGROUP.DELCONSUMER(stream, group: group, consumer: consumer))
     }

@@ -47,7 +47,10 @@ public enum XGROUP {
 
         /// Creates this group.
         public init(
-            _ key: StreamKey, group: String, from start: Start = .beginning, createStream: Bool = false,
+            _ key: StreamKey,
+            group: String,
+            from start: Start = .beginning,
+            createStream: Bool = false,
             entriesRead: Int? = nil
         ) {
             self.key = key
@@ -184,11 +187,15 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XGROUP CREATE](https://redis.io/docs/latest/commands/xgroup-create/).
     public func xgroupCreate(
-        _ stream: StreamKey, group: String, from start: XGROUP.Start = .beginning, createStream: Bool = false,
+        _ stream: StreamKey,
+        group: String,
+        from start: XGROUP.Start = .beginning,
+        createStream: Bool = false,
         entriesRead: Int? = nil
     ) async throws(RedisError) {
         try await execute(
-            XGROUP.CREATE(stream, group: group, from: start, createStream: createStream, entriesRead: entriesRead))
+            XGROUP.CREATE(stream, group: group, from: start, createStream: createStream, entriesRead: entriesRead)
+        )
     }
 
     /// Sets from where on a group reads, back or ahead. What is pending stays so.
@@ -197,7 +204,10 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XGROUP SETID](https://redis.io/docs/latest/commands/xgroup-setid/).
     public func xgroupSetID(
-        _ stream: StreamKey, group: String, to start: XGROUP.Start, entriesRead: Int? = nil
+        _ stream: StreamKey,
+        group: String,
+        to start: XGROUP.Start,
+        entriesRead: Int? = nil
     ) async throws(RedisError) {
         try await execute(XGROUP.SETID(stream, group: group, to: start, entriesRead: entriesRead))
     }

@@ -30,7 +30,12 @@ public struct XNACK: RedisCommand {
 
     /// Gives these messages back.
     public init(
-        _ key: StreamKey, group: String, _ mode: Mode, ids: [StreamID], deliveryCount: Int? = nil, force: Bool = false
+        _ key: StreamKey,
+        group: String,
+        _ mode: Mode,
+        ids: [StreamID],
+        deliveryCount: Int? = nil,
+        force: Bool = false
     ) {
         self.key = key
         self.group = group
@@ -82,7 +87,11 @@ extension RedisCommandExecutor {
     /// Source: [XNACK](https://redis.io/docs/latest/commands/xnack/).
     @discardableResult
     public func xnack(
-        _ stream: StreamKey, group: String, _ mode: XNACK.Mode, ids: [StreamID], deliveryCount: Int? = nil,
+        _ stream: StreamKey,
+        group: String,
+        _ mode: XNACK.Mode,
+        ids: [StreamID],
+        deliveryCount: Int? = nil,
         force: Bool = false
     ) async throws(RedisError) -> Int {
         try await execute(XNACK(stream, group: group, mode, ids: ids, deliveryCount: deliveryCount, force: force))

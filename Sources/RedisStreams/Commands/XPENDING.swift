@@ -70,8 +70,13 @@ extension XPENDING {
 
         /// Lists what is pending for this group.
         public init(
-            _ key: StreamKey, group: String, from lower: RangeBound = .unbounded, to upper: RangeBound = .unbounded,
-            count: Int, minIdle: Duration? = nil, consumer: String? = nil
+            _ key: StreamKey,
+            group: String,
+            from lower: RangeBound = .unbounded,
+            to upper: RangeBound = .unbounded,
+            count: Int,
+            minIdle: Duration? = nil,
+            consumer: String? = nil
         ) {
             self.key = key
             self.group = group
@@ -118,8 +123,12 @@ extension XPENDING {
                 let idle = try integer(parts[2])
                 entries.append(
                     PendingEntry(
-                        id: try streamID(parts[0]), consumer: try string(parts[1]),
-                        idleTime: idle < 0 ? nil : .milliseconds(idle), deliveryCount: try integer(parts[3])))
+                        id: try streamID(parts[0]),
+                        consumer: try string(parts[1]),
+                        idleTime: idle < 0 ? nil : .milliseconds(idle),
+                        deliveryCount: try integer(parts[3])
+                    )
+                )
             }
             return entries
         }
@@ -140,11 +149,24 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
     public func xpending(
-        _ stream: StreamKey, group: String, from lower: RangeBound = .unbounded, to upper: RangeBound = .unbounded,
-        count: Int, minIdle: Duration? = nil, consumer: String? = nil
+        _ stream: StreamKey,
+        group: String,
+        from lower: RangeBound = .unbounded,
+        to upper: RangeBound = .unbounded,
+        count: Int,
+        minIdle: Duration? = nil,
+        consumer: String? = nil
     ) async throws(RedisError) -> [PendingEntry] {
         try await execute(
             XPENDING.Entries(
-                stream, group: group, from: lower, to: upper, count: count, minIdle: minIdle, consumer: consumer))
+                stream,
+                group: group,
+                from: lower,
+                to: upper,
+                count: count,
+                minIdle: minIdle,
+                consumer: consumer
+            )
+        )
     }
 }

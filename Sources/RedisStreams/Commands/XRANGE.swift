@@ -16,7 +16,10 @@ public struct XRANGE: RedisCommand {
 
     /// Reads the entries from `lower` to `upper`.
     public init(
-        _ key: StreamKey, from lower: RangeBound = .unbounded, to upper: RangeBound = .unbounded, count: Int? = nil
+        _ key: StreamKey,
+        from lower: RangeBound = .unbounded,
+        to upper: RangeBound = .unbounded,
+        count: Int? = nil
     ) {
         self.key = key
         self.lower = lower
@@ -64,7 +67,10 @@ public struct XREVRANGE: RedisCommand {
 
     /// Reads the entries from `upper` down to `lower`.
     public init(
-        _ key: StreamKey, from upper: RangeBound = .unbounded, downTo lower: RangeBound = .unbounded, count: Int? = nil
+        _ key: StreamKey,
+        from upper: RangeBound = .unbounded,
+        downTo lower: RangeBound = .unbounded,
+        count: Int? = nil
     ) {
         self.key = key
         self.upper = upper
@@ -101,7 +107,10 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XRANGE](https://redis.io/docs/latest/commands/xrange/).
     public func xrange(
-        _ stream: StreamKey, from lower: RangeBound = .unbounded, to upper: RangeBound = .unbounded, count: Int? = nil
+        _ stream: StreamKey,
+        from lower: RangeBound = .unbounded,
+        to upper: RangeBound = .unbounded,
+        count: Int? = nil
     ) async throws(RedisError) -> MessageBatch {
         try await execute(XRANGE(stream, from: lower, to: upper, count: count))
     }
@@ -110,7 +119,9 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XREVRANGE](https://redis.io/docs/latest/commands/xrevrange/).
     public func xrevrange(
-        _ stream: StreamKey, from upper: RangeBound = .unbounded, downTo lower: RangeBound = .unbounded,
+        _ stream: StreamKey,
+        from upper: RangeBound = .unbounded,
+        downTo lower: RangeBound = .unbounded,
         count: Int? = nil
     ) async throws(RedisError) -> MessageBatch {
         try await execute(XREVRANGE(stream, from: upper, downTo: lower, count: count))

@@ -22,7 +22,11 @@ public struct XREAD: RedisCommand {
 
     /// Reads these streams.
     public init(
-        _ streams: [StreamOffset], count: Int? = nil, block: Duration? = nil, maxCount: Int? = nil, maxSize: Int? = nil
+        _ streams: [StreamOffset],
+        count: Int? = nil,
+        block: Duration? = nil,
+        maxCount: Int? = nil,
+        maxSize: Int? = nil
     ) {
         self.streams = streams
         self.count = count
@@ -94,7 +98,11 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XREAD](https://redis.io/docs/latest/commands/xread/).
     public func xread(
-        _ streams: [StreamOffset], count: Int? = nil, block: Duration? = nil, maxCount: Int? = nil, maxSize: Int? = nil
+        _ streams: [StreamOffset],
+        count: Int? = nil,
+        block: Duration? = nil,
+        maxCount: Int? = nil,
+        maxSize: Int? = nil
     ) async throws(RedisError) -> [MessageBatch] {
         try await execute(XREAD(streams, count: count, block: block, maxCount: maxCount, maxSize: maxSize))
     }

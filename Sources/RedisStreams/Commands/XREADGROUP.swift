@@ -31,8 +31,15 @@ public struct XREADGROUP: RedisCommand {
 
     /// Reads these streams as `consumer` of `group`.
     public init(
-        group: String, consumer: String, _ streams: [GroupOffset], count: Int? = nil, block: Duration? = nil,
-        noAck: Bool = false, claim: Duration? = nil, maxCount: Int? = nil, maxSize: Int? = nil
+        group: String,
+        consumer: String,
+        _ streams: [GroupOffset],
+        count: Int? = nil,
+        block: Duration? = nil,
+        noAck: Bool = false,
+        claim: Duration? = nil,
+        maxCount: Int? = nil,
+        maxSize: Int? = nil
     ) {
         self.group = group
         self.consumer = consumer
@@ -106,12 +113,28 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
     public func xreadgroup(
-        group: String, consumer: String, _ streams: [GroupOffset], count: Int? = nil, block: Duration? = nil,
-        noAck: Bool = false, claim: Duration? = nil, maxCount: Int? = nil, maxSize: Int? = nil
+        group: String,
+        consumer: String,
+        _ streams: [GroupOffset],
+        count: Int? = nil,
+        block: Duration? = nil,
+        noAck: Bool = false,
+        claim: Duration? = nil,
+        maxCount: Int? = nil,
+        maxSize: Int? = nil
     ) async throws(RedisError) -> [MessageBatch] {
         try await execute(
             XREADGROUP(
-                group: group, consumer: consumer, streams, count: count, block: block, noAck: noAck, claim: claim,
-                maxCount: maxCount, maxSize: maxSize))
+                group: group,
+                consumer: consumer,
+                streams,
+                count: count,
+                block: block,
+                noAck: noAck,
+                claim: claim,
+                maxCount: maxCount,
+                maxSize: maxSize
+            )
+        )
     }
 }

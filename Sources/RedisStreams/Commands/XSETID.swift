@@ -127,7 +127,10 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XSETID](https://redis.io/docs/latest/commands/xsetid/).
     public func xsetid(
-        _ stream: StreamKey, lastID: StreamID, entriesAdded: Int? = nil, maxDeletedID: StreamID? = nil
+        _ stream: StreamKey,
+        lastID: StreamID,
+        entriesAdded: Int? = nil,
+        maxDeletedID: StreamID? = nil
     ) async throws(RedisError) {
         try await execute(XSETID(stream, lastID: lastID, entriesAdded: entriesAdded, maxDeletedID: maxDeletedID))
     }
@@ -138,9 +141,12 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XCFGSET](https://redis.io/docs/latest/commands/xcfgset/).
     public func xcfgset(
-        _ stream: StreamKey, idempotencyDuration: Duration? = nil, idempotencyMaxSize: Int? = nil
+        _ stream: StreamKey,
+        idempotencyDuration: Duration? = nil,
+        idempotencyMaxSize: Int? = nil
     ) async throws(RedisError) {
         try await execute(
-            XCFGSET(stream, idempotencyDuration: idempotencyDuration, idempotencyMaxSize: idempotencyMaxSize))
+            XCFGSET(stream, idempotencyDuration: idempotencyDuration, idempotencyMaxSize: idempotencyMaxSize)
+        )
     }
 }

@@ -52,7 +52,9 @@ extension RedisCommandExecutor {
     /// Source: [XTRIM](https://redis.io/docs/latest/commands/xtrim/).
     @discardableResult
     public func xtrim(
-        _ stream: StreamKey, _ strategy: TrimStrategy, references: ReferencePolicy? = nil
+        _ stream: StreamKey,
+        _ strategy: TrimStrategy,
+        references: ReferencePolicy? = nil
     ) async throws(RedisError) -> Int {
         try await execute(XTRIM(stream, strategy, references: references))
     }
