@@ -8,7 +8,7 @@ public protocol RedisCommand: Sendable {
     /// The name as Redis has it, with the subcommand: `XADD`, `XGROUP CREATE`. Used in errors and logs.
     static var name: String { get }
 
-    /// The name of this very command. Default: ``name-swift.type.property``.
+    /// The name of this command: that of its type, save for ``RawCommand``, which learns it from its arguments.
     var name: String { get }
 
     /// The keys that the command works on. In a cluster they say where the command has to go.
@@ -36,7 +36,7 @@ public protocol RedisCommand: Sendable {
 }
 
 extension RedisCommand {
-    /// The name that all commands of the type have.
+    /// The name of the type.
     public var name: String { Self.name }
 
     /// No keys.
@@ -62,6 +62,11 @@ extension RedisCommand {
     /// The error for a reply of another shape than the command has.
     func unexpected(_ reply: RedisReply) -> RedisError {
         RedisError(.unexpectedReply, "The reply has a shape that this command does not have: \(reply).", command: name)
+    }
+
+    /// The error for arguments that no server would accept. The message says what to do.
+    func invalid(_ message: String) -> RedisError {
+        RedisError(.invalidArgument, message, command: name)
     }
 }
 

@@ -50,6 +50,12 @@ public struct MessageBatch: Sendable {
         self.init(stream: stream, tape: tape, entries: entries)
     }
 
+    /// Reads one entry, `[id, fields]`, as a batch of one. Returns `nil` if the reply has another shape.
+    init?(stream: StreamKey, entry reply: RedisReply) {
+        guard let entry = Entry(tape: reply.tape, token: reply.index) else { return nil }
+        self.init(stream: stream, tape: reply.tape, entries: [entry])
+    }
+
     private init(stream: StreamKey, tape: ReplyTape, entries: [Entry]) {
         storage = Storage(stream: stream, tape: tape, entries: entries)
     }

@@ -1,0 +1,50 @@
+/// Tells the server who the user is. Sent by a new connection before anything else.
+struct AUTH: RedisCommand {
+    static let name = "AUTH"
+
+    /// The user; `nil` for `default`, which servers without users know as well.
+    var username: String?
+    var password: String
+
+    init(username: String?, password: String) {
+        self.username = username
+        self.password = password
+    }
+
+    func encode(into encoder: inout CommandEncoder) {
+        encoder.append("AUTH")
+        if let username { encoder.append(username) }
+        encoder.append(password)
+    }
+
+    func decode(_ reply: RedisReply) throws(RedisError) { try ok(reply) }
+}
+
+// Whatever prints the command, or dumps it, prints no password.
+extension AUTH: CustomStringConvertible, CustomReflectable {
+    var description: String { "AUTH" }
+
+    var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// Chooses the database of a new connection.
+struct SELECT: RedisCommand {
+    static let name = "SELECT"
+
+    var database: Int
+
+    init(_ database: Int) {
+        self.database = database
+    }
+
+    func validate() throws(RedisError) {
+        guard database >= 0 else { throw invalid("The number of a database must not be negative.") }
+    }
+
+    func encode(into encoder: inout CommandEncoder) {
+        encoder.append("SELECT")
+        encoder.append(database)
+    }
+
+    func decode(_ reply: RedisReply) throws(RedisError) { try ok(reply) }
+}

@@ -1,0 +1,194 @@
+/// Any command, spelled out.
+///
+/// What would change the connection for everybody who shares it is refused: `SUBSCRIBE`, `MULTI`, `SELECT` and the like.
+/// So is what would wait for ever. Whether the command blocks is told by its arguments.
+///
+/// Source: [Commands](https://redis.io/docs/latest/commands/).
+public struct RawCommand: RedisCommand {
+    /// Stands for a command whose name does not look like one.
+    public static let name = "RAW"
+
+    /// The name and all arguments.
+    public var arguments: [FieldValue]
+    /// The keys among the arguments. They are not found out: a cluster has to be told.
+    public var keys: [StreamKey]
+
+    /// The command that these arguments spell.
+    public init(_ arguments: FieldValue...) {
+        self.init(arguments)
+    }
+
+    /// The command that these arguments spell.
+    public init(_ arguments: [FieldValue], keys: [StreamKey] = []) {
+        self.arguments = arguments
+        self.keys = keys
+    }
+
+    /// The name that the first argument spells, with the subcommand where there is one. Nothing that may be a secret.
+    public var name: String {
+        guard let word = word(0) else { return Self.name }
+        guard RawCommandRules.containers.contains(word), let subcommand = self.word(1) else { return word }
+        return "\(word) \(subcommand)"
+    }
+
+    /// How long the arguments let the server wait; `nil` for a command that does not block.
+    public var blockingTime: Duration? {
+        if case .time(let time) = blocking { return time }
+        return nil
+    }
+
+    /// Refuses an empty list, a command that changes the connection, and one that would wait for ever.
+    public func validate() throws(RedisError) {
+        guard let first = arguments.first, first.byteCount > 0 else {
+            throw invalid("A command needs a name: give it as the first argument.")
+        }
+        if let reason = RawCommandRules.refused[name] ?? word(0).flatMap({ RawCommandRules.refused[$0] }) {
+            throw invalid("\(name) cannot be sent here: \(reason).")
+        }
+        switch blocking {
+        case .forEver:
+            throw invalid(
+                "\(name) would wait for ever, also on a dead connection: give a time above 0, and send it again after "
+                    + "each timeout."
+            )
+        case .invalid: throw invalid("The timeout of \(name) is missing, or is not a number above 0.")
+        case .time, .never: break
+        }
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        for argument in arguments { argument.append(to: &encoder) }
+    }
+
+    /// The reply, as it is.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> RedisReply { reply }
+
+    /// The argument in capitals, if it may be the name of a command or an option.
+    private func word(_ position: Int) -> String? {
+        guard position < arguments.count, (1...24).contains(arguments[position].byteCount) else { return nil }
+        let text = arguments[position].plainText
+        guard text.utf8.allSatisfy(RawCommandRules.isNameByte) else { return nil }
+        return text.uppercased()
+    }
+}
+
+// Arguments may hold secrets and payloads: they are not printed.
+extension RawCommand: CustomStringConvertible, CustomReflectable {
+    /// The name of the command.
+    public var description: String { name }
+
+    /// Nothing of the arguments.
+    public var customMirror: Mirror { Mirror(self, children: ["name": name]) }
+}
+
+// MARK: - What blocks
+
+extension RawCommand {
+    private enum Blocking {
+        case never, time(Duration), forEver, invalid
+
+        init(milliseconds text: String?) {
+            guard let text, let value = Int(text), value >= 0 else {
+                self = .invalid
+                return
+            }
+            self = value == 0 ? .forEver : .time(.milliseconds(value))
+        }
+
+        init(seconds text: String?) {
+            guard let text, let value = Double(text), value >= 0, value < 1e12 else {
+                self = .invalid
+                return
+            }
+            // Redis 6.2 cuts off what is below a millisecond, and takes what is left, 0, for ever.
+            self = value < 0.001 ? .forEver : .time(.seconds(value))
+        }
+    }
+
+    private var blocking: Blocking {
+        switch word(0) {
+        case "XREAD": blockOption(from: 1)
+        case "XREADGROUP": blockOption(from: 1)
+        case "BLPOP", "BRPOP", "BRPOPLPUSH", "BLMOVE", "BZPOPMIN", "BZPOPMAX":
+            Blocking(seconds: arguments.count > 1 ? arguments.last?.plainText : nil)
+        case "BLMPOP", "BZMPOP": Blocking(seconds: arguments.count > 1 ? arguments[1].plainText : nil)
+        case "WAIT", "WAITAOF": Blocking(milliseconds: arguments.count > 1 ? arguments.last?.plainText : nil)
+        default: .never
+        }
+    }
+
+    /// Walks over the options as the server does, so that a group, a consumer or a stream may be called `BLOCK`.
+    private func blockOption(from start: Int) -> Blocking {
+        var position = start
+        while let option = word(position) {
+            switch option {
+            case "STREAMS": return .never
+            case "BLOCK":
+                return Blocking(milliseconds: position + 1 < arguments.count ? arguments[position + 1].plainText : nil)
+            case "GROUP": position += 3
+            case "COUNT", "CLAIM", "MAXCOUNT", "MAXSIZE": position += 2
+            default: position += 1
+            }
+        }
+        return .never
+    }
+}
+
+/// What is known of commands that are sent by name only.
+private enum RawCommandRules {
+    /// Commands whose second word is part of the name.
+    static let containers: Set<String> = [
+        "ACL", "CLIENT", "CLUSTER", "COMMAND", "CONFIG", "DEBUG", "FUNCTION", "LATENCY", "MEMORY", "MODULE", "OBJECT",
+        "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG", "XGROUP", "XINFO",
+    ]
+
+    private static let pushes = "its replies come unasked, and a connection that expects none is closed by them"
+    private static let queues = "it would take the commands of everybody who shares the connection with it"
+    private static let selects =
+        "it would change the connection for everybody who shares it; set it in the configuration"
+
+    /// Commands that leave a shared connection other than it was.
+    static let refused: [String: String] = [
+        "SUBSCRIBE": pushes, "PSUBSCRIBE": pushes, "SSUBSCRIBE": pushes, "UNSUBSCRIBE": pushes,
+        "PUNSUBSCRIBE": pushes, "SUNSUBSCRIBE": pushes, "MONITOR": pushes, "SYNC": pushes, "PSYNC": pushes,
+        "MULTI": queues, "EXEC": queues, "DISCARD": queues, "WATCH": queues, "UNWATCH": queues,
+        "SELECT": selects, "AUTH": selects, "HELLO": selects, "RESET": selects, "QUIT": selects,
+        "CLIENT REPLY": "without replies, commands and replies no longer belong together",
+    ]
+
+    static func isNameByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+            true
+        default: false
+        }
+    }
+}
+
+extension FieldValue {
+    fileprivate var plainText: String {
+        switch self {
+        case .text(let text): text
+        case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
+        }
+    }
+}
+
+extension RedisCommandExecutor {
+    /// Sends any command, spelled out, and returns the reply as it is.
+    ///
+    /// ```swift
+    /// let length = try await redis.send("LLEN", "jobs").integer
+    /// ```
+    ///
+    /// Errors that the server replies are thrown; those within an array are left there. What ``RawCommand`` refuses is
+    /// refused here.
+    ///
+    /// Source: [Commands](https://redis.io/docs/latest/commands/).
+    @discardableResult
+    public func send(_ arguments: FieldValue...) async throws(RedisError) -> RedisReply {
+        try await execute(RawCommand(arguments))
+    }
+}

@@ -1,0 +1,126 @@
+/// Waits until replicas have the writes that were sent before on the same connection.
+///
+/// Replicas that have them can lose them still, if they are shut down before they have saved them.
+///
+/// Source: [WAIT](https://redis.io/docs/latest/commands/wait/).
+public struct WAIT: RedisCommand {
+    /// `WAIT`.
+    public static let name = "WAIT"
+
+    /// How many replicas to wait for.
+    public var replicas: Int
+    /// How long to wait, in whole milliseconds, rounded up, and above 0.
+    public var timeout: Duration
+
+    /// Waits for so many replicas.
+    public init(replicas: Int, timeout: Duration) {
+        self.replicas = replicas
+        self.timeout = timeout
+    }
+
+    /// The time given by ``timeout``.
+    public var blockingTime: Duration? { timeout }
+
+    /// Refuses a negative number of replicas, and to wait for ever.
+    public func validate() throws(RedisError) {
+        guard replicas >= 0 else { throw invalid("The number of replicas must not be negative.") }
+        try check(block: timeout)
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("WAIT")
+        encoder.append(replicas)
+        encoder.append(milliseconds: timeout)
+    }
+
+    /// How many replicas have the writes: fewer than asked for if the time passed.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
+}
+
+/// Asks a server about itself.
+///
+/// Source: [INFO](https://redis.io/docs/latest/commands/info/).
+public struct INFO: RedisCommand {
+    /// `INFO`.
+    public static let name = "INFO"
+
+    /// What to ask about, such as `server` or `memory`. Default: the sections that the server tells by default.
+    public var section: String?
+
+    /// Asks about this section.
+    public init(_ section: String? = nil) {
+        self.section = section
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("INFO")
+        if let section { encoder.append(section) }
+    }
+
+    /// What the server says.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> ServerInfo { ServerInfo(try string(reply)) }
+}
+
+/// Asks a server whether it is a master, a replica or a sentinel.
+///
+/// Source: [ROLE](https://redis.io/docs/latest/commands/role/).
+public struct ROLE: RedisCommand {
+    /// `ROLE`.
+    public static let name = "ROLE"
+
+    /// Asks for the role.
+    public init() {}
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("ROLE")
+    }
+
+    /// The role.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> ServerRole {
+        let parts = Array(try elements(reply))
+        guard let first = parts.first else { throw unexpected(reply) }
+        let role = try string(first)
+        switch role {
+        case "master":
+            guard parts.count >= 3 else { throw unexpected(reply) }
+            return .master(offset: try integer(parts[1]), replicaCount: try elements(parts[2]).count)
+        case "slave", "replica":
+            guard parts.count >= 4 else { throw unexpected(reply) }
+            return .replica(host: try string(parts[1]), port: try integer(parts[2]), state: try string(parts[3]))
+        case "sentinel":
+            guard parts.count >= 2, let masters = parts[1].mapElements(\.string) else { throw unexpected(reply) }
+            return .sentinel(masters: masters)
+        default:
+            return .other(role)
+        }
+    }
+}
+
+extension RedisCommandExecutor {
+    /// Waits until replicas have the writes that were sent before **on the same connection**; returns how many have.
+    ///
+    /// On a client, which has several connections, it says nothing about earlier writes: send both on one
+    /// ``RedisConnection``.
+    ///
+    /// Source: [WAIT](https://redis.io/docs/latest/commands/wait/).
+    public func wait(replicas: Int, timeout: Duration) async throws(RedisError) -> Int {
+        try await execute(WAIT(replicas: replicas, timeout: timeout))
+    }
+
+    /// Asks the server about itself: about `section`, or what it tells by default.
+    ///
+    /// Source: [INFO](https://redis.io/docs/latest/commands/info/).
+    public func info(_ section: String? = nil) async throws(RedisError) -> ServerInfo {
+        try await execute(INFO(section))
+    }
+
+    /// Asks the server whether it is a master, a replica or a sentinel.
+    ///
+    /// Source: [ROLE](https://redis.io/docs/latest/commands/role/).
+    public func role() async throws(RedisError) -> ServerRole {
+        try await execute(ROLE())
+    }
+}

@@ -1,0 +1,125 @@
+/// Acknowledges messages: they are no longer pending for the group.
+///
+/// Any consumer can acknowledge any message of its group.
+///
+/// Source: [XACK](https://redis.io/docs/latest/commands/xack/).
+public struct XACK: RedisCommand {
+    /// `XACK`.
+    public static let name = "XACK"
+
+    /// The stream.
+    public var key: StreamKey
+    /// The group.
+    public var group: String
+    /// The messages, at least one.
+    public var ids: [StreamID]
+
+    /// Acknowledges these messages.
+    public init(_ key: StreamKey, group: String, ids: [StreamID]) {
+        self.key = key
+        self.group = group
+        self.ids = ids
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Refuses an empty list of ids.
+    public func validate() throws(RedisError) { try check(ids: ids) }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XACK")
+        encoder.append(key)
+        encoder.append(group)
+        encoder.append(ids)
+    }
+
+    /// How many of the messages were pending until now.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
+}
+
+/// Acknowledges messages and deletes their entries, in one step.
+///
+/// Redis 8.2.0 to 8.2.2 can be crashed by more than one id in a command (CVE-2025-62507): send one at a time there.
+///
+/// Source: [XACKDEL](https://redis.io/docs/latest/commands/xackdel/).
+public struct XACKDEL: RedisCommand {
+    /// `XACKDEL`.
+    public static let name = "XACKDEL"
+
+    /// The stream.
+    public var key: StreamKey
+    /// The group.
+    public var group: String
+    /// The messages, at least one.
+    public var ids: [StreamID]
+    /// What becomes of the references of groups. Default: ``ReferencePolicy/keep``.
+    public var references: ReferencePolicy
+
+    /// Acknowledges and deletes these messages.
+    public init(_ key: StreamKey, group: String, ids: [StreamID], references: ReferencePolicy = .keep) {
+        self.key = key
+        self.group = group
+        self.ids = ids
+        self.references = references
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Redis 8.2 or Valkey 9.2.
+    public var requirement: ServerRequirement? { ServerRequirement("XACKDEL", redis: "8.2", valkey: "9.2") }
+
+    /// Refuses an empty list of ids.
+    public func validate() throws(RedisError) { try check(ids: ids) }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XACKDEL")
+        encoder.append(key)
+        encoder.append(group)
+        references.append(to: &encoder)
+        encoder.append(countedIDs: ids)
+    }
+
+    /// What became of each message, in the order of the ids.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> [DeletionResult] {
+        try deletionResults(reply, count: ids.count)
+    }
+}
+
+extension CommandEncoder {
+    mutating func append(countedIDs ids: [StreamID]) {
+        append("IDS")
+        append(ids.count)
+        append(ids)
+    }
+}
+
+extension RedisCommandExecutor {
+    /// Acknowledges messages of a group; returns how many of them were pending until now.
+    ///
+    /// A message that was acknowledged before, or that the group does not know, does not count and is no error.
+    ///
+    /// Source: [XACK](https://redis.io/docs/latest/commands/xack/).
+    @discardableResult
+    public func xack(_ stream: StreamKey, group: String, ids: [StreamID]) async throws(RedisError) -> Int {
+        try await execute(XACK(stream, group: group, ids: ids))
+    }
+
+    /// Acknowledges messages of a group and deletes their entries; returns what became of each, in the order of `ids`.
+    ///
+    /// Redis 8.2.0 to 8.2.2 can be crashed by more than one id in a command (CVE-2025-62507): send one at a time there.
+    ///
+    /// Source: [XACKDEL](https://redis.io/docs/latest/commands/xackdel/).
+    @discardableResult
+    public func xackdel(
+        _ stream: StreamKey,
+        group: String,
+        ids: [StreamID],
+        references: ReferencePolicy = .keep
+    ) async throws(RedisError) -> [DeletionResult] {
+        try await execute(XACKDEL(stream, group: group, ids: ids, references: references))
+    }
+}

@@ -1,0 +1,187 @@
+/// Adds an entry to a stream.
+///
+/// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
+public struct XADD: RedisCommand {
+    /// `XADD`.
+    public static let name = "XADD"
+
+    /// The id that the new entry gets.
+    public enum EntryID: Sendable, Hashable {
+        /// The server chooses: its time, and the next free number in that millisecond.
+        case auto
+        /// This id, which must be above the last one of the stream.
+        case id(StreamID)
+        /// This millisecond, and the next free number in it. Needs Redis 7.0.
+        case milliseconds(UInt64)
+    }
+
+    /// The stream. It is created if it does not exist, unless ``createStream`` is `false`.
+    public var key: StreamKey
+    /// The id of the entry. Default: ``EntryID/auto``.
+    public var id: EntryID
+    /// The fields, at least one.
+    public var fields: NewFields
+    /// Whether a stream that does not exist is created. Default: `true`.
+    public var createStream: Bool
+    /// How the stream is trimmed on the way. Default: not at all.
+    public var trim: TrimStrategy?
+    /// What becomes of the references to entries that are trimmed. Needs Redis 8.2. Default: they stay.
+    public var references: ReferencePolicy?
+    /// How a repetition of this command is recognised. Needs Redis 8.6. Default: it is not.
+    public var idempotency: Idempotency?
+
+    /// Adds an entry with these fields.
+    public init(
+        _ key: StreamKey,
+        _ fields: NewFields,
+        id: EntryID = .auto,
+        createStream: Bool = true,
+        trim: TrimStrategy? = nil,
+        references: ReferencePolicy? = nil,
+        idempotency: Idempotency? = nil
+    ) {
+        self.key = key
+        self.id = id
+        self.fields = fields
+        self.createStream = createStream
+        self.trim = trim
+        self.references = references
+        self.idempotency = idempotency
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Redis 8.6 for idempotency, 8.2 for a reference policy, 7.0 for an id of a millisecond.
+    public var requirement: ServerRequirement? {
+        if idempotency != nil { return ServerRequirement("XADD with IDMP", redis: "8.6") }
+        if references != nil {
+            return ServerRequirement("XADD with KEEPREF, DELREF or ACKED", redis: "8.2", valkey: "9.2")
+        }
+        if case .milliseconds = id { return ServerRequirement("XADD with <ms>-*", redis: "7.0", valkey: "7.2") }
+        return nil
+    }
+
+    /// Refuses an entry without fields, the id `0-0`, and idempotency together with an id of one's own.
+    public func validate() throws(RedisError) {
+        if fields.fields.isEmpty {
+            throw invalid("An entry needs at least one field: give one, such as [\"data\": \"\"].")
+        }
+        if id == .id(.zero) { throw invalid("The id of an entry must be above 0-0.") }
+        try check(trim)
+        guard let idempotency else { return }
+        if id != .auto {
+            throw invalid("Idempotency needs an id that the server chooses: leave the id out, or the idempotency.")
+        }
+        if idempotency.hasEmptyName {
+            throw invalid("Idempotency needs a producer, and an id of the message, that are not empty.")
+        }
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XADD")
+        encoder.append(key)
+        if !createStream { encoder.append("NOMKSTREAM") }
+        references?.append(to: &encoder)
+        idempotency?.append(to: &encoder)
+        trim?.append(to: &encoder)
+        switch id {
+        case .auto: encoder.append("*")
+        case .id(let id): encoder.append(id)
+        case .milliseconds(let time): encoder.append("\(time)-*")
+        }
+        for field in fields.fields {
+            encoder.append(field.name)
+            field.value.append(to: &encoder)
+        }
+    }
+
+    /// The id of the entry; `nil` if there was no stream and none was to be created.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> StreamID? {
+        if reply.isNull, !createStream { return nil }
+        return try streamID(reply)
+    }
+}
+
+/// By what a server recognises that an entry is being added a second time, after a reply that was lost.
+///
+/// The server remembers a limited number of messages for a limited time: see ``XCFGSET``. An entry that has been deleted
+/// since is not added again either.
+///
+/// Source: [Idempotent message processing](https://redis.io/docs/latest/develop/data-types/streams/idempotency/).
+public enum Idempotency: Sendable, Hashable {
+    /// `IDMP`: by an id that the producer gives the message, and by the producer's name.
+    case id(String, producer: String)
+    /// `IDMPAUTO`: by the contents of the message, and by the producer's name. Two messages that are equal on purpose
+    /// become one entry.
+    case contents(producer: String)
+
+    fileprivate var hasEmptyName: Bool {
+        switch self {
+        case .id(let id, let producer): id.isEmpty || producer.isEmpty
+        case .contents(let producer): producer.isEmpty
+        }
+    }
+
+    fileprivate func append(to encoder: inout CommandEncoder) {
+        switch self {
+        case .id(let id, let producer):
+            encoder.append("IDMP")
+            encoder.append(producer)
+            encoder.append(id)
+        case .contents(let producer):
+            encoder.append("IDMPAUTO")
+            encoder.append(producer)
+        }
+    }
+}
+
+extension RedisCommandExecutor {
+    /// Adds an entry to a stream, which is created if it does not exist; returns the id of the entry.
+    ///
+    /// An error whose ``RedisError/mayHaveExecuted`` is set leaves open whether the entry was added: adding it again can
+    /// make a second one, unless `idempotency` is given.
+    ///
+    /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
+    @discardableResult
+    public func xadd(
+        _ stream: StreamKey,
+        _ fields: NewFields,
+        id: XADD.EntryID = .auto,
+        trim: TrimStrategy? = nil,
+        references: ReferencePolicy? = nil,
+        idempotency: Idempotency? = nil
+    ) async throws(RedisError) -> StreamID {
+        let command = XADD(stream, fields, id: id, trim: trim, references: references, idempotency: idempotency)
+        guard let id = try await execute(command) else {
+            throw RedisError(.unexpectedReply, "The server did not tell the id of the entry.", command: XADD.name)
+        }
+        return id
+    }
+
+    /// Adds an entry to a stream that exists; returns its id, or `nil` if there is no such stream (`NOMKSTREAM`).
+    ///
+    /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
+    @discardableResult
+    public func xaddIfStreamExists(
+        _ stream: StreamKey,
+        _ fields: NewFields,
+        id: XADD.EntryID = .auto,
+        trim: TrimStrategy? = nil,
+        references: ReferencePolicy? = nil,
+        idempotency: Idempotency? = nil
+    ) async throws(RedisError) -> StreamID? {
+        try await execute(
+            XADD(
+                stream,
+                fields,
+                id: id,
+                createStream: false,
+                trim: trim,
+                references: references,
+                idempotency: idempotency
+            )
+        )
+    }
+}

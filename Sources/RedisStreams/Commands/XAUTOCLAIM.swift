@@ -1,0 +1,156 @@
+/// Takes over messages that have been pending for long, one step through them at a time.
+///
+/// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
+public struct XAUTOCLAIM: RedisCommand {
+    /// `XAUTOCLAIM`.
+    public static let name = "XAUTOCLAIM"
+
+    /// The highest count that servers accept.
+    static let maxCount = Int.max / 16
+
+    /// The stream.
+    public var key: StreamKey
+    /// The group.
+    public var group: String
+    /// The consumer that gets the messages. It is created when it is first heard of.
+    public var consumer: String
+    /// Takes only messages that were delivered so long ago.
+    public var minIdle: Duration
+    /// Where the step begins: ``StreamID/zero``, then what the step before returned. Default: ``StreamID/zero``.
+    public var start: StreamID
+    /// The most messages to take, at least 1. The server looks at ten times as many. Default: 100, as the server's.
+    public var count: Int?
+
+    /// Takes over what has been pending for `minIdle`.
+    public init(
+        _ key: StreamKey,
+        group: String,
+        consumer: String,
+        minIdle: Duration,
+        start: StreamID = .zero,
+        count: Int? = nil
+    ) {
+        self.key = key
+        self.group = group
+        self.consumer = consumer
+        self.minIdle = minIdle
+        self.start = start
+        self.count = count
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Refuses a negative time, and a count below 1 or above what servers accept.
+    public func validate() throws(RedisError) {
+        try check("The idle time", isNotNegative: minIdle)
+        try check(count: count)
+        if let count, count > Self.maxCount { throw invalid("The count must be at most \(Self.maxCount).") }
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XAUTOCLAIM")
+        encoder.append(key)
+        encoder.append(group)
+        encoder.append(consumer)
+        encoder.append(milliseconds: minIdle)
+        encoder.append(start)
+        encoder.append(count: count)
+    }
+
+    /// What was taken over, and where to go on.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> AutoclaimResult {
+        let parts = Array(try elements(reply))
+        // Redis 6.2 has no third element, and a null in the second for each deleted entry.
+        guard parts.count >= 2 else { throw unexpected(reply) }
+        let messages = try batch(of: key, parts[1])
+        return AutoclaimResult(
+            next: try streamID(parts[0]),
+            messages: messages,
+            deletedIDs: parts.count > 2 ? try streamIDs(parts[2]) : [],
+            unidentifiedDeletions: try elements(parts[1]).count - messages.count
+        )
+    }
+}
+
+extension XAUTOCLAIM {
+    /// Takes over messages that have been pending for long and returns only their ids (`JUSTID`). Delivery counts stay.
+    ///
+    /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
+    public struct JUSTID: RedisCommand {
+        /// `XAUTOCLAIM`.
+        public static let name = "XAUTOCLAIM"
+
+        /// What is claimed, and how.
+        public var claim: XAUTOCLAIM
+
+        /// Does what `claim` says, and returns only ids.
+        public init(_ claim: XAUTOCLAIM) {
+            self.claim = claim
+        }
+
+        /// The stream.
+        public var keys: [StreamKey] { claim.keys }
+
+        /// Refuses what ``XAUTOCLAIM/validate()`` refuses.
+        public func validate() throws(RedisError) { try claim.validate() }
+
+        /// Writes the command.
+        public func encode(into encoder: inout CommandEncoder) {
+            claim.encode(into: &encoder)
+            encoder.append("JUSTID")
+        }
+
+        /// The ids of what was taken over, and where to go on.
+        public func decode(_ reply: RedisReply) throws(RedisError) -> AutoclaimedIDs {
+            let parts = Array(try elements(reply))
+            guard parts.count >= 2 else { throw unexpected(reply) }
+            return AutoclaimedIDs(
+                next: try streamID(parts[0]),
+                ids: try streamIDs(parts[1]),
+                deletedIDs: parts.count > 2 ? try streamIDs(parts[2]) : []
+            )
+        }
+    }
+}
+
+extension RedisCommandExecutor {
+    /// Takes over messages that have been pending for `minIdle`, for any consumer, this one included; one step.
+    ///
+    /// Go on from ``AutoclaimResult/next`` until ``AutoclaimResult/isComplete``: a step that takes nothing need not be
+    /// the last.
+    ///
+    /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
+    public func xautoclaim(
+        _ stream: StreamKey,
+        group: String,
+        consumer: String,
+        minIdle: Duration,
+        start: StreamID = .zero,
+        count: Int? = nil
+    ) async throws(RedisError) -> AutoclaimResult {
+        try await execute(
+            XAUTOCLAIM(stream, group: group, consumer: consumer, minIdle: minIdle, start: start, count: count)
+        )
+    }
+
+    /// Takes over messages that have been pending for `minIdle`, as ``xautoclaim(_:group:consumer:minIdle:start:count:)``
+    /// does, and returns only their ids (`JUSTID`). Delivery counts stay.
+    ///
+    /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
+    public func xautoclaimJustID(
+        _ stream: StreamKey,
+        group: String,
+        consumer: String,
+        minIdle: Duration,
+        start: StreamID = .zero,
+        count: Int? = nil
+    ) async throws(RedisError) -> AutoclaimedIDs {
+        try await execute(
+            XAUTOCLAIM.JUSTID(
+                XAUTOCLAIM(stream, group: group, consumer: consumer, minIdle: minIdle, start: start, count: count)
+            )
+        )
+    }
+}

@@ -1,0 +1,104 @@
+extension XGROUP {
+    /// Creates a consumer of a group.
+    ///
+    /// Source: [XGROUP CREATECONSUMER](https://redis.io/docs/latest/commands/xgroup-createconsumer/).
+    public struct CREATECONSUMER: RedisCommand {
+        /// `XGROUP CREATECONSUMER`.
+        public static let name = "XGROUP CREATECONSUMER"
+
+        /// The stream.
+        public var key: StreamKey
+        /// The group.
+        public var group: String
+        /// The consumer.
+        public var consumer: String
+
+        /// Creates this consumer.
+        public init(_ key: StreamKey, group: String, consumer: String) {
+            self.key = key
+            self.group = group
+            self.consumer = consumer
+        }
+
+        /// The stream.
+        public var keys: [StreamKey] { [key] }
+
+        /// Writes the command.
+        public func encode(into encoder: inout CommandEncoder) {
+            encoder.append("XGROUP")
+            encoder.append("CREATECONSUMER")
+            encoder.append(key)
+            encoder.append(group)
+            encoder.append(consumer)
+        }
+
+        /// Whether the consumer is new.
+        public func decode(_ reply: RedisReply) throws(RedisError) -> Bool { try flag(reply) }
+    }
+
+    /// Deletes a consumer of a group. **What is pending for it is lost**: no consumer is ever given it again.
+    ///
+    /// Source: [XGROUP DELCONSUMER](https://redis.io/docs/latest/commands/xgroup-delconsumer/).
+    public struct DELCONSUMER: RedisCommand {
+        /// `XGROUP DELCONSUMER`.
+        public static let name = "XGROUP DELCONSUMER"
+
+        /// The stream.
+        public var key: StreamKey
+        /// The group.
+        public var group: String
+        /// The consumer.
+        public var consumer: String
+
+        /// Deletes this consumer.
+        public init(_ key: StreamKey, group: String, consumer: String) {
+            self.key = key
+            self.group = group
+            self.consumer = consumer
+        }
+
+        /// The stream.
+        public var keys: [StreamKey] { [key] }
+
+        /// Writes the command.
+        public func encode(into encoder: inout CommandEncoder) {
+            encoder.append("XGROUP")
+            encoder.append("DELCONSUMER")
+            encoder.append(key)
+            encoder.append(group)
+            encoder.append(consumer)
+        }
+
+        /// How many pending messages were lost with the consumer.
+        public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
+    }
+}
+
+extension RedisCommandExecutor {
+    /// Creates a consumer of a group; returns whether it is new. Reading creates it as well.
+    ///
+    /// Source: [XGROUP CREATECONSUMER](https://redis.io/docs/latest/commands/xgroup-createconsumer/).
+    @discardableResult
+    public func xgroupCreateConsumer(
+        _ stream: StreamKey,
+        group: String,
+        consumer: String
+    ) async throws(RedisError) -> Bool {
+        try await execute(XGROUP.CREATECONSUMER(stream, group: group, consumer: consumer))
+    }
+
+    /// Deletes a consumer of a group; returns how many messages were pending for it.
+    ///
+    /// - Warning: Those messages are **lost** to the group: they are no longer pending, and nobody is given them again.
+    ///   Let another consumer claim them first (``xautoclaim(_:group:consumer:minIdle:start:count:)``).
+    ///
+    /// Source: [XGROUP DELCONSUMER](https://redis.io/docs/latest/commands/xgroup-delconsumer/).
+    @discardableResult
+    public func xgroupDelConsumer(
+        _ stream: StreamKey,
+        group: String,
+        consumer: String
+    ) async throws(RedisError) -> Int {
+        try await execute(XGROUP.DELCONSUMER(stream, group: group, consumer: consumer))
+    }
+}

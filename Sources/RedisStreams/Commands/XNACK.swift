@@ -1,0 +1,99 @@
+/// Gives pending messages back to the group: any consumer can claim them at once.
+///
+/// Source: [XNACK](https://redis.io/docs/latest/commands/xnack/).
+public struct XNACK: RedisCommand {
+    /// `XNACK`.
+    public static let name = "XNACK"
+
+    /// Why messages are given back, which decides what becomes of their delivery count.
+    public enum Mode: Sendable, Hashable {
+        /// `SILENT`: the delivery does not count, as on a shutdown. The count goes down by 1.
+        case silent
+        /// `FAIL`: handling failed, and may succeed elsewhere. The count stays.
+        case fail
+        /// `FATAL`: handling can never succeed. The count becomes `Int.max`.
+        case fatal
+    }
+
+    /// The stream.
+    public var key: StreamKey
+    /// The group.
+    public var group: String
+    /// Why the messages are given back.
+    public var mode: Mode
+    /// The messages, at least one.
+    public var ids: [StreamID]
+    /// Sets the delivery count to this, whatever the mode. Default: the mode decides.
+    public var deliveryCount: Int?
+    /// Whether entries that are not pending become so, without an owner. Default: `false`.
+    public var force: Bool
+
+    /// Gives these messages back.
+    public init(
+        _ key: StreamKey,
+        group: String,
+        _ mode: Mode,
+        ids: [StreamID],
+        deliveryCount: Int? = nil,
+        force: Bool = false
+    ) {
+        self.key = key
+        self.group = group
+        self.mode = mode
+        self.ids = ids
+        self.deliveryCount = deliveryCount
+        self.force = force
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Redis 8.8.
+    public var requirement: ServerRequirement? { ServerRequirement("XNACK", redis: "8.8") }
+
+    /// Refuses an empty list of ids and a negative delivery count.
+    public func validate() throws(RedisError) {
+        try check(ids: ids)
+        if let deliveryCount, deliveryCount < 0 { throw invalid("A delivery count must not be negative.") }
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XNACK")
+        encoder.append(key)
+        encoder.append(group)
+        switch mode {
+        case .silent: encoder.append("SILENT")
+        case .fail: encoder.append("FAIL")
+        case .fatal: encoder.append("FATAL")
+        }
+        encoder.append(countedIDs: ids)
+        if let deliveryCount {
+            encoder.append("RETRYCOUNT")
+            encoder.append(deliveryCount)
+        }
+        if force { encoder.append("FORCE") }
+    }
+
+    /// How many messages were given back.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
+}
+
+extension RedisCommandExecutor {
+    /// Gives pending messages back to the group; returns how many of them were pending.
+    ///
+    /// They have no owner until somebody claims them, be their idle time what it may.
+    ///
+    /// Source: [XNACK](https://redis.io/docs/latest/commands/xnack/).
+    @discardableResult
+    public func xnack(
+        _ stream: StreamKey,
+        group: String,
+        _ mode: XNACK.Mode,
+        ids: [StreamID],
+        deliveryCount: Int? = nil,
+        force: Bool = false
+    ) async throws(RedisError) -> Int {
+        try await execute(XNACK(stream, group: group, mode, ids: ids, deliveryCount: deliveryCount, force: force))
+    }
+}

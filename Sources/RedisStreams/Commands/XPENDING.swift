@@ -1,0 +1,172 @@
+/// Sums up what is pending for a group.
+///
+/// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
+public struct XPENDING: RedisCommand {
+    /// `XPENDING`.
+    public static let name = "XPENDING"
+
+    /// The stream.
+    public var key: StreamKey
+    /// The group.
+    public var group: String
+
+    /// Sums up what is pending for this group.
+    public init(_ key: StreamKey, group: String) {
+        self.key = key
+        self.group = group
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XPENDING")
+        encoder.append(key)
+        encoder.append(group)
+    }
+
+    /// The summary.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> PendingSummary {
+        let parts = Array(try elements(reply))
+        guard parts.count == 4 else { throw unexpected(reply) }
+        var summary = PendingSummary(count: try integer(parts[0]), lowestID: nil, highestID: nil, consumers: [])
+        if !parts[1].isNull { summary.lowestID = try streamID(parts[1]) }
+        if !parts[2].isNull { summary.highestID = try streamID(parts[2]) }
+        if parts[3].isNull { return summary }
+        for element in try elements(parts[3]) {
+            // The number comes as a string, unlike every other one.
+            guard let pair = element.array, pair.count == 2, let name = pair[offset: 0]?.string,
+                let count = pair[offset: 1]?.integer
+            else { throw unexpected(element) }
+            summary.consumers.append(PendingSummary.Consumer(name: name, count: count))
+        }
+        return summary
+    }
+}
+
+extension XPENDING {
+    /// Lists what is pending for a group, lowest id first.
+    ///
+    /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
+    public struct Entries: RedisCommand {
+        /// `XPENDING`.
+        public static let name = "XPENDING"
+
+        /// The stream.
+        public var key: StreamKey
+        /// The group.
+        public var group: String
+        /// The lower end. Default: the lowest id.
+        public var lower: RangeBound
+        /// The upper end. Default: the highest id.
+        public var upper: RangeBound
+        /// The most entries to list, at least 1.
+        public var count: Int
+        /// Lists only what was delivered so long ago. Default: everything.
+        public var minIdle: Duration?
+        /// Lists only what is pending for this consumer. Default: for any.
+        public var consumer: String?
+
+        /// Lists what is pending for this group.
+        public init(
+            _ key: StreamKey,
+            group: String,
+            from lower: RangeBound = .unbounded,
+            to upper: RangeBound = .unbounded,
+            count: Int,
+            minIdle: Duration? = nil,
+            consumer: String? = nil
+        ) {
+            self.key = key
+            self.group = group
+            self.lower = lower
+            self.upper = upper
+            self.count = count
+            self.minIdle = minIdle
+            self.consumer = consumer
+        }
+
+        /// The stream.
+        public var keys: [StreamKey] { [key] }
+
+        /// Refuses a count below 1, a negative time, and bounds that exclude everything.
+        public func validate() throws(RedisError) {
+            try check(count: count)
+            try check("The idle time", isNotNegative: minIdle)
+            try check(lower: lower, upper: upper)
+        }
+
+        /// Writes the command.
+        public func encode(into encoder: inout CommandEncoder) {
+            encoder.append("XPENDING")
+            encoder.append(key)
+            encoder.append(group)
+            if let minIdle {
+                encoder.append("IDLE")
+                encoder.append(milliseconds: minIdle)
+            }
+            lower.appendLower(to: &encoder)
+            upper.appendUpper(to: &encoder)
+            encoder.append(count)
+            if let consumer { encoder.append(consumer) }
+        }
+
+        /// The entries.
+        public func decode(_ reply: RedisReply) throws(RedisError) -> [PendingEntry] {
+            var entries: [PendingEntry] = []
+            let replies = try elements(reply)
+            entries.reserveCapacity(replies.count)
+            for element in replies {
+                let parts = Array(try elements(element))
+                guard parts.count >= 4 else { throw unexpected(element) }
+                let idle = try integer(parts[2])
+                entries.append(
+                    PendingEntry(
+                        id: try streamID(parts[0]),
+                        consumer: try string(parts[1]),
+                        idleTime: idle < 0 ? nil : .milliseconds(idle),
+                        deliveryCount: try integer(parts[3])
+                    )
+                )
+            }
+            return entries
+        }
+    }
+}
+
+extension RedisCommandExecutor {
+    /// Sums up what is pending for a group: how many messages, from which id to which, and for whom.
+    ///
+    /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
+    public func xpending(_ stream: StreamKey, group: String) async throws(RedisError) -> PendingSummary {
+        try await execute(XPENDING(stream, group: group))
+    }
+
+    /// Lists what is pending for a group, lowest id first, at most `count` entries.
+    ///
+    /// To page, go on from `.excluding(lastID)`.
+    ///
+    /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
+    public func xpending(
+        _ stream: StreamKey,
+        group: String,
+        from lower: RangeBound = .unbounded,
+        to upper: RangeBound = .unbounded,
+        count: Int,
+        minIdle: Duration? = nil,
+        consumer: String? = nil
+    ) async throws(RedisError) -> [PendingEntry] {
+        try await execute(
+            XPENDING.Entries(
+                stream,
+                group: group,
+                from: lower,
+                to: upper,
+                count: count,
+                minIdle: minIdle,
+                consumer: consumer
+            )
+        )
+    }
+}

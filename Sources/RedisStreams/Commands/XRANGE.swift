@@ -1,0 +1,129 @@
+/// Reads the entries of a range of ids, lowest first.
+///
+/// Source: [XRANGE](https://redis.io/docs/latest/commands/xrange/).
+public struct XRANGE: RedisCommand {
+    /// `XRANGE`.
+    public static let name = "XRANGE"
+
+    /// The stream.
+    public var key: StreamKey
+    /// The lower end. Default: the first entry.
+    public var lower: RangeBound
+    /// The upper end. Default: the last entry.
+    public var upper: RangeBound
+    /// The most entries to read, at least 1. Default: no limit.
+    public var count: Int?
+
+    /// Reads the entries from `lower` to `upper`.
+    public init(
+        _ key: StreamKey,
+        from lower: RangeBound = .unbounded,
+        to upper: RangeBound = .unbounded,
+        count: Int? = nil
+    ) {
+        self.key = key
+        self.lower = lower
+        self.upper = upper
+        self.count = count
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Refuses a count below 1 and bounds that exclude everything.
+    public func validate() throws(RedisError) {
+        try check(count: count)
+        try check(lower: lower, upper: upper)
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XRANGE")
+        encoder.append(key)
+        lower.appendLower(to: &encoder)
+        upper.appendUpper(to: &encoder)
+        encoder.append(count: count)
+    }
+
+    /// The entries; none if there is no such stream.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> MessageBatch { try batch(of: key, reply) }
+}
+
+/// Reads the entries of a range of ids, highest first.
+///
+/// Source: [XREVRANGE](https://redis.io/docs/latest/commands/xrevrange/).
+public struct XREVRANGE: RedisCommand {
+    /// `XREVRANGE`.
+    public static let name = "XREVRANGE"
+
+    /// The stream.
+    public var key: StreamKey
+    /// The upper end, where reading begins. Default: the last entry.
+    public var upper: RangeBound
+    /// The lower end. Default: the first entry.
+    public var lower: RangeBound
+    /// The most entries to read, at least 1. Default: no limit.
+    public var count: Int?
+
+    /// Reads the entries from `upper` down to `lower`.
+    public init(
+        _ key: StreamKey,
+        from upper: RangeBound = .unbounded,
+        downTo lower: RangeBound = .unbounded,
+        count: Int? = nil
+    ) {
+        self.key = key
+        self.upper = upper
+        self.lower = lower
+        self.count = count
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Refuses a count below 1 and bounds that exclude everything.
+    public func validate() throws(RedisError) {
+        try check(count: count)
+        try check(lower: lower, upper: upper)
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XREVRANGE")
+        encoder.append(key)
+        upper.appendUpper(to: &encoder)
+        lower.appendLower(to: &encoder)
+        encoder.append(count: count)
+    }
+
+    /// The entries; none if there is no such stream.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> MessageBatch { try batch(of: key, reply) }
+}
+
+extension RedisCommandExecutor {
+    /// Reads the entries of a stream from `lower` to `upper`, lowest first, at most `count`.
+    ///
+    /// To page, go on from `.excluding(lastID)`.
+    ///
+    /// Source: [XRANGE](https://redis.io/docs/latest/commands/xrange/).
+    public func xrange(
+        _ stream: StreamKey,
+        from lower: RangeBound = .unbounded,
+        to upper: RangeBound = .unbounded,
+        count: Int? = nil
+    ) async throws(RedisError) -> MessageBatch {
+        try await execute(XRANGE(stream, from: lower, to: upper, count: count))
+    }
+
+    /// Reads the entries of a stream from `upper` down to `lower`, highest first, at most `count`.
+    ///
+    /// Source: [XREVRANGE](https://redis.io/docs/latest/commands/xrevrange/).
+    public func xrevrange(
+        _ stream: StreamKey,
+        from upper: RangeBound = .unbounded,
+        downTo lower: RangeBound = .unbounded,
+        count: Int? = nil
+    ) async throws(RedisError) -> MessageBatch {
+        try await execute(XREVRANGE(stream, from: upper, downTo: lower, count: count))
+    }
+}

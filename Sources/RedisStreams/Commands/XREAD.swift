@@ -1,0 +1,109 @@
+/// Reads the entries of streams above given ids, and can wait for them.
+///
+/// `$` is not offered: between two reads it loses what is added. ``StreamConsumer`` with `.latest` finds out the last id
+/// once, and reads on from there.
+///
+/// Source: [XREAD](https://redis.io/docs/latest/commands/xread/).
+public struct XREAD: RedisCommand {
+    /// `XREAD`.
+    public static let name = "XREAD"
+
+    /// The streams, each with the id behind which to read.
+    public var streams: [StreamOffset]
+    /// The most entries of each stream, at least 1. Default: no limit.
+    public var count: Int?
+    /// How long to wait for an entry if there is none, in whole milliseconds, rounded up, and above 0. Default: not at
+    /// all.
+    public var block: Duration?
+    /// The most entries of all streams together, at least 1. Needs Redis 8.10. Default: no limit.
+    public var maxCount: Int?
+    /// About the most bytes of all entries together, at least 1. Needs Redis 8.10. Default: no limit.
+    public var maxSize: Int?
+
+    /// Reads these streams.
+    public init(
+        _ streams: [StreamOffset],
+        count: Int? = nil,
+        block: Duration? = nil,
+        maxCount: Int? = nil,
+        maxSize: Int? = nil
+    ) {
+        self.streams = streams
+        self.count = count
+        self.block = block
+        self.maxCount = maxCount
+        self.maxSize = maxSize
+    }
+
+    /// The streams.
+    public var keys: [StreamKey] { streams.map(\.stream) }
+
+    /// The time given by ``block``.
+    public var blockingTime: Duration? { block }
+
+    /// Redis 8.10 for limits over all streams.
+    public var requirement: ServerRequirement? {
+        guard maxCount != nil || maxSize != nil else { return nil }
+        return ServerRequirement("XREAD with MAXCOUNT or MAXSIZE", redis: "8.10")
+    }
+
+    /// Refuses an empty list of streams, limits below 1, and to wait for ever (`BLOCK 0`).
+    public func validate() throws(RedisError) {
+        guard !streams.isEmpty else { throw invalid("Name at least one stream to read.") }
+        try check(count: count)
+        try check("The maximum count", isPositive: maxCount)
+        try check("The maximum size", isPositive: maxSize)
+        try check(block: block)
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XREAD")
+        encoder.append(count: count)
+        encoder.append(maxCount: maxCount, maxSize: maxSize)
+        encoder.append(block: block)
+        encoder.append("STREAMS")
+        for stream in streams { encoder.append(stream.stream) }
+        for stream in streams { encoder.append(stream.id) }
+    }
+
+    /// A batch for each stream that has entries; none if the time to wait passed.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> [MessageBatch] { try batches(reply) }
+}
+
+extension CommandEncoder {
+    mutating func append(block: Duration?) {
+        guard let block else { return }
+        append("BLOCK")
+        append(milliseconds: block)
+    }
+
+    mutating func append(maxCount: Int?, maxSize: Int?) {
+        if let maxCount {
+            append("MAXCOUNT")
+            append(maxCount)
+        }
+        if let maxSize {
+            append("MAXSIZE")
+            append(maxSize)
+        }
+    }
+}
+
+extension RedisCommandExecutor {
+    /// Reads the entries of streams above given ids: a batch for each stream that has some, and none if there are none.
+    ///
+    /// With `block`, which must be above 0, waits so long for the first entry, on a connection of its own. `count` limits
+    /// the entries of each stream.
+    ///
+    /// Source: [XREAD](https://redis.io/docs/latest/commands/xread/).
+    public func xread(
+        _ streams: [StreamOffset],
+        count: Int? = nil,
+        block: Duration? = nil,
+        maxCount: Int? = nil,
+        maxSize: Int? = nil
+    ) async throws(RedisError) -> [MessageBatch] {
+        try await execute(XREAD(streams, count: count, block: block, maxCount: maxCount, maxSize: maxSize))
+    }
+}

@@ -1,0 +1,140 @@
+/// Reads streams as a consumer of a group, and can wait for messages.
+///
+/// Every message that is read is pending for the consumer until it is acknowledged, also if the reply is lost.
+///
+/// Source: [XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
+public struct XREADGROUP: RedisCommand {
+    /// `XREADGROUP`.
+    public static let name = "XREADGROUP"
+
+    /// The group. Each of the streams must have it.
+    public var group: String
+    /// The consumer. It is created when it is first heard of.
+    public var consumer: String
+    /// The streams, each with what to read of it.
+    public var streams: [GroupOffset]
+    /// The most messages of each stream, at least 1. Default: no limit.
+    public var count: Int?
+    /// How long to wait for a message if there is none, in whole milliseconds, rounded up, and above 0. Default: not at
+    /// all.
+    public var block: Duration?
+    /// Whether new messages count as acknowledged at once (`NOACK`): what is lost on the way is lost for good. Default:
+    /// `false`.
+    public var noAck: Bool
+    /// Takes over messages that have been pending for so long, for any consumer, before it reads new ones (`CLAIM`).
+    /// Needs Redis 8.4. Those messages tell their ``StreamMessage/idleTime`` and ``StreamMessage/deliveryCount``.
+    public var claim: Duration?
+    /// The most messages of all streams together, at least 1. Needs Redis 8.10. Default: no limit.
+    public var maxCount: Int?
+    /// About the most bytes of all messages together, at least 1. Needs Redis 8.10. Default: no limit.
+    public var maxSize: Int?
+
+    /// Reads these streams as `consumer` of `group`.
+    public init(
+        group: String,
+        consumer: String,
+        _ streams: [GroupOffset],
+        count: Int? = nil,
+        block: Duration? = nil,
+        noAck: Bool = false,
+        claim: Duration? = nil,
+        maxCount: Int? = nil,
+        maxSize: Int? = nil
+    ) {
+        self.group = group
+        self.consumer = consumer
+        self.streams = streams
+        self.count = count
+        self.block = block
+        self.noAck = noAck
+        self.claim = claim
+        self.maxCount = maxCount
+        self.maxSize = maxSize
+    }
+
+    /// The streams.
+    public var keys: [StreamKey] { streams.map(\.stream) }
+
+    /// The time given by ``block``.
+    public var blockingTime: Duration? { block }
+
+    /// Redis 8.10 for limits over all streams, 8.4 to claim.
+    public var requirement: ServerRequirement? {
+        if maxCount != nil || maxSize != nil {
+            return ServerRequirement("XREADGROUP with MAXCOUNT or MAXSIZE", redis: "8.10")
+        }
+        return claim == nil ? nil : ServerRequirement("XREADGROUP with CLAIM", redis: "8.4")
+    }
+
+    /// Refuses an empty list of streams, limits below 1, and to wait for ever (`BLOCK 0`).
+    public func validate() throws(RedisError) {
+        guard !streams.isEmpty else { throw invalid("Name at least one stream to read.") }
+        try check(count: count)
+        try check("The maximum count", isPositive: maxCount)
+        try check("The maximum size", isPositive: maxSize)
+        try check("The idle time of a claim", isNotNegative: claim)
+        try check(block: block)
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XREADGROUP")
+        encoder.append("GROUP")
+        encoder.append(group)
+        encoder.append(consumer)
+        encoder.append(count: count)
+        encoder.append(maxCount: maxCount, maxSize: maxSize)
+        encoder.append(block: block)
+        if let claim {
+            encoder.append("CLAIM")
+            encoder.append(milliseconds: claim)
+        }
+        if noAck { encoder.append("NOACK") }
+        encoder.append("STREAMS")
+        for stream in streams { encoder.append(stream.stream) }
+        for stream in streams {
+            switch stream.position {
+            case .new: encoder.append(">")
+            case .pending(let id): encoder.append(id)
+            }
+        }
+    }
+
+    /// A batch for each stream that has messages; none if the time to wait passed. Of pending messages there is always
+    /// a batch, be it empty.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> [MessageBatch] { try batches(reply) }
+}
+
+extension RedisCommandExecutor {
+    /// Reads streams as a consumer of a group: a batch for each stream that has messages, and none if there are none.
+    ///
+    /// With `block`, which must be above 0, waits so long for the first message, on a connection of its own. `count`
+    /// limits the messages of each stream.
+    ///
+    /// Source: [XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
+    public func xreadgroup(
+        group: String,
+        consumer: String,
+        _ streams: [GroupOffset],
+        count: Int? = nil,
+        block: Duration? = nil,
+        noAck: Bool = false,
+        claim: Duration? = nil,
+        maxCount: Int? = nil,
+        maxSize: Int? = nil
+    ) async throws(RedisError) -> [MessageBatch] {
+        try await execute(
+            XREADGROUP(
+                group: group,
+                consumer: consumer,
+                streams,
+                count: count,
+                block: block,
+                noAck: noAck,
+                claim: claim,
+                maxCount: maxCount,
+                maxSize: maxSize
+            )
+        )
+    }
+}

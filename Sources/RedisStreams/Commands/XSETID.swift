@@ -1,0 +1,152 @@
+/// Sets the last id of a stream, above which new entries are added.
+///
+/// A command of Redis's own, for replication; useful to restore a stream.
+///
+/// Source: [XSETID](https://redis.io/docs/latest/commands/xsetid/).
+public struct XSETID: RedisCommand {
+    /// `XSETID`.
+    public static let name = "XSETID"
+
+    /// The stream, which must exist.
+    public var key: StreamKey
+    /// The last id, not below that of the last entry.
+    public var lastID: StreamID
+    /// How many entries were ever added. Needs Redis 7.0. Default: as it is.
+    public var entriesAdded: Int?
+    /// The highest id that was ever deleted. Needs Redis 7.0. Default: as it is.
+    public var maxDeletedID: StreamID?
+
+    /// Sets the last id of this stream.
+    public init(_ key: StreamKey, lastID: StreamID, entriesAdded: Int? = nil, maxDeletedID: StreamID? = nil) {
+        self.key = key
+        self.lastID = lastID
+        self.entriesAdded = entriesAdded
+        self.maxDeletedID = maxDeletedID
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Redis 7.0 for ``entriesAdded`` and ``maxDeletedID``.
+    public var requirement: ServerRequirement? {
+        guard entriesAdded != nil || maxDeletedID != nil else { return nil }
+        return ServerRequirement("XSETID with ENTRIESADDED or MAXDELETEDID", redis: "7.0", valkey: "7.2")
+    }
+
+    /// Refuses a negative number of entries.
+    public func validate() throws(RedisError) {
+        if let entriesAdded, entriesAdded < 0 { throw invalid("The number of entries added must not be negative.") }
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XSETID")
+        encoder.append(key)
+        encoder.append(lastID)
+        if let entriesAdded {
+            encoder.append("ENTRIESADDED")
+            encoder.append(entriesAdded)
+        }
+        if let maxDeletedID {
+            encoder.append("MAXDELETEDID")
+            encoder.append(maxDeletedID)
+        }
+    }
+
+    /// Nothing but that it worked.
+    public func decode(_ reply: RedisReply) throws(RedisError) { try ok(reply) }
+}
+
+/// Sets what a server remembers of a stream's idempotent producers (``Idempotency``).
+///
+/// New values make it forget what it remembers: a repetition that is under way is then added a second time.
+///
+/// Source: [XCFGSET](https://redis.io/docs/latest/commands/xcfgset/).
+public struct XCFGSET: RedisCommand {
+    /// `XCFGSET`.
+    public static let name = "XCFGSET"
+
+    /// The stream, which must exist.
+    public var key: StreamKey
+    /// How long a message is remembered, in whole seconds, rounded up. Default: as it is, which is 100 s at first.
+    public var idempotencyDuration: Duration?
+    /// How many messages of each producer are remembered. Default: as it is, which is 100 at first.
+    public var idempotencyMaxSize: Int?
+
+    /// Sets what is remembered for this stream.
+    public init(_ key: StreamKey, idempotencyDuration: Duration? = nil, idempotencyMaxSize: Int? = nil) {
+        self.key = key
+        self.idempotencyDuration = idempotencyDuration
+        self.idempotencyMaxSize = idempotencyMaxSize
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Redis 8.6.
+    public var requirement: ServerRequirement? { ServerRequirement("XCFGSET", redis: "8.6") }
+
+    /// Refuses to set nothing, and values of 0 or less.
+    public func validate() throws(RedisError) {
+        guard idempotencyDuration != nil || idempotencyMaxSize != nil else {
+            throw invalid("Give a duration, a size, or both.")
+        }
+        if let idempotencyDuration, idempotencyDuration <= .zero { throw invalid("The duration must be above zero.") }
+        try check("The size", isPositive: idempotencyMaxSize)
+    }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XCFGSET")
+        encoder.append(key)
+        if let idempotencyDuration {
+            encoder.append("IDMP-DURATION")
+            encoder.append(seconds: idempotencyDuration)
+        }
+        if let idempotencyMaxSize {
+            encoder.append("IDMP-MAXSIZE")
+            encoder.append(idempotencyMaxSize)
+        }
+    }
+
+    /// Nothing but that it worked.
+    public func decode(_ reply: RedisReply) throws(RedisError) { try ok(reply) }
+}
+
+extension CommandEncoder {
+    /// Appends a duration that is not negative as one argument, in whole seconds, rounded up.
+    mutating func append(seconds duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        let (sum, overflow) = seconds.addingReportingOverflow(attoseconds > 0 ? 1 : 0)
+        append(overflow ? Int.max : Int(sum))
+    }
+}
+
+extension RedisCommandExecutor {
+    /// Sets the last id of a stream that exists.
+    ///
+    /// Source: [XSETID](https://redis.io/docs/latest/commands/xsetid/).
+    public func xsetid(
+        _ stream: StreamKey,
+        lastID: StreamID,
+        entriesAdded: Int? = nil,
+        maxDeletedID: StreamID? = nil
+    ) async throws(RedisError) {
+        try await execute(XSETID(stream, lastID: lastID, entriesAdded: entriesAdded, maxDeletedID: maxDeletedID))
+    }
+
+    /// Sets how long, and how many, messages of idempotent producers are remembered for a stream that exists.
+    ///
+    /// New values make the server forget what it remembers.
+    ///
+    /// Source: [XCFGSET](https://redis.io/docs/latest/commands/xcfgset/).
+    public func xcfgset(
+        _ stream: StreamKey,
+        idempotencyDuration: Duration? = nil,
+        idempotencyMaxSize: Int? = nil
+    ) async throws(RedisError) {
+        try await execute(
+            XCFGSET(stream, idempotencyDuration: idempotencyDuration, idempotencyMaxSize: idempotencyMaxSize)
+        )
+    }
+}

@@ -1,0 +1,61 @@
+/// Removes the oldest entries of a stream.
+///
+/// Source: [XTRIM](https://redis.io/docs/latest/commands/xtrim/).
+public struct XTRIM: RedisCommand {
+    /// `XTRIM`.
+    public static let name = "XTRIM"
+
+    /// The stream.
+    public var key: StreamKey
+    /// How far to trim. See there for a combination that trims nothing on some servers.
+    public var strategy: TrimStrategy
+    /// What becomes of the references to the entries. Needs Redis 8.2. Default: they stay.
+    public var references: ReferencePolicy?
+
+    /// Trims this stream.
+    public init(_ key: StreamKey, _ strategy: TrimStrategy, references: ReferencePolicy? = nil) {
+        self.key = key
+        self.strategy = strategy
+        self.references = references
+    }
+
+    /// The stream.
+    public var keys: [StreamKey] { [key] }
+
+    /// Redis 8.2 or Valkey 9.2 for a reference policy.
+    public var requirement: ServerRequirement? {
+        guard references != nil else { return nil }
+        return ServerRequirement("XTRIM with KEEPREF, DELREF or ACKED", redis: "8.2", valkey: "9.2")
+    }
+
+    /// Refuses a negative length or limit.
+    public func validate() throws(RedisError) { try check(strategy) }
+
+    /// Writes the command.
+    public func encode(into encoder: inout CommandEncoder) {
+        encoder.append("XTRIM")
+        encoder.append(key)
+        strategy.append(to: &encoder)
+        references?.append(to: &encoder)
+    }
+
+    /// How many entries were removed.
+    public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
+}
+
+extension RedisCommandExecutor {
+    /// Removes the oldest entries of a stream; returns how many.
+    ///
+    /// Entries that a group has yet to read are removed as well, unless `references` is
+    /// ``ReferencePolicy/acknowledged``.
+    ///
+    /// Source: [XTRIM](https://redis.io/docs/latest/commands/xtrim/).
+    @discardableResult
+    public func xtrim(
+        _ stream: StreamKey,
+        _ strategy: TrimStrategy,
+        references: ReferencePolicy? = nil
+    ) async throws(RedisError) -> Int {
+        try await execute(XTRIM(stream, strategy, references: references))
+    }
+}

@@ -1,0 +1,69 @@
+/// How far a stream is trimmed: the oldest entries go first.
+///
+/// Approximate trimming removes whole internal nodes only and is much cheaper; it leaves up to a hundred entries more
+/// than asked for. With ``ReferencePolicy/acknowledged`` or ``ReferencePolicy/delete``, it removes nothing at all on
+/// Redis 8.2.0 to 8.2.6 and 8.4.0: trim exactly there.
+///
+/// Source: [XTRIM](https://redis.io/docs/latest/commands/xtrim/).
+public struct TrimStrategy: Sendable, Hashable {
+    enum Threshold: Hashable {
+        case length(Int)
+        case id(StreamID)
+    }
+
+    let threshold: Threshold
+    let isExact: Bool
+    let limit: Int?
+
+    /// Keeps about the newest `maxLength` entries.
+    ///
+    /// `limit` bounds how many entries one command may remove; 0 removes the bound, `nil` leaves it to the server.
+    public static func approximately(maxLength: Int, limit: Int? = nil) -> TrimStrategy {
+        TrimStrategy(threshold: .length(maxLength), isExact: false, limit: limit)
+    }
+
+    /// Keeps the newest `maxLength` entries, and no more.
+    public static func exactly(maxLength: Int) -> TrimStrategy {
+        TrimStrategy(threshold: .length(maxLength), isExact: true, limit: nil)
+    }
+
+    /// Removes about all the entries below `minID`.
+    ///
+    /// `limit` bounds how many entries one command may remove; 0 removes the bound, `nil` leaves it to the server.
+    public static func approximately(minID: StreamID, limit: Int? = nil) -> TrimStrategy {
+        TrimStrategy(threshold: .id(minID), isExact: false, limit: limit)
+    }
+
+    /// Removes all the entries below `minID`.
+    public static func exactly(minID: StreamID) -> TrimStrategy {
+        TrimStrategy(threshold: .id(minID), isExact: true, limit: nil)
+    }
+
+    func append(to encoder: inout CommandEncoder) {
+        switch threshold {
+        case .length: encoder.append("MAXLEN")
+        case .id: encoder.append("MINID")
+        }
+        encoder.append(isExact ? "=" : "~")
+        switch threshold {
+        case .length(let length): encoder.append(length)
+        case .id(let id): encoder.append(id)
+        }
+        if let limit {
+            encoder.append("LIMIT")
+            encoder.append(limit)
+        }
+    }
+}
+
+extension RedisCommand {
+    func check(_ trim: TrimStrategy?) throws(RedisError) {
+        guard let trim else { return }
+        if case .length(let length) = trim.threshold, length < 0 {
+            throw invalid("The length that a stream is trimmed to must not be negative.")
+        }
+        if let limit = trim.limit, limit < 0 {
+            throw invalid("The limit of a trim must not be negative; 0 removes it.")
+        }
+    }
+}
