@@ -1,7 +1,3 @@
-public import Logging
-public import NIOCore
-public import NIOPosix
-
 extension RedisClient {
     /// How a client connects and what it allows. `init()` works for a server on this machine.
     public struct Configuration: Sendable {

@@ -50,9 +50,7 @@ extension RedisConnection {
             guard database >= 0 else {
                 throw RedisError(.invalidConfiguration, "The database must be 0 or more.")
             }
-            if case .tcp(let host, let port) = address, host.isEmpty || !(1...65_535).contains(port) {
-                throw RedisError(.invalidConfiguration, "The address needs a host, and a port from 1 to 65535.")
-            }
+            try address.validate()
             if username != nil && password == nil {
                 throw RedisError(.invalidConfiguration, "A user name needs a password.")
             }

@@ -64,11 +64,9 @@ struct Greeting: Sendable {
         for step in steps {
             switch step {
             case .authenticate:
-                let secret = FieldValue.text(configuration.password?.value ?? "")
-                let user = configuration.username.map { [FieldValue.text($0)] } ?? []
-                writer.write(RawCommand("AUTH", user + [secret]))
-            case .select: writer.write(RawCommand("SELECT", [.integer(configuration.database)]))
-            case .setName: writer.write(RawCommand("CLIENT", ["SETNAME", .text(configuration.clientName ?? "")]))
+                writer.write(AUTH(username: configuration.username, password: configuration.password?.value ?? ""))
+            case .select: writer.write(SELECT(configuration.database))
+            case .setName: writer.write(CLIENT.SETNAME(configuration.clientName ?? ""))
             case .ping: writer.write(PING())
             }
         }

@@ -1,4 +1,4 @@
-public import Logging
+internal import Logging
 public import NIOCore
 
 /// One connection to a Redis server: an actor on the event loop that its bytes arrive on.

@@ -22,7 +22,6 @@ package struct SocketTransport: Transport {
         }
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(TimeAmount(configuration.connectTimeout))
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let securing { try securing.addHandler(to: channel) }
@@ -36,7 +35,7 @@ package struct SocketTransport: Transport {
                 channel = try await bootstrap.connect(host: host, port: port).get()
                 try await Self.setOptions(of: channel, configuration)
             case .unixSocket(let path):
-                channel = try await Self.unixBootstrap(bootstrap).connect(unixDomainSocketPath: path).get()
+                channel = try await bootstrap.connect(unixDomainSocketPath: path).get()
             }
             return Socket(channel: channel)
         } catch {
@@ -44,17 +43,16 @@ package struct SocketTransport: Transport {
         }
     }
 
-    private static func unixBootstrap(_ bootstrap: ClientBootstrap) -> ClientBootstrap { bootstrap }
-
     /// Lets the kernel find out that the peer is gone, also while nothing is sent.
     private static func setOptions(of channel: any Channel, _ configuration: RedisConnection.Configuration) async throws {
+        try await channel.setOption(.tcpOption(.tcp_nodelay), value: 1).get()
         let idle = max(1, configuration.keepAliveInterval.wholeMilliseconds / 1000)
         try await channel.setOption(.socketOption(.so_keepalive), value: 1).get()
-        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: CInt(max(1, idle / 3))).get()
+        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: max(1, idle / 3)).get()
         try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3).get()
         #if os(Linux)
-        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: CInt(idle)).get()
-        let unacknowledged = CInt(clamping: configuration.unacknowledgedTimeout.wholeMilliseconds)
+        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: idle).get()
+        let unacknowledged = configuration.unacknowledgedTimeout.wholeMilliseconds
         try await channel.setOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: unacknowledged).get()
         #endif
     }

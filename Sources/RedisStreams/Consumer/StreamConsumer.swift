@@ -36,7 +36,7 @@ public struct StreamConsumer: Sendable {
             case .latest: return nil
             case .after(let id): return id
             case .time(let time):
-                return StreamID(milliseconds: UInt64(max(0, time.wholeMilliseconds))).previous ?? .zero
+                return StreamID(milliseconds: UInt64(Swift.max(0, time.wholeMilliseconds))).previous ?? .zero
             }
         }
     }

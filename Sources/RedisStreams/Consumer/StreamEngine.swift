@@ -74,7 +74,7 @@ actor StreamEngine {
         of stream: StreamKey, on connection: RedisConnection
     ) async throws(RedisError) -> StreamID {
         guard try await connection.execute(EXISTS([stream])) > 0 else { return .zero }
-        return try await connection.execute(XINFOSTREAM(stream)).lastGeneratedID
+        return try await connection.execute(XINFO.STREAM(stream)).lastGeneratedID
     }
 
     /// Waits as long as a failure asks for. Returns `false` if it is final.

@@ -16,16 +16,6 @@ extension GroupConsumer {
         var keepsPending: Bool { self == .afterHandling || self == .manual }
     }
 
-    /// Where a group begins that does not exist yet.
-    public enum Start: Sendable, Hashable {
-        /// With the first entry of the stream.
-        case beginning
-        /// With what is added after the group is created.
-        case latest
-        /// Behind an entry.
-        case after(StreamID)
-    }
-
     /// Something that happened while consuming, for logs and metrics. Nothing depends on anybody looking.
     public enum Event: Sendable {
         /// The group was missing, and has been created; the stream too, if it was missing.
@@ -46,7 +36,7 @@ extension GroupConsumer {
 
         /// Where the group begins if it has to be created when the consumer starts. Default: `beginning`. A group that
         /// has vanished while consuming is always created at the beginning, so that nothing is skipped.
-        public var start: Start = .beginning
+        public var start: XGROUP.Start = .beginning
 
         /// Up to how many messages one read brings (`COUNT`). Default: 100.
         public var batchSize: Int = 100
@@ -80,7 +70,7 @@ extension GroupConsumer {
         /// How often to look, or `nil` for never.
         var effectiveClaimInterval: Duration? {
             guard acknowledgement.keepsPending, let claimIdleTime else { return nil }
-            return claimInterval ?? max(.milliseconds(20), min(.seconds(1), claimIdleTime / 4))
+            return claimInterval ?? Swift.max(.milliseconds(20), Swift.min(.seconds(1), claimIdleTime / 4))
         }
 
         func validate() throws(RedisError) {

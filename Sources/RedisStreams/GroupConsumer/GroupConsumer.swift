@@ -1,5 +1,5 @@
 internal import Logging
-public import ServiceLifecycle
+internal import ServiceLifecycle
 internal import Synchronization
 
 /// Takes part in a consumer group: each message of the stream goes to one of the group's consumers, and stays pending

@@ -10,7 +10,7 @@ internal import NIOCore
 /// In both, a missing group is created first, which also forgets where the sweep was.
 struct GroupConsumerStateMachine: ~Copyable {
     enum Step: Equatable {
-        case createGroup(GroupConsumer.Start)
+        case createGroup(XGROUP.Start)
         case readPending(after: StreamID)
         case claim(from: StreamID)
         /// `block` is `nil` for a read that returns at once.

@@ -104,9 +104,9 @@ actor GroupEngine {
         }
     }
 
-    private func createGroup(_ start: GroupConsumer.Start, on connection: RedisConnection) async throws(RedisError) {
+    private func createGroup(_ start: XGROUP.Start, on connection: RedisConnection) async throws(RedisError) {
         try await connection.execute(
-            XGROUPCREATE(consumer.stream, group: consumer.group, start: start.groupStart, createStream: true))
+            XGROUP.CREATE(consumer.stream, group: consumer.group, from: start, createStream: true))
         machine.createdGroup()
         logger.info("group created")
         report(.groupCreated)
@@ -116,7 +116,7 @@ actor GroupEngine {
     private func readPending(after id: StreamID, on connection: RedisConnection) async throws(RedisError) {
         let batches = try await connection.execute(
             XREADGROUP(
-                group: consumer.group, consumer: consumer.name, streams: [.init(consumer.stream, .pending(after: id))],
+                group: consumer.group, consumer: consumer.name, [.init(consumer.stream, .pending(after: id))],
                 count: configuration.batchSize))
         let batch = batches.first
         machine.readPending(last: batch?.last?.id)
@@ -144,7 +144,7 @@ actor GroupEngine {
     /// Reads new messages. What is due to be acknowledged goes before it in the same write.
     private func readNew(block: Duration?, on connection: RedisConnection) async throws(RedisError) {
         let read = XREADGROUP(
-            group: consumer.group, consumer: consumer.name, streams: [.init(consumer.stream, .new)],
+            group: consumer.group, consumer: consumer.name, [.init(consumer.stream, .new)],
             count: configuration.batchSize, block: block, noAck: configuration.acknowledgement == .never)
         let ids = session.takeDue(atMost: Self.maxAcknowledged)
         isParked = block != nil
@@ -153,7 +153,7 @@ actor GroupEngine {
             let batches = try await connection.execute(read)
             return try await handOver(batches, on: connection)
         }
-        let (acknowledged, batches) = await connection.pipeline(XACK(consumer.stream, group: consumer.group, ids), read)
+        let (acknowledged, batches) = await connection.pipeline(XACK(consumer.stream, group: consumer.group, ids: ids), read)
         settle(ids, acknowledged)
         isParked = false
         try await handOver(batches.get(), on: connection)
@@ -164,22 +164,22 @@ actor GroupEngine {
         guard let batch = batches.first else { return }
         if configuration.acknowledgement == .onDelivery {
             // Handed out only once the server has it as acknowledged: else it could be handled twice.
-            try await connection.execute(XACK(consumer.stream, group: consumer.group, batch.map(\.id)))
+            _ = try await connection.execute(XACK(consumer.stream, group: consumer.group, ids: batch.map(\.id)))
         }
         deliver(batch, source: .new)
     }
 
     /// Hands a batch to the session, but for entries that were deleted: those are acknowledged.
     private func deliver(_ batch: MessageBatch, source: GroupMessage.Source) {
-        let deleted = source == .pending ? batch.filter { batch.isDeleted($0) } : nil
-        if let deleted, !deleted.isEmpty {
-            let ids = deleted.map(\.id)
-            session.acknowledge(ids)
-            reportDeleted(ids)
-            let present = batch.filter { !batch.isDeleted($0) }
-            return session.deliver(present, source: source, isHeld: true)
+        let isHeld = configuration.acknowledgement.keepsPending
+        // Only what is pending can have been deleted.
+        guard source == .pending else { return session.deliver(batch, source: source, isHeld: isHeld) }
+        let deleted = batch.deletedIDs
+        if !deleted.isEmpty {
+            session.acknowledge(deleted)
+            reportDeleted(deleted)
         }
-        session.deliver(batch, source: source, isHeld: configuration.acknowledgement.keepsPending)
+        session.deliver(batch.leavingOutDeleted(), source: source, isHeld: isHeld)
     }
 
     private func reportDeleted(_ ids: [StreamID]) {

@@ -19,6 +19,9 @@ public struct MessageBatch: Sendable {
             self.tape = tape
             self.entries = entries
         }
+
+        /// Whether the entry is pending, and has been deleted: null stands in the place of its fields.
+        func isDeleted(_ entry: Entry) -> Bool { tape[entry.token + 2].kind == .null }
     }
 
     let storage: Storage
@@ -58,6 +61,16 @@ public struct MessageBatch: Sendable {
 
     private init(stream: StreamKey, tape: ReplyTape, entries: [Entry]) {
         storage = Storage(stream: stream, tape: tape, entries: entries)
+    }
+
+    /// The ids of entries that are pending, and deleted.
+    var deletedIDs: [StreamID] {
+        storage.entries.filter { storage.isDeleted($0) }.map(\.id)
+    }
+
+    /// The messages whose entries are still there.
+    func leavingOutDeleted() -> MessageBatch {
+        filter { !storage.isDeleted($0) }
     }
 
     /// The messages of which `isIncluded` says so; `self` if it says so of all.

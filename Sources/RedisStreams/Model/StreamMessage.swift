@@ -26,7 +26,7 @@ public struct StreamMessage: Sendable, Identifiable {
     }
 
     /// Whether the entry is pending for a consumer, and has been deleted from the stream: its fields are gone.
-    public var isDeleted: Bool { storage.tape[entry.token + 2].kind == .null }
+    public var isDeleted: Bool { storage.isDeleted(entry) }
 
     /// The text of the first field called `name`, or `nil` if there is none. Bytes that are not UTF-8 appear as U+FFFD.
     public subscript(name: String) -> String? { fields[name] }

@@ -24,6 +24,11 @@ final class ConnectionPool: Sendable {
     private struct Waiter {
         let continuation: CheckedContinuation<Result<RedisConnection?, RedisError>, Never>
         let timer: Scheduled<Void>
+
+        func resume(_ result: Result<RedisConnection?, RedisError>) {
+            timer.cancel()
+            continuation.resume(returning: result)
+        }
     }
 
     let settings: Settings
@@ -231,12 +236,5 @@ final class ConnectionPool: Sendable {
 
     private static var cancelled: RedisError {
         RedisError(.cancelled, "The task was cancelled while it waited for a connection.")
-    }
-}
-
-extension ConnectionPool.Waiter {
-    fileprivate func resume(_ result: Result<RedisConnection?, RedisError>) {
-        timer.cancel()
-        continuation.resume(returning: result)
     }
 }
