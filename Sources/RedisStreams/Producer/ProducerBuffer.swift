@@ -1,0 +1,117 @@
+internal import Synchronization
+
+/// What stands between the tasks that submit messages and the engine that sends them.
+final class ProducerBuffer: Sendable {
+    struct Item: Sendable {
+        let command: XADD
+        let receipt: Promise<StreamID>
+    }
+
+    private typealias Waiter = CheckedContinuation<RedisError?, Never>
+
+    private struct State: ~Copyable {
+        var machine: ProducerStateMachine<Item, Waiter>
+        var lastID = 0
+        var drainers: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let state: Mutex<State>
+    private let work = Signal()
+
+    init(_ configuration: StreamProducer.Configuration) {
+        state = Mutex(State(machine: ProducerStateMachine(configuration)))
+    }
+
+    // MARK: The side of the submitters
+
+    /// Takes an item in; waits for room.
+    func append(_ item: Item, bytes: Int) async throws(RedisError) {
+        let id = state.withLock { state in
+            state.lastID += 1
+            return state.lastID
+        }
+        let error: RedisError? = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let submission: ProducerStateMachine<Item, Waiter>.Submission = state.withLock { state in
+                    if Task.isCancelled { return .refused(Self.cancelled) }
+                    return state.machine.submit(item, bytes: bytes, id: id, waiter: continuation)
+                }
+                switch submission {
+                case .accepted: continuation.resume(returning: nil)
+                case .waiting: break
+                case .refused(let error): continuation.resume(returning: error)
+                }
+            }
+        } onCancel: {
+            state.withLock { $0.machine.cancel(id: id) }?.resume(returning: Self.cancelled)
+        }
+        if let error { throw error }
+        work.fire()
+    }
+
+    /// Accepts nothing more.
+    func finish() {
+        state.withLock { $0.machine.finish(Self.finished) }
+        work.fire()
+    }
+
+    /// Waits until nothing is held.
+    func drained() async {
+        await withCheckedContinuation { continuation in
+            let isDrained = state.withLock { state in
+                if !state.machine.isDrained { state.drainers.append(continuation) }
+                return state.machine.isDrained
+            }
+            if isDrained { continuation.resume() }
+        }
+    }
+
+    // MARK: The side of the engine
+
+    /// Waits until something is to be sent. Returns `false` when there will be nothing more.
+    func waitForWork() async -> Bool {
+        while true {
+            let (hasPending, isFinished) = state.withLock { ($0.machine.hasPending, $0.machine.isFinished) }
+            if hasPending { return true }
+            if isFinished || Task.isCancelled { return false }
+            await work.wait()
+        }
+    }
+
+    var isBatchFull: Bool { state.withLock { $0.machine.isBatchFull } }
+
+    func takeBatch() -> (items: [Item], bytes: Int) { state.withLock { $0.machine.takeBatch() } }
+
+    /// The items of a batch have their outcomes.
+    func settled(count: Int, bytes: Int) {
+        let admitted = state.withLock { $0.machine.settled(count: count, bytes: bytes) }
+        for waiter in admitted { waiter.resume(returning: nil) }
+        work.fire()
+        resumeDrainers()
+    }
+
+    /// Nothing will be sent any more.
+    func fail(_ error: RedisError) {
+        let (items, waiters) = state.withLock { $0.machine.abort(error) }
+        for item in items { item.receipt.fulfill(.failure(error)) }
+        for waiter in waiters { waiter.resume(returning: error) }
+        resumeDrainers()
+    }
+
+    private func resumeDrainers() {
+        let drainers: [CheckedContinuation<Void, Never>] = state.withLock { state in
+            guard state.machine.isDrained else { return [] }
+            defer { state.drainers = [] }
+            return state.drainers
+        }
+        for drainer in drainers { drainer.resume() }
+    }
+
+    private static var cancelled: RedisError {
+        RedisError(.cancelled, "The task was cancelled while it waited for room in the producer's buffer.")
+    }
+
+    private static var finished: RedisError {
+        RedisError(.clientShutDown, "The producer has been finished, and accepts no more messages.")
+    }
+}

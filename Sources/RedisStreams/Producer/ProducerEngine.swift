@@ -1,0 +1,59 @@
+internal import NIOCore
+
+/// Sends what a producer's buffer holds: batch after batch in order, several of them on their way at a time.
+actor ProducerEngine {
+    nonisolated let eventLoop: any EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
+
+    private let client: RedisClient
+    private let configuration: StreamProducer.Configuration
+    private let buffer: ProducerBuffer
+
+    init(client: RedisClient, configuration: StreamProducer.Configuration, buffer: ProducerBuffer) {
+        self.client = client
+        self.configuration = configuration
+        self.buffer = buffer
+        eventLoop = client.eventLoopGroup.next()
+    }
+
+    /// Sends until the buffer is finished and empty.
+    func run() async {
+        await withDiscardingTaskGroup { group in
+            while await buffer.waitForWork() {
+                if !buffer.isBatchFull, configuration.delay > .zero { await eventLoop.sleep(for: configuration.delay) }
+                let (items, bytes) = buffer.takeBatch()
+                if items.isEmpty { continue }
+                guard let sent = await send(items, bytes) else { continue }
+                // Only the waiting is left to the child: batches are sent in order.
+                group.addTask { await self.settle(items, bytes, sent) }
+            }
+        }
+        buffer.fail(PoolStateMachine<RedisConnection>.shutDown)
+    }
+
+    private func send(_ items: [ProducerBuffer.Item], _ bytes: Int) async -> PendingReplies? {
+        do throws(RedisError) {
+            let connection = try await client.pool.shared()
+            return connection.begin(count: items.count) { writer in
+                for item in items { writer.write(item.command) }
+            }
+        } catch {
+            for item in items { item.receipt.fulfill(.failure(error.about(command: XADD.name))) }
+            buffer.settled(count: items.count, bytes: bytes)
+            return nil
+        }
+    }
+
+    private func settle(_ items: [ProducerBuffer.Item], _ bytes: Int, _ sent: PendingReplies) async {
+        let outcomes = await sent.outcomesInAnyCase()
+        for (item, outcome) in zip(items, outcomes) {
+            item.receipt.fulfill(item.command.result(of: outcome).flatMap(Self.id))
+        }
+        buffer.settled(count: items.count, bytes: bytes)
+    }
+
+    private static func id(_ id: StreamID?) -> Result<StreamID, RedisError> {
+        if let id { return .success(id) }
+        return .failure(RedisError(.unexpectedReply, "The server added the message and gave no id.", command: XADD.name))
+    }
+}

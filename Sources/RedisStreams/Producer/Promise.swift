@@ -1,0 +1,39 @@
+internal import Synchronization
+
+/// A value that comes once, and any number of tasks that wait for it.
+final class Promise<Value: Sendable>: Sendable {
+    typealias Outcome = Result<Value, RedisError>
+
+    private enum State {
+        case waiting([CheckedContinuation<Outcome, Never>])
+        case fulfilled(Outcome)
+    }
+
+    private let state = Mutex(State.waiting([]))
+
+    /// Sets the value. Later ones are ignored.
+    func fulfill(_ outcome: Outcome) {
+        let waiters: [CheckedContinuation<Outcome, Never>] = state.withLock { state in
+            guard case .waiting(let waiters) = state else { return [] }
+            state = .fulfilled(outcome)
+            return waiters
+        }
+        for waiter in waiters { waiter.resume(returning: outcome) }
+    }
+
+    /// Waits for the value, cancelled or not.
+    func value() async throws(RedisError) -> Value {
+        let outcome: Outcome = await withCheckedContinuation { continuation in
+            let ready: Outcome? = state.withLock { state in
+                switch state {
+                case .fulfilled(let outcome): return outcome
+                case .waiting(let waiters):
+                    state = .waiting(waiters + [continuation])
+                    return nil
+                }
+            }
+            if let ready { continuation.resume(returning: ready) }
+        }
+        return try outcome.get()
+    }
+}
