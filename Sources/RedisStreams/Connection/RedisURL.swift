@@ -132,7 +132,8 @@ struct RedisURL: Sendable, Hashable {
 
     private static func database(path: Part, query: Part?) throws(RedisError) -> Int {
         guard query == nil else {
-            throw error("there is a ? with parameters, of which redis:// URLs have none: the database goes into the path, /0")
+            throw error(
+                "there is a ? with parameters, of which redis:// URLs have none: the database goes into the path, /0")
         }
         guard path.count > 1 else { return 0 }
         return try database(path.dropFirst())
@@ -184,7 +185,8 @@ struct RedisURL: Sendable, Hashable {
     private static func hexDigit(_ byte: UInt8?) -> UInt8? {
         switch byte {
         case .some(let digit) where digit &- UInt8(ascii: "0") <= 9: digit &- UInt8(ascii: "0")
-        case .some(let letter) where (letter | 0x20) &- UInt8(ascii: "a") <= 5: (letter | 0x20) &- UInt8(ascii: "a") + 10
+        case .some(let letter) where (letter | 0x20) &- UInt8(ascii: "a") <= 5:
+            (letter | 0x20) &- UInt8(ascii: "a") + 10
         default: nil
         }
     }

@@ -32,7 +32,8 @@ final class FieldsDecoder: Decoder {
     func refusal(of type: any Any.Type) -> DecodingError {
         let error = RedisError(
             .decodingFailed,
-            "\(self.type) has no properties that could be fields. Decode a struct of them, or read the field by its name.")
+            "\(self.type) has no properties that could be fields. Decode a struct of them, or read the field by its name."
+        )
         return .typeMismatch(type, context(path: [], error: error))
     }
 

@@ -64,7 +64,8 @@ extension RedisError {
         }
         let kind = property.map { " (\($0))" } ?? ""
         self.init(
-            .encodingFailed, "The field \(quoted(name))\(kind) of \(type) cannot be written: \(reason).", cause: failure)
+            .encodingFailed, "The field \(quoted(name))\(kind) of \(type) cannot be written: \(reason).", cause: failure
+        )
     }
 }
 
