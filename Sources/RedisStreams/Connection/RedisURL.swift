@@ -67,9 +67,10 @@ struct RedisURL: Sendable, Hashable {
     private static func error(_ fault: String) -> RedisError {
         RedisError(
             .invalidConfiguration,
-            "The Redis URL cannot be read: \(fault). It should look like redis://user:password@localhost:6379/0 (rediss:// "
-                + "for TLS) or unix:///run/redis.sock?db=0; write @ as %40, : as %3A, / as %2F and % as %25 in a user or "
-                + "password.")
+            "The Redis URL cannot be read: \(fault). It should look like redis://user:password@localhost:6379/0 "
+                + "(rediss:// for TLS) or unix:///run/redis.sock?db=0; write @ as %40, : as %3A, / as %2F and % as %25 "
+                + "in a user or password."
+        )
     }
 
     // MARK: Parts
@@ -133,7 +134,8 @@ struct RedisURL: Sendable, Hashable {
     private static func database(path: Part, query: Part?) throws(RedisError) -> Int {
         guard query == nil else {
             throw error(
-                "there is a ? with parameters, of which redis:// URLs have none: the database goes into the path, /0")
+                "there is a ? with parameters, of which redis:// URLs have none: the database goes into the path, /0"
+            )
         }
         guard path.count > 1 else { return 0 }
         return try database(path.dropFirst())

@@ -54,9 +54,9 @@ public enum ServerAddress: Sendable, Hashable {
         if path.utf8.contains(0) { return "the path of the socket holds a NUL byte" }
         // The size of `sun_path`, which ends with a NUL.
         #if canImport(Darwin)
-            let limit = 103
+        let limit = 103
         #else
-            let limit = 107
+        let limit = 107
         #endif
         return path.utf8.count > limit ? "the path of the socket is longer than the system's \(limit) bytes" : nil
     }

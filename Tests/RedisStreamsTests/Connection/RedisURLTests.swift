@@ -22,8 +22,10 @@ import Testing
         Good(url: "rediss://10.0.0.1:65535", address: .tcp(host: "10.0.0.1", port: 65535), usesTLS: true),
         Good(url: "redis://[::1]", address: .tcp(host: "::1")),
         Good(
-            url: "redis://[2001:DB8::a:192.0.2.1]:7000/2", address: .tcp(host: "2001:DB8::a:192.0.2.1", port: 7000),
-            database: 2),
+            url: "redis://[2001:DB8::a:192.0.2.1]:7000/2",
+            address: .tcp(host: "2001:DB8::a:192.0.2.1", port: 7000),
+            database: 2
+        ),
         Good(url: "redis://:secret@host", address: .tcp(host: "host"), password: "secret"),
         Good(url: "redis://app@host", address: .tcp(host: "host"), username: "app"),
         Good(url: "redis://app:secret@host:6379/0", address: .tcp(host: "host"), username: "app", password: "secret"),
@@ -31,16 +33,22 @@ import Testing
         Good(url: "redis://:@host", address: .tcp(host: "host")),
         Good(url: "redis://@host", address: .tcp(host: "host")),
         Good(
-            url: "redis://a%3Ab:p%40ss%2f%25%20%C3%A9+:x@host", address: .tcp(host: "host"), username: "a:b",
-            password: "p@ss/% é+:x"),
+            url: "redis://a%3Ab:p%40ss%2f%25%20%C3%A9+:x@host",
+            address: .tcp(host: "host"),
+            username: "a:b",
+            password: "p@ss/% é+:x"
+        ),
         Good(url: "redis://:p@ss@host", address: .tcp(host: "host"), password: "p@ss"),
         Good(url: "redis://:é@host", address: .tcp(host: "host"), password: "é"),
         Good(url: "unix:///run/redis.sock", address: .unixSocket(path: "/run/redis.sock")),
         Good(url: "unix:///run/my%20redis.sock?db=3", address: .unixSocket(path: "/run/my redis.sock"), database: 3),
         Good(url: "unix:///run/a@b:c.sock", address: .unixSocket(path: "/run/a@b:c.sock")),
         Good(
-            url: "unix://app:secret@/run/redis.sock?db=0", address: .unixSocket(path: "/run/redis.sock"),
-            username: "app", password: "secret"),
+            url: "unix://app:secret@/run/redis.sock?db=0",
+            address: .unixSocket(path: "/run/redis.sock"),
+            username: "app",
+            password: "secret"
+        ),
     ]
 
     @Test("A good URL is read", arguments: good)
@@ -199,7 +207,8 @@ import Testing
         arguments: [
             (ServerAddress.tcp(host: "redis.example"), "redis.example:6379"), (.tcp(host: "::1", port: 1), "[::1]:1"),
             (.unixSocket(path: "/run/redis.sock"), "/run/redis.sock"),
-        ])
+        ]
+    )
     func describes(address: ServerAddress, description: String) throws {
         #expect("\(address)" == description)
         try address.validate()
@@ -211,7 +220,8 @@ import Testing
             ServerAddress.tcp(host: ""), .tcp(host: "a b"), .tcp(host: "host", port: 0), .tcp(host: "host", port: -1),
             .tcp(host: "host", port: 65536), .tcp(host: "[::1]"), .tcp(host: "host:6379"), .tcp(host: "a\0b"),
             .unixSocket(path: ""), .unixSocket(path: "run/redis.sock"), .unixSocket(path: "/a\0b"),
-        ])
+        ]
+    )
     func refused(address: ServerAddress) {
         let error = #expect(throws: RedisError.self) { try address.validate() }
         #expect(error?.code == .invalidConfiguration)

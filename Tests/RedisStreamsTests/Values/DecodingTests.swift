@@ -28,14 +28,24 @@ import Testing
         #expect(
             try message.decode(Event.self)
                 == Event(
-                    name: "café", big: 1e21, exponent: 1000, point: 12, ok: true,
+                    name: "café",
+                    big: 1e21,
+                    exponent: 1000,
+                    point: 12,
+                    ok: true,
                     created: Date(timeIntervalSince1970: 1_714_564_800.123),
-                    tags: ["a", "é"], meta: ["a": 1, "b": nil], grade: .gold, spaced: 7))
+                    tags: ["a", "é"],
+                    meta: ["a": 1, "b": nil],
+                    grade: .gold,
+                    spaced: 7
+                )
+        )
     }
 
     @Test(
         "A String is never taken for JSON",
-        arguments: ["1", "null", "\"quoted\"", "{\"a\":1}", "", " x ", "true", "\0"])
+        arguments: ["1", "null", "\"quoted\"", "{\"a\":1}", "", " x ", "true", "\0"]
+    )
     func verbatim(text: String) throws {
         #expect(try entry(["value": text]).decode(Generic<String>.self).value == text)
         #expect(try entry(["value": text]).decode(Generic<String?>.self).value == text)
@@ -53,7 +63,8 @@ import Testing
         #expect(try entry(["grade": "\"null\"", "always": "1"]).decode(Optionals.self).grade == .nothing)
         #expect(
             try entry(["value": "null", "other": "3"]).decode([String: Int?].self) == ["value": Int?.none, "other": 3]
-                as [String: Int?])
+                as [String: Int?]
+        )
     }
 
     @Test("Of several fields with one name the first counts")
@@ -83,7 +94,8 @@ import Testing
         #expect(
             try entry([
                 "list": "[[3,null],[4,null]]", "point": #"{"x":1,"y":"two","more":{"date":"1970-01-02T00:00:00Z"}}"#,
-            ]).decode(Nested.self) == Nested())
+            ]).decode(Nested.self) == Nested()
+        )
         let error = #expect(throws: RedisError.self) {
             try entry(["list": "[]", "point": #"{"x":"hunter2"}"#]).decode(Nested.self)
         }
@@ -141,8 +153,10 @@ import Testing
         Bad("{\"hunter2\":{}}", [String: Int].self, "does not read as Dictionary<String, Int>: at *: expected Int."),
         Bad("{\"street\":\"hunter2\"}", Address.self, "does not read as Address: the key lines is missing."),
         Bad(
-            "{\"street\":\"hunter2\",\"lines\":[1]}", Address.self,
-            "does not read as Address: at lines[0]: expected String."),
+            "{\"street\":\"hunter2\",\"lines\":[1]}",
+            Address.self,
+            "does not read as Address: at lines[0]: expected String."
+        ),
         Bad("{\"gold\":{}}", Payment.self, "does not read as Payment"),
         Bad("hunter2", Picky.self, "does not read as Picky: OwnError was thrown while it was decoded."),
     ]
@@ -175,7 +189,9 @@ import Testing
         #expect(error?.code == .decodingFailed)
         #expect(
             error?.message.contains(
-                #"The field "value" of Generic<String> does not read as String: its bytes are not UTF-8"#) == true)
+                #"The field "value" of Generic<String> does not read as String: its bytes are not UTF-8"#
+            ) == true
+        )
         #expect(throws: RedisError.self) { try message.decode(Generic<Data>.self) }
 
         let name = try entry([(Array("a".utf8), Array("1".utf8)), ([0xC3], Array("2".utf8))])
@@ -229,7 +245,8 @@ import Testing
         }
         let checked = #expect(throws: RedisError.self) { try entry(["total": "-1"]).decode(Checked.self) }
         #expect(
-            checked?.message == #"The field "total" of Checked does not read: the value is not one of its type."#)
+            checked?.message == #"The field "total" of Checked does not read: the value is not one of its type."#
+        )
         #expect(checked.map { "\($0)" }?.contains("hunter2") == false)
     }
 

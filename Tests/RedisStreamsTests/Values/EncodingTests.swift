@@ -10,7 +10,8 @@ import Testing
             lines(try NewFields(encoding: Order())) == [
                 "item=book", "count=2", "total=12.5", "paid=true",
                 #"address={"geo":{"lat":2,"lon":1.5},"lines":["a","b"],"street":"High/Street \"1\""}"#, "tags=[]",
-            ])
+            ]
+        )
     }
 
     @Test("Plain numbers are written as JSON writes them")
@@ -21,7 +22,8 @@ import Testing
                 "uint=18446744073709551615", "uint8=255", "uint64=18446744073709551615",
                 "int128=-170141183460469231731687303715884105728", "uint128=340282366920938463463374607431768211455",
                 "float=0.1", "double=5e-324", "whole=3", "large=1e+300", "negativeZero=-0",
-            ])
+            ]
+        )
     }
 
     @Test("What is a string in JSON is stored without its quotes")
@@ -43,7 +45,8 @@ import Testing
         arguments: [
             (Grade.gold, "gold"), (.first, "1"), (.truth, "true"), (.nothing, #""null""#), (.quoted, #""\"gold\"""#),
             (.padded, #"" \"x\"""#), (.odd, "a\\b\"c\n\u{1}/é"), (.empty, ""),
-        ])
+        ]
+    )
     func ambiguousText(grade: Grade, text: String) throws {
         #expect(lines(try NewFields(encoding: ["grade": grade])) == ["grade=\(text)"])
     }
@@ -62,7 +65,8 @@ import Testing
         #expect(
             lines(try NewFields(encoding: Explicit(text: "a", number: 2, twice: 3))) == [
                 "text=a", "number=2", "twice=3", "other=1",
-            ])
+            ]
+        )
         #expect(lines(try NewFields(encoding: ["a": Int?.none, "b": 2])) == ["b=2"])
     }
 
@@ -78,7 +82,8 @@ import Testing
         #expect(
             lines(try NewFields(encoding: Nested())) == [
                 "list=[[3,null],[4,null]]", #"point={"more":{"date":"1970-01-02T00:00:00Z"},"x":1,"y":"two"}"#,
-            ])
+            ]
+        )
         #expect(lines(try NewFields(encoding: FlatDog(name: "Rex", age: 3))) == ["name=Rex", "age=3"])
         #expect(lines(try NewFields(encoding: SuperDog(name: "Rex", age: 3))) == ["age=3", #"super={"name":"Rex"}"#])
         #expect(lines(try NewFields(encoding: Payment.cash)) == ["cash={}"])

@@ -36,7 +36,8 @@ func entry(_ fields: NewFields) throws -> StreamMessage {
             case .text(let text): (Array(field.name.utf8), Array(text.utf8))
             case .bytes(let bytes): (Array(field.name.utf8), bytes)
             }
-        })
+        }
+    )
 }
 
 /// The fields as `name=value`.

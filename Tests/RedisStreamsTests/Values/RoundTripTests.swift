@@ -19,8 +19,14 @@ import Testing
             Case(Order()), Case(Order(note: "null")), Case(Plain()), Case(Rich()), Case(Optionals()),
             Case(
                 Optionals(
-                    text: "", number: 0, grade: .nothing, date: Date(timeIntervalSince1970: 0.001),
-                    order: Address(street: "", lines: [], geo: [:]), list: [])),
+                    text: "",
+                    number: 0,
+                    grade: .nothing,
+                    date: Date(timeIntervalSince1970: 0.001),
+                    order: Address(street: "", lines: [], geo: [:]),
+                    list: []
+                )
+            ),
             Case(Explicit()), Case(Explicit(text: "null", number: -1, twice: 2)), Case(Nested()),
             Case(Payment.cash), Case(Payment.card(number: "1", months: 2)), Case(Payment.split([1, 2])),
             Case(["a": 1, "": 2, "é": 3]), Case(["a": "1", "b": "null"]), Case(["a": Grade.quoted]), Case([1: [2]]),
@@ -71,7 +77,8 @@ import Testing
             (951_782_400, "2000-02-29T00:00:00Z"), (253_402_300_799.999, "9999-12-31T23:59:59.999Z"),
             (-62_167_219_200, "0000-01-01T00:00:00Z"), (253_402_300_800, nil), (-62_167_219_201, nil), (1e300, nil),
             (.nan, nil), (-.infinity, nil),
-        ] as [(Double, String?)])
+        ] as [(Double, String?)]
+    )
     func written(seconds: Double, text: String?) {
         #expect(Timestamp.text(secondsSince1970: seconds) == text)
     }
@@ -85,7 +92,8 @@ import Testing
             ("2024-05-01 12:00:00.123456789Z", 1_714_564_800.123456789), ("1969-12-31T23:59:58.5Z", -1.5),
             ("2016-12-31T23:59:60Z", 1_483_228_800), ("0000-01-01T00:00:00Z", -62_167_219_200),
             ("2024-05-01T12:00:00.00000000000000000000000001Z", 1_714_564_800),
-        ] as [(String, Double)])
+        ] as [(String, Double)]
+    )
     func read(text: String, seconds: Double) {
         #expect(Timestamp.secondsSince1970(text) == seconds)
     }
@@ -98,7 +106,8 @@ import Testing
             "2024-05-00T12:00:00Z", "2024-05-01T24:00:00Z", "2024-05-01T12:60:00Z", "2024-05-01T12:00:61Z",
             "2024-05-01T12:00:00.Z", "2024-05-01T12:00:00+2:00", "2024-05-01T12:00:00+24:00", "+2024-05-01T12:00:00Z",
             "２０24-05-01T12:00:00Z", "2024-05-01T12:00:00+02:00:00", "-024-05-01T12:00:00Z",
-        ])
+        ]
+    )
     func refused(text: String) {
         #expect(Timestamp.secondsSince1970(text) == nil)
     }
