@@ -12,7 +12,11 @@ public struct RedisError: Error, Sendable {
         let mayHaveExecuted: Bool
 
         init(
-            code: Code, message: String, command: String?, serverCode: String?, cause: (any Error)?,
+            code: Code,
+            message: String,
+            command: String?,
+            serverCode: String?,
+            cause: (any Error)?,
             mayHaveExecuted: Bool
         ) {
             self.code = code
@@ -51,19 +55,33 @@ public struct RedisError: Error, Sendable {
     public var isRetriable: Bool { code.isRetriable }
 
     init(
-        _ code: Code, _ message: String, command: String? = nil, serverCode: String? = nil, cause: (any Error)? = nil,
+        _ code: Code,
+        _ message: String,
+        command: String? = nil,
+        serverCode: String? = nil,
+        cause: (any Error)? = nil,
         mayHaveExecuted: Bool = false
     ) {
         storage = Storage(
-            code: code, message: message, command: command, serverCode: serverCode, cause: cause,
-            mayHaveExecuted: mayHaveExecuted)
+            code: code,
+            message: message,
+            command: command,
+            serverCode: serverCode,
+            cause: cause,
+            mayHaveExecuted: mayHaveExecuted
+        )
     }
 
     /// The same error, told of `command`, and of whether that may have been executed.
     func about(command: String, mayHaveExecuted: Bool? = nil) -> RedisError {
         RedisError(
-            code, message, command: command, serverCode: serverCode, cause: cause,
-            mayHaveExecuted: mayHaveExecuted ?? self.mayHaveExecuted)
+            code,
+            message,
+            command: command,
+            serverCode: serverCode,
+            cause: cause,
+            mayHaveExecuted: mayHaveExecuted ?? self.mayHaveExecuted
+        )
     }
 }
 
