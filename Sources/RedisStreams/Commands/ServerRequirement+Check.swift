@@ -13,10 +13,11 @@ extension ServerRequirement {
 
     /// The error for a server that is too old: it names what is missing, and the version that has it.
     func error(server: ServerInfo, command: String) -> RedisError {
+        let version = server.version?.description ?? "of an unknown version"
         let found =
             switch server.server {
-            case .redis: "Redis \(server.version?.description ?? "of an unknown version")"
-            case .valkey: "Valkey \(server.version?.description ?? "of an unknown version")"
+            case .redis: "Redis \(version)"
+            case .valkey: "Valkey \(version)"
             }
         let others = valkey.map { " or Valkey \($0)" } ?? ""
         return RedisError(
