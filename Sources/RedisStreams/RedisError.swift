@@ -54,7 +54,7 @@ public struct RedisError: Error, Sendable {
     /// out of memory, or was not to be reached. Where ``mayHaveExecuted`` is set, look at that first.
     public var isRetriable: Bool { code.isRetriable }
 
-    init(
+    package init(
         _ code: Code,
         _ message: String,
         command: String? = nil,

@@ -66,12 +66,12 @@ import Testing
     @Test func `A reply that is larger than the limit is refused while it arrives`() {
         var limits = RESPLimits()
         limits.maxReplyBytes = 1000
-        let wires = [
-            Array("$2000\r\n".utf8) + Array(repeating: 0x61, count: 1000),
-            Array("*100\r\n".utf8) + Array(repeating: Array(":1\r\n".utf8), count: 99).flatMap { $0 },
-            Array("*3\r\n$900\r\n".utf8) + Array(repeating: 0x61, count: 900) + Array("\r\n$200\r\n".utf8)
-                + Array(repeating: 0x61, count: 199),
-        ]
+        let tooLong: String = "$2000\r\n" + String(repeating: "a", count: 1000)
+        let tooMany: String = "*100\r\n" + String(repeating: ":1\r\n", count: 99)
+        let first = String(repeating: "a", count: 900)
+        let second = String(repeating: "a", count: 199)
+        let tooLongTogether: String = "*3\r\n$900\r\n\(first)\r\n$200\r\n\(second)"
+        let wires: [[UInt8]] = [tooLong, tooMany, tooLongTogether].map { Array($0.utf8) }
         for wire in wires {
             #expect(outcome(ofFeeding: [wire], limits: limits).failure == .protocolViolation)
             #expect(outcome(ofFeeding: wire.map { [$0] }, limits: limits).failure == .protocolViolation)
