@@ -15,7 +15,8 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func `A reply that does not come ends the connection at its deadline`() async throws {
+    @Test(.timeLimit(.minutes(1))) func `A reply that does not come ends the connection at its deadline`() async throws
+    {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             async let error = caught { try await redis.xlen("orders") }
