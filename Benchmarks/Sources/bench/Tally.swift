@@ -41,9 +41,7 @@ struct Tally: Equatable {
     }
 
     private static func number(_ digits: UnsafeRawBufferPointer) -> UInt64 {
-        var number: UInt64 = 0
-        for unsafedigit in unsafe digits { number = number &* 10 &+ UInt64(digit &- UInt8(ascii: "0")) }
-        return number
+        unsafe digits.reduce(0) { $0 &* 10 &+ UInt64($1 &- UInt8(ascii: "0")) }
     }
 
     private static func mix(_ number: UInt64) -> UInt64 {
