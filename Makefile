@@ -84,7 +84,7 @@ examples: ## Build all examples, and run those that end by themselves on a priva
 bench: ## Build the benchmark in release mode and run it on a private Redis (ARGS are handed on)
 	@$(install)
 	@echo 'Building the benchmark in release mode: some minutes from clean …'
-	@swift build -c release --package-path Benchmarks --product bench
+	@swift build -c release --package-path Benchmarks
 	@Scripts/with-redis.sh swift run -c release --package-path Benchmarks --skip-build bench $(ARGS)
 
 clean: ## Remove everything that was built or fetched

@@ -9,6 +9,7 @@
 #include <hiredis/hiredis.h>
 #include <hiredis/read.h>
 #include <stddef.h>
+#include <string.h>
 
 #if HIREDIS_MAJOR >= 1
 typedef size_t rs_array_count;
@@ -127,9 +128,14 @@ static inline size_t rs_reader_unparsed(const redisReader *reader) {
     return reader->len - reader->pos;
 }
 
-/// The first unparsed byte, which is the type byte of the value being waited for; 0 when there is none.
-static inline char rs_reader_next_byte(const redisReader *reader) {
-    return reader->len > reader->pos ? reader->buf[reader->pos] : 0;
+/// Whether what is waited for is the end of a line, and not the rest of a bulk string whose length is known.
+static inline int rs_reader_awaits_line(const redisReader *reader) {
+    const size_t longest_header = 32;
+    size_t unparsed = rs_reader_unparsed(reader);
+    if (unparsed == 0) return 0;
+    const char *next = reader->buf + reader->pos;
+    if (next[0] != '$') return 1;
+    return memchr(next, '\n', unparsed < longest_header ? unparsed : longest_header) == NULL;
 }
 
 static inline const char *rs_reader_error(const redisReader *reader) {

@@ -43,7 +43,9 @@ extension RedisClient {
             try backoff.validate()
             guard (1...64).contains(sharedConnections), maxLeasedConnections > 0 else {
                 throw RedisError(
-                    .invalidConfiguration, "sharedConnections must be 1 to 64, and maxLeasedConnections 1 or more.")
+                    .invalidConfiguration,
+                    "sharedConnections must be 1 to 64, and maxLeasedConnections 1 or more."
+                )
             }
             guard acquireTimeout > .zero, acquireTimeout <= .seconds(86_400) else {
                 throw RedisError(.invalidConfiguration, "acquireTimeout must be positive, and a day at most.")

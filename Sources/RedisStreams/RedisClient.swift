@@ -38,7 +38,11 @@ public final class RedisClient: Sendable {
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) throws(RedisError) {
         try self.init(
-            configuration, transport: SocketTransport(), logger: logger, eventLoopGroup: eventLoopGroup)
+            configuration,
+            transport: SocketTransport(),
+            logger: logger,
+            eventLoopGroup: eventLoopGroup
+        )
     }
 
     /// A client for the server at a URL; see ``Configuration/init(url:)``.
@@ -53,17 +57,27 @@ public final class RedisClient: Sendable {
     }
 
     package init(
-        _ configuration: Configuration, transport: any Transport, logger: Logger, eventLoopGroup: any EventLoopGroup
+        _ configuration: Configuration,
+        transport: any Transport,
+        logger: Logger,
+        eventLoopGroup: any EventLoopGroup
     ) throws(RedisError) {
         try configuration.validate()
         self.configuration = configuration
         self.logger = logger
         pool = ConnectionPool(
             settings: .init(
-                connection: configuration.connection, sharedConnections: configuration.sharedConnections,
+                connection: configuration.connection,
+                sharedConnections: configuration.sharedConnections,
                 maxLeasedConnections: configuration.maxLeasedConnections,
-                acquireTimeout: configuration.acquireTimeout, backoff: configuration.backoff),
-            transport: transport, eventLoopGroup: eventLoopGroup, background: background, logger: logger)
+                acquireTimeout: configuration.acquireTimeout,
+                backoff: configuration.backoff
+            ),
+            transport: transport,
+            eventLoopGroup: eventLoopGroup,
+            background: background,
+            logger: logger
+        )
     }
 }
 
@@ -146,8 +160,10 @@ extension RedisClient: RedisCommandExecutor {
     private static func refuseBlocking(_ command: some RedisCommand) throws(RedisError) {
         guard command.blockingTime != nil else { return }
         throw RedisError(
-            .invalidArgument, "A command that blocks cannot share a connection: execute it alone or in withConnection.",
-            command: command.name)
+            .invalidArgument,
+            "A command that blocks cannot share a connection: execute it alone or in withConnection.",
+            command: command.name
+        )
     }
 }
 
@@ -168,7 +184,11 @@ public func withRedisClient<Result: Sendable>(
     _ body: (RedisClient) async throws -> Result
 ) async throws -> Result {
     try await withRedisClient(
-        RedisClient.Configuration(url: url), logger: logger, eventLoopGroup: eventLoopGroup, body)
+        RedisClient.Configuration(url: url),
+        logger: logger,
+        eventLoopGroup: eventLoopGroup,
+        body
+    )
 }
 
 /// Runs a client for as long as `body` runs.
@@ -188,7 +208,8 @@ public func withRedisClient<Result: Sendable>(
 extension RedisClient {
     /// Runs the client for as long as `body` runs.
     package func running<Result: Sendable>(
-        isolation: isolated (any Actor)? = #isolation, _ body: (RedisClient) async throws -> Result
+        isolation: isolated (any Actor)? = #isolation,
+        _ body: (RedisClient) async throws -> Result
     ) async throws -> Result {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.run() }

@@ -12,7 +12,11 @@ public struct RedisError: Error, Sendable {
         let mayHaveExecuted: Bool
 
         init(
-            code: Code, message: String, command: String?, serverCode: String?, cause: (any Error)?,
+            code: Code,
+            message: String,
+            command: String?,
+            serverCode: String?,
+            cause: (any Error)?,
             mayHaveExecuted: Bool
         ) {
             self.code = code
@@ -50,20 +54,34 @@ public struct RedisError: Error, Sendable {
     /// out of memory, or was not to be reached. Where ``mayHaveExecuted`` is set, look at that first.
     public var isRetriable: Bool { code.isRetriable }
 
-    init(
-        _ code: Code, _ message: String, command: String? = nil, serverCode: String? = nil, cause: (any Error)? = nil,
+    package init(
+        _ code: Code,
+        _ message: String,
+        command: String? = nil,
+        serverCode: String? = nil,
+        cause: (any Error)? = nil,
         mayHaveExecuted: Bool = false
     ) {
         storage = Storage(
-            code: code, message: message, command: command, serverCode: serverCode, cause: cause,
-            mayHaveExecuted: mayHaveExecuted)
+            code: code,
+            message: message,
+            command: command,
+            serverCode: serverCode,
+            cause: cause,
+            mayHaveExecuted: mayHaveExecuted
+        )
     }
 
     /// The same error, told of `command`, and of whether that may have been executed.
     func about(command: String, mayHaveExecuted: Bool? = nil) -> RedisError {
         RedisError(
-            code, message, command: command, serverCode: serverCode, cause: cause,
-            mayHaveExecuted: mayHaveExecuted ?? self.mayHaveExecuted)
+            code,
+            message,
+            command: command,
+            serverCode: serverCode,
+            cause: cause,
+            mayHaveExecuted: mayHaveExecuted ?? self.mayHaveExecuted
+        )
     }
 }
 

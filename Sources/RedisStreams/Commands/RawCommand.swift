@@ -24,6 +24,11 @@ public struct RawCommand: RedisCommand {
         self.keys = keys
     }
 
+    /// The command of this name with these arguments.
+    public init(_ name: FieldValue, _ arguments: [FieldValue], keys: [StreamKey] = []) {
+        self.init([name] + arguments, keys: keys)
+    }
+
     /// The name that the first argument spells, with the subcommand where there is one. Nothing that may be a secret.
     public var name: String {
         guard let word = word(0) else { return Self.name }

@@ -87,16 +87,6 @@ public struct ServerRequirement: Sendable, Hashable {
         self.redis = redis
         self.valkey = valkey
     }
-
-    /// The error for a server that is older.
-    func error(server: ServerInfo, command: String) -> RedisError {
-        let name = server.server == .valkey ? "Valkey" : "Redis"
-        let version = server.version.map { "\(name) \($0)" } ?? name
-        let needed = "Redis \(redis)" + (valkey.map { " or Valkey \($0)" } ?? " (no Valkey has it)")
-        return RedisError(
-            .unsupportedByServer, "\(feature) needs \(needed); the server is \(version).", command: command,
-            serverCode: "ERR")
-    }
 }
 
 /// What commands can be executed on: a client or a single connection.

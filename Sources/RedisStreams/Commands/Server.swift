@@ -49,7 +49,7 @@ public struct INFO: RedisCommand {
     public var section: String?
 
     /// Asks about this section.
-    public init(_ section: String? = nil) {
+    public init(section: String? = nil) {
         self.section = section
     }
 
@@ -114,7 +114,7 @@ extension RedisCommandExecutor {
     ///
     /// Source: [INFO](https://redis.io/docs/latest/commands/info/).
     public func info(_ section: String? = nil) async throws(RedisError) -> ServerInfo {
-        try await execute(INFO(section))
+        try await execute(INFO(section: section))
     }
 
     /// Asks the server whether it is a master, a replica or a sentinel.

@@ -33,7 +33,7 @@ public struct XREADGROUP: RedisCommand {
     public init(
         group: String,
         consumer: String,
-        _ streams: [GroupOffset],
+        streams: [GroupOffset],
         count: Int? = nil,
         block: Duration? = nil,
         noAck: Bool = false,
@@ -115,7 +115,7 @@ extension RedisCommandExecutor {
     public func xreadgroup(
         group: String,
         consumer: String,
-        _ streams: [GroupOffset],
+        streams: [GroupOffset],
         count: Int? = nil,
         block: Duration? = nil,
         noAck: Bool = false,
@@ -127,7 +127,7 @@ extension RedisCommandExecutor {
             XREADGROUP(
                 group: group,
                 consumer: consumer,
-                streams,
+                streams: streams,
                 count: count,
                 block: block,
                 noAck: noAck,

@@ -26,6 +26,8 @@ package protocol Transport: Sendable {
     ///
     /// Within the connect timeout of `configuration`, it returns or throws.
     func connect(
-        _ configuration: RedisConnection.Configuration, on eventLoop: any EventLoop, delegate: any ByteStreamDelegate
+        _ configuration: RedisConnection.Configuration,
+        on eventLoop: any EventLoop,
+        delegate: any ByteStreamDelegate
     ) async throws(RedisError) -> any ByteStream
 }

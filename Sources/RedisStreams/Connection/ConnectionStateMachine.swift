@@ -80,7 +80,9 @@ struct ConnectionStateMachine: ~Copyable {
             RedisError(
                 .timeout,
                 "The server did not answer in time. The connection was closed, since it may be broken; raise "
-                    + "commandTimeout if the server is merely slow."))
+                    + "commandTimeout if the server is merely slow."
+            )
+        )
     }
 
     /// The connection has ended. Returns the commands that will have no reply, each with its error.

@@ -69,7 +69,10 @@ final class PendingReplies: Sendable {
 
     private var cancelled: [Outcome] {
         let error = RedisError(
-            .cancelled, "The task was cancelled while it waited for the reply.", mayHaveExecuted: true)
+            .cancelled,
+            "The task was cancelled while it waited for the reply.",
+            mayHaveExecuted: true
+        )
         return Array(repeating: .failure(error), count: count)
     }
 }

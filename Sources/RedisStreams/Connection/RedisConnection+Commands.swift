@@ -101,7 +101,9 @@ extension RedisConnection: RedisCommandExecutor {
 
     /// Sends, and waits for the replies. Cancelling a wait that blocks on the server ends the connection.
     nonisolated func sendTogether(
-        count: Int, blocks: Bool, _ write: @escaping @Sendable (inout CommandWriter) -> Void
+        count: Int,
+        blocks: Bool,
+        _ write: @escaping @Sendable (inout CommandWriter) -> Void
     ) async -> [PendingReplies.Outcome] {
         guard count > 0 else { return [] }
         return await begin(count: count, write).outcomes(onCancel: { if blocks { self.close() } })
@@ -118,9 +120,8 @@ extension RedisConnection: RedisCommandExecutor {
     /// Says so when the reason for a server's error is that it is too old.
     private nonisolated func explain(_ error: RedisError, of command: some RedisCommand) async -> RedisError {
         guard error.serverCode == "ERR", let requirement = command.requirement else { return error }
-        guard let info = try? await execute(INFO("server")) else { return error }
-        guard info.meets(requirement) == false else { return error }
-        return requirement.error(server: info, command: command.name)
+        guard let info = try? await execute(INFO(section: "server")) else { return error }
+        return requirement.isMet(by: info) ? error : requirement.error(server: info, command: command.name)
     }
 }
 

@@ -56,7 +56,9 @@ extension RedisConnection {
             }
             if let clientName, clientName.utf8.contains(where: { $0 <= 0x20 || $0 >= 0x7f }) {
                 throw RedisError(
-                    .invalidConfiguration, "The client name may only hold printable ASCII characters without spaces.")
+                    .invalidConfiguration,
+                    "The client name may only hold printable ASCII characters without spaces."
+                )
             }
         }
 

@@ -6,7 +6,10 @@ extension RedisConnection {
     ///
     /// - Throws: ``RedisError``: why the server is not to be reached, or why it does not let this client in.
     static func connect(
-        _ configuration: Configuration, transport: any Transport, on eventLoop: any EventLoop, logger: Logger
+        _ configuration: Configuration,
+        transport: any Transport,
+        on eventLoop: any EventLoop,
+        logger: Logger
     ) async throws(RedisError) -> RedisConnection {
         let connection = RedisConnection(configuration: configuration, eventLoop: eventLoop, logger: logger)
         let stream = try await transport.connect(configuration, on: eventLoop, delegate: connection)
@@ -38,7 +41,9 @@ extension RedisConnection {
             with: RedisError(
                 .connectTimeout,
                 "The peer accepted the connection and did not answer in time. Is it a Redis server, and do both "
-                    + "sides agree on TLS?"))
+                    + "sides agree on TLS?"
+            )
+        )
     }
 }
 
@@ -82,13 +87,18 @@ struct Greeting: Sendable {
         case (.ping, .misconfigured), (.ping, .busy): return
         case (.authenticate, .serverError):
             throw RedisError(
-                .authenticationFailed, "The server refused AUTH: it has no password or user of this kind configured.",
-                command: "AUTH", serverCode: error.serverCode)
+                .authenticationFailed,
+                "The server refused AUTH: it has no password or user of this kind configured.",
+                command: "AUTH",
+                serverCode: error.serverCode
+            )
         case (.select, .serverError):
             throw RedisError(
                 .invalidConfiguration,
                 "The server has no database \(configuration.database) (\(error.message)).",
-                command: "SELECT", serverCode: error.serverCode)
+                command: "SELECT",
+                serverCode: error.serverCode
+            )
         default: throw error
         }
     }

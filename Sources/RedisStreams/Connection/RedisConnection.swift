@@ -13,7 +13,9 @@ public actor RedisConnection {
     public nonisolated let eventLoop: any EventLoop
 
     /// The executor of this actor: its event loop.
-    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
+    public nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe eventLoop.executor.asUnownedSerialExecutor()
+    }
 
     nonisolated let configuration: Configuration
     private let logger: Logger
@@ -76,7 +78,8 @@ public actor RedisConnection {
         onClose = []
         logger.debug(
             "connection ended",
-            metadata: [LogKey.reason: "\(reason.code)", LogKey.pending: "\(failed.count)"])
+            metadata: [LogKey.reason: "\(reason.code)", LogKey.pending: "\(failed.count)"]
+        )
         for (replies, error) in failed { replies.deliver(.failure(error)) }
         for observer in observers { observer(reason) }
     }
@@ -89,7 +92,8 @@ public actor RedisConnection {
     ///   - count: How many commands `write` writes.
     ///   - write: Called on the event loop.
     nonisolated func begin(
-        count: Int, _ write: @escaping @Sendable (inout CommandWriter) -> Void
+        count: Int,
+        _ write: @escaping @Sendable (inout CommandWriter) -> Void
     ) -> PendingReplies {
         let replies = PendingReplies(count: count)
         onEventLoop { $0.send(replies, write) }

@@ -24,8 +24,10 @@ extension RedisError {
             self.init(connectionError: error, address: address)
         } else if case .connectTimeout? = error as? ChannelError {
             self.init(
-                .connectTimeout, "\(address) did not answer in time. Check the address, firewalls and connectTimeout.",
-                cause: error)
+                .connectTimeout,
+                "\(address) did not answer in time. Check the address, firewalls and connectTimeout.",
+                cause: error
+            )
         } else if let error = error as? IOError {
             self.init(ioError: error, address: address)
         } else {
@@ -36,14 +38,18 @@ extension RedisError {
     private init(connectionError error: NIOConnectionError, address: ServerAddress) {
         if error.connectionErrors.isEmpty {
             self.init(
-                .hostNotFound, "The host name of \(address) has no address. Check its spelling and the DNS.",
-                cause: error)
+                .hostNotFound,
+                "The host name of \(address) has no address. Check its spelling and the DNS.",
+                cause: error
+            )
         } else if let ioError = error.connectionErrors.lazy.compactMap({ $0.error as? IOError }).first {
             self.init(ioError: ioError, address: address)
         } else {
             self.init(
-                .connectTimeout, "\(address) did not answer in time. Check the address, firewalls and connectTimeout.",
-                cause: error)
+                .connectTimeout,
+                "\(address) did not answer in time. Check the address, firewalls and connectTimeout.",
+                cause: error
+            )
         }
     }
 
@@ -61,7 +67,8 @@ extension RedisError {
             self.init(
                 .connectionRefused,
                 "Could not connect to \(address) (errno \(error.errnoCode)). Is the server running there?",
-                cause: error)
+                cause: error
+            )
         }
     }
 
@@ -73,7 +80,8 @@ extension RedisError {
                 .tlsFailure,
                 "TLS failed (\(error)). Check that the server speaks TLS on this port, that its certificate is for "
                     + "this host and from a trusted authority, and whether it asks for a client certificate.",
-                cause: error)
+                cause: error
+            )
             return
         }
         #endif

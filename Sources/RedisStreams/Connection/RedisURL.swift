@@ -67,9 +67,10 @@ struct RedisURL: Sendable, Hashable {
     private static func error(_ fault: String) -> RedisError {
         RedisError(
             .invalidConfiguration,
-            "The Redis URL cannot be read: \(fault). It should look like redis://user:password@localhost:6379/0 (rediss:// "
-                + "for TLS) or unix:///run/redis.sock?db=0; write @ as %40, : as %3A, / as %2F and % as %25 in a user or "
-                + "password.")
+            "The Redis URL cannot be read: \(fault). It should look like redis://user:password@localhost:6379/0 "
+                + "(rediss:// for TLS) or unix:///run/redis.sock?db=0; write @ as %40, : as %3A, / as %2F and % as %25 "
+                + "in a user or password."
+        )
     }
 
     // MARK: Parts
@@ -132,7 +133,9 @@ struct RedisURL: Sendable, Hashable {
 
     private static func database(path: Part, query: Part?) throws(RedisError) -> Int {
         guard query == nil else {
-            throw error("there is a ? with parameters, of which redis:// URLs have none: the database goes into the path, /0")
+            throw error(
+                "there is a ? with parameters, of which redis:// URLs have none: the database goes into the path, /0"
+            )
         }
         guard path.count > 1 else { return 0 }
         return try database(path.dropFirst())
@@ -184,7 +187,8 @@ struct RedisURL: Sendable, Hashable {
     private static func hexDigit(_ byte: UInt8?) -> UInt8? {
         switch byte {
         case .some(let digit) where digit &- UInt8(ascii: "0") <= 9: digit &- UInt8(ascii: "0")
-        case .some(let letter) where (letter | 0x20) &- UInt8(ascii: "a") <= 5: (letter | 0x20) &- UInt8(ascii: "a") + 10
+        case .some(let letter) where (letter | 0x20) &- UInt8(ascii: "a") <= 5:
+            (letter | 0x20) &- UInt8(ascii: "a") + 10
         default: nil
         }
     }

@@ -15,7 +15,9 @@ package struct SocketTransport: Transport {
     package init() {}
 
     package func connect(
-        _ configuration: RedisConnection.Configuration, on eventLoop: any EventLoop, delegate: any ByteStreamDelegate
+        _ configuration: RedisConnection.Configuration,
+        on eventLoop: any EventLoop,
+        delegate: any ByteStreamDelegate
     ) async throws(RedisError) -> any ByteStream {
         let securing = try configuration.tls.map { tls throws(RedisError) in
             try TLSHandlerFactory(tls, address: configuration.address)
@@ -44,7 +46,8 @@ package struct SocketTransport: Transport {
     }
 
     /// Lets the kernel find out that the peer is gone, also while nothing is sent.
-    private static func setOptions(of channel: any Channel, _ configuration: RedisConnection.Configuration) async throws {
+    private static func setOptions(of channel: any Channel, _ configuration: RedisConnection.Configuration) async throws
+    {
         try await channel.setOption(.tcpOption(.tcp_nodelay), value: 1).get()
         let idle = max(1, configuration.keepAliveInterval.wholeMilliseconds / 1000)
         try await channel.setOption(.socketOption(.so_keepalive), value: 1).get()

@@ -22,8 +22,10 @@ struct TLSHandlerFactory: Sendable {
             throw error
         } catch {
             throw RedisError(
-                .invalidConfiguration, "The TLS settings do not work: check the certificate and key files.",
-                cause: error)
+                .invalidConfiguration,
+                "The TLS settings do not work: check the certificate and key files.",
+                cause: error
+            )
         }
     }
 
@@ -41,7 +43,10 @@ struct TLSHandlerFactory: Sendable {
             configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
             configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
         default:
-            throw RedisError(.invalidConfiguration, "A client certificate needs both certificateFile and privateKeyFile.")
+            throw RedisError(
+                .invalidConfiguration,
+                "A client certificate needs both certificateFile and privateKeyFile."
+            )
         }
         return configuration
     }
@@ -56,7 +61,9 @@ struct TLSHandlerFactory: Sendable {
 struct TLSHandlerFactory: Sendable {
     init(_ settings: TLSSettings, address: ServerAddress) throws(RedisError) {
         throw RedisError(
-            .invalidConfiguration, "TLS was asked for, and the package was built without its TLS trait: enable it.")
+            .invalidConfiguration,
+            "TLS was asked for, and the package was built without its TLS trait: enable it."
+        )
     }
 
     func addHandler(to channel: any Channel) throws {}

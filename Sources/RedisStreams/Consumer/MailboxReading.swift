@@ -10,7 +10,8 @@ where Batch.Index == Int, Batch.Element: Sendable {
     private let finish: @Sendable () -> Void
 
     init(
-        _ mailbox: Mailbox<Batch>, handled: @escaping @Sendable (Batch.Element) -> Void = { _ in },
+        _ mailbox: Mailbox<Batch>,
+        handled: @escaping @Sendable (Batch.Element) -> Void = { _ in },
         finish: @escaping @Sendable () -> Void = {}
     ) {
         self.mailbox = mailbox
@@ -48,7 +49,9 @@ where Batch.Index == Int, Batch.Element: Sendable {
     func waitForNext() async throws(RedisError) -> Batch.Element? {
         let mailbox = mailbox
         let result: Result<Batch.Element?, RedisError> = await withGracefulShutdownHandler {
-            do throws(RedisError) { return .success(try await mailbox.nextInSequence()) } catch { return .failure(error) }
+            do throws(RedisError) { return .success(try await mailbox.nextInSequence()) } catch {
+                return .failure(error)
+            }
         } onGracefulShutdown: {
             mailbox.stop()
         }

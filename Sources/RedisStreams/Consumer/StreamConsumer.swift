@@ -81,7 +81,9 @@ public struct StreamConsumer: Sendable {
     ///
     /// Nothing is sent before somebody asks for messages. A stream that does not exist is waited for.
     public init(
-        _ client: RedisClient, stream: StreamKey, from start: Start = .latest,
+        _ client: RedisClient,
+        stream: StreamKey,
+        from start: Start = .latest,
         configuration: Configuration = Configuration()
     ) {
         self.init(client, streams: [stream: start], configuration: configuration)
@@ -89,7 +91,9 @@ public struct StreamConsumer: Sendable {
 
     /// A reader of several streams. In a cluster they have to be in the same slot.
     public init(
-        _ client: RedisClient, streams: [StreamKey: Start], configuration: Configuration = Configuration()
+        _ client: RedisClient,
+        streams: [StreamKey: Start],
+        configuration: Configuration = Configuration()
     ) {
         self.client = client
         self.streams = streams

@@ -55,7 +55,8 @@ actor StreamEngine {
     }
 
     private func perform(
-        _ step: StreamConsumerStateMachine.Step, on connection: RedisConnection
+        _ step: StreamConsumerStateMachine.Step,
+        on connection: RedisConnection
     ) async throws(RedisError) {
         switch step {
         case .findLast(let stream):
@@ -63,7 +64,8 @@ actor StreamEngine {
         case .read(let positions):
             let streams = positions.map { StreamOffset($0.stream, after: $0.last) }
             let batches = try await connection.execute(
-                XREAD(streams, count: configuration.batchSize, block: configuration.block))
+                XREAD(streams, count: configuration.batchSize, block: configuration.block)
+            )
             machine.read(batches)
             for batch in batches { mailbox.deliver(batch) }
         }
@@ -71,7 +73,8 @@ actor StreamEngine {
 
     /// The last id that the stream has given out. Not that of its last entry, which may have been deleted.
     private static func lastID(
-        of stream: StreamKey, on connection: RedisConnection
+        of stream: StreamKey,
+        on connection: RedisConnection
     ) async throws(RedisError) -> StreamID {
         guard try await connection.execute(EXISTS([stream])) > 0 else { return .zero }
         return try await connection.execute(XINFO.STREAM(stream)).lastGeneratedID

@@ -55,7 +55,10 @@ public struct GroupConsumer: Sendable {
     ///     over restarts lets a consumer go on with what it held. Default: made of host name, process and a number.
     ///   - configuration: How to read, claim and acknowledge.
     public init(
-        _ client: RedisClient, stream: StreamKey, group: String, consumer: String? = nil,
+        _ client: RedisClient,
+        stream: StreamKey,
+        group: String,
+        consumer: String? = nil,
         configuration: Configuration = Configuration()
     ) {
         self.client = client
@@ -73,7 +76,8 @@ public struct GroupConsumer: Sendable {
     ///
     /// - Throws: ``RedisError``, when consuming cannot go on. What handlers throw is logged and not thrown.
     public func run(
-        concurrency: Int = 1, _ handler: @escaping @Sendable (GroupMessage) async throws -> Void
+        concurrency: Int = 1,
+        _ handler: @escaping @Sendable (GroupMessage) async throws -> Void
     ) async throws {
         try configuration.validate()
         guard (1...10_000).contains(concurrency) else {
@@ -98,7 +102,8 @@ public struct GroupConsumer: Sendable {
     }
 
     private func work(
-        on session: GroupSession, _ handler: @Sendable (GroupMessage) async throws -> Void
+        on session: GroupSession,
+        _ handler: @Sendable (GroupMessage) async throws -> Void
     ) async throws {
         let acknowledges = configuration.acknowledgement == .afterHandling
         while let message = try await session.mailbox.next() {
@@ -112,7 +117,8 @@ public struct GroupConsumer: Sendable {
                     metadata: [
                         LogKey.stream: "\(stream)", LogKey.group: "\(group)", LogKey.message: "\(message.id)",
                         LogKey.reason: "\(type(of: error))",
-                    ])
+                    ]
+                )
             }
         }
     }

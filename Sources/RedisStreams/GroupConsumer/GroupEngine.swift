@@ -94,7 +94,8 @@ actor GroupEngine {
     }
 
     private func perform(
-        _ step: GroupConsumerStateMachine.Step, on connection: RedisConnection
+        _ step: GroupConsumerStateMachine.Step,
+        on connection: RedisConnection
     ) async throws(RedisError) {
         switch step {
         case .createGroup(let start): try await createGroup(start, on: connection)
@@ -106,7 +107,8 @@ actor GroupEngine {
 
     private func createGroup(_ start: XGROUP.Start, on connection: RedisConnection) async throws(RedisError) {
         try await connection.execute(
-            XGROUP.CREATE(consumer.stream, group: consumer.group, from: start, createStream: true))
+            XGROUP.CREATE(consumer.stream, group: consumer.group, from: start, createStream: true)
+        )
         machine.createdGroup()
         logger.info("group created")
         report(.groupCreated)
@@ -116,8 +118,12 @@ actor GroupEngine {
     private func readPending(after id: StreamID, on connection: RedisConnection) async throws(RedisError) {
         let batches = try await connection.execute(
             XREADGROUP(
-                group: consumer.group, consumer: consumer.name, [.init(consumer.stream, .pending(after: id))],
-                count: configuration.batchSize))
+                group: consumer.group,
+                consumer: consumer.name,
+                streams: [.init(consumer.stream, .pending(after: id))],
+                count: configuration.batchSize
+            )
+        )
         let batch = batches.first
         machine.readPending(last: batch?.last?.id)
         if let batch { deliver(session.leavingOutKnown(batch), source: .pending) }
@@ -127,8 +133,14 @@ actor GroupEngine {
         guard let idleTime = configuration.claimIdleTime else { return }
         let result = try await connection.execute(
             XAUTOCLAIM(
-                consumer.stream, group: consumer.group, consumer: consumer.name, minIdle: idleTime, start: cursor,
-                count: configuration.batchSize))
+                consumer.stream,
+                group: consumer.group,
+                consumer: consumer.name,
+                minIdle: idleTime,
+                start: cursor,
+                count: configuration.batchSize
+            )
+        )
         machine.claimed(next: result.next, now: eventLoop.now)
         let claimed = session.leavingOutKnown(result.messages)
         if !claimed.isEmpty {
@@ -144,8 +156,13 @@ actor GroupEngine {
     /// Reads new messages. What is due to be acknowledged goes before it in the same write.
     private func readNew(block: Duration?, on connection: RedisConnection) async throws(RedisError) {
         let read = XREADGROUP(
-            group: consumer.group, consumer: consumer.name, [.init(consumer.stream, .new)],
-            count: configuration.batchSize, block: block, noAck: configuration.acknowledgement == .never)
+            group: consumer.group,
+            consumer: consumer.name,
+            streams: [.init(consumer.stream, .new)],
+            count: configuration.batchSize,
+            block: block,
+            noAck: configuration.acknowledgement == .never
+        )
         let ids = session.takeDue(atMost: Self.maxAcknowledged)
         isParked = block != nil
         defer { isParked = false }
@@ -153,7 +170,10 @@ actor GroupEngine {
             let batches = try await connection.execute(read)
             return try await handOver(batches, on: connection)
         }
-        let (acknowledged, batches) = await connection.pipeline(XACK(consumer.stream, group: consumer.group, ids: ids), read)
+        let (acknowledged, batches) = await connection.pipeline(
+            XACK(consumer.stream, group: consumer.group, ids: ids),
+            read
+        )
         settle(ids, acknowledged)
         isParked = false
         try await handOver(batches.get(), on: connection)

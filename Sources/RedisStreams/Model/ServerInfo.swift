@@ -40,15 +40,4 @@ public struct ServerInfo: Sendable, Hashable {
 
     /// The version of Redis (`redis_version`). Valkey says 7.2.4, with which it is compatible.
     public var redisVersion: ServerVersion? { values["redis_version"].flatMap { ServerVersion($0) } }
-
-    /// Whether the server is new enough; `nil` if its version is not known.
-    func meets(_ requirement: ServerRequirement) -> Bool? {
-        guard let version else { return nil }
-        switch server {
-        case .redis: return ServerVersion(requirement.redis).map { version >= $0 }
-        case .valkey:
-            guard let needed = requirement.valkey else { return false }
-            return ServerVersion(needed).map { version >= $0 }
-        }
-    }
 }

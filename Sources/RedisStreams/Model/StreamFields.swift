@@ -25,7 +25,8 @@ public struct StreamFields: Sendable, RandomAccessCollection {
         precondition(position >= 0 && position < count)
         return StreamField(
             nameReply: RedisReply(tape: tape, index: first + 2 * position),
-            valueReply: RedisReply(tape: tape, index: first + 2 * position + 1))
+            valueReply: RedisReply(tape: tape, index: first + 2 * position + 1)
+        )
     }
 
     /// The text of the first field called `name`, or `nil` if there is none.

@@ -39,7 +39,10 @@ final class ConnectionPool: Sendable {
     private let state: Mutex<State>
 
     init(
-        settings: Settings, transport: any Transport, eventLoopGroup: any EventLoopGroup, background: BackgroundTasks,
+        settings: Settings,
+        transport: any Transport,
+        eventLoopGroup: any EventLoopGroup,
+        background: BackgroundTasks,
         logger: Logger
     ) {
         self.settings = settings
@@ -50,8 +53,12 @@ final class ConnectionPool: Sendable {
         state = Mutex(
             State(
                 machine: PoolStateMachine(
-                    sharedConnections: settings.sharedConnections, maxLeases: settings.maxLeasedConnections,
-                    maxIdle: Self.maxIdleLeases)))
+                    sharedConnections: settings.sharedConnections,
+                    maxLeases: settings.maxLeasedConnections,
+                    maxIdle: Self.maxIdleLeases
+                )
+            )
+        )
     }
 
     private static let maxIdleLeases = 8
@@ -82,13 +89,20 @@ final class ConnectionPool: Sendable {
     }
 
     private func connect(slot: Int) {
-        background.start { await self.connectNow(slot: slot) } otherwise: { _ in }
+        background.start {
+            await self.connectNow(slot: slot)
+        } otherwise: { _ in
+        }
     }
 
     private func connectNow(slot: Int) async {
         do throws(RedisError) {
             let connection = try await RedisConnection.connect(
-                settings.connection, transport: transport, on: eventLoopGroup.next(), logger: logger)
+                settings.connection,
+                transport: transport,
+                on: eventLoopGroup.next(),
+                logger: logger
+            )
             let resumed: [Waiter]? = state.withLock { state in
                 state.machine.connected(connection, slot: slot)?.compactMap { state.waiters.removeValue(forKey: $0) }
             }
@@ -146,10 +160,16 @@ final class ConnectionPool: Sendable {
             attempt += 1
             do throws(RedisError) {
                 return try await RedisConnection.connect(
-                    settings.connection, transport: transport, on: eventLoop, logger: logger)
+                    settings.connection,
+                    transport: transport,
+                    on: eventLoop,
+                    logger: logger
+                )
             } catch {
                 let delay = settings.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
-                if !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline { throw error }
+                if !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline {
+                    throw error
+                }
                 await eventLoop.sleep(for: delay)
             }
         }

@@ -171,7 +171,11 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         leases -= 1
         var action = ReleaseAction()
         if let connection {
-            if case .open = life, idle.count < maxIdle { idle.append(connection) } else { action.close.append(connection) }
+            if case .open = life, idle.count < maxIdle {
+                idle.append(connection)
+            } else {
+                action.close.append(connection)
+            }
         }
         if case .open = life, let next = leaseWaiters.popFirst() {
             leases += 1
@@ -200,12 +204,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         if !isRunning {
             return RedisError(
                 .connectionUnavailable,
-                "The client is not running. Call run(), add it to a ServiceGroup, or use withRedisClient.")
+                "The client is not running. Call run(), add it to a ServiceGroup, or use withRedisClient."
+            )
         }
         if leases >= maxLeases {
             return RedisError(
                 .connectionUnavailable,
-                "All \(maxLeases) connections for blocking commands are in use. Raise maxLeasedConnections.")
+                "All \(maxLeases) connections for blocking commands are in use. Raise maxLeasedConnections."
+            )
         }
         return lastFailure
             ?? RedisError(.connectionUnavailable, "No connection could be made before the deadline.")

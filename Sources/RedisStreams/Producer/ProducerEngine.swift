@@ -54,6 +54,8 @@ actor ProducerEngine {
 
     private static func id(_ id: StreamID?) -> Result<StreamID, RedisError> {
         if let id { return .success(id) }
-        return .failure(RedisError(.unexpectedReply, "The server added the message and gave no id.", command: XADD.name))
+        return .failure(
+            RedisError(.unexpectedReply, "The server added the message and gave no id.", command: XADD.name)
+        )
     }
 }

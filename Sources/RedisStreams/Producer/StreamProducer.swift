@@ -61,7 +61,9 @@ public final class StreamProducer: Sendable {
     ///
     /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``.
     public init(
-        _ client: RedisClient, stream: StreamKey, configuration: Configuration = Configuration()
+        _ client: RedisClient,
+        stream: StreamKey,
+        configuration: Configuration = Configuration()
     ) throws(RedisError) {
         try configuration.validate()
         self.stream = stream
@@ -135,7 +137,8 @@ extension RedisClient {
     ///
     /// - Throws: ``RedisError`` for a configuration that cannot be; whatever `body` throws.
     public func withProducer<Result>(
-        of stream: StreamKey, configuration: StreamProducer.Configuration = .init(),
+        of stream: StreamKey,
+        configuration: StreamProducer.Configuration = .init(),
         isolation: isolated (any Actor)? = #isolation,
         _ body: (StreamProducer) async throws -> Result
     ) async throws -> Result {

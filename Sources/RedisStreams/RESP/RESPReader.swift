@@ -4,13 +4,13 @@ internal import CHiredis
 ///
 /// Feed it what the socket gives, then take the replies that are whole. After it has thrown it is of no more use: the
 /// place in the byte stream is lost, and the connection has to be closed.
-@safe struct RESPReader: ~Copyable {
+@safe package struct RESPReader: ~Copyable {
     private let reader: UnsafeMutablePointer<redisReader>
     private let builder: UnsafeMutablePointer<TapeBuilder>
     private let sink: UnsafeMutablePointer<rs_sink>
     private var failure: RedisError?
 
-    init(limits: RESPLimits = RESPLimits()) {
+    package init(limits: RESPLimits = RESPLimits()) {
         unsafe builder = .allocate(capacity: 1)
         unsafe builder.initialize(to: TapeBuilder(limits: limits))
         unsafe sink = .allocate(capacity: 1)
@@ -30,7 +30,7 @@ internal import CHiredis
     }
 
     /// Takes `bytes`, and calls `body` with each reply that is whole now, in order.
-    mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (RedisReply) -> Void) throws(RedisError) {
+    package mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (RedisReply) -> Void) throws(RedisError) {
         if let failure { throw failure }
         if let base = bytes.baseAddress, unsafe !bytes.isEmpty {
             let fed = unsafe rs_reader_feed(reader, base.assumingMemoryBound(to: CChar.self), bytes.count)
@@ -56,8 +56,7 @@ internal import CHiredis
         let unparsed = unsafe rs_reader_unparsed(reader)
         let limits = unsafe builder.pointee.limits
         guard unparsed > 0 else { return }
-        let isBulkString = unsafe rs_reader_next_byte(reader) == CChar(UInt8(ascii: "$"))
-        if !isBulkString && unparsed > limits.maxLineBytes {
+        if unsafe rs_reader_awaits_line(reader) != 0 && unparsed > limits.maxLineBytes {
             throw fail("A line of the reply is longer than \(limits.maxLineBytes) bytes (RESPLimits.maxLineBytes).")
         }
         if unsafe builder.pointee.replySize + unparsed > limits.maxReplyBytes {

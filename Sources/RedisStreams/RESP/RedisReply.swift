@@ -169,8 +169,8 @@ extension UInt64 {
     init?(ascii digits: UnsafeRawBufferPointer.SubSequence) {
         guard unsafe !digits.isEmpty else { return nil }
         var value: UInt64 = 0
-        for unsafe byte in unsafe digits {
-            let digit = byte &- UInt8(ascii: "0")
+        for index in unsafe digits.indices {
+            let digit = unsafe digits[index] &- UInt8(ascii: "0")
             guard digit <= 9 else { return nil }
             let (product, overflow) = value.multipliedReportingOverflow(by: 10)
             let (sum, carry) = product.addingReportingOverflow(UInt64(digit))

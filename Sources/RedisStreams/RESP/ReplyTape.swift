@@ -28,7 +28,10 @@ struct ReplyToken {
     let byteCount: Int
 
     init(
-        tokens: UnsafeMutablePointer<ReplyToken>, tokenCount: Int, arena: UnsafeMutablePointer<UInt8>, byteCount: Int
+        tokens: UnsafeMutablePointer<ReplyToken>,
+        tokenCount: Int,
+        arena: UnsafeMutablePointer<UInt8>,
+        byteCount: Int
     ) {
         unsafe self.tokens = tokens
         unsafe self.arena = arena

@@ -106,7 +106,8 @@ internal import CHiredis
     mutating func appendInteger(_ value: Int64) -> Bool {
         let bits = UInt64(bitPattern: value)
         return append(
-            ReplyToken(kind: .integer, low: UInt32(truncatingIfNeeded: bits), high: UInt32(bits >> 32)))
+            ReplyToken(kind: .integer, low: UInt32(truncatingIfNeeded: bits), high: UInt32(bits >> 32))
+        )
     }
 
     mutating func appendNull() -> Bool {

@@ -32,7 +32,9 @@ final class FieldsDecoder: Decoder {
     func refusal(of type: any Any.Type) -> DecodingError {
         let error = RedisError(
             .decodingFailed,
-            "\(self.type) has no properties that could be fields. Decode a struct of them, or read the field by its name.")
+            "\(self.type) has no properties that could be fields. Decode a struct of them, or read "
+                + "the field by its name."
+        )
         return .typeMismatch(type, context(path: [], error: error))
     }
 
@@ -46,7 +48,9 @@ final class FieldsDecoder: Decoder {
     func requiredField(_ key: any CodingKey) throws -> StreamField {
         if let field = field(key) { return field }
         let error = RedisError(
-            .decodingFailed, "The field \(quoted(key.stringValue)), which \(type) needs, is missing.")
+            .decodingFailed,
+            "The field \(quoted(key.stringValue)), which \(type) needs, is missing."
+        )
         throw DecodingError.keyNotFound(key, context(path: [], error: error))
     }
 
@@ -70,7 +74,9 @@ final class FieldsDecoder: Decoder {
     }
 
     private func decode<Value: Decodable>(
-        _ type: Value.Type, from field: StreamField, key: any CodingKey
+        _ type: Value.Type,
+        from field: StreamField,
+        key: any CodingKey
     ) throws -> Value {
         let text = try text(of: field, key: key, expected: type)
         do {
@@ -86,8 +92,9 @@ final class FieldsDecoder: Decoder {
         if let text { return text }
         let error = RedisError(
             .decodingFailed,
-            "The field \(quoted(key.stringValue)) of \(type) does not read as \(expected): its bytes are not UTF-8. Read "
-                + "it with fields.field(_:) and valueBytes, or send binary data as Base64.")
+            "The field \(quoted(key.stringValue)) of \(type) does not read as \(expected): its bytes are not UTF-8. "
+                + "Read it with fields.field(_:) and valueBytes, or send binary data as Base64."
+        )
         throw DecodingError.dataCorrupted(context(path: [key], error: error))
     }
 
@@ -151,7 +158,8 @@ private struct KeyedFields<Key: CodingKey>: KeyedDecodingContainerProtocol {
     }
 
     func nestedContainer<Nested: CodingKey>(
-        keyedBy type: Nested.Type, forKey key: Key
+        keyedBy type: Nested.Type,
+        forKey key: Key
     ) throws -> KeyedDecodingContainer<Nested> {
         try decoder.nestedDecoder(forKey: key).container(keyedBy: type)
     }

@@ -1,7 +1,7 @@
 /// Takes a value apart into fields: what it encodes under a key, at the top, is a field.
 ///
-/// A property that is a plain value becomes text at once. One that is built piece by piece, in a nested container, is kept
-/// as a ``JSONNode`` until the value is encoded, since containers do not tell when they are complete.
+/// A property that is a plain value becomes text at once. One that is built piece by piece, in a nested container, is
+/// kept as a ``JSONNode`` until the value is encoded, since containers do not tell when they are complete.
 final class FieldsEncoder: Encoder {
     private enum Property {
         case text(String)
@@ -48,7 +48,8 @@ final class FieldsEncoder: Encoder {
                 .encodingFailed,
                 isObject
                     ? "\(type) has no property to encode (all are nil, or there are none), and an entry needs a field."
-                    : "\(type) encodes nothing, and an entry needs a field.")
+                    : "\(type) encodes nothing, and an entry needs a field."
+            )
         }
         return fields
     }
@@ -76,7 +77,8 @@ final class FieldsEncoder: Encoder {
             ?? RedisError(
                 .encodingFailed,
                 "\(type) has no properties that could be fields. Wrap it in a struct, or write the fields out: "
-                    + "[\"value\": …].")
+                    + "[\"value\": …]."
+            )
     }
 
     private func set(_ key: any CodingKey, _ property: Property) {
@@ -119,7 +121,8 @@ private struct KeyedFields<Key: CodingKey>: KeyedEncodingContainerProtocol {
     func encode(_ value: UInt128, forKey key: Key) throws { try encoder.encode(value, forKey: key) }
 
     func nestedContainer<Nested: CodingKey>(
-        keyedBy keyType: Nested.Type, forKey key: Key
+        keyedBy keyType: Nested.Type,
+        forKey key: Key
     ) -> KeyedEncodingContainer<Nested> {
         encoder.node(forKey: key).keyedContainer(codingPath: [key])
     }

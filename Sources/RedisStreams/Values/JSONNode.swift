@@ -73,7 +73,9 @@ extension JSONNode: Encodable {
     func encode(to encoder: any Encoder) throws {
         if isContradictory {
             let context = EncodingError.Context(
-                codingPath: encoder.codingPath, debugDescription: "Encoded as several kinds of value at once.")
+                codingPath: encoder.codingPath,
+                debugDescription: "Encoded as several kinds of value at once."
+            )
             throw EncodingError.invalidValue(self, context)
         }
         switch content {
@@ -129,7 +131,8 @@ private struct JSONObjectNode<Key: CodingKey>: KeyedEncodingContainerProtocol {
     func encode(_ value: UInt128, forKey key: Key) { node.replaced(key.stringValue).set(value) }
 
     func nestedContainer<Nested: CodingKey>(
-        keyedBy keyType: Nested.Type, forKey key: Key
+        keyedBy keyType: Nested.Type,
+        forKey key: Key
     ) -> KeyedEncodingContainer<Nested> {
         node.existing(key.stringValue).keyedContainer(codingPath: codingPath + [key])
     }

@@ -12,19 +12,19 @@ extension NewFields {
     /// let fields = try NewFields(encoding: Order(item: "book", total: 12.5, tags: ["new"], note: nil))
     /// ```
     ///
-    /// - A property whose JSON is a string is stored as its bare text: a `String`, an enum of strings, a `UUID`, a `URL`,
-    ///   `Data` (Base64), and a `Date` (ISO 8601 in UTC, to the millisecond).
+    /// - A property whose JSON is a string is stored as its bare text: a `String`, an enum of strings, a `UUID`, a
+    ///   `URL`, `Data` (Base64), and a `Date` (ISO 8601 in UTC, to the millisecond).
     /// - Every other property is stored as compact JSON, with the keys of objects sorted.
     /// - A property that is `nil` gets no field.
     /// - The entries of a dictionary become fields in the order of their names.
     ///
-    /// So that it reads back unchanged, bare text of any type but `String` keeps its JSON quotes if it is `null`, or begins
-    /// with a quotation mark itself. Every reader that takes text for text and everything else for JSON understands these
-    /// fields; ``StreamMessage/decode(_:)`` is one.
+    /// So that it reads back unchanged, bare text of any type but `String` keeps its JSON quotes if it is `null`, or
+    /// begins with a quotation mark itself. Every reader that takes text for text and everything else for JSON
+    /// understands these fields; ``StreamMessage/decode(_:)`` is one.
     ///
-    /// - Throws: ``RedisError`` with ``RedisError/Code/encodingFailed`` for a value that is no object (a number, a string,
-    ///   an array), for one that has nothing to encode, and, naming the field, for a property that JSON cannot hold, such
-    ///   as a number that is not finite, or whose own `encode(to:)` throws.
+    /// - Throws: ``RedisError`` with ``RedisError/Code/encodingFailed`` for a value that is no object (a number, a
+    ///   string, an array), for one that has nothing to encode, and, naming the field, for a property that JSON cannot
+    ///   hold, such as a number that is not finite, or whose own `encode(to:)` throws.
     public init(encoding value: some Encodable) throws(RedisError) {
         let encoder = FieldsEncoder(type: type(of: value))
         do {

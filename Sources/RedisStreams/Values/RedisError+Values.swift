@@ -12,13 +12,16 @@ extension RedisError {
             self.init(
                 .decodingFailed,
                 "The field \(quoted(field.stringValue)) of \(type) does not read: \(error.reason(path: path)).",
-                cause: error)
+                cause: error
+            )
         } else if let error = failure as? DecodingError {
             self.init(.decodingFailed, "\(type) does not read: \(error.reason(path: [])).", cause: error)
         } else {
             self.init(
-                .decodingFailed, "\(type) does not read: \(Swift.type(of: failure)) was thrown while it was decoded.",
-                cause: failure)
+                .decodingFailed,
+                "\(type) does not read: \(Swift.type(of: failure)) was thrown while it was decoded.",
+                cause: failure
+            )
         }
     }
 
@@ -32,7 +35,9 @@ extension RedisError {
             }
         self.init(
             .decodingFailed,
-            "The field \(quoted(name)) of \(type) does not read as \(expected): \(reason).", cause: failure)
+            "The field \(quoted(name)) of \(type) does not read as \(expected): \(reason).",
+            cause: failure
+        )
     }
 
     /// What `init(encoding:)` throws for whatever ended it.
@@ -45,7 +50,8 @@ extension RedisError {
             self.init(
                 .encodingFailed,
                 "\(subject) cannot be written: \(Swift.type(of: failure)) was thrown while it was encoded.",
-                cause: failure)
+                cause: failure
+            )
         }
     }
 
@@ -64,7 +70,10 @@ extension RedisError {
         }
         let kind = property.map { " (\($0))" } ?? ""
         self.init(
-            .encodingFailed, "The field \(quoted(name))\(kind) of \(type) cannot be written: \(reason).", cause: failure)
+            .encodingFailed,
+            "The field \(quoted(name))\(kind) of \(type) cannot be written: \(reason).",
+            cause: failure
+        )
     }
 }
 

@@ -3,8 +3,8 @@
 /// Foundation's own style rounds milliseconds down, and reads `25:00` and trailing text.
 /// Source: [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6).
 enum Timestamp {
-    /// The date in UTC to the millisecond, as JavaScript writes it: `2024-05-01T12:00:00.250Z`; without a fraction if that
-    /// is zero. `nil` outside the years 0 to 9999.
+    /// The date in UTC to the millisecond, as JavaScript writes it: `2024-05-01T12:00:00.250Z`; without a fraction if
+    /// that is zero. `nil` outside the years 0 to 9999.
     static func text(secondsSince1970 seconds: Double) -> String? {
         guard seconds.isFinite, abs(seconds) < 1e12 else { return nil }
         let total = Int((seconds * 1000).rounded())

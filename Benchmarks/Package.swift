@@ -1,0 +1,37 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let isStrict = Context.environment["REDIS_STREAMS_STRICT"] == "1"
+
+let swiftSettings: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        .strictMemorySafety(),
+    ] + (isStrict ? [.treatAllWarnings(as: .error)] : [])
+
+let package = Package(
+    name: "benchmarks",
+    platforms: [.macOS(.v15)],
+    dependencies: [
+        // Without TLS, which takes minutes to build and is not measured here.
+        .package(name: "swift-redis-streams", path: "..", traits: [])
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CHiredisBaseline",
+            pkgConfig: "hiredis",
+            providers: [.apt(["libhiredis-dev"]), .brew(["hiredis"])]
+        ),
+        // The yardstick: what a C programmer writes. A program of its own, with nothing of Swift in it.
+        .executableTarget(name: "CBaseline", dependencies: ["CHiredisBaseline"]),
+        .executableTarget(
+            name: "bench",
+            dependencies: [.product(name: "RedisStreams", package: "swift-redis-streams")],
+            swiftSettings: swiftSettings
+        ),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,2 @@
+// hiredis as it is, for the C baseline.
+#include <hiredis/hiredis.h>

@@ -1,0 +1,26 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Measures time, and the CPU time of this process, from its making on.
+struct Stopwatch {
+    private let start = ContinuousClock.now
+    private let startCPU = Self.cpuSeconds()
+
+    var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
+    var cpuSeconds: Double { Self.cpuSeconds() - startCPU }
+
+    private static func cpuSeconds() -> Double {
+        var usage = rusage()
+        #if canImport(Darwin)
+        _ = unsafe getrusage(RUSAGE_SELF, &usage)
+        #else
+        _ = unsafe getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
+        #endif
+        return [usage.ru_utime, usage.ru_stime].reduce(0) { $0 + Double($1.tv_sec) + Double($1.tv_usec) / 1e6 }
+    }
+}

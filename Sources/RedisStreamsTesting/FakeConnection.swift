@@ -1,0 +1,103 @@
+internal import NIOCore
+package import RedisStreams
+internal import Synchronization
+
+/// The server's end of a connection that a client has made on a ``FakeTransport``.
+public final class FakeConnection: Sendable {
+    private struct State: ~Copyable {
+        var commands = AsyncQueue<[String]?>()
+        var reader = RESPReader()
+        var isClosed = false
+        var isGreeting: Bool
+
+        /// Takes away what belongs to the greeting, which ends with a `PING`. Returns how many commands that were.
+        mutating func takeGreeting(from commands: inout [[String]]) -> Int {
+            var count = 0
+            while isGreeting, let name = commands.first?.first {
+                isGreeting = name != "PING"
+                commands.removeFirst()
+                count += 1
+            }
+            return count
+        }
+    }
+
+    private let state: Mutex<State>
+    private let eventLoop: any EventLoop
+    private let delegate: any ByteStreamDelegate
+
+    init(eventLoop: any EventLoop, delegate: any ByteStreamDelegate, answersGreeting: Bool) {
+        self.eventLoop = eventLoop
+        self.delegate = delegate
+        state = Mutex(State(isGreeting: answersGreeting))
+    }
+
+    var stream: any ByteStream { Stream(connection: self) }
+
+    /// The next command that the client has sent, with its arguments; waits for it. `nil` once the client has closed the
+    /// connection.
+    public func nextCommand() async -> [String]? {
+        await withCheckedContinuation { continuation in
+            let command: [String]?? = state.withLock { state in
+                if let command = state.commands.take(or: continuation) { return .some(command) }
+                return nil
+            }
+            if let command { continuation.resume(returning: command) }
+        }
+    }
+
+    /// Sends bytes to the client: a reply, a part of one, or anything else.
+    public func send(_ text: String) {
+        send([UInt8](text.utf8))
+    }
+
+    /// Sends bytes to the client.
+    public func send(_ bytes: [UInt8]) {
+        eventLoop.execute { self.delegate.received(ByteBuffer(bytes: bytes)) }
+    }
+
+    /// Closes the connection, as a server does that goes down.
+    public func close() {
+        eventLoop.execute { self.delegate.ended(with: nil) }
+    }
+
+    // MARK: The client's side
+
+    /// Takes bytes of the client.
+    private func received(_ bytes: ByteBuffer) {
+        var commands: [[String]] = []
+        let greeted = state.withLock { state in
+            try? unsafe bytes.withUnsafeReadableBytes { bytes in
+                unsafe try state.reader.read(bytes) { reply in
+                    commands.append(reply.array.map { $0.map { $0.string ?? "" } } ?? [])
+                }
+            }
+            return state.takeGreeting(from: &commands)
+        }
+        for _ in 0..<greeted { send("+OK\r\n") }
+        for command in commands { deliver(command) }
+    }
+
+    private func deliver(_ command: [String]?) {
+        state.withLock { $0.commands.put(command) }?.resume(returning: command)
+    }
+
+    private func closed() {
+        let isFirst = state.withLock { state in
+            defer { state.isClosed = true }
+            return !state.isClosed
+        }
+        if isFirst { deliver(nil) }
+    }
+
+    private final class Stream: ByteStream {
+        private let connection: FakeConnection
+
+        init(connection: FakeConnection) {
+            self.connection = connection
+        }
+
+        func write(_ bytes: ByteBuffer) { connection.received(bytes) }
+        func close() { connection.closed() }
+    }
+}

@@ -1,0 +1,89 @@
+import Testing
+
+@testable import RedisStreams
+
+@Suite struct RedisErrorTests {
+    /// Wordings of 6.2.14, 7.0.15, 8.2.3 and Valkey 9.1.2.
+    static let wordings: [(String, RedisError.Code)] = [
+        ("NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option", .noGroup),
+        ("NOGROUP No such consumer group 'g' for key name 's'", .noGroup),
+        ("NOGROUP the consumer group this client was blocked on no longer exists", .noGroup),
+        ("BUSYGROUP Consumer Group name already exists", .groupExists),
+        ("UNBLOCKED the stream key no longer exists", .unblocked),
+        ("UNBLOCKED client unblocked via CLIENT UNBLOCK", .unblocked),
+        ("UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)", .unblocked),
+        ("WRONGTYPE Operation against a key holding the wrong kind of value", .wrongType),
+        ("LOADING Redis is loading the dataset in memory", .loading),
+        ("LOADING Valkey is loading the dataset in memory", .loading),
+        ("BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.", .busy),
+        ("BUSY Valkey is busy running a script.", .busy),
+        ("OOM command not allowed when used memory > 'maxmemory'.", .outOfMemory),
+        ("MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist", .misconfigured),
+        ("NOREPLICAS Not enough good replicas to write.", .noReplicas),
+        ("READONLY You can't write against a read only replica.", .readOnly),
+        ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", .masterDown),
+        ("TRYAGAIN Multiple keys request during rehashing of slot", .clusterUnavailable),
+        ("CLUSTERDOWN The cluster is down", .clusterUnavailable),
+        ("CLUSTERDOWN Hash slot not served", .clusterUnavailable),
+        ("MOVED 3828 127.0.0.1:7001", .redirected), ("ASK 3828 127.0.0.1:7001", .redirected),
+        ("CROSSSLOT Keys in request don't hash to the same slot", .crossSlot),
+        ("EXECABORT Transaction discarded because of previous errors.", .transactionAborted),
+        ("NOSCRIPT No matching script. Please use EVAL.", .noScript),
+        ("NOAUTH Authentication required.", .authenticationFailed),
+        ("WRONGPASS invalid username-password pair or user is disabled.", .authenticationFailed),
+        ("NOPERM this user has no permissions to run the 'xadd' command", .permissionDenied),
+        ("NOPERM User bob has no permissions to run the 'xadd' command", .permissionDenied),
+        ("NOPERM No permissions to access a key", .permissionDenied),
+        ("ERR max number of clients reached", .tooManyClients),
+        ("ERR no such key", .serverError), ("ERR syntax error", .serverError), ("", .serverError), (" ", .serverError),
+        ("NOGROUPS are not groups", .serverError), ("noauth", .serverError), ("SOMETHINGNEW x", .serverError),
+    ]
+
+    @Test(arguments: wordings)
+    func `A server error is told by its first word`(text: String, code: RedisError.Code) {
+        let error = RedisError(serverText: text, command: "XADD")
+        #expect(error.code == code)
+        #expect(error.serverCode == String(text.prefix { $0 != " " }))
+        #expect(error.command == "XADD")
+        #expect(!error.mayHaveExecuted)
+    }
+
+    @Test(arguments: [
+        "ERR unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'default' 'hunter2'",
+        "ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, `hunter2`, ",
+        "ERR unknown command 'XACKDEL', with args beginning with: 'hunter2'\r\n'x'",
+    ])
+    func `Arguments that a server repeats are left out`(text: String) {
+        let error = RedisError(serverText: text, command: nil)
+        #expect(!error.description.contains("hunter2"))
+        #expect(error.message.hasPrefix("ERR unknown command"))
+    }
+
+    @Test(arguments: ["AUTH", "auth", "HELLO", "ACL SETUSER", "CONFIG SET", "MIGRATE"])
+    func `Of a command that carries secrets only the first word of an error is kept`(command: String) {
+        let error = RedisError(serverText: "ERR something about hunter2", command: command)
+        #expect(!error.description.contains("hunter2"))
+        #expect(error.serverCode == "ERR")
+    }
+
+    @Test func `Messages have no control characters and do not go on for ever`() {
+        let error = RedisError(
+            serverText: "ERR a\nb\u{7}c\u{1b}[31m" + String(repeating: "x", count: 10_000),
+            command: nil
+        )
+        #expect(error.message.hasPrefix("ERR a?b?c?[31m"))
+        #expect(error.message.utf8.count < 400)
+        let word = RedisError(serverText: String(repeating: "y", count: 10_000), command: nil)
+        #expect((word.serverCode?.utf8.count ?? 0) <= 32)
+    }
+
+    @Test func `What can succeed by itself later is retriable`() {
+        let retriable = [
+            "LOADING x", "BUSY x", "OOM x", "MISCONF x", "READONLY x", "MASTERDOWN x", "TRYAGAIN x", "UNBLOCKED x",
+        ]
+        for text in retriable { #expect(RedisError(serverText: text, command: nil).isRetriable, "\(text)") }
+        for text in ["WRONGTYPE x", "NOPERM x", "WRONGPASS x", "ERR x", "NOGROUP x", "CROSSSLOT x"] {
+            #expect(!RedisError(serverText: text, command: nil).isRetriable, "\(text)")
+        }
+    }
+}

@@ -1,0 +1,71 @@
+import Testing
+
+@testable import RedisStreams
+
+@Suite struct RESPReaderTests {
+    @Test(arguments: GoldenReply.all)
+    func `A reply that is fed whole is read`(golden: GoldenReply) {
+        #expect(outcome(ofFeeding: [golden.wire]) == Outcome(replies: [golden.value]))
+    }
+
+    @Test(arguments: GoldenReply.all)
+    func `A reply that is fed byte by byte is read`(golden: GoldenReply) {
+        #expect(outcome(ofFeeding: golden.wire.map { [$0] }) == Outcome(replies: [golden.value]))
+    }
+
+    @Test(arguments: GoldenReply.all)
+    func `A reply that is cut anywhere is read`(golden: GoldenReply) {
+        for place in 0...golden.wire.count {
+            let pieces = [golden.wire[..<place], golden.wire[place...]]
+            #expect(outcome(ofFeeding: pieces) == Outcome(replies: [golden.value]), "cut at \(place)")
+        }
+    }
+
+    @Test(arguments: GoldenReply.all)
+    func `A reply that has not arrived whole is not delivered`(golden: GoldenReply) {
+        for length in 0..<golden.wire.count {
+            #expect(outcome(ofFeeding: [golden.wire.prefix(length)]) == Outcome(), "\(length) bytes")
+        }
+    }
+
+    @Test func `Replies back to back in one piece are all read, in order`() {
+        let wire = GoldenReply.all.flatMap(\.wire)
+        #expect(outcome(ofFeeding: [wire]) == Outcome(replies: GoldenReply.all.map(\.value)))
+    }
+
+    @Test func `Replies back to back that are cut anywhere are all read, in order`() {
+        let wire = GoldenReply.all.flatMap(\.wire)
+        let expected = Outcome(replies: GoldenReply.all.map(\.value))
+        for place in wire.indices {
+            #expect(outcome(ofFeeding: [wire[..<place], wire[place...]]) == expected, "cut at \(place)")
+        }
+        #expect(outcome(ofFeeding: wire.map { [$0] }) == expected)
+    }
+
+    @Test(arguments: GoldenReply.all)
+    func `A part of a reply behind whole ones keeps its strings when the whole ones are handed over`(
+        golden: GoldenReply
+    ) {
+        let before = Value.array([.bulk("before"), .integer(1), .simple("and"), .error("ERR x")])
+        let expected = Outcome(replies: [before, before, golden.value, before])
+        for place in 0...golden.wire.count {
+            let first: [UInt8] = before.wire + before.wire + golden.wire[..<place]
+            let second: [UInt8] = golden.wire[place...] + before.wire
+            let pieces = [first, second]
+            #expect(outcome(ofFeeding: pieces) == expected, "cut at \(place)")
+        }
+    }
+
+    @Test func `An empty piece changes nothing`() {
+        #expect(outcome(ofFeeding: [[], Array("+O".utf8), [], Array("K\r\n".utf8), []]).replies == [.simple("OK")])
+    }
+
+    @Test func `A reply lives longer than the reader that read it`() throws {
+        var kept: RedisReply?
+        do {
+            var reader = RESPReader()
+            try reader.take(Array("*2\r\n$3\r\nabc\r\n:5\r\n+next\r\n".utf8)) { kept = kept ?? $0 }
+        }
+        #expect(kept.map(Value.init) == .array([.bulk("abc"), .integer(5)]))
+    }
+}
