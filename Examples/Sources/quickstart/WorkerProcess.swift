@@ -76,15 +76,13 @@ struct Report {
 }
 
 extension FileHandle {
-    /// What can be read, as it comes, up to the end.
+    /// What can be read, as it comes, up to the end. A thread waits for it.
     fileprivate var chunks: AsyncStream<Data> {
         AsyncStream { continuation in
-            readabilityHandler = { handle in
-                let chunk = handle.availableData
-                if chunk.isEmpty {
-                    handle.readabilityHandler = nil
-                    continuation.finish()
-                } else {
+            Thread.detachNewThread {
+                while true {
+                    let chunk = self.availableData
+                    if chunk.isEmpty { return continuation.finish() }
                     continuation.yield(chunk)
                 }
             }
