@@ -185,7 +185,7 @@ extension IntegrationTests {
                 let (stream, ids) = try await GroupCommands.makeGroup(redis)
                 let offset = GroupOffset(stream)
                 await Self.expectUnsupported("XREADGROUP", "8.4") {
-                    try await redis.xreadgroup(group: "g", consumer: "c", [offset], claim: .seconds(1))
+                    try await redis.xreadgroup(group: "g", consumer: "c", streams: [offset], claim: .seconds(1))
                 }
                 await Self.expectUnsupported("XADD", "8.6") {
                     try await redis.xadd(stream, ["n": 1], idempotency: .id("id", producer: "p"))
@@ -200,7 +200,7 @@ extension IntegrationTests {
                     try await redis.xnack(stream, group: "g", .fail, ids: ids)
                 }
                 await Self.expectUnsupported("XREADGROUP", "8.10") {
-                    try await redis.xreadgroup(group: "g", consumer: "c", [offset], maxCount: 1)
+                    try await redis.xreadgroup(group: "g", consumer: "c", streams: [offset], maxCount: 1)
                 }
                 await Self.expectUnsupported("XREAD", "8.10") {
                     try await redis.xread([StreamOffset(stream)], maxSize: 100)
