@@ -12,12 +12,14 @@ struct CommandWriter {
     private var commands: [Written] = []
 
     init(buffer: consuming ByteBuffer) {
-        self.buffer = buffer
+        self.buffer = consume buffer
     }
 
     mutating func write(_ command: some RedisCommand) {
-        var encoder = CommandEncoder(appendingTo: buffer)
-        buffer = ByteBuffer()
+        // Taken out first: with two references to it, the encoder's first byte would copy all that was written so far.
+        var taken = ByteBuffer()
+        swap(&taken, &buffer)
+        var encoder = CommandEncoder(appendingTo: consume taken)
         command.encode(into: &encoder)
         buffer = encoder.finish()
         commands.append(Written(name: command.name, blockingTime: command.blockingTime))

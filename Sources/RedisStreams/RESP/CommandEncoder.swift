@@ -12,7 +12,7 @@ public struct CommandEncoder: ~Copyable {
     private static let placeholder = "*0\r\n"
 
     init(appendingTo buffer: consuming ByteBuffer) {
-        self.buffer = buffer
+        self.buffer = consume buffer
         start = self.buffer.writerIndex
         self.buffer.writeString(Self.placeholder)
     }
