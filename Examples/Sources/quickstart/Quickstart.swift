@@ -214,7 +214,9 @@ actor Tally {
     var isComplete: Bool { handled.count >= messages && lost == 0 }
 
     var progress: String {
-        "produced \(produced.count.grouped), handled \(handled.count.grouped), reclaimed \(reclaimedCount.grouped)"
+        // A message can be handled before its producer knows that it has been added.
+        let produced = max(produced.count, handled.count)
+        return "produced \(produced.grouped), handled \(handled.count.grouped), reclaimed \(reclaimedCount.grouped)"
     }
 
     var table: [(name: String, value: String, remark: String)] {
