@@ -19,7 +19,7 @@ extension IntegrationTests {
             as consumer: String = "c",
             count: Int? = nil
         ) async throws -> [StreamID] {
-            try await redis.xreadgroup(group: "g", consumer: consumer, [GroupOffset(stream)], count: count)
+            try await redis.xreadgroup(group: "g", consumer: consumer, streams: [GroupOffset(stream)], count: count)
                 .flatMap { $0.map(\.id) }
         }
 
@@ -93,7 +93,7 @@ extension IntegrationTests {
                 let batches = try await redis.xreadgroup(
                     group: "g",
                     consumer: "c",
-                    [GroupOffset(stream)],
+                    streams: [GroupOffset(stream)],
                     block: .milliseconds(100),
                     noAck: true
                 )
@@ -111,7 +111,7 @@ extension IntegrationTests {
                 let history = try await redis.xreadgroup(
                     group: "g",
                     consumer: "c",
-                    [GroupOffset(stream, .pending(after: .zero))]
+                    streams: [GroupOffset(stream, .pending(after: .zero))]
                 )
                 let batch = try #require(history.first)
                 #expect(batch.map(\.id) == ids)
@@ -121,7 +121,7 @@ extension IntegrationTests {
                 let rest = try await redis.xreadgroup(
                     group: "g",
                     consumer: "c",
-                    [GroupOffset(stream, .pending(after: ids[2]))]
+                    streams: [GroupOffset(stream, .pending(after: ids[2]))]
                 )
                 #expect(rest.first?.isEmpty == true)
             }
@@ -248,7 +248,7 @@ extension IntegrationTests {
                 async let batches = redis.xreadgroup(
                     group: "g",
                     consumer: "c",
-                    [GroupOffset(stream)],
+                    streams: [GroupOffset(stream)],
                     count: 10,
                     block: .seconds(20)
                 )
