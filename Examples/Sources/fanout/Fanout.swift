@@ -28,6 +28,7 @@ struct Fanout: AsyncParsableCommand {
     func run() async throws {
         try await explainingErrors {
             try await withRedisClient(server.url) { redis in
+                say(try await redis.introduction())
                 try await withTemporaryStream("fanout", on: redis) { stream in
                     try await demonstrate(redis, stream)
                 }
@@ -71,8 +72,7 @@ struct Fanout: AsyncParsableCommand {
     }
 
     private func demonstrate(_ redis: RedisClient, _ stream: StreamKey) async throws {
-        let address = redis.configuration.connection.address
-        say("Adding \(messages.of("message")) to the stream '\(stream)', on Redis at \(address).")
+        say("Adding \(messages.of("message")) to the stream '\(stream)', which two readers follow.")
 
         let counts = (added: Counter(), early: Counter(), late: Counter())
         let half = messages / 2
