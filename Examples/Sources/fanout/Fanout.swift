@@ -82,6 +82,8 @@ struct Fanout: AsyncParsableCommand {
         } while: {
             async let early = read(stream, redis, counts.early)
             let firstHalf = try await add(1...half, to: stream, redis, counts.added)
+            // Should this process be killed, Redis cleans up.
+            try await redis.expire(stream, after: .seconds(3600))
             async let late = read(stream, redis, counts.late)
             let secondHalf = try await add(half + 1...messages, to: stream, redis, counts.added)
             return try await (firstHalf + secondHalf, early, late)

@@ -103,7 +103,8 @@ struct Worker: Service {
         let handled = Counter()
         let redelivered = Counter()
         try await withProgress {
-            "\(handled.growth().grouped) messages/s, \(handled.total.grouped) handled"
+            let growth = handled.growth()
+            return growth == 0 ? nil : "\(growth.grouped) messages/s, \(handled.total.grouped) handled"
         } while: {
             try await consumer.run(concurrency: concurrency) { message in
                 try await Task.sleep(for: work)
