@@ -85,7 +85,7 @@ struct GroupWorker: AsyncParsableCommand {
     case .groupCreated: say("The group was missing, and has been created.")
     case .claimed(let count): say("Took over \(count.of("message")) that had been pending for too long.")
     case .deleted(_, let count): say("\(count.of("pending message")) had been deleted from the stream.")
-    case .interrupted(let error, let delay): say("\(error.message) Trying again in \(delay.rounded).")
+    case .interrupted(let error, _): say("Trying again: \(error.message)")
     }
 }
 
