@@ -58,7 +58,9 @@ extension StreamID: LosslessStringConvertible {
         }
         guard unsafe bytes[position] == UInt8(ascii: "-") else { return nil }
         position += 1
-        guard let sequence = unsafe UInt64(digitsOf: bytes, from: &position), position == bytes.count else { return nil }
+        guard let sequence = unsafe UInt64(digitsOf: bytes, from: &position), position == bytes.count else {
+            return nil
+        }
         self.init(milliseconds: milliseconds, sequence: sequence)
     }
 

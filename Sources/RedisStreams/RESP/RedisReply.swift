@@ -154,7 +154,9 @@ extension Int {
     init?(ascii: UnsafeRawBufferPointer) {
         let isNegative = unsafe ascii.first == UInt8(ascii: "-")
         var position = isNegative ? 1 : 0
-        guard let magnitude = unsafe UInt64(digitsOf: ascii, from: &position), position == ascii.count else { return nil }
+        guard let magnitude = unsafe UInt64(digitsOf: ascii, from: &position), position == ascii.count else {
+            return nil
+        }
         if isNegative {
             guard magnitude <= Int.min.magnitude else { return nil }
             self = magnitude == Int.min.magnitude ? Int.min : -Int(magnitude)
