@@ -49,7 +49,8 @@ public final class FakeTransport: Sendable {
 
     /// Gives `body` a running client whose connections are made by this transport.
     public func withClient<Result: Sendable>(
-        _ configuration: RedisClient.Configuration = .init(), isolation: isolated (any Actor)? = #isolation,
+        _ configuration: RedisClient.Configuration = .init(),
+        isolation: isolated (any Actor)? = #isolation,
         _ body: (RedisClient) async throws -> Result
     ) async throws -> Result {
         try await makeClient(configuration).running(body)

@@ -14,14 +14,13 @@ where Batch.Index == Int, Batch.Element: Sendable {
         var handed: Message?
         var lastWaiter = 0
         var isStopping = false
-        /// The connection that the engine reads on, to be closed when it shall stop.
-        var reading: RedisConnection?
     }
 
     private let state = Mutex(State())
     /// Up to how many messages may wait when the next read is sent.
     private let prefetch: Int
     private let room = Signal()
+    private let stopping = Signal()
 
     init(prefetch: Int) {
         self.prefetch = prefetch
@@ -52,10 +51,22 @@ where Batch.Index == Int, Batch.Element: Sendable {
 
     /// Waits for the next message. There is none at the end, and on cancellation. For any number of readers.
     func next() async throws(RedisError) -> Message? {
-        let id = state.withLock { state in
+        if Task.isCancelled { return nil }
+        let (next, hasRoom, id) = state.withLock { state in
+            let next = state.queue.next()
             state.lastWaiter += 1
-            return state.lastWaiter
+            return (next, state.queue.count == prefetch, state.lastWaiter)
         }
+        if hasRoom { room.fire() }
+        switch next {
+        case .message(let message): return message
+        case .end: return nil
+        case .failure(let error): throw error
+        case .nothing: return try await wait(id)
+        }
+    }
+
+    private func wait(_ id: Int) async throws(RedisError) -> Message? {
         let result: Result<Message?, RedisError> = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let ready: Result<Message?, RedisError>? = state.withLock { state in
@@ -80,24 +91,25 @@ where Batch.Index == Int, Batch.Element: Sendable {
 
     /// Hands out nothing more. What is being handled is not touched.
     func stop() {
-        let (waiters, connection) = state.withLock { state in
+        let waiters = state.withLock { state in
             state.isStopping = true
-            return (state.queue.end(), state.reading.take())
+            return state.queue.end()
         }
         for waiter in waiters { waiter.resume(returning: .success(nil)) }
-        connection?.close()
-        room.fire()
+        stopping.fire()
     }
 
     // MARK: The side of the engine
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
 
-    /// Says which connection to close when the mailbox stops. Returns `false` if it has stopped already.
-    func reading(on connection: RedisConnection?) -> Bool {
-        state.withLock { state in
-            state.reading = connection
-            return !state.isStopping
+    /// Runs the part of an engine that reads, and cancels it when the mailbox stops: whatever it waits for.
+    func whileOpen(_ read: @escaping @Sendable () async -> Void) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await read() }
+            group.addTask { await self.stopping.wait() }
+            await group.next()
+            group.cancelAll()
         }
     }
 
@@ -124,6 +136,6 @@ where Batch.Index == Int, Batch.Element: Sendable {
             return state.queue.fail(error)
         }
         for (waiter, result) in told { waiter.resume(returning: result) }
-        room.fire()
+        stopping.fire()
     }
 }

@@ -28,19 +28,24 @@ final class Signal: Sendable {
     /// Returns after the next signal, or on cancellation.
     func wait() async {
         await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isSignalled = state.withLock { state in
-                    if case .signalled = state {
-                        state = .quiet
-                        return true
-                    }
-                    state = .waiting(continuation)
-                    return false
-                }
-                if isSignalled { continuation.resume() }
-            }
+            await waitInAnyCase()
         } onCancel: {
             fire()
+        }
+    }
+
+    /// Returns after the next signal, cancelled or not.
+    func waitInAnyCase() async {
+        await withCheckedContinuation { continuation in
+            let isSignalled = state.withLock { state in
+                if case .signalled = state {
+                    state = .quiet
+                    return true
+                }
+                state = .waiting(continuation)
+                return false
+            }
+            if isSignalled { continuation.resume() }
         }
     }
 }

@@ -25,7 +25,11 @@ actor StreamEngine {
     }
 
     /// Serves the mailbox until it stops, or until something fails that trying again does not mend.
-    func run() async {
+    nonisolated func run() async {
+        await mailbox.whileOpen { await self.readLoop() }
+    }
+
+    private func readLoop() async {
         while !mailbox.isStopping && !Task.isCancelled {
             guard let reaction = await serve(), await follow(reaction) else { break }
         }
@@ -42,8 +46,6 @@ actor StreamEngine {
             return mailbox.isStopping || Task.isCancelled ? nil : machine.failed(error)
         }
         defer { pool.release(connection) }
-        guard mailbox.reading(on: connection) else { return nil }
-        defer { _ = mailbox.reading(on: nil) }
         while await mailbox.waitForRoom() {
             do throws(RedisError) {
                 try await perform(machine.next(), on: connection)

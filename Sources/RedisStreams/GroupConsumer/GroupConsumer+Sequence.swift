@@ -24,7 +24,7 @@ extension GroupConsumer: AsyncSequence {
         let session = makeSession()
         do throws(RedisError) {
             try configuration.validate()
-            let engine = GroupEngine(consumer: self, session: session)
+            let engine = GroupEngine(consumer: self, session: session, awaitsHandlers: false)
             client.background.start {
                 await engine.run()
             } otherwise: { error in

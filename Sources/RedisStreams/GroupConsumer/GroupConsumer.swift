@@ -84,7 +84,7 @@ public struct GroupConsumer: Sendable {
             throw RedisError(.invalidArgument, "concurrency must be 1 to 10000.")
         }
         let session = makeSession()
-        let engine = GroupEngine(consumer: self, session: session)
+        let engine = GroupEngine(consumer: self, session: session, awaitsHandlers: true)
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await engine.run() }

@@ -11,6 +11,7 @@ actor GroupEngine {
 
     private let consumer: GroupConsumer
     private let session: GroupSession
+    private let awaitsHandlers: Bool
     private let logger: Logger
     private var machine: GroupConsumerStateMachine
     /// Whether the connection is held by a read that waits on the server.
@@ -19,7 +20,10 @@ actor GroupEngine {
     private var configuration: GroupConsumer.Configuration { consumer.configuration }
     private var pool: ConnectionPool { consumer.client.pool }
 
-    init(consumer: GroupConsumer, session: GroupSession) {
+    /// - Parameter awaitsHandlers: Whether to go on acknowledging when the task is cancelled, until the session is
+    ///   finished. Somebody has to see to that.
+    init(consumer: GroupConsumer, session: GroupSession, awaitsHandlers: Bool) {
+        self.awaitsHandlers = awaitsHandlers
         self.consumer = consumer
         self.session = session
         eventLoop = consumer.client.eventLoopGroup.next()
@@ -36,7 +40,7 @@ actor GroupEngine {
     nonisolated func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.acknowledgeLoop() }
-            await self.readLoop()
+            await self.session.mailbox.whileOpen { await self.readLoop() }
         }
     }
 
@@ -60,8 +64,6 @@ actor GroupEngine {
             return session.mailbox.isStopping || Task.isCancelled ? nil : machine.failed(error)
         }
         defer { pool.release(connection) }
-        guard session.mailbox.reading(on: connection) else { return nil }
-        defer { _ = session.mailbox.reading(on: nil) }
         while await session.mailbox.waitForRoom() {
             let step = machine.next(now: eventLoop.now)
             do throws(RedisError) {
@@ -223,7 +225,7 @@ actor GroupEngine {
     /// Sends what no read takes along: while the reader waits on the server or for room, and at the end.
     private func acknowledgeLoop() async {
         var attempt = 0
-        while await session.waitForDue() {
+        while await session.waitForDue(inAnyCase: awaitsHandlers) {
             if !session.isDone { await eventLoop.sleep(for: isParked ? Self.parkedGatherTime : Self.gatherTime) }
             let ids = session.takeDue(atMost: Self.maxAcknowledged)
             if ids.isEmpty { continue }

@@ -1,0 +1,38 @@
+import ArgumentParser
+import Foundation
+import RedisStreams
+
+/// The option `--url`, which all examples have.
+package struct ServerOptions: ParsableArguments {
+    @Option(
+        name: .customLong("url"),
+        help: ArgumentHelp(
+            "Where Redis is.",
+            discussion: """
+                redis://[[user]:password@]host[:port][/database] or unix:///path/to.sock. Without it, the environment \
+                variable REDIS_URL, which does not show a password in the list of processes; without that, \
+                redis://127.0.0.1:6379.
+                """
+        )
+    )
+    private var option: String?
+
+    package init() {}
+
+    /// Where Redis is.
+    package var url: String {
+        if let option { return option }
+        let variable = ProcessInfo.processInfo.environment["REDIS_URL"] ?? ""
+        return variable.isEmpty ? "redis://127.0.0.1:6379" : variable
+    }
+}
+
+/// Ends the program with exit code 1 and one sentence on stderr if `body` fails because of Redis.
+package func explainingErrors(_ body: () async throws -> Void) async throws {
+    do {
+        try await body()
+    } catch let error as RedisError {
+        try? FileHandle.standardError.write(contentsOf: Data("error: \(error.message)\n".utf8))
+        throw ExitCode.failure
+    }
+}

@@ -1,0 +1,100 @@
+import ArgumentParser
+import Logging
+import RedisStreams
+import ServiceLifecycle
+import Support
+
+@main
+struct GroupWorker: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "group-worker",
+        abstract: "Handles the messages of a stream as one worker of a group, until Ctrl-C.",
+        discussion: """
+            Start several in several terminals: they share the messages. Stop or kill one: the others take over what it \
+            had not finished. Feed them with the example 'produce'.
+            """
+    )
+
+    @OptionGroup var server: ServerOptions
+
+    @Option(help: "The stream to read.")
+    var stream = "orders"
+
+    @Option(help: "The group to belong to.")
+    var group = "workers"
+
+    @Option(help: "The name of this worker, unique in its group. Default: made of host name and process.")
+    var name: String?
+
+    @Option(help: "How many messages to handle at the same time.")
+    var concurrency = 8
+
+    @Option(help: ArgumentHelp("How long handling a message takes.", valueName: "milliseconds"))
+    var slow = 0
+
+    @Option(help: ArgumentHelp("Take over what others have not acknowledged for so long.", valueName: "seconds"))
+    var claimAfter = 30
+
+    func validate() throws {
+        guard (0...3_600_000).contains(slow) else { throw ValidationError("--slow must be from 0 to 3600000.") }
+    }
+
+    func run() async throws {
+        try await explainingErrors {
+            let logger = Logger(label: "group-worker")
+            let redis = try RedisClient(server.url, logger: logger)
+            let consumer = GroupConsumer(
+                redis,
+                stream: StreamKey(stream),
+                group: group,
+                consumer: name,
+                configuration: consumerConfiguration
+            )
+            let worker = Worker(consumer: consumer, concurrency: concurrency, work: .milliseconds(slow))
+
+            say("\(consumer.name) reads the stream '\(stream)' for the group '\(group)'. Ctrl-C stops it.")
+            // The worker is stopped first, since it comes last: while it finishes, the client still works.
+            let services = ServiceGroup(
+                services: [redis, worker],
+                gracefulShutdownSignals: [.sigint, .sigterm],
+                logger: logger
+            )
+            try await services.run()
+        }
+    }
+
+    private var consumerConfiguration: GroupConsumer.Configuration {
+        var configuration = GroupConsumer.Configuration()
+        configuration.claimIdleTime = .seconds(claimAfter)
+        if slow > 0 {
+            // Take about a second's work at a time: the rest is for the others.
+            configuration.batchSize = max(1, min(100, concurrency * 1000 / slow))
+            configuration.prefetch = 0
+        }
+        return configuration
+    }
+}
+
+/// A consumer, and what it does for each message: this is what a service of your own would look like.
+struct Worker: Service {
+    let consumer: GroupConsumer
+    let concurrency: Int
+    let work: Duration
+
+    func run() async throws {
+        let handled = Counter()
+        let redelivered = Counter()
+        try await withProgress {
+            "\(handled.growth().grouped) messages/s, \(handled.total.grouped) handled"
+        } while: {
+            try await consumer.run(concurrency: concurrency) { message in
+                try await Task.sleep(for: work)
+                handled.increment()
+                if message.isRedelivered { redelivered.increment() }
+                // Returning acknowledges the message; throwing would leave it to be delivered again.
+            }
+        }
+        // Here, what was being handled is finished and acknowledged.
+        say("Stopped. Handled \(handled.total.of("message")), \(redelivered.total.grouped) of them redelivered.")
+    }
+}

@@ -1,0 +1,246 @@
+import ArgumentParser
+import Foundation
+import RedisStreams
+import Support
+
+@main
+struct Quickstart: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "quickstart",
+        abstract: "A group of three workers handles a stream; one is killed half-way, and nothing is lost.",
+        discussion: """
+            A producer adds messages to a stream. Three workers, each a process of its own, handle them as one consumer \
+            group: each message goes to one of them. When half of the messages are handled, one worker is killed \
+            (kill -9). What it had received and not acknowledged is claimed by the other two. At the end every message is \
+            accounted for; the exit code is 0 only if none is lost. Takes less than ten seconds.
+            """
+    )
+
+    @OptionGroup var server: ServerOptions
+
+    @Option(help: "How many messages to add.")
+    var messages = 30_000
+
+    // The workers are this program as well, started with these two.
+    @Option(help: .hidden) var worker: String?
+    @Option(help: .hidden) var stream: String?
+
+    func validate() throws {
+        guard (1...10_000_000).contains(messages) else {
+            throw ValidationError("--messages must be a number from 1 to 10000000.")
+        }
+    }
+
+    func run() async throws {
+        try await explainingErrors {
+            try await withRedisClient(server.url) { redis in
+                if let worker, let stream {
+                    try await work(as: worker, on: StreamKey(stream), redis)
+                } else {
+                    try await demonstrate(redis)
+                }
+            }
+        }
+    }
+}
+
+private let group = "quickstart"
+
+// MARK: - What a service of your own would do
+
+extension Quickstart {
+    /// Handles messages until it is not wanted any more.
+    func work(as name: String, on stream: StreamKey, _ redis: RedisClient) async throws {
+        var configuration = GroupConsumer.Configuration()
+        configuration.claimIdleTime = .seconds(2)  // The default of 60 s is better, and too long for a demonstration.
+
+        let consumer = GroupConsumer(
+            redis,
+            stream: stream,
+            group: group,
+            consumer: name,
+            configuration: configuration
+        )
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask {
+                try await consumer.run(concurrency: 4) { message in
+                    try await Task.sleep(for: .milliseconds(1))  // This is the work.
+                    try Report(message).send()
+                    // Returning acknowledges the message.
+                }
+            }
+            tasks.addTask { await WorkerProcess.waitUntilEnded() }
+            try await tasks.next()
+            tasks.cancelAll()
+        }
+    }
+
+    /// Adds all messages, and never has more than 20,000 waiting to be handled.
+    ///
+    /// The stream is trimmed far beyond that, at 100,000, so that no message is gone before it is handled, not even one
+    /// that a killed worker leaves behind.
+    func produce(to stream: StreamKey, _ redis: RedisClient, _ tally: Tally) async throws {
+        var configuration = StreamProducer.Configuration()
+        configuration.trim = .approximately(maxLength: 100_000)
+        try await redis.withProducer(of: stream, configuration: configuration) { producer in
+            try await withThrowingDiscardingTaskGroup { receipts in
+                for number in 1...messages {
+                    while await tally.waiting > 20_000 { try await Task.sleep(for: .milliseconds(10)) }
+                    let receipt = try await producer.submit(["order": .integer(number), "item": "book"])
+                    receipts.addTask { await tally.produced(try await receipt.id()) }
+                }
+            }
+        }
+    }
+}
+
+// MARK: - The demonstration around it
+
+extension Quickstart {
+    func demonstrate(_ redis: RedisClient) async throws {
+        let info = try await redis.info("server")
+        let version = info.version.map { " \($0)" } ?? ""
+        say("\(info.server == .valkey ? "Valkey" : "Redis")\(version) at \(redis.configuration.connection.address)")
+
+        let tally = Tally(messages: messages)
+        try await withTemporaryStream(group, on: redis) { stream in
+            // The consumers would create the group, too; this way Redis can be asked about it from the beginning.
+            try await redis.xgroupCreate(stream, group: group, createStream: true)
+            // Should this process be killed as well, Redis cleans up.
+            try await redis.expire(stream, after: .seconds(3600))
+            do {
+                try await withProgress {
+                    await tally.progress
+                } while: {
+                    try await killOneHalfWay(redis, stream, tally)
+                }
+            } catch is Stalled {
+                say("Nothing has happened for 15 seconds: giving up.")
+            }
+        }
+        sayTable(await tally.table)
+        say(await tally.verdict)
+        if await tally.lost > 0 { throw ExitCode.failure }
+    }
+
+    /// Has three workers handle what is produced, kills one, and returns when nothing is left to do.
+    private func killOneHalfWay(_ redis: RedisClient, _ stream: StreamKey, _ tally: Tally) async throws {
+        say("Starting three workers, each a process of its own; they form the consumer group '\(group)'.")
+        let workers = try (1...3).map { try WorkerProcess(name: "worker-\($0)", stream: stream, url: server.url) }
+        try await withThrowingDiscardingTaskGroup { tasks in
+            defer { for worker in workers { worker.end() } }
+            for worker in workers {
+                tasks.addTask { await worker.forEachReport { await tally.handled($0, by: worker.name) } }
+            }
+            // Redis lists a consumer as soon as it has asked for messages.
+            try await wait(tally) { try await redis.xinfoConsumers(stream, group: group).count == workers.count }
+
+            say("They are ready. Adding \(messages.of("message")) to the stream '\(stream)'.")
+            await tally.start()
+            tasks.addTask { try await produce(to: stream, redis, tally) }
+
+            try await wait(tally) { await tally.handledCount >= messages / 2 }
+            let victim = workers[1]
+            victim.kill()
+            await tally.killed(victim.name)
+            let held = try await redis.xpending(stream, group: group).consumers.first { $0.name == victim.name }
+            say("Half-way: kill -9 \(victim.name), with \((held?.count ?? 0).of("message")) not acknowledged.")
+
+            // Nothing is left when all is handled, and acknowledged.
+            try await wait(tally) {
+                guard await tally.isComplete else { return false }
+                return try await redis.xpending(stream, group: group).count == 0
+            }
+        }
+    }
+
+    private struct Stalled: Error {}
+
+    /// Returns when `condition` holds; throws when nothing has happened for 15 seconds.
+    private func wait(_ tally: Tally, until condition: () async throws -> Bool) async throws {
+        while try await !condition() {
+            try await Task.sleep(for: .milliseconds(10))
+            if await tally.lastEvent.duration(to: .now) > .seconds(15) { throw Stalled() }
+        }
+    }
+}
+
+/// Keeps account of every message.
+actor Tally {
+    private let messages: Int
+    private var produced: Set<StreamID> = []
+    private var handled: Set<StreamID> = []
+    private var countOf: [String: Int] = [:]
+    private var reclaimedCount = 0
+    private var duplicateCount = 0
+
+    private var victim = ""
+    private var startTime = ContinuousClock.now
+    private var killTime = ContinuousClock.now
+    private var lastNewTime = ContinuousClock.now
+    private var lastReclaimTime: ContinuousClock.Instant?
+    private(set) var lastEvent = ContinuousClock.now
+
+    init(messages: Int) { self.messages = messages }
+
+    func start() { startTime = .now }
+
+    func produced(_ id: StreamID) {
+        produced.insert(id)
+        lastEvent = .now
+    }
+
+    func handled(_ reports: [Report], by worker: String) {
+        lastEvent = .now
+        for report in reports {
+            if handled.insert(report.id).inserted { countOf[worker, default: 0] += 1 } else { duplicateCount += 1 }
+            if report.isReclaimed {
+                reclaimedCount += 1
+                lastReclaimTime = lastEvent
+            } else {
+                lastNewTime = lastEvent
+            }
+        }
+    }
+
+    func killed(_ worker: String) {
+        victim = worker
+        killTime = .now
+    }
+
+    var handledCount: Int { handled.count }
+    var waiting: Int { produced.count - handled.count }
+    var lost: Int { produced.subtracting(handled).count + messages - produced.count }
+    var isComplete: Bool { handled.count >= messages && lost == 0 }
+
+    var progress: String {
+        "produced \(produced.count.grouped), handled \(handled.count.grouped), reclaimed \(reclaimedCount.grouped)"
+    }
+
+    var table: [(name: String, value: String, remark: String)] {
+        let shares = countOf.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.grouped)" }
+        let seconds = max(0.001, startTime.duration(to: lastNewTime).inSeconds)
+        let newCount = handled.count + duplicateCount - reclaimedCount
+        return [
+            ("produced", produced.count.grouped, ""),
+            ("handled", handled.count.grouped, shares.joined(separator: ", ")),
+            ("reclaimed", reclaimedCount.grouped, "received by \(victim), and handled by another after its end"),
+            ("duplicates", duplicateCount.grouped, "handled by \(victim) as well, but not acknowledged in time"),
+            ("lost", lost.grouped, ""),
+            (
+                "messages/s", Int(Double(newCount) / seconds).grouped,
+                "the reclaimed not counted; handling is to sleep for 1 ms"
+            ),
+        ]
+    }
+
+    var verdict: String {
+        guard lost == 0 else { return "\(lost.of("message")) lost: that must not be." }
+        guard let lastReclaimTime else { return "Nothing was lost. \(victim) held nothing when it was killed." }
+        let time = killTime.duration(to: lastReclaimTime).rounded
+        return """
+            Nothing was lost. \(time) after the kill, the others had taken over everything that \(victim) held.
+            A message is claimed when it has been pending for 2 s.
+            """
+    }
+}

@@ -1,0 +1,91 @@
+import Foundation
+import RedisStreams
+
+/// A worker in a process of its own, which tells over its standard output what it has handled.
+///
+/// Its standard input says how long it is wanted: until that is closed, be it by ``end()`` or because the process that
+/// started it has died.
+struct WorkerProcess {
+    let name: String
+    private let process = Process()
+    private let input = Pipe()
+    private let output = Pipe()
+
+    /// Starts this program once more, as a worker.
+    init(name: String, stream: StreamKey, url: String) throws {
+        self.name = name
+        process.executableURL = Bundle.main.executableURL
+        process.arguments = ["--worker", name, "--stream", stream.rawValue]
+        // Not as an argument: those are shown to everybody in the list of processes.
+        process.environment = ProcessInfo.processInfo.environment.merging(["REDIS_URL": url]) { $1 }
+        process.standardInput = input
+        process.standardOutput = output
+        try process.run()
+    }
+
+    /// `kill -9`: the process gets no chance to finish anything.
+    func kill() {
+        Foundation.kill(process.processIdentifier, SIGKILL)
+    }
+
+    /// Asks the process to end.
+    func end() {
+        try? input.fileHandleForWriting.close()
+    }
+
+    /// Calls `body` with what the process has handled, as it is handled; returns when the process has ended.
+    func forEachReport(_ body: ([Report]) async -> Void) async {
+        var text = ""
+        for await chunk in output.fileHandleForReading.chunks {
+            text += String(decoding: chunk, as: UTF8.self)
+            var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+            // The last one is not complete yet, or empty.
+            text = String(lines.removeLast())
+            await body(lines.compactMap(Report.init))
+        }
+    }
+
+    /// In the worker: returns when it is not wanted any more.
+    static func waitUntilEnded() async {
+        for await _ in FileHandle.standardInput.chunks {}
+    }
+}
+
+/// A worker's word that it has handled a message: a line of text.
+struct Report {
+    let id: StreamID
+    let isReclaimed: Bool
+
+    init(_ message: GroupMessage) {
+        id = message.id
+        isReclaimed = message.source == .claimed
+    }
+
+    fileprivate init?(_ line: Substring) {
+        let words = line.split(separator: " ")
+        guard words.count == 2, let id = StreamID(String(words[0])) else { return nil }
+        self.id = id
+        isReclaimed = words[1] == "reclaimed"
+    }
+
+    /// Writes the report to standard output.
+    func send() throws {
+        let line = "\(id) \(isReclaimed ? "reclaimed" : "new")\n"
+        try FileHandle.standardOutput.write(contentsOf: Data(line.utf8))
+    }
+}
+
+extension FileHandle {
+    /// What can be read, as it comes, up to the end. A thread waits for it.
+    fileprivate var chunks: AsyncStream<Data> {
+        AsyncStream { continuation in
+            Thread.detachNewThread {
+                while true {
+                    let chunk = self.availableData
+                    if chunk.isEmpty { return continuation.finish() }
+                    continuation.yield(chunk)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import Foundation
+import RedisStreams
+import Testing
+
+/// A server program that the tests run on.
+struct ServerBinary: Sendable, Hashable, CustomTestStringConvertible {
+    let name: String
+    let path: String
+
+    var testDescription: String { name }
+
+    /// The version in the name, `redis-7.0`; `nil` if it is not there.
+    var isValkey: Bool { name.hasPrefix("valkey") }
+
+    /// Why the program cannot be started; `nil` if it is there.
+    var fault: String? {
+        if path.isEmpty { return "\(name) has no path. \(Self.advice)" }
+        if !FileManager.default.isExecutableFile(atPath: path) {
+            return "There is no program at \(path) for \(name). \(Self.advice)"
+        }
+        return nil
+    }
+
+    private static let advice =
+        "Set REDIS_STREAMS_SERVERS to name=path,… or install redis-server; `make test` and `make test-matrix` do so."
+
+    /// Those of `REDIS_STREAMS_SERVERS`, or else those on the `PATH`. Never empty: what is missing fails when started.
+    static let all: [ServerBinary] = {
+        if let list = ProcessInfo.processInfo.environment["REDIS_STREAMS_SERVERS"] { return parse(list) }
+        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+        let found = ["redis-server", "valkey-server"].compactMap { program in
+            folders.lazy.map { "\($0)/\(program)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
+                .map { ServerBinary(name: program, path: $0) }
+        }
+        return found.isEmpty ? [ServerBinary(name: "redis-server", path: "")] : found
+    }()
+
+    private static func parse(_ list: String) -> [ServerBinary] {
+        let entries = list.split(separator: ",").map { entry in
+            let parts = entry.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            return ServerBinary(name: String(parts[0]), path: parts.count > 1 ? String(parts[1]) : "")
+        }
+        return entries.isEmpty ? [ServerBinary(name: "REDIS_STREAMS_SERVERS", path: "")] : entries
+    }
+
+    /// Those that were built with TLS, which shows in the names of their settings.
+    static let withTLS: [ServerBinary] = all.filter { binary in
+        let program = try? Data(contentsOf: URL(fileURLWithPath: binary.path), options: .alwaysMapped)
+        return program?.range(of: Data("tls-auth-clients".utf8)) != nil
+    }
+}

@@ -1,0 +1,69 @@
+import Foundation
+import RedisStreams
+import Testing
+
+/// The code of the README, compiled here, so that it cannot rot.
+private enum Readme {
+    struct Order: Codable, Sendable {
+        var item: String
+        var total: Double
+    }
+
+    static func firstExample() async throws {
+        // README: begin
+        try await withRedisClient("redis://localhost:6379") { redis in
+            try await redis.xadd("orders", ["item": "book", "total": "12.5"], trim: .approximately(maxLength: 100_000))
+
+            let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "billing-1")
+            try await consumer.run(concurrency: 16) { message in
+                print(message.id, message["item"] ?? "")  // return acknowledges, throw leaves it for redelivery
+            }
+        }
+        // README: end
+    }
+
+    static func loops(_ redis: RedisClient, _ consumer: GroupConsumer) async throws {
+        for try await message in consumer { print(message) }
+        for try await message in consumer.messages { print(message) }
+        // README: begin
+        for try await message in StreamConsumer(redis, stream: "orders", from: .latest) { print(message) }
+        // README: end
+    }
+
+    static func values(_ redis: RedisClient, _ message: GroupMessage) async throws {
+        // README: begin
+        try await redis.xadd("orders", Order(item: "book", total: 12.5))
+        let order = try message.decode(Order.self)
+        // README: end
+        print(order)
+    }
+
+    static func manyMessages(_ redis: RedisClient, _ orders: [Order]) async throws {
+        // README: begin
+        try await redis.withProducer(of: "orders") { producer in
+            for order in orders { try await producer.submit(order) }
+        }
+        // README: end
+    }
+}
+
+@Suite struct ReadmeTests {
+    @Test func `The README shows the code that is compiled here`() throws {
+        let source = try String(contentsOf: URL(filePath: #filePath), encoding: .utf8)
+        let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardized
+        let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+        let shown = Set(readme.split(separator: "\n").map(Self.trimmed))
+        let parts = source.components(separatedBy: "// README: begin\n").dropFirst()
+        #expect(parts.count == 4)
+        for part in parts {
+            let code = try #require(part.components(separatedBy: "// README: end").first)
+            for line in code.split(separator: "\n").map(Self.trimmed) where !line.isEmpty {
+                #expect(shown.contains(line), "not in the README: \(line)")
+            }
+        }
+    }
+
+    private static func trimmed(_ line: Substring) -> String {
+        line.trimmingCharacters(in: .whitespaces)
+    }
+}
