@@ -19,17 +19,19 @@ public struct CommandEncoder: ~Copyable {
 
     /// Ends the command; returns the buffer with it.
     consuming func finish() -> ByteBuffer {
+        if count < 10 {
+            buffer.setInteger(UInt8(ascii: "0") + UInt8(count), at: start + 1)
+            return buffer
+        }
         let digits = UInt64(count).decimalDigits
-        if digits > 1 {
-            let bodyStart = start + Self.placeholder.utf8CodeUnitCount
-            let bodyLength = buffer.writerIndex - bodyStart
-            let offset = bodyStart - buffer.readerIndex
-            buffer.writeRepeatingByte(0, count: digits - 1)
-            unsafe buffer.withUnsafeMutableReadableBytes { bytes in
-                guard let base = unsafe bytes.baseAddress?.advanced(by: offset) else { return }
-                // Copes with the overlap.
-                unsafe (base + (digits - 1)).copyMemory(from: base, byteCount: bodyLength)
-            }
+        let bodyStart = start + Self.placeholder.utf8CodeUnitCount
+        let bodyLength = buffer.writerIndex - bodyStart
+        let offset = bodyStart - buffer.readerIndex
+        buffer.writeRepeatingByte(0, count: digits - 1)
+        unsafe buffer.withUnsafeMutableReadableBytes { bytes in
+            guard let base = unsafe bytes.baseAddress?.advanced(by: offset) else { return }
+            // Copes with the overlap.
+            unsafe (base + (digits - 1)).copyMemory(from: base, byteCount: bodyLength)
         }
         buffer.setBytes(Self.header(count), at: start)
         return buffer
