@@ -16,8 +16,10 @@ struct CommandWriter {
     }
 
     mutating func write(_ command: some RedisCommand) {
-        var encoder = CommandEncoder(appendingTo: buffer)
-        buffer = ByteBuffer()
+        // Handed over, not shared: else each command would copy all that stand before it.
+        var outgoing = ByteBuffer()
+        swap(&outgoing, &buffer)
+        var encoder = CommandEncoder(appendingTo: consume outgoing)
         command.encode(into: &encoder)
         buffer = encoder.finish()
         commands.append(Written(name: command.name, blockingTime: command.blockingTime))

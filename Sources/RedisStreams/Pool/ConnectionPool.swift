@@ -77,6 +77,8 @@ final class ConnectionPool: Sendable {
 
     /// A connection for commands that return at once. Waits until one is there, or the deadline has passed.
     func shared() async throws(RedisError) -> RedisConnection {
+        // As nearly always, and without what it takes to wait.
+        if let connection = state.withLock({ $0.machine.readyShared() }) { return connection }
         let connection = try await acquire { state, waiter in
             switch state.machine.acquireShared(waiter) {
             case .use(let connection): return .ready(.success(connection))

@@ -55,16 +55,23 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         case fail(RedisError)
     }
 
-    /// Somebody needs a shared connection.
-    mutating func acquireShared(_ waiter: WaiterID) -> SharedAction {
-        guard case .open = life else { return .fail(Self.shutDown) }
+    /// A shared connection, each in its turn, if there is one.
+    mutating func readyShared() -> Connection? {
+        guard case .open = life else { return nil }
         for offset in slots.indices {
             let index = (nextSlot + offset) % slots.count
             if case .ready(let connection) = slots[index] {
                 nextSlot = (index + 1) % slots.count
-                return .use(connection)
+                return connection
             }
         }
+        return nil
+    }
+
+    /// Somebody needs a shared connection.
+    mutating func acquireShared(_ waiter: WaiterID) -> SharedAction {
+        guard case .open = life else { return .fail(Self.shutDown) }
+        if let connection = readyShared() { return .use(connection) }
         sharedWaiters.append(waiter)
         return .wait(connect: beginConnecting())
     }
