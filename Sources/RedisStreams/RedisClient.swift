@@ -149,6 +149,7 @@ extension RedisClient: RedisCommandExecutor {
     /// Gives `body` a connection that nobody else uses meanwhile.
     ///
     /// - Throws: ``RedisError`` if there is no connection; whatever `body` throws.
+    @discardableResult
     public func withConnection<Result>(
         _ body: (RedisConnection) async throws -> Result
     ) async throws -> Result {
@@ -176,6 +177,7 @@ extension RedisClient: RedisCommandExecutor {
 /// ```
 ///
 /// - Throws: ``RedisError`` for a URL that cannot be; whatever `body` throws.
+@discardableResult
 public func withRedisClient<Result: Sendable>(
     _ url: String,
     logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
@@ -194,6 +196,7 @@ public func withRedisClient<Result: Sendable>(
 /// Runs a client for as long as `body` runs.
 ///
 /// - Throws: ``RedisError`` for a configuration that cannot be; whatever `body` throws.
+@discardableResult
 public func withRedisClient<Result: Sendable>(
     _ configuration: RedisClient.Configuration,
     logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
