@@ -89,9 +89,8 @@ extension RedisClient: Service {
     ///
     /// - Throws: ``RedisError``, if the client has run before.
     public func run() async throws {
-        defer { pool.close() }
         try await withGracefulShutdownHandler {
-            try await background.run()
+            try await background.run { self.pool.close() }
         } onGracefulShutdown: {
             self.background.stop()
         }

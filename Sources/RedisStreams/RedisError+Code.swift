@@ -115,7 +115,8 @@ extension RedisError {
         if code == .serverError, serverText.contains("max number of clients") { code = .tooManyClients }
         let isSecretive = command.map { Self.secretive.contains($0.uppercased()) } ?? false
         let text = isSecretive ? serverCode : Self.scrubbed(serverText)
-        self.init(code, text + (Self.advice(for: code) ?? ""), command: command, serverCode: serverCode)
+        let message = Self.advice(for: code).map { (text.hasSuffix(".") ? String(text.dropLast()) : text) + $0 }
+        self.init(code, message ?? text, command: command, serverCode: serverCode)
     }
 
     /// Server text without the arguments that some errors repeat, without control characters, and not for ever long.

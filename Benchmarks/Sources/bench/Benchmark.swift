@@ -144,13 +144,22 @@ struct Benchmark {
             try check(workload, seen: report.tally)
         case .unreadGroup:
             try check(workload, seen: report.tally)
-            let pending = try await redis.xpending(key, group: Self.group).count
-            guard pending == 0 else { throw Failure("\(workload.name): \(pending) messages were not acknowledged.") }
+            try await checkGroup(workload, redis)
         case .noStream:
             guard report.messages == options.messages else {
                 throw Failure("\(workload.name): \(report.messages) messages were sent, not \(options.messages).")
             }
             try check(workload, seen: try await contents(redis))
+        }
+    }
+
+    private func checkGroup(_ workload: Workload, _ redis: RedisClient) async throws {
+        let last = try await redis.xrevrange(key, count: 1).first?.id
+        guard let group = try await redis.execute(XINFO.GROUPS(key)).first, group.lastDeliveredID == last else {
+            throw Failure("\(workload.name): the group has not read the stream to its end.")
+        }
+        guard group.pendingCount == 0 else {
+            throw Failure("\(workload.name): \(group.pendingCount) messages were not acknowledged.")
         }
     }
 

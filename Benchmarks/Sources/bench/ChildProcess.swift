@@ -25,12 +25,27 @@ struct ChildProcess {
         // The output is a line, which fits into the pipe: it is read when the process has ended.
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             process.terminationHandler = { _ in continuation.resume() }
-            do { try process.run() } catch { continuation.resume(throwing: error) }
+            do {
+                try Self.withoutBlockedSignals { try process.run() }
+            } catch {
+                continuation.resume(throwing: error)
+            }
         }
         guard process.terminationReason == .exit, process.terminationStatus == 0 else {
             throw Failure("\(name) \(Self.ending(of: process)).")
         }
         return pipe.fileHandleForReading.readDataToEndOfFile()
+    }
+
+    /// A process inherits the signals that its parent's thread blocks, and the threads of tasks block nearly all: then
+    /// neither its time limit nor Ctrl-C would end it.
+    private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
+        var none = sigset_t()
+        var blocked = sigset_t()
+        _ = unsafe sigemptyset(&none)
+        _ = unsafe pthread_sigmask(SIG_SETMASK, &none, &blocked)
+        defer { _ = unsafe pthread_sigmask(SIG_SETMASK, &blocked, nil) }
+        try body()
     }
 
     private var name: String { "'\(([executable.lastPathComponent] + arguments).joined(separator: " "))'" }

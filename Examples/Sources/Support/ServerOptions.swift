@@ -36,3 +36,13 @@ package func explainingErrors(_ body: () async throws -> Void) async throws {
         throw ExitCode.failure
     }
 }
+
+extension RedisClient {
+    /// Which server this is: `Redis 7.0.15 at 127.0.0.1:6379`. Asking tells at once if it is not to be reached.
+    package func introduction() async throws -> String {
+        let info = try await info("server")
+        let name = info.server == .valkey ? "Valkey" : "Redis"
+        let version = info.version.map { " \($0)" } ?? ""
+        return "\(name)\(version) at \(configuration.connection.address)"
+    }
+}

@@ -6,9 +6,9 @@ package func say(_ line: String = "") {
     fflush(nil)
 }
 
-/// Says a line every second for as long as `body` runs.
+/// Says a line every second for as long as `body` runs, unless there is nothing to say.
 package func withProgress<Result: Sendable>(
-    _ line: @escaping @Sendable () async -> String,
+    _ line: @escaping @Sendable () async -> String?,
     while body: () async throws -> Result
 ) async throws -> Result {
     try await withThrowingTaskGroup(of: Void.self) { tasks in
@@ -16,7 +16,7 @@ package func withProgress<Result: Sendable>(
             let start = ContinuousClock.now
             for second in 1... {
                 try await Task.sleep(until: start + .seconds(second), clock: .continuous)
-                say("\(padded(String(second), to: 5)) s   \(await line())")
+                if let line = await line() { say("\(padded(String(second), to: 5)) s   \(line)") }
             }
         }
         defer { tasks.cancelAll() }

@@ -28,6 +28,7 @@ struct Fanout: AsyncParsableCommand {
     func run() async throws {
         try await explainingErrors {
             try await withRedisClient(server.url) { redis in
+                say(try await redis.introduction())
                 try await withTemporaryStream("fanout", on: redis) { stream in
                     try await demonstrate(redis, stream)
                 }
@@ -71,8 +72,7 @@ struct Fanout: AsyncParsableCommand {
     }
 
     private func demonstrate(_ redis: RedisClient, _ stream: StreamKey) async throws {
-        let address = redis.configuration.connection.address
-        say("Adding \(messages.of("message")) to the stream '\(stream)', on Redis at \(address).")
+        say("Adding \(messages.of("message")) to the stream '\(stream)', which two readers follow.")
 
         let counts = (added: Counter(), early: Counter(), late: Counter())
         let half = messages / 2
@@ -82,6 +82,8 @@ struct Fanout: AsyncParsableCommand {
         } while: {
             async let early = read(stream, redis, counts.early)
             let firstHalf = try await add(1...half, to: stream, redis, counts.added)
+            // Should this process be killed, Redis cleans up.
+            try await redis.expire(stream, after: .seconds(3600))
             async let late = read(stream, redis, counts.late)
             let secondHalf = try await add(half + 1...messages, to: stream, redis, counts.added)
             return try await (firstHalf + secondHalf, early, late)

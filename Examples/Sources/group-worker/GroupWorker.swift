@@ -36,13 +36,17 @@ struct GroupWorker: AsyncParsableCommand {
     var claimAfter = 30
 
     func validate() throws {
-        guard (0...3_600_000).contains(slow) else { throw ValidationError("--slow must be from 0 to 3600000.") }
+        guard slow >= 0, claimAfter > 0 else { throw ValidationError("--slow and --claim-after must be positive.") }
+        guard slow / 1000 < claimAfter else {
+            throw ValidationError(
+                "--claim-after must be longer than --slow: else a message is claimed while it is handled."
+            )
+        }
     }
 
     func run() async throws {
         try await explainingErrors {
-            let logger = Logger(label: "group-worker")
-            let redis = try RedisClient(server.url, logger: logger)
+            let redis = try RedisClient(server.url)
             let consumer = GroupConsumer(
                 redis,
                 stream: StreamKey(stream),
@@ -50,14 +54,13 @@ struct GroupWorker: AsyncParsableCommand {
                 consumer: name,
                 configuration: consumerConfiguration
             )
-            let worker = Worker(consumer: consumer, concurrency: concurrency, work: .milliseconds(slow))
+            let worker = Worker(redis: redis, consumer: consumer, concurrency: concurrency, work: .milliseconds(slow))
 
-            say("\(consumer.name) reads the stream '\(stream)' for the group '\(group)'. Ctrl-C stops it.")
             // The worker is stopped first, since it comes last: while it finishes, the client still works.
             let services = ServiceGroup(
                 services: [redis, worker],
                 gracefulShutdownSignals: [.sigint, .sigterm],
-                logger: logger
+                logger: Logger(label: "group-worker")
             )
             try await services.run()
         }
@@ -66,8 +69,9 @@ struct GroupWorker: AsyncParsableCommand {
     private var consumerConfiguration: GroupConsumer.Configuration {
         var configuration = GroupConsumer.Configuration()
         configuration.claimIdleTime = .seconds(claimAfter)
+        configuration.onEvent = report
         if slow > 0 {
-            // Take about a second's work at a time: the rest is for the others.
+            // Take about a second's work at a time, and leave the rest to the others.
             configuration.batchSize = max(1, min(100, concurrency * 1000 / slow))
             configuration.prefetch = 0
         }
@@ -75,17 +79,32 @@ struct GroupWorker: AsyncParsableCommand {
     }
 }
 
+/// Tells what happens beside the handling of messages.
+@Sendable private func report(_ event: GroupConsumer.Event) {
+    switch event {
+    case .groupCreated: say("The group was missing, and has been created.")
+    case .claimed(let count): say("Took over \(count.of("message")) that had been pending for too long.")
+    case .deleted(_, let count): say("\(count.of("pending message")) had been deleted from the stream.")
+    case .interrupted(let error, _): say("Trying again: \(error.message)")
+    }
+}
+
 /// A consumer, and what it does for each message: this is what a service of your own would look like.
 struct Worker: Service {
+    let redis: RedisClient
     let consumer: GroupConsumer
     let concurrency: Int
     let work: Duration
 
     func run() async throws {
+        say(try await redis.introduction())
+        say("\(consumer.name) reads the stream '\(consumer.stream)' for the group '\(consumer.group)'. Ctrl-C ends it.")
+
         let handled = Counter()
         let redelivered = Counter()
         try await withProgress {
-            "\(handled.growth().grouped) messages/s, \(handled.total.grouped) handled"
+            let growth = handled.growth()
+            return growth == 0 ? nil : "\(growth.grouped) messages/s, \(handled.total.grouped) handled"
         } while: {
             try await consumer.run(concurrency: concurrency) { message in
                 try await Task.sleep(for: work)

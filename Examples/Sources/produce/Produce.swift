@@ -38,8 +38,7 @@ struct Produce: AsyncParsableCommand {
 
     func run() async throws {
         try await explainingErrors {
-            let logger = Logger(label: "produce")
-            let redis = try RedisClient(server.url, logger: logger)
+            let redis = try RedisClient(server.url)
             let producing = Producing(
                 redis: redis,
                 stream: StreamKey(stream),
@@ -53,7 +52,7 @@ struct Produce: AsyncParsableCommand {
                     .init(service: producing, successTerminationBehavior: .gracefullyShutdownGroup),
                 ],
                 gracefulShutdownSignals: [.sigint, .sigterm],
-                logger: logger
+                logger: Logger(label: "produce")
             )
             try await ServiceGroup(configuration: configuration).run()
         }
@@ -68,20 +67,21 @@ struct Producing: Service {
     let rate: Int?
 
     func run() async throws {
-        // A wrong address is told at once, and not with the first message.
-        try await redis.ping()
-        say("Adding to the stream '\(stream)', on Redis at \(redis.configuration.connection.address). Ctrl-C stops it.")
+        say(try await redis.introduction())
+        say("Adding to the stream '\(stream)'. Ctrl-C ends it.")
 
         let added = Counter()
         let start = ContinuousClock.now
+        defer {
+            let time = start.duration(to: .now)
+            let rate = Int(Double(added.total) / time.inSeconds)
+            say("Added \(added.total.of("message")) in \(time.rounded): \(rate.grouped) messages/s.")
+        }
         try await withProgress {
             "\(added.growth().grouped) messages/s, \(added.total.grouped) added"
         } while: {
             try await add(added)
         }
-        let time = start.duration(to: .now)
-        let rate = Int(Double(added.total) / time.inSeconds)
-        say("Added \(added.total.of("message")) in \(time.rounded): \(rate.grouped) messages/s.")
     }
 
     private func add(_ added: Counter) async throws {
@@ -91,7 +91,8 @@ struct Producing: Service {
             try await withThrowingDiscardingTaskGroup { receipts in
                 let start = ContinuousClock.now
                 var number = 0
-                while number < count, !Task.isShuttingDownGracefully {
+                // It is cancelled when a message could not be added: the error is thrown at the end.
+                while number < count, !receipts.isCancelled, !Task.isShuttingDownGracefully {
                     // Waits when the producer's buffer is full.
                     let receipt = try await producer.submit(["order": .integer(number), "item": "book"])
                     receipts.addTask {

@@ -84,7 +84,8 @@ extension Quickstart {
         configuration.trim = .approximately(maxLength: 100_000)
         try await redis.withProducer(of: stream, configuration: configuration) { producer in
             try await withThrowingDiscardingTaskGroup { receipts in
-                for number in 1...messages {
+                // It is cancelled when a message could not be added: the error is thrown at the end.
+                for number in 1...messages where !receipts.isCancelled {
                     while await tally.waiting > 20_000 { try await Task.sleep(for: .milliseconds(10)) }
                     let receipt = try await producer.submit(["order": .integer(number), "item": "book"])
                     receipts.addTask { await tally.produced(try await receipt.id()) }
@@ -98,10 +99,7 @@ extension Quickstart {
 
 extension Quickstart {
     func demonstrate(_ redis: RedisClient) async throws {
-        let info = try await redis.info("server")
-        let version = info.version.map { " \($0)" } ?? ""
-        say("\(info.server == .valkey ? "Valkey" : "Redis")\(version) at \(redis.configuration.connection.address)")
-
+        say(try await redis.introduction())
         let tally = Tally(messages: messages)
         try await withTemporaryStream(group, on: redis) { stream in
             // The consumers would create the group, too; this way Redis can be asked about it from the beginning.
@@ -214,33 +212,41 @@ actor Tally {
     var isComplete: Bool { handled.count >= messages && lost == 0 }
 
     var progress: String {
-        "produced \(produced.count.grouped), handled \(handled.count.grouped), reclaimed \(reclaimedCount.grouped)"
+        // A message can be handled before its producer knows that it has been added.
+        let produced = max(produced.count, handled.count)
+        return "produced \(produced.grouped), handled \(handled.count.grouped), reclaimed \(reclaimedCount.grouped)"
     }
 
     var table: [(name: String, value: String, remark: String)] {
         let shares = countOf.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.grouped)" }
-        let seconds = max(0.001, startTime.duration(to: lastNewTime).inSeconds)
+        let time = startTime.duration(to: lastNewTime)
         let newCount = handled.count + duplicateCount - reclaimedCount
+        let rate = Int(Double(newCount) / max(0.001, time.inSeconds))
+        let takeover = lastReclaimTime.map { killTime.duration(to: $0).rounded } ?? "-"
         return [
             ("produced", produced.count.grouped, ""),
             ("handled", handled.count.grouped, shares.joined(separator: ", ")),
             ("reclaimed", reclaimedCount.grouped, "received by \(victim), and handled by another after its end"),
             ("duplicates", duplicateCount.grouped, "handled by \(victim) as well, but not acknowledged in time"),
             ("lost", lost.grouped, ""),
-            (
-                "messages/s", Int(Double(newCount) / seconds).grouped,
-                "the reclaimed not counted; handling is to sleep for 1 ms"
-            ),
+            ("messages/s", rate.grouped, "\(Self.build); the reclaimed and the wait for them left out"),
+            ("takeover", takeover, "from the kill to the last one reclaimed; of that, 2 s must pass before a claim"),
         ]
+    }
+
+    /// Figures are lower without optimisation.
+    private static var build: String {
+        #if DEBUG
+        "in a debug build"
+        #else
+        "in a release build"
+        #endif
     }
 
     var verdict: String {
         guard lost == 0 else { return "\(lost.of("message")) lost: that must not be." }
-        guard let lastReclaimTime else { return "Nothing was lost. \(victim) held nothing when it was killed." }
-        let time = killTime.duration(to: lastReclaimTime).rounded
-        return """
-            Nothing was lost. \(time) after the kill, the others had taken over everything that \(victim) held.
-            A message is claimed when it has been pending for 2 s.
-            """
+        guard duplicateCount > 0 else { return "Nothing was lost: every message was handled once." }
+        return
+            "Nothing was lost: every message was handled, \(duplicateCount.grouped) of them twice (at least once, as promised)."
     }
 }

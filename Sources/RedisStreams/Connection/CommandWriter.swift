@@ -12,14 +12,14 @@ struct CommandWriter {
     private var commands: [Written] = []
 
     init(buffer: consuming ByteBuffer) {
-        self.buffer = consume buffer
+        self.buffer = buffer
     }
 
     mutating func write(_ command: some RedisCommand) {
-        // Taken out first: with two references to it, the encoder's first byte would copy all that was written so far.
-        var taken = ByteBuffer()
-        swap(&taken, &buffer)
-        var encoder = CommandEncoder(appendingTo: consume taken)
+        // Handed over, not shared: else each command would copy all that stand before it.
+        var outgoing = ByteBuffer()
+        swap(&outgoing, &buffer)
+        var encoder = CommandEncoder(appendingTo: consume outgoing)
         command.encode(into: &encoder)
         buffer = encoder.finish()
         commands.append(Written(name: command.name, blockingTime: command.blockingTime))

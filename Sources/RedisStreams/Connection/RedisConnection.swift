@@ -103,10 +103,11 @@ public actor RedisConnection {
 
     private func send(_ replies: PendingReplies, _ write: (inout CommandWriter) -> Void) {
         if replies.isAbandoned { return }
-        var writer = CommandWriter(buffer: outgoing)
-        outgoing = ByteBuffer()
+        var buffer = ByteBuffer()
+        swap(&buffer, &outgoing)
+        var writer = CommandWriter(buffer: consume buffer)
         write(&writer)
-        let (buffer, commands) = writer.finish()
+        let (written, commands) = writer.finish()
         let now = eventLoop.now
         var failure: RedisError?
         for command in commands {
@@ -120,7 +121,7 @@ public actor RedisConnection {
             }
         }
         if failure == nil {
-            outgoing = buffer
+            outgoing = written
             scheduleFlush()
         }
     }

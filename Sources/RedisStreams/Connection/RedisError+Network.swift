@@ -59,6 +59,8 @@ extension RedisError {
             self.init(.connectTimeout, "\(address) did not answer in time.", cause: error)
         case EACCES, EPERM:
             self.init(.connectionRefused, "This process may not connect to \(address).", cause: error)
+        case ECONNREFUSED:
+            self.init(.connectionRefused, "Nothing listens at \(address). Is the server running there?", cause: error)
         case ENOENT:
             self.init(.connectionRefused, "There is no socket at \(address). Is the server running?", cause: error)
         case ENETUNREACH, EHOSTUNREACH:

@@ -37,6 +37,9 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         case failure(RedisError)
     }
 
+    /// How many wait for a message.
+    var waitingCount: Int { waiters.count }
+
     /// Hands out the next message.
     mutating func next() -> Next {
         if case .ended = life { return .end }

@@ -99,6 +99,9 @@ where Batch.Index == Int, Batch.Element: Sendable {
         stopping.fire()
     }
 
+    /// How many wait for a message.
+    var waitingCount: Int { state.withLock { $0.queue.waitingCount } }
+
     // MARK: The side of the engine
 
     var isStopping: Bool { state.withLock { $0.isStopping } }

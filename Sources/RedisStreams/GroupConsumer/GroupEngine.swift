@@ -14,8 +14,8 @@ actor GroupEngine {
     private let awaitsHandlers: Bool
     private let logger: Logger
     private var machine: GroupConsumerStateMachine
-    /// Whether the connection is held by a read that waits on the server.
-    private var isParked = false
+    /// Whether the last read brought all that it may: more is there, and the next read leaves soon.
+    private var isBusy = false
 
     private var configuration: GroupConsumer.Configuration { consumer.configuration }
     private var pool: ConnectionPool { consumer.client.pool }
@@ -166,8 +166,6 @@ actor GroupEngine {
             noAck: configuration.acknowledgement == .never
         )
         let ids = session.takeDue(atMost: Self.maxAcknowledged)
-        isParked = block != nil
-        defer { isParked = false }
         if ids.isEmpty {
             let batches = try await connection.execute(read)
             return try await handOver(batches, on: connection)
@@ -177,12 +175,12 @@ actor GroupEngine {
             read
         )
         settle(ids, acknowledged)
-        isParked = false
         try await handOver(batches.get(), on: connection)
     }
 
     private func handOver(_ batches: [MessageBatch], on connection: RedisConnection) async throws(RedisError) {
         machine.readNew()
+        isBusy = batches.first?.count == configuration.batchSize
         guard let batch = batches.first else { return }
         if configuration.acknowledgement == .onDelivery {
             // Handed out only once the server has it as acknowledged: else it could be handled twice.
@@ -218,15 +216,15 @@ actor GroupEngine {
     /// The most ids that go into one `XACK`.
     private static let maxAcknowledged = 1000
 
-    /// How long settled messages wait for company.
-    private static let gatherTime = Duration.milliseconds(5)
-    private static let parkedGatherTime = Duration.milliseconds(1)
+    /// How long settled messages wait for company: longer while the next read will take them along.
+    private static let gatherTime = Duration.milliseconds(1)
+    private static let busyGatherTime = Duration.milliseconds(5)
 
     /// Sends what no read takes along: while the reader waits on the server or for room, and at the end.
     private func acknowledgeLoop() async {
         var attempt = 0
         while await session.waitForDue(inAnyCase: awaitsHandlers) {
-            if !session.isDone { await eventLoop.sleep(for: isParked ? Self.parkedGatherTime : Self.gatherTime) }
+            if !session.isDone { await eventLoop.sleep(for: isBusy ? Self.busyGatherTime : Self.gatherTime) }
             let ids = session.takeDue(atMost: Self.maxAcknowledged)
             if ids.isEmpty { continue }
             let outcome = await acknowledge(ids)

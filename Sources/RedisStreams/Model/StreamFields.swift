@@ -23,10 +23,7 @@ public struct StreamFields: Sendable, RandomAccessCollection {
     /// The field at `position`.
     public subscript(position: Int) -> StreamField {
         precondition(position >= 0 && position < count)
-        return StreamField(
-            nameReply: RedisReply(tape: tape, index: first + 2 * position),
-            valueReply: RedisReply(tape: tape, index: first + 2 * position + 1)
-        )
+        return StreamField(tape: tape, name: first + 2 * position)
     }
 
     /// The text of the first field called `name`, or `nil` if there is none.
@@ -48,8 +45,17 @@ public struct StreamFields: Sendable, RandomAccessCollection {
 
 /// A field of a message: a name and a value, both binary-safe.
 public struct StreamField: Sendable {
-    let nameReply: RedisReply
-    let valueReply: RedisReply
+    private let tape: ReplyTape
+    /// The index of the name; the value stands behind it.
+    private let index: Int
+
+    init(tape: ReplyTape, name index: Int) {
+        self.tape = tape
+        self.index = index
+    }
+
+    private var nameReply: RedisReply { RedisReply(tape: tape, index: index) }
+    private var valueReply: RedisReply { RedisReply(tape: tape, index: index + 1) }
 
     /// The name as text, where bytes that are not UTF-8 appear as U+FFFD.
     public var name: String { nameReply.string ?? "" }
@@ -65,7 +71,8 @@ public struct StreamField: Sendable {
 
     /// Calls `body` with the bytes of the value, without a copy. The buffer must not escape.
     public func withUnsafeValueBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-        if let result = unsafe try valueReply.withUnsafeBytes(body) { return result }
-        return unsafe try body(UnsafeRawBufferPointer(start: nil, count: 0))
+        let token = tape[index + 1]
+        guard token.kind == .bulkString else { return unsafe try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
+        return unsafe try body(tape.bytes(of: token))
     }
 }

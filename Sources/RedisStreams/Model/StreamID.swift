@@ -50,14 +50,17 @@ extension StreamID: LosslessStringConvertible {
     }
 
     init?(ascii bytes: UnsafeRawBufferPointer) {
-        guard let dash = unsafe bytes.firstIndex(of: UInt8(ascii: "-")) else {
-            guard let milliseconds = unsafe UInt64(ascii: bytes[...]) else { return nil }
+        var position = 0
+        guard let milliseconds = unsafe UInt64(digitsOf: bytes, from: &position) else { return nil }
+        if position == bytes.count {
             self.init(milliseconds: milliseconds)
             return
         }
-        guard let milliseconds = unsafe UInt64(ascii: bytes[..<dash]),
-            let sequence = unsafe UInt64(ascii: bytes[(dash + 1)...])
-        else { return nil }
+        guard unsafe bytes[position] == UInt8(ascii: "-") else { return nil }
+        position += 1
+        guard let sequence = unsafe UInt64(digitsOf: bytes, from: &position), position == bytes.count else {
+            return nil
+        }
         self.init(milliseconds: milliseconds, sequence: sequence)
     }
 

@@ -14,6 +14,7 @@ final class BackgroundTasks: Sendable {
     }
 
     private let life = Mutex(Life.new)
+    private let hasRun = Atomic(false)
     private let entries: AsyncStream<Entry>
     private let feed: AsyncStream<Entry>.Continuation
 
@@ -28,24 +29,27 @@ final class BackgroundTasks: Sendable {
     /// Runs `job` as soon as the scope is there. Calls `otherwise` instead if it has ended.
     func start(_ job: @escaping Job, otherwise refuse: @escaping @Sendable (RedisError) -> Void) {
         if life.withLock({ $0 == .ended }) { return refuse(PoolStateMachine<RedisConnection>.shutDown) }
-        feed.yield(Entry(job: job, refuse: refuse))
+        // The scope may end just now.
+        if case .terminated = feed.yield(Entry(job: job, refuse: refuse)) {
+            refuse(PoolStateMachine<RedisConnection>.shutDown)
+        }
     }
 
     /// Runs jobs until `stop()` or cancellation; cancels those that are left and waits for them.
-    func run() async throws(RedisError) {
-        let isFirst = life.withLock { life in
-            guard life == .new else { return false }
-            life = .running
-            return true
-        }
-        guard isFirst else {
+    ///
+    /// - Throws: ``RedisError``, if it was called before; without calling `cleanUp`, which is for the end of the scope.
+    func run(cleanUp: () -> Void) async throws(RedisError) {
+        guard !hasRun.exchange(true, ordering: .relaxed) else {
             throw RedisError(.invalidConfiguration, "A client runs once: run() was called before.")
         }
+        // A shutdown may have begun before.
+        life.withLock { if $0 == .new { $0 = .running } }
         await withDiscardingTaskGroup { group in
             for await entry in entries { group.addTask { await entry.job() } }
             life.withLock { $0 = .ended }
             group.cancelAll()
         }
+        cleanUp()
         feed.finish()
         for await entry in entries { entry.refuse(PoolStateMachine<RedisConnection>.shutDown) }
     }

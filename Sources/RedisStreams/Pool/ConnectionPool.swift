@@ -77,9 +77,11 @@ final class ConnectionPool: Sendable {
 
     /// A connection for commands that return at once. Waits until one is there, or the deadline has passed.
     func shared() async throws(RedisError) -> RedisConnection {
+        // As nearly always, and without what it takes to wait.
+        if let connection = state.withLock({ $0.machine.readyShared() }) { return connection }
         let connection = try await acquire { state, waiter in
             switch state.machine.acquireShared(waiter) {
-            case .use(let connection): return .ready(.success(connection))
+            case .use(let connection, let slots): return .ready(.success(connection), connect: slots)
             case .fail(let error): return .ready(.failure(error))
             case .wait(let slots): return .wait(connect: slots)
             }
@@ -122,11 +124,11 @@ final class ConnectionPool: Sendable {
         for waiter in failed { waiter.resume(.failure(error)) }
         guard let retry else { return }
         let delay = settings.backoff.delay(attempt: retry, jitter: .random(in: 0...1))
-        logger.info("could not connect", metadata: LogKey.retry(error, retry, delay))
         eventLoopGroup.next().scheduleTask(in: TimeAmount(delay)) { [weak self] in
             guard let self else { return }
             if self.state.withLock({ $0.machine.rested(slot: slot) }) { self.connect(slot: slot) }
         }
+        logger.info("could not connect", metadata: LogKey.retry(error, retry, delay))
     }
 
     // MARK: Leases
@@ -135,20 +137,29 @@ final class ConnectionPool: Sendable {
     ///
     /// What may pass is tried again until the deadline.
     func lease(on eventLoop: (any EventLoop)? = nil) async throws(RedisError) -> RedisConnection {
-        let idle = try await acquire { state, waiter in
-            let action = state.machine.acquireLease(waiter) { eventLoop == nil || $0.eventLoop === eventLoop }
-            switch action {
+        let isSuitable = { @Sendable (connection: RedisConnection) in
+            eventLoop == nil || connection.eventLoop === eventLoop
+        }
+        let granted = try await acquire { state, waiter in
+            switch state.machine.acquireLease(waiter, where: isSuitable) {
             case .use(let connection): return .ready(.success(connection))
             case .connect: return .ready(.success(nil))
             case .fail(let error): return .ready(.failure(error))
             case .wait: return .wait(connect: [])
             }
         }
-        if let idle { return idle }
+        // Who had to wait had to wait for somebody's connection.
+        if let idle = granted ?? state.withLock({ $0.machine.takeIdle(where: isSuitable) }) { return idle }
         do throws(RedisError) {
-            return try await connectLease(on: eventLoop ?? eventLoopGroup.next())
+            let connection = try await connectLease(on: eventLoop ?? eventLoopGroup.next())
+            guard state.withLock({ $0.machine.leaseConnected(connection) }) else {
+                connection.close()
+                throw PoolStateMachine<RedisConnection>.shutDown
+            }
+            connection.whenClosed { [weak self] _ in self?.state.withLock { $0.machine.lostIdle(connection) } }
+            return connection
         } catch {
-            giveBack(nil)
+            giveBack(nil, isReusable: false)
             throw error
         }
     }
@@ -178,31 +189,25 @@ final class ConnectionPool: Sendable {
     /// Gives a leased connection back. It is used again if nothing is in flight on it, and closed otherwise.
     func release(_ connection: RedisConnection) {
         connection.onEventLoop { connection in
-            if connection.isQuiet {
-                self.giveBack(connection)
-            } else {
-                connection.close()
-                self.giveBack(nil)
-            }
+            let isReusable = connection.isQuiet
+            if !isReusable { connection.close() }
+            self.giveBack(connection, isReusable: isReusable)
         }
     }
 
-    private func giveBack(_ connection: RedisConnection?) {
+    private func giveBack(_ connection: RedisConnection?, isReusable: Bool) {
         let (waiter, closing): (Waiter?, [RedisConnection]) = state.withLock { state in
-            let action = state.machine.releaseLease(connection)
+            let action = state.machine.releaseLease(connection, isReusable: isReusable)
             return (action.next.flatMap { state.waiters.removeValue(forKey: $0) }, action.close)
         }
         for connection in closing { connection.close() }
         waiter?.resume(.success(nil))
-        connection?.whenClosed { [weak self] _ in
-            if let connection { self?.state.withLock { $0.machine.lostIdle(connection) } }
-        }
     }
 
     // MARK: Waiting
 
     private enum Acquisition {
-        case ready(Result<RedisConnection?, RedisError>)
+        case ready(Result<RedisConnection?, RedisError>, connect: [Int] = [])
         case wait(connect: [Int])
     }
 
@@ -224,7 +229,9 @@ final class ConnectionPool: Sendable {
                     return acquisition
                 }
                 switch acquisition {
-                case .ready(let result): continuation.resume(returning: result)
+                case .ready(let result, let slots):
+                    for slot in slots { connect(slot: slot) }
+                    continuation.resume(returning: result)
                 case .wait(let slots):
                     for slot in slots { connect(slot: slot) }
                     // The cancellation may have come before there was a waiter to take away.
@@ -241,7 +248,7 @@ final class ConnectionPool: Sendable {
         eventLoopGroup.next().scheduleTask(in: TimeAmount(settings.acquireTimeout)) { [weak self] in
             guard let self else { return }
             let isRunning = self.background.isRunning
-            self.giveUp(waiter) { state in state.machine.expired(isRunning: isRunning) }
+            self.giveUp(waiter) { state in state.machine.expired(waiter, isRunning: isRunning) }
         }
     }
 

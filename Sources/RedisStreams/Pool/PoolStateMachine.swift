@@ -3,7 +3,7 @@ internal import DequeModule
 /// Who has which connection, who waits for one, and when a lost one is tried again. Free of sockets, clocks and locks.
 ///
 /// There are two kinds of connections. A few *shared* ones, each in a slot, take the commands of everybody. *Leases*
-/// have one user at a time; the machine only counts them, since whoever takes one makes the connection itself.
+/// have one user at a time; whoever takes one makes the connection itself, unless an idle one is left.
 ///
 /// The states of a slot and their successors:
 /// - `empty` → `connecting`, as soon as somebody needs it.
@@ -18,6 +18,10 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         case connecting
         case ready(Connection)
         case resting
+
+        var isEmpty: Bool {
+            if case .empty = self { true } else { false }
+        }
     }
 
     private enum Life {
@@ -36,6 +40,8 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     private let maxLeases: Int
     private let maxIdle: Int
     private var leases = 0
+    /// The connections of those leases that have one.
+    private var leased: [ObjectIdentifier: Connection] = [:]
     private var idle: [Connection] = []
     private var leaseWaiters: Deque<WaiterID> = []
 
@@ -49,24 +55,37 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     // MARK: Shared connections
 
     enum SharedAction {
-        case use(Connection)
+        /// Use it, and connect these slots, whose connections were lost.
+        case use(Connection, connect: [Int])
         /// Wait, and connect these slots.
         case wait(connect: [Int])
         case fail(RedisError)
     }
 
+    /// A shared connection, if all of them are there: nothing else is to be done then.
+    mutating func readyShared() -> Connection? {
+        guard case .open = life, !slots.contains(where: { $0.isEmpty }) else { return nil }
+        return nextReady()
+    }
+
     /// Somebody needs a shared connection.
     mutating func acquireShared(_ waiter: WaiterID) -> SharedAction {
         guard case .open = life else { return .fail(Self.shutDown) }
+        if let connection = nextReady() { return .use(connection, connect: beginConnecting()) }
+        sharedWaiters.append(waiter)
+        return .wait(connect: beginConnecting())
+    }
+
+    /// A connection that is ready: each in its turn.
+    private mutating func nextReady() -> Connection? {
         for offset in slots.indices {
             let index = (nextSlot + offset) % slots.count
             if case .ready(let connection) = slots[index] {
                 nextSlot = (index + 1) % slots.count
-                return .use(connection)
+                return connection
             }
         }
-        sharedWaiters.append(waiter)
-        return .wait(connect: beginConnecting())
+        return nil
     }
 
     /// Slots that are empty begin to connect.
@@ -79,12 +98,6 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
             }
         }
         return begun
-    }
-
-    struct Resumed {
-        var connection: Connection?
-        var waiters: [WaiterID] = []
-        var error: RedisError?
     }
 
     /// The slot is connected. Everybody who waits gets it. Returns `nil` if the pool has been closed meanwhile: the
@@ -155,8 +168,24 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
             return .wait
         }
         leases += 1
-        if let position = idle.lastIndex(where: isSuitable) { return .use(idle.remove(at: position)) }
+        if let connection = takeIdle(where: isSuitable) { return .use(connection) }
         return .connect
+    }
+
+    /// A connection that was given back, for somebody who has a lease.
+    mutating func takeIdle(where isSuitable: (Connection) -> Bool) -> Connection? {
+        guard let position = idle.lastIndex(where: isSuitable) else { return nil }
+        let connection = idle.remove(at: position)
+        leased[ObjectIdentifier(connection)] = connection
+        return connection
+    }
+
+    /// Somebody with a lease has made a connection. Returns `false` if the pool has been closed meanwhile: the
+    /// connection is to be closed.
+    mutating func leaseConnected(_ connection: Connection) -> Bool {
+        guard case .open = life else { return false }
+        leased[ObjectIdentifier(connection)] = connection
+        return true
     }
 
     struct ReleaseAction {
@@ -166,11 +195,12 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         var close: [Connection] = []
     }
 
-    /// A lease ends; `connection` is what can be used again of it.
-    mutating func releaseLease(_ connection: Connection?) -> ReleaseAction {
+    /// A lease ends; `connection` is what it had, if it came to that.
+    mutating func releaseLease(_ connection: Connection?, isReusable: Bool) -> ReleaseAction {
         leases -= 1
+        if let connection { leased[ObjectIdentifier(connection)] = nil }
         var action = ReleaseAction()
-        if let connection {
+        if let connection, isReusable {
             if case .open = life, idle.count < maxIdle {
                 idle.append(connection)
             } else {
@@ -200,17 +230,17 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     }
 
     /// What to tell somebody whose deadline has passed.
-    func expired(isRunning: Bool) -> RedisError {
+    func expired(_ waiter: WaiterID, isRunning: Bool) -> RedisError {
+        if leaseWaiters.contains(waiter) {
+            return RedisError(
+                .connectionUnavailable,
+                "All \(maxLeases) connections for blocking commands are in use. Raise maxLeasedConnections."
+            )
+        }
         if !isRunning {
             return RedisError(
                 .connectionUnavailable,
                 "The client is not running. Call run(), add it to a ServiceGroup, or use withRedisClient."
-            )
-        }
-        if leases >= maxLeases {
-            return RedisError(
-                .connectionUnavailable,
-                "All \(maxLeases) connections for blocking commands are in use. Raise maxLeasedConnections."
             )
         }
         return lastFailure
@@ -221,13 +251,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     mutating func close() -> (waiters: [WaiterID], connections: [Connection]) {
         guard case .open = life else { return ([], []) }
         life = .closed
-        var connections = idle
+        var connections = idle + leased.values
         for case .ready(let connection) in slots { connections.append(connection) }
         let waiters = Array(sharedWaiters) + Array(leaseWaiters)
         slots = slots.map { _ in .empty }
         sharedWaiters = []
         leaseWaiters = []
         idle = []
+        leased = [:]
         return (waiters, connections)
     }
 

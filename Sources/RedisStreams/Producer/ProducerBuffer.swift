@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import Synchronization
 
 /// What stands between the tasks that submit messages and the engine that sends them.
@@ -8,6 +9,7 @@ final class ProducerBuffer: Sendable {
     }
 
     private typealias Waiter = CheckedContinuation<RedisError?, Never>
+    private typealias Submission = ProducerStateMachine<Item, Waiter>.Submission
 
     private struct State: ~Copyable {
         var machine: ProducerStateMachine<Item, Waiter>
@@ -32,10 +34,12 @@ final class ProducerBuffer: Sendable {
         }
         let error: RedisError? = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let submission: ProducerStateMachine<Item, Waiter>.Submission = state.withLock { state in
-                    if Task.isCancelled { return .refused(Self.cancelled) }
-                    return state.machine.submit(item, bytes: bytes, id: id, waiter: continuation)
+                let (submission, wakes): (Submission, Bool) = state.withLock { state in
+                    if Task.isCancelled { return (.refused(Self.cancelled), false) }
+                    let submission = state.machine.submit(item, bytes: bytes, id: id, waiter: continuation)
+                    return (submission, state.machine.deservesAttention)
                 }
+                if wakes { work.fire() }
                 switch submission {
                 case .accepted: continuation.resume(returning: nil)
                 case .waiting: break
@@ -43,10 +47,12 @@ final class ProducerBuffer: Sendable {
                 }
             }
         } onCancel: {
-            state.withLock { $0.machine.cancel(id: id) }?.resume(returning: Self.cancelled)
+            let (waiter, admitted) = state.withLock { $0.machine.cancel(id: id) }
+            waiter?.resume(returning: Self.cancelled)
+            for waiter in admitted { waiter.resume(returning: nil) }
+            if !admitted.isEmpty { work.fire() }
         }
         if let error { throw error }
-        work.fire()
     }
 
     /// Accepts nothing more.
@@ -78,7 +84,16 @@ final class ProducerBuffer: Sendable {
         }
     }
 
-    var isBatchFull: Bool { state.withLock { $0.machine.isBatchFull } }
+    /// Waits until a batch is full, for `delay` at most, by the clock of `eventLoop`.
+    func gather(for delay: Duration, on eventLoop: any EventLoop) async {
+        let deadline = eventLoop.now + TimeAmount(delay)
+        if isBatchFull || eventLoop.now >= deadline { return }
+        let timer = eventLoop.scheduleTask(deadline: deadline) { self.work.fire() }
+        while !isBatchFull, eventLoop.now < deadline, !Task.isCancelled { await work.wait() }
+        timer.cancel()
+    }
+
+    private var isBatchFull: Bool { state.withLock { $0.machine.isBatchFull } }
 
     func takeBatch() -> (items: [Item], bytes: Int) { state.withLock { $0.machine.takeBatch() } }
 

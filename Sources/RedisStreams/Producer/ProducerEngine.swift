@@ -20,7 +20,7 @@ actor ProducerEngine {
     func run() async {
         await withDiscardingTaskGroup { group in
             while await buffer.waitForWork() {
-                if !buffer.isBatchFull, configuration.delay > .zero { await eventLoop.sleep(for: configuration.delay) }
+                await buffer.gather(for: configuration.delay, on: eventLoop)
                 let (items, bytes) = buffer.takeBatch()
                 if items.isEmpty { continue }
                 guard let sent = await send(items, bytes) else { continue }

@@ -9,27 +9,29 @@ public struct CommandEncoder: ~Copyable {
     private var count = 0
 
     /// The header of an array of fewer than ten elements. Longer headers make room for themselves in `finish()`.
-    private static let placeholder = "*0\r\n"
+    private static let placeholder: StaticString = "*0\r\n"
 
     init(appendingTo buffer: consuming ByteBuffer) {
-        self.buffer = consume buffer
-        start = self.buffer.writerIndex
-        self.buffer.writeString(Self.placeholder)
+        start = buffer.writerIndex
+        buffer.writeStaticString(Self.placeholder)
+        self.buffer = buffer
     }
 
     /// Ends the command; returns the buffer with it.
     consuming func finish() -> ByteBuffer {
-        let digits = count.decimalDigits
-        if digits > 1 {
-            let bodyStart = start + Self.placeholder.utf8.count
-            let bodyLength = buffer.writerIndex - bodyStart
-            let offset = bodyStart - buffer.readerIndex
-            buffer.writeRepeatingByte(0, count: digits - 1)
-            unsafe buffer.withUnsafeMutableReadableBytes { bytes in
-                guard let base = unsafe bytes.baseAddress?.advanced(by: offset) else { return }
-                // Copes with the overlap.
-                unsafe (base + (digits - 1)).copyMemory(from: base, byteCount: bodyLength)
-            }
+        if count < 10 {
+            buffer.setInteger(UInt8(ascii: "0") + UInt8(count), at: start + 1)
+            return buffer
+        }
+        let digits = UInt64(count).decimalDigits
+        let bodyStart = start + Self.placeholder.utf8CodeUnitCount
+        let bodyLength = buffer.writerIndex - bodyStart
+        let offset = bodyStart - buffer.readerIndex
+        buffer.writeRepeatingByte(0, count: digits - 1)
+        unsafe buffer.withUnsafeMutableReadableBytes { bytes in
+            guard let base = unsafe bytes.baseAddress?.advanced(by: offset) else { return }
+            // Copes with the overlap.
+            unsafe (base + (digits - 1)).copyMemory(from: base, byteCount: bodyLength)
         }
         buffer.setBytes(Self.header(count), at: start)
         return buffer
@@ -55,9 +57,9 @@ public struct CommandEncoder: ~Copyable {
 
     /// Appends a copy of the bytes as one argument.
     public mutating func append(_ bytes: UnsafeRawBufferPointer) {
-        beginArgument(length: bytes.count)
-        unsafe buffer.writeBytes(bytes)
-        endArgument()
+        unsafe appendArgument(length: bytes.count) { target in
+            unsafe target.copyMemory(from: bytes)
+        }
     }
 
     /// Appends a number, in decimal, as one argument.
@@ -72,11 +74,12 @@ public struct CommandEncoder: ~Copyable {
 
     /// Appends an entry id as one argument.
     public mutating func append(_ id: StreamID) {
-        beginArgument(length: id.milliseconds.decimalDigits + 1 + id.sequence.decimalDigits)
-        writeDecimal(id.milliseconds)
-        buffer.writeInteger(UInt8(ascii: "-"))
-        writeDecimal(id.sequence)
-        endArgument()
+        let (first, second) = (id.milliseconds.decimalDigits, id.sequence.decimalDigits)
+        unsafe appendArgument(length: first + 1 + second) { target in
+            unsafe id.milliseconds.writeDecimal(to: target, at: 0, digits: first)
+            unsafe target[first] = UInt8(ascii: "-")
+            unsafe id.sequence.writeDecimal(to: target, at: first + 1, digits: second)
+        }
     }
 
     /// Appends a duration as one argument, in whole milliseconds, rounded up.
@@ -84,34 +87,33 @@ public struct CommandEncoder: ~Copyable {
         append(duration.wholeMilliseconds)
     }
 
-    private mutating func beginArgument(length: Int) {
+    /// Appends an argument of `length` bytes, which `write` fills in.
+    ///
+    /// In one piece, since every call on a `ByteBuffer` has its price.
+    @inline(__always)
+    private mutating func appendArgument(length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
         count += 1
-        buffer.writeInteger(UInt8(ascii: "$"))
-        writeDecimal(UInt64(length))
-        endArgument()
-    }
-
-    private mutating func endArgument() {
-        buffer.writeInteger(UInt16(0x0d0a))
-    }
-
-    private mutating func writeDecimal(_ value: UInt64) {
-        let digits = value.decimalDigits
-        unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: digits) { bytes in
-            var rest = value
-            var position = digits
-            repeat {
-                position -= 1
-                unsafe bytes[position] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
-                rest /= 10
-            } while position > 0
-            return digits
+        let digits = UInt64(length).decimalDigits
+        let start = 1 + digits + 2
+        let size = start + length + 2
+        unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { target in
+            unsafe target[0] = UInt8(ascii: "$")
+            unsafe UInt64(length).writeDecimal(to: target, at: 1, digits: digits)
+            unsafe Self.endLine(of: target, at: start - 2)
+            unsafe write(UnsafeMutableRawBufferPointer(rebasing: target[start..<(start + length)]))
+            unsafe Self.endLine(of: target, at: start + length)
+            return size
         }
+    }
+
+    private static func endLine(of target: UnsafeMutableRawBufferPointer, at position: Int) {
+        unsafe target[position] = UInt8(ascii: "\r")
+        unsafe target[position + 1] = UInt8(ascii: "\n")
     }
 }
 
-extension BinaryInteger {
-    /// How many decimal digits a number that is not negative has.
+extension UInt64 {
+    /// How many decimal digits the number has.
     fileprivate var decimalDigits: Int {
         var digits = 1
         var rest = self
@@ -120,6 +122,17 @@ extension BinaryInteger {
             digits += 1
         }
         return digits
+    }
+
+    /// Writes the number, which has so many digits.
+    fileprivate func writeDecimal(to target: UnsafeMutableRawBufferPointer, at start: Int, digits: Int) {
+        var rest = self
+        var position = start + digits
+        repeat {
+            position -= 1
+            unsafe target[position] = UInt8(ascii: "0") + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        } while position > start
     }
 }
 

@@ -153,7 +153,10 @@ extension Int {
     /// The number that `ascii` spells in full, in the form that Redis writes: digits, with `-` before them if negative.
     init?(ascii: UnsafeRawBufferPointer) {
         let isNegative = unsafe ascii.first == UInt8(ascii: "-")
-        guard let magnitude = unsafe UInt64(ascii: ascii.dropFirst(isNegative ? 1 : 0)) else { return nil }
+        var position = isNegative ? 1 : 0
+        guard let magnitude = unsafe UInt64(digitsOf: ascii, from: &position), position == ascii.count else {
+            return nil
+        }
         if isNegative {
             guard magnitude <= Int.min.magnitude else { return nil }
             self = magnitude == Int.min.magnitude ? Int.min : -Int(magnitude)
@@ -165,18 +168,21 @@ extension Int {
 }
 
 extension UInt64 {
-    /// The number that `digits` spells in full.
-    init?(ascii digits: UnsafeRawBufferPointer.SubSequence) {
-        guard unsafe !digits.isEmpty else { return nil }
+    /// The number that the digits from `position` on spell, up to whatever else comes; moves `position` behind them.
+    /// `nil` if there is no digit, or if the number does not fit.
+    init?(digitsOf bytes: UnsafeRawBufferPointer, from position: inout Int) {
+        let start = position
         var value: UInt64 = 0
-        for index in unsafe digits.indices {
-            let digit = unsafe digits[index] &- UInt8(ascii: "0")
-            guard digit <= 9 else { return nil }
+        while position < bytes.count {
+            let digit = unsafe bytes[position] &- UInt8(ascii: "0")
+            guard digit <= 9 else { break }
             let (product, overflow) = value.multipliedReportingOverflow(by: 10)
             let (sum, carry) = product.addingReportingOverflow(UInt64(digit))
             guard !overflow, !carry else { return nil }
             value = sum
+            position += 1
         }
+        guard position > start else { return nil }
         self = value
     }
 }

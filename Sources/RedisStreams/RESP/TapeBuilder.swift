@@ -21,6 +21,9 @@ internal import CHiredis
 
     private static let initialTokens = 64
     private static let initialBytes = 1024
+    /// What is set aside for a reply of which nothing has come yet, at most.
+    private static let maxForeseenTokens = 64 << 10
+    private static let maxForeseenBytes = 512 << 10
 
     init(limits: RESPLimits) {
         self.limits = limits
@@ -56,8 +59,9 @@ internal import CHiredis
         let partialBytes = byteCount - replyByte
         let oldTokens = unsafe tokens
         let oldArena = unsafe arena
-        tokenCapacity = max(Self.initialTokens, partialTokens)
-        arenaCapacity = max(Self.initialBytes, partialBytes)
+        // The next reply is probably of the size of this one: to grow to it again would copy most of it.
+        tokenCapacity = max(Self.initialTokens, partialTokens, min(replyToken, Self.maxForeseenTokens))
+        arenaCapacity = max(Self.initialBytes, partialBytes, min(replyByte, Self.maxForeseenBytes))
         unsafe tokens = .allocate(capacity: tokenCapacity)
         unsafe arena = .allocate(capacity: arenaCapacity)
         unsafe arena.update(from: oldArena + replyByte, count: partialBytes)

@@ -12,7 +12,7 @@ private enum Readme {
     static func firstExample() async throws {
         // README: begin
         try await withRedisClient("redis://localhost:6379") { redis in
-            try await redis.xadd("orders", ["item": "book", "total": "12.50"], trim: .approximately(maxLength: 100_000))
+            try await redis.xadd("orders", ["item": "book", "total": "12.5"], trim: .approximately(maxLength: 100_000))
 
             let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "billing-1")
             try await consumer.run(concurrency: 16) { message in
@@ -41,7 +41,7 @@ private enum Readme {
     static func manyMessages(_ redis: RedisClient, _ orders: [Order]) async throws {
         // README: begin
         try await redis.withProducer(of: "orders") { producer in
-            for order in orders { try await producer.submit(["item": .text(order.item)]) }
+            for order in orders { try await producer.submit(order) }
         }
         // README: end
     }
