@@ -1,0 +1,620 @@
+import Logging
+import RedisStreams
+import ServiceLifecycle
+import Synchronization
+import Testing
+
+extension IntegrationTests {
+    /// Consumer groups while nothing is wrong with the server.
+    @Suite struct GroupConsumers {
+        static func configuration(
+            _ acknowledgement: GroupConsumer.Acknowledgement = .afterHandling,
+            _ change: (inout GroupConsumer.Configuration) -> Void = { _ in }
+        ) -> GroupConsumer.Configuration {
+            var configuration = GroupConsumer.Configuration()
+            configuration.acknowledgement = acknowledgement
+            configuration.claimIdleTime = .seconds(1)
+            change(&configuration)
+            return configuration
+        }
+
+        static func add(_ numbers: ClosedRange<Int>, to stream: StreamKey, _ redis: RedisClient) async throws {
+            for result in try await redis.pipeline(numbers.map { XADD(stream, ["n": .integer($0)]) }) {
+                _ = try result.get()
+            }
+        }
+
+        static func pending(_ redis: RedisClient, _ stream: StreamKey) async throws -> Int {
+            try await redis.xpending(stream, group: "g").count
+        }
+
+        @Test(
+            "all is handled in order, in every mode and both kinds of loop",
+            arguments: TestServer.all,
+            [GroupConsumer.Acknowledgement.afterHandling, .onDelivery, .never, .manual]
+        )
+        func modes(binary: ServerBinary, mode: GroupConsumer.Acknowledgement) async throws {
+            for route in Route.allCases {
+                try await TestServer.shared(binary).withClient(route) { redis in
+                    let stream = StreamKey.unique()
+                    try await Self.add(1...300, to: stream, redis)
+                    let consumer = GroupConsumer(
+                        redis,
+                        stream: stream,
+                        group: "g",
+                        configuration: Self.configuration(mode)
+                    )
+                    var seen: [Int] = []
+                    // The group does not exist yet. One loop, which is left, and another that goes on.
+                    for try await message in consumer {
+                        seen.append(message.number)
+                        if mode == .manual { message.acknowledge() }
+                        if seen.count == 300 { try await Self.add(301...600, to: stream, redis) }
+                        if seen.count == 600 { break }
+                    }
+                    #expect(seen == Array(1...600))
+                    // The last one was not finished, since nobody asked for the next.
+                    let left = mode == .afterHandling ? 1 : 0
+                    try await eventually("\(left) pending") { try await Self.pending(redis, stream) == left }
+                    try await Self.add(601...700, to: stream, redis)
+                    var again: [Int] = []
+                    for try await message in consumer.messages {
+                        again.append(message.number)
+                        if mode == .manual { message.acknowledge() }
+                        if again.count == 100 + left { break }
+                    }
+                    #expect(again == Array((601 - left)...700))
+                }
+            }
+        }
+
+        @Test("what is acknowledged on delivery is no longer pending when it is handled", arguments: TestServer.all)
+        func onDelivery(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await Self.add(1...10, to: stream, redis)
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    configuration: Self.configuration(.onDelivery)
+                )
+                for try await message in consumer {
+                    let pending = try await Self.pending(redis, stream)
+                    #expect(pending == 0)
+                    if message.number == 10 { break }
+                }
+            }
+        }
+
+        @Test("what is acknowledged by hand stays pending until then", arguments: TestServer.all)
+        func manual(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await Self.add(1...10, to: stream, redis)
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    configuration: Self.configuration(.manual) { $0.claimIdleTime = .seconds(60) }
+                )
+                var messages: [GroupMessage] = []
+                for try await message in consumer {
+                    messages.append(message)
+                    if message.number == 10 { break }
+                }
+                #expect(try await Self.pending(redis, stream) == 10)
+                #expect(try await consumer.acknowledge(messages[0..<4]) == 4)
+                #expect(try await consumer.acknowledge(messages[0..<5]) == 1)
+                #expect(try await consumer.acknowledge([]) == 0)
+                #expect(try await Self.pending(redis, stream) == 5)
+            }
+        }
+
+        @Test("a group begins where it was told to", arguments: TestServer.all)
+        func start(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await Self.add(1...10, to: stream, redis)
+                let fifth = try await redis.xrange(stream)[4].id
+                var consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "five",
+                    configuration: Self.configuration { $0.start = .id(fifth) }
+                )
+                var iterator = consumer.makeAsyncIterator()
+                var message = try await iterator.next()
+                #expect(message?.number == 6)
+                #expect(message?.source == .new)
+                #expect(message?.isRedelivered == false)
+
+                consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "latest",
+                    configuration: Self.configuration { $0.start = .latest }
+                )
+                iterator = consumer.makeAsyncIterator()
+                async let next = iterator.next()
+                try await eventually("the group is there") { try await redis.xinfoGroups(stream).count == 2 }
+                try await Self.add(11...11, to: stream, redis)
+                message = try await next
+                #expect(message?.number == 11)
+            }
+        }
+
+        @Test("sixteen handlers at a time handle everything once", arguments: TestServer.all, Route.allCases)
+        func concurrency(binary: ServerBinary, route: Route) async throws {
+            try await TestServer.shared(binary).withClient(route) { redis in
+                let stream = StreamKey.unique()
+                let seen = Recorder<Int>()
+                let atOnce = Mutex((now: 0, most: 0))
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    configuration: Self.configuration { $0.claimIdleTime = .seconds(60) }
+                )
+                let running = Task {
+                    try await consumer.run(concurrency: 16) { message in
+                        atOnce.withLock {
+                            $0.now += 1
+                            $0.most = max($0.most, $0.now)
+                        }
+                        try await redis.ping()
+                        seen.add(message.number)
+                        atOnce.withLock { $0.now -= 1 }
+                    }
+                }
+                for batch in 0..<10 { try await Self.add((batch * 100 + 1)...(batch * 100 + 100), to: stream, redis) }
+                try await eventually("all are handled") { seen.count >= 1000 }
+                try await eventually("all are acknowledged") { try await Self.pending(redis, stream) == 0 }
+                #expect(seen.all.sorted() == Array(1...1000))
+                let most = atOnce.withLock { $0.most }
+                #expect((2...16).contains(most))
+                running.cancel()
+                try await running.value
+            }
+        }
+
+        @Test("eight consumers that start at once share one new group", arguments: TestServer.all)
+        func manyStarts(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                let seen = Recorder<Int>()
+                let running = (0..<8).map { _ in
+                    let consumer = GroupConsumer(
+                        redis,
+                        stream: stream,
+                        group: "g",
+                        configuration: Self.configuration {
+                            $0.batchSize = 5
+                            $0.prefetch = 0
+                            $0.claimIdleTime = .seconds(60)
+                        }
+                    )
+                    return Task { try await consumer.run { seen.add($0.number) } }
+                }
+                try await Self.add(1...1000, to: stream, redis)
+                try await eventually("all are handled") { seen.count >= 1000 }
+                #expect(seen.all.sorted() == Array(1...1000))
+                try await eventually("all are acknowledged") { try await Self.pending(redis, stream) == 0 }
+                let consumers = try await redis.xinfoConsumers(stream, group: "g")
+                #expect((1...8).contains(consumers.count))
+                for task in running { task.cancel() }
+                for task in running { try await task.value }
+            }
+        }
+
+        @Test("a consumer that comes back gets first what it had", arguments: TestServer.all)
+        func ownPendingFirst(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await Self.add(1...250, to: stream, redis)
+                let configuration = Self.configuration { $0.claimIdleTime = .seconds(60) }
+                var seen: [Int] = []
+                for try await message in GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    consumer: "me",
+                    configuration: configuration
+                ) {
+                    seen.append(message.number)
+                    if seen.count == 5 { break }
+                }
+                try await eventually("four are acknowledged") {
+                    try await redis.xpending(stream, group: "g", count: 1).first?.id == redis.xrange(stream)[4].id
+                }
+                let held = try await Self.pending(redis, stream)
+                #expect(held >= 96)
+                var again: [(Int, GroupMessage.Source)] = []
+                for try await message in GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    consumer: "me",
+                    configuration: configuration
+                ) {
+                    again.append((message.number, message.source))
+                    #expect(message.isRedelivered == (message.source != .new))
+                    if message.number == 250 { break }
+                }
+                #expect(again.map(\.0) == Array(5...250))
+                #expect(again.prefix(held).allSatisfy { $0.1 == .pending })
+                #expect(again.dropFirst(held).allSatisfy { $0.1 == .new })
+            }
+        }
+
+        @Test("what another left is claimed in time, also on an idle stream", arguments: TestServer.all)
+        func claim(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                let seen = Recorder<(Int, GroupMessage.Source)>()
+                let claimed = Recorder<Int>()
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    configuration: Self.configuration {
+                        $0.onEvent = { event in
+                            if case .claimed(let count) = event { claimed.add(count) }
+                        }
+                    }
+                )
+                let running = Task { try await consumer.run { seen.add(($0.number, $0.source)) } }
+                try await eventually("the consumer waits") { try await redis.info("clients")["blocked_clients"] != "0" }
+                // Another takes messages and dies; nothing is added after that.
+                try await redis.withConnection { other in
+                    for batch in 0..<5 {
+                        let (_, read) = try await redis.transaction(
+                            XADD(stream, ["n": .integer(batch)]),
+                            XREADGROUP(group: "g", consumer: "dead", streams: [GroupOffset(stream)])
+                        )
+                        let count = try read.get().first?.count
+                        #expect(count == 1)
+                    }
+                }
+                let start = ContinuousClock.now
+                try await eventually("all are handled", within: .seconds(3)) { seen.count >= 5 }
+                #expect(ContinuousClock.now - start < .seconds(3))
+                #expect(seen.all.map(\.0).sorted() == Array(0..<5))
+                #expect(seen.all.allSatisfy { $0.1 == .claimed })
+                #expect(claimed.all.reduce(0, +) == 5)
+                try await eventually("all are acknowledged") { try await Self.pending(redis, stream) == 0 }
+                running.cancel()
+                try await running.value
+            }
+        }
+
+        @Test("claiming and reading take turns when there is much of both", arguments: TestServer.all)
+        func claimMuch(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await redis.xgroupCreate(stream, group: "g", createStream: true)
+                try await Self.add(1...1000, to: stream, redis)
+                _ = try await redis.xreadgroup(group: "g", consumer: "dead", streams: [GroupOffset(stream)])
+                try await Self.add(1001...2000, to: stream, redis)
+                let seen = Recorder<Int>()
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    configuration: Self.configuration { $0.batchSize = 20 }
+                )
+                let running = Task { try await consumer.run { seen.add($0.number) } }
+                try await eventually("all are acknowledged") {
+                    guard seen.count >= 2000 else { return false }
+                    return try await Self.pending(redis, stream) == 0
+                }
+                #expect(seen.all.sorted() == Array(1...2000))
+                running.cancel()
+                try await running.value
+            }
+        }
+
+        @Test("deleted entries are reported and acknowledged, never handed out", arguments: TestServer.all)
+        func deleted(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await redis.xgroupCreate(stream, group: "g", createStream: true)
+                try await Self.add(1...10, to: stream, redis)
+                // Five are pending for the consumer itself, five for another; of each, two are deleted.
+                let mine = try await redis.xreadgroup(
+                    group: "g",
+                    consumer: "me",
+                    streams: [GroupOffset(stream)],
+                    count: 5
+                )
+                let others = try await redis.xreadgroup(group: "g", consumer: "dead", streams: [GroupOffset(stream)])
+                let own = Array(try #require(mine.first).map(\.id)[1...2])
+                let foreign = Array(try #require(others.first).map(\.id)[1...2])
+                _ = try await redis.xdel(stream, ids: own + foreign)
+
+                let seen = Recorder<Int>()
+                let reported = Recorder<StreamID>()
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    consumer: "me",
+                    configuration: Self.configuration {
+                        $0.onEvent = { event in
+                            if case .deleted(let ids, _) = event { for id in ids { reported.add(id) } }
+                        }
+                    }
+                )
+                let running = Task { try await consumer.run { seen.add($0.number) } }
+                try await eventually("all are handled") { seen.count >= 6 }
+                try await eventually("nothing is pending") { try await Self.pending(redis, stream) == 0 }
+                #expect(seen.all.sorted() == [1, 4, 5, 6, 9, 10])
+                #expect(reported.all.sorted() == (own + foreign).sorted())
+                try await Self.add(11...11, to: stream, redis)
+                try await eventually("it goes on") { seen.all.last == 11 }
+                running.cancel()
+                try await running.value
+            }
+        }
+
+        @Test("a handler that throws gets its message again, and holds up nobody", arguments: TestServer.all)
+        func throwingHandler(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await Self.add(1...20, to: stream, redis)
+                let seen = Recorder<(Int, Bool)>()
+                let consumer = GroupConsumer(redis, stream: stream, group: "g", configuration: Self.configuration())
+                let running = Task {
+                    try await consumer.run(concurrency: 2) { message in
+                        let isFirst = !seen.all.contains { $0.0 == message.number }
+                        seen.add((message.number, message.isRedelivered))
+                        if isFirst && message.number % 5 == 0 { throw CancellationError() }
+                    }
+                }
+                try await eventually("all are handled", within: .seconds(10)) { seen.count >= 24 }
+                try await eventually("nothing is pending") { try await Self.pending(redis, stream) == 0 }
+                let again = seen.all.filter(\.1).map(\.0).sorted()
+                #expect(again == [5, 10, 15, 20])
+                #expect(seen.all.filter { !$0.1 }.map(\.0).sorted() == Array(1...20))
+                running.cancel()
+                try await running.value
+            }
+        }
+
+        @Test("a message that is long in the hand is not claimed from oneself", arguments: TestServer.all)
+        func slowHandler(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await Self.add(1...3, to: stream, redis)
+                let seen = Recorder<Int>()
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    configuration: Self.configuration { $0.claimIdleTime = .milliseconds(100) }
+                )
+                let running = Task {
+                    try await consumer.run { message in
+                        seen.add(message.number)
+                        // Held until it has been pending for several times the claim idle time.
+                        guard message.number == 1 else { return }
+                        try await eventually("it is claimed by its own consumer") {
+                            try await redis.xpending(stream, group: "g", count: 3)
+                                .contains { $0.id == message.id && $0.deliveryCount > 2 }
+                        }
+                    }
+                }
+                try await eventually("nothing is pending") {
+                    guard seen.count >= 3 else { return false }
+                    return try await Self.pending(redis, stream) == 0
+                }
+                #expect(seen.all == [1, 2, 3])
+                running.cancel()
+                try await running.value
+            }
+        }
+
+        @Test("a key that holds no stream is thrown, at the start and later", arguments: TestServer.all)
+        func wrongType(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let key = StreamKey.unique()
+                _ = try await redis.send("SET", .text(key.rawValue), "text")
+                let consumer = GroupConsumer(redis, stream: key, group: "g", configuration: Self.configuration())
+                await expectError(.wrongType, within: .seconds(5)) { for try await _ in consumer {} }
+                await expectError(.wrongType, within: .seconds(5)) { for try await _ in consumer.messages {} }
+                await expectError(.wrongType, within: .seconds(5)) { try await consumer.run { _ in } }
+
+                _ = try await redis.del(key)
+                let running = Task { try await consumer.run { _ in } }
+                try await eventually("the group is there") {
+                    (try? await redis.xinfoGroups(key).count) == 1
+                }
+                _ = try await redis.send("SET", .text(key.rawValue), "text")
+                await expectError(.wrongType, within: .seconds(8)) { try await running.value }
+            }
+        }
+
+        @Test("a configuration that cannot work is thrown", arguments: TestServer.all)
+        func configuration(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                for change: (inout GroupConsumer.Configuration) -> Void in [
+                    { $0.batchSize = 0 }, { $0.prefetch = -1 }, { $0.block = .zero }, { $0.claimIdleTime = .zero },
+                ] {
+                    let consumer = GroupConsumer(
+                        redis,
+                        stream: .unique(),
+                        group: "g",
+                        configuration: Self.configuration(.afterHandling, change)
+                    )
+                    await expectError(.invalidConfiguration) { for try await _ in consumer {} }
+                    await expectError(.invalidConfiguration) { try await consumer.run { _ in } }
+                }
+                await expectError(.invalidArgument) {
+                    try await GroupConsumer(redis, stream: .unique(), group: "g").run(concurrency: 0) { _ in }
+                }
+            }
+        }
+    }
+
+    /// How consumers end.
+    @Suite struct Endings {
+        enum Loop: String, Sendable, CaseIterable, CustomTestStringConvertible {
+            case run, iteration, stream
+
+            var testDescription: String { rawValue }
+
+            func consume(
+                _ consumer: GroupConsumer,
+                _ handler: @escaping @Sendable (GroupMessage) async -> Void
+            ) async throws {
+                switch self {
+                case .run: try await consumer.run(concurrency: 2, handler)
+                case .iteration: for try await message in consumer { await handler(message) }
+                case .stream: for try await message in consumer.messages { await handler(message) }
+                }
+            }
+        }
+
+        private struct Job: Service {
+            let body: @Sendable () async throws -> Void
+
+            func run() async throws { try await body() }
+        }
+
+        @Test(
+            "a graceful shutdown finishes what was begun, acknowledges it, and returns",
+            arguments: TestServer.all,
+            Loop.allCases
+        )
+        func gracefulShutdown(binary: ServerBinary, loop: Loop) async throws {
+            let server = try await TestServer.shared(binary)
+            try await server.withClient { observer in
+                let stream = StreamKey.unique()
+                try await GroupConsumers.add(1...500, to: stream, observer)
+                let redis = try RedisClient(server.configuration(.tcp))
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    configuration: GroupConsumers.configuration { $0.claimIdleTime = .seconds(60) }
+                )
+                let finished = Recorder<StreamID>()
+                let begun = Recorder<StreamID>()
+                let job = Job {
+                    try await loop.consume(consumer) { message in
+                        begun.add(message.id)
+                        // A handler does not notice the shutdown, and ends its work.
+                        try? await observer.ping()
+                        finished.add(message.id)
+                    }
+                }
+                let group = ServiceGroup(
+                    configuration: .init(
+                        services: [
+                            .init(service: redis),
+                            .init(service: job, successTerminationBehavior: .gracefullyShutdownGroup),
+                        ],
+                        logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+                    )
+                )
+                let running = Task { try await group.run() }
+                try await eventually("some are handled") { finished.count >= 20 }
+                let start = ContinuousClock.now
+                await group.triggerGracefulShutdown()
+                try await running.value
+                #expect(ContinuousClock.now - start < .seconds(2))
+                #expect(begun.count == finished.count)
+                #expect(finished.count < 500)
+                // What is finished is acknowledged, and nothing else is.
+                let pending = try await Set(observer.xpending(stream, group: "g", count: 1000).map(\.id))
+                #expect(pending.isDisjoint(with: finished.all))
+                let delivered = try await #require(observer.xinfoGroups(stream).first?.lastDeliveredID)
+                let read = try await observer.xrange(stream, to: .including(delivered)).map(\.id)
+                #expect(Set(read).subtracting(pending) == Set(finished.all))
+            }
+        }
+
+        @Test("cancellation acknowledges what is finished, and returns", arguments: TestServer.all, Loop.allCases)
+        func cancellation(binary: ServerBinary, loop: Loop) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await GroupConsumers.add(1...500, to: stream, redis)
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    configuration: GroupConsumers.configuration { $0.claimIdleTime = .seconds(60) }
+                )
+                let finished = Recorder<StreamID>()
+                let running = Task {
+                    try await loop.consume(consumer) { message in
+                        // A handler that does not care, and ends its work.
+                        await Task { try? await redis.ping() }.value
+                        finished.add(message.id)
+                    }
+                }
+                try await eventually("some are handled") { finished.count >= 20 }
+                let start = ContinuousClock.now
+                running.cancel()
+                try await running.value
+                #expect(ContinuousClock.now - start < .seconds(2))
+                #expect(finished.count < 500)
+                let isAcknowledged = {
+                    let pending = try await Set(redis.xpending(stream, group: "g", count: 1000).map(\.id))
+                    // A loop that is cancelled does not say that its last message was handled.
+                    let unclear = loop == .run ? [] : [finished.all.last]
+                    return pending.isDisjoint(with: finished.all.filter { !unclear.contains($0) })
+                }
+                try await eventually("what is finished is acknowledged", within: .seconds(3)) {
+                    try await isAcknowledged()
+                }
+            }
+        }
+
+        @Test("a consumer that waits ends at once", arguments: TestServer.all, Loop.allCases)
+        func idle(binary: ServerBinary, loop: Loop) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                let consumer = GroupConsumer(redis, stream: stream, group: "g")
+                let running = Task { try await loop.consume(consumer) { _ in } }
+                try await eventually("the consumer waits") { try await redis.info("clients")["blocked_clients"] != "0" }
+                let start = ContinuousClock.now
+                running.cancel()
+                try await running.value
+                #expect(ContinuousClock.now - start < .seconds(1))
+                try await eventually("nobody waits any more") {
+                    try await redis.info("clients")["blocked_clients"] == "0"
+                }
+            }
+        }
+
+        @Test("a loop that is left leaves its last message pending, and its connection", arguments: TestServer.all)
+        func leftLoop(binary: ServerBinary) async throws {
+            struct Stop: Error {}
+            let name = "left-\(UInt32.random(in: 0...UInt32.max))"
+            try await TestServer.shared(binary).withClient {
+                $0.connection.clientName = name
+            } _: { redis in
+                let stream = StreamKey.unique()
+                try await GroupConsumers.add(1...10, to: stream, redis)
+                let consumer = GroupConsumer(
+                    redis,
+                    stream: stream,
+                    group: "g",
+                    consumer: "me",
+                    configuration: GroupConsumers.configuration { $0.batchSize = 3 }
+                )
+                do {
+                    for try await message in consumer where message.number == 2 { throw Stop() }
+                } catch is Stop {}
+                let ids = try await redis.xrange(stream).map(\.id)
+                try await eventually("the first is acknowledged") {
+                    try await redis.xpending(stream, group: "g", count: 1).first?.id == ids[1]
+                }
+                try await eventually("the reader does not wait any more") {
+                    try await redis.connections(named: name).allSatisfy { $0["flags"]?.contains("b") == false }
+                }
+            }
+        }
+    }
+}
