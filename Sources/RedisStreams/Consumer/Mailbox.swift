@@ -126,6 +126,11 @@ where Batch.Index == Int, Batch.Element: Sendable {
         }
     }
 
+    /// Whether there is room for a batch, and for `count` messages that are on their way.
+    func hasRoom(besides count: Int) -> Bool {
+        state.withLock { $0.queue.count + count <= prefetch && !$0.isStopping }
+    }
+
     /// Adds a batch.
     func deliver(_ batch: Batch) {
         let handed = state.withLock { $0.queue.append(batch) }
