@@ -88,8 +88,12 @@ extension ManualClock {
 
 /// A transport that notes which bytes leave in one write.
 final class WriteLog: Transport {
-    let base = FakeTransport()
+    let base: FakeTransport
     private let writes = Mutex<[ByteBuffer]>([])
+
+    init(answersGreeting: Bool = true) {
+        base = FakeTransport(answersGreeting: answersGreeting)
+    }
 
     /// The names of the commands of each write, as far as there were several in it.
     var joined: [[String]] {
