@@ -1,5 +1,5 @@
 internal import NIOCore
-package import RedisStreams
+internal import RedisStreams
 internal import Synchronization
 
 /// The server's end of a connection that a client has made on a ``FakeTransport``.
@@ -10,15 +10,15 @@ public final class FakeConnection: Sendable {
         var isClosed = false
         var isGreeting: Bool
 
-        /// Takes away what belongs to the greeting, which ends with a `PING`. Returns how many commands that were.
-        mutating func takeGreeting(from commands: inout [[String]]) -> Int {
-            var count = 0
+        /// Takes away what belongs to the greeting, which ends with a `PING`. Returns the replies to it.
+        mutating func takeGreeting(from commands: inout [[String]]) -> String {
+            var replies = ""
             while isGreeting, let name = commands.first?.first {
                 isGreeting = name != "PING"
                 commands.removeFirst()
-                count += 1
+                replies += isGreeting ? "+OK\r\n" : "+PONG\r\n"
             }
-            return count
+            return replies
         }
     }
 
@@ -66,7 +66,7 @@ public final class FakeConnection: Sendable {
     /// Takes bytes of the client.
     private func received(_ bytes: ByteBuffer) {
         var commands: [[String]] = []
-        let greeted = state.withLock { state in
+        let greeting = state.withLock { state in
             try? unsafe bytes.withUnsafeReadableBytes { bytes in
                 unsafe try state.reader.read(bytes) { reply in
                     commands.append(reply.array.map { $0.map { $0.string ?? "" } } ?? [])
@@ -74,7 +74,7 @@ public final class FakeConnection: Sendable {
             }
             return state.takeGreeting(from: &commands)
         }
-        for _ in 0..<greeted { send("+OK\r\n") }
+        if !greeting.isEmpty { send(greeting) }
         for command in commands { deliver(command) }
     }
 

@@ -219,18 +219,18 @@ actor Tally {
 
     var table: [(name: String, value: String, remark: String)] {
         let shares = countOf.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value.grouped)" }
-        let seconds = max(0.001, startTime.duration(to: lastNewTime).inSeconds)
+        let time = startTime.duration(to: lastNewTime)
         let newCount = handled.count + duplicateCount - reclaimedCount
+        let rate = Int(Double(newCount) / max(0.001, time.inSeconds))
+        let takeover = lastReclaimTime.map { killTime.duration(to: $0).rounded } ?? "-"
         return [
             ("produced", produced.count.grouped, ""),
             ("handled", handled.count.grouped, shares.joined(separator: ", ")),
             ("reclaimed", reclaimedCount.grouped, "received by \(victim), and handled by another after its end"),
             ("duplicates", duplicateCount.grouped, "handled by \(victim) as well, but not acknowledged in time"),
             ("lost", lost.grouped, ""),
-            (
-                "messages/s", Int(Double(newCount) / seconds).grouped,
-                "\(Self.build); without the reclaimed"
-            ),
+            ("messages/s", rate.grouped, "\(Self.build); the reclaimed and the wait for them left out"),
+            ("takeover", takeover, "from the kill to the last one reclaimed; of that, 2 s must pass before a claim"),
         ]
     }
 
@@ -245,11 +245,8 @@ actor Tally {
 
     var verdict: String {
         guard lost == 0 else { return "\(lost.of("message")) lost: that must not be." }
-        guard let lastReclaimTime else { return "Nothing was lost. \(victim) held nothing when it was killed." }
-        let time = killTime.duration(to: lastReclaimTime).rounded
-        return """
-            Nothing was lost. \(time) after the kill, the others had taken over everything that \(victim) held.
-            A message is claimed when it has been pending for 2 s.
-            """
+        guard duplicateCount > 0 else { return "Nothing was lost: every message was handled once." }
+        return
+            "Nothing was lost: every message was handled, \(duplicateCount.grouped) of them twice (at least once, as promised)."
     }
 }

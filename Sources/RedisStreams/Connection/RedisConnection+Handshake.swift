@@ -79,7 +79,16 @@ struct Greeting: Sendable {
 
     func check(_ outcome: PendingReplies.Outcome, of step: Step) throws(RedisError) {
         let reply = try outcome.get()
-        guard let error = reply.serverError(command: Self.name(of: step)) else { return }
+        guard let error = reply.serverError(command: Self.name(of: step)) else {
+            guard reply.isText(step == .ping ? "PONG" : "OK") else {
+                throw RedisError(
+                    .protocolViolation,
+                    "The peer answers, and not as Redis does. Is it a Redis server?",
+                    command: Self.name(of: step)
+                )
+            }
+            return
+        }
         switch (step, error.code) {
         // Not every user may do these, and nothing depends on them.
         case (.setName, _), (.ping, .permissionDenied): return

@@ -80,8 +80,9 @@ public actor RedisConnection {
             "connection ended",
             metadata: [LogKey.reason: "\(reason.code)", LogKey.pending: "\(failed.count)"]
         )
-        for (replies, error) in failed { replies.deliver(.failure(error)) }
+        // First the owner: who learns of the failure and tries again at once must not be given this connection.
         for observer in observers { observer(reason) }
+        for (replies, error) in failed { replies.deliver(.failure(error)) }
     }
 
     // MARK: Sending

@@ -31,32 +31,40 @@ package struct SocketTransport: Transport {
                 }
             }
         do {
-            let channel: any Channel
             switch configuration.address {
             case .tcp(let host, let port):
-                channel = try await bootstrap.connect(host: host, port: port).get()
-                try await Self.setOptions(of: channel, configuration)
+                // Set before the connection is made: one that the peer ends at once has no options to set any more.
+                return Socket(
+                    channel: try await Self.options(configuration, on: bootstrap).connect(host: host, port: port).get()
+                )
             case .unixSocket(let path):
-                channel = try await bootstrap.connect(unixDomainSocketPath: path).get()
+                return Socket(channel: try await bootstrap.connect(unixDomainSocketPath: path).get())
             }
-            return Socket(channel: channel)
         } catch {
             throw RedisError(connecting: error, to: configuration.address)
         }
     }
 
     /// Lets the kernel find out that the peer is gone, also while nothing is sent.
-    private static func setOptions(of channel: any Channel, _ configuration: RedisConnection.Configuration) async throws
-    {
-        try await channel.setOption(.tcpOption(.tcp_nodelay), value: 1).get()
+    private static func options(
+        _ configuration: RedisConnection.Configuration,
+        on bootstrap: ClientBootstrap
+    ) -> ClientBootstrap {
         let idle = max(1, configuration.keepAliveInterval.wholeMilliseconds / 1000)
-        try await channel.setOption(.socketOption(.so_keepalive), value: 1).get()
-        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: max(1, idle / 3)).get()
-        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3).get()
+        let bootstrap =
+            bootstrap
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelOption(.socketOption(.so_keepalive), value: 1)
+            .channelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: max(1, idle / 3))
+            .channelOption(.tcpOption(.init(rawValue: TCP_KEEPCNT)), value: 3)
         #if os(Linux)
-        try await channel.setOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: idle).get()
         let unacknowledged = configuration.unacknowledgedTimeout.wholeMilliseconds
-        try await channel.setOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: unacknowledged).get()
+        return
+            bootstrap
+            .channelOption(.tcpOption(.init(rawValue: TCP_KEEPIDLE)), value: idle)
+            .channelOption(.tcpOption(.init(rawValue: TCP_USER_TIMEOUT)), value: unacknowledged)
+        #else
+        return bootstrap
         #endif
     }
 }

@@ -42,6 +42,11 @@ where Batch.Index == Int, Batch.Element: Sendable {
         return (previous, next, isNewBatch)
     }
 
+    /// The message handed out last was not taken.
+    func withdraw() {
+        state.withLock { $0.handed = nil }
+    }
+
     /// Waits for the next message, and notes it as handed out. For one reader at a time.
     func nextInSequence() async throws(RedisError) -> Message? {
         let message = try await next()

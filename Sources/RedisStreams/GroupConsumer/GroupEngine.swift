@@ -44,6 +44,8 @@ actor GroupEngine {
             group.addTask { await self.acknowledgeLoop() }
             await self.session.mailbox.whileOpen { await self.readLoop() }
         }
+        // A read that was ended may have taken acknowledgements along.
+        await acknowledgeRest()
     }
 
     // MARK: Reading
@@ -281,14 +283,40 @@ actor GroupEngine {
 
     private static let lastAttempts = 3
 
+    /// Sends what is due when everything else has ended, once.
+    private func acknowledgeRest() async {
+        while true {
+            let ids = session.takeDue(atMost: Self.maxAcknowledged)
+            if ids.isEmpty { return }
+            let outcome = await acknowledge(ids)
+            settle(ids, outcome)
+            if case .failure = outcome { return }
+        }
+    }
+
     /// Sends an `XACK` on a shared connection. Cancellation does not keep it from being sent.
     private func acknowledge(_ ids: [StreamID]) async -> Result<Int, RedisError> {
         let command = XACK(consumer.stream, group: consumer.group, ids: ids)
         do throws(RedisError) {
             return try await pool.shared().executeToTheEnd(command)
         } catch {
-            return .failure(error)
+            return error.code == .cancelled ? await acknowledgeApart(command) : .failure(error)
         }
+    }
+
+    /// Sends an `XACK` in a task of its own, since this one is cancelled and can wait for no connection. The client that
+    /// is ending makes no shared ones any more.
+    private func acknowledgeApart(_ command: XACK) async -> Result<Int, RedisError> {
+        let task = Task { () -> Result<Int, RedisError> in
+            do throws(RedisError) {
+                let connection = try await pool.lease(on: eventLoop)
+                defer { pool.release(connection) }
+                return .success(try await connection.execute(command))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return await task.value
     }
 
     private func settle(_ ids: [StreamID], _ outcome: Result<Int, RedisError>) {

@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import Synchronization
 
 /// What stands between the tasks that submit messages and the engine that sends them.
@@ -8,12 +9,18 @@ final class ProducerBuffer: Sendable {
     }
 
     private typealias Waiter = CheckedContinuation<RedisError?, Never>
+    private typealias Submission = ProducerStateMachine<Item, Waiter>.Submission
 
     private struct State: ~Copyable {
         var machine: ProducerStateMachine<Item, Waiter>
         var lastID = 0
         var drainers: [CheckedContinuation<Void, Never>] = []
+        /// Messages that were not added, as long as nobody has been told.
+        var failures: [(receipt: Promise<StreamID>, error: RedisError)] = []
     }
+
+    /// The most failures that are remembered.
+    private static let maxFailures = 1000
 
     private let state: Mutex<State>
     private let work = Signal()
@@ -32,10 +39,12 @@ final class ProducerBuffer: Sendable {
         }
         let error: RedisError? = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let submission: ProducerStateMachine<Item, Waiter>.Submission = state.withLock { state in
-                    if Task.isCancelled { return .refused(Self.cancelled) }
-                    return state.machine.submit(item, bytes: bytes, id: id, waiter: continuation)
+                let (submission, wakes): (Submission, Bool) = state.withLock { state in
+                    if Task.isCancelled { return (.refused(Self.cancelled), false) }
+                    let submission = state.machine.submit(item, bytes: bytes, id: id, waiter: continuation)
+                    return (submission, state.machine.deservesAttention)
                 }
+                if wakes { work.fire() }
                 switch submission {
                 case .accepted: continuation.resume(returning: nil)
                 case .waiting: break
@@ -43,10 +52,12 @@ final class ProducerBuffer: Sendable {
                 }
             }
         } onCancel: {
-            state.withLock { $0.machine.cancel(id: id) }?.resume(returning: Self.cancelled)
+            let (waiter, admitted) = state.withLock { $0.machine.cancel(id: id) }
+            waiter?.resume(returning: Self.cancelled)
+            for waiter in admitted { waiter.resume(returning: nil) }
+            if !admitted.isEmpty { work.fire() }
         }
         if let error { throw error }
-        work.fire()
     }
 
     /// Accepts nothing more.
@@ -56,7 +67,18 @@ final class ProducerBuffer: Sendable {
     }
 
     /// Waits until nothing is held.
-    func drained() async {
+    ///
+    /// - Throws: The first failure since the last time that nobody has asked its receipt for.
+    func drained() async throws(RedisError) {
+        await waitUntilDrained()
+        let failures = state.withLock { state in
+            defer { state.failures = [] }
+            return state.failures
+        }
+        if let untold = failures.first(where: { !$0.receipt.wasAwaited }) { throw untold.error }
+    }
+
+    private func waitUntilDrained() async {
         await withCheckedContinuation { continuation in
             let isDrained = state.withLock { state in
                 if !state.machine.isDrained { state.drainers.append(continuation) }
@@ -78,9 +100,32 @@ final class ProducerBuffer: Sendable {
         }
     }
 
-    var isBatchFull: Bool { state.withLock { $0.machine.isBatchFull } }
+    /// Waits until a batch is full, for `delay` at most, by the clock of `eventLoop`.
+    func gather(for delay: Duration, on eventLoop: any EventLoop) async {
+        let deadline = eventLoop.now + TimeAmount(delay)
+        if isBatchFull || eventLoop.now >= deadline { return }
+        let timer = eventLoop.scheduleTask(deadline: deadline) { self.work.fire() }
+        while !isBatchFull, eventLoop.now < deadline, !Task.isCancelled { await work.wait() }
+        timer.cancel()
+    }
+
+    private var isBatchFull: Bool { state.withLock { $0.machine.isBatchFull } }
 
     func takeBatch() -> (items: [Item], bytes: Int) { state.withLock { $0.machine.takeBatch() } }
+
+    /// A message has its id, or its error.
+    func fulfill(_ item: Item, _ outcome: Promise<StreamID>.Outcome) {
+        if case .failure(let error) = outcome {
+            state.withLock { state in
+                if !item.receipt.wasAwaited, state.failures.count < Self.maxFailures {
+                    state.failures.append((item.receipt, error))
+                }
+                // The server will not take the next message either: who submits it shall know.
+                if error.serverCode != nil, !error.isRetriable { state.machine.finish(error) }
+            }
+        }
+        item.receipt.fulfill(outcome)
+    }
 
     /// The items of a batch have their outcomes.
     func settled(count: Int, bytes: Int) {
@@ -93,7 +138,7 @@ final class ProducerBuffer: Sendable {
     /// Nothing will be sent any more.
     func fail(_ error: RedisError) {
         let (items, waiters) = state.withLock { $0.machine.abort(error) }
-        for item in items { item.receipt.fulfill(.failure(error)) }
+        for item in items { fulfill(item, .failure(error)) }
         for waiter in waiters { waiter.resume(returning: error) }
         resumeDrainers()
     }

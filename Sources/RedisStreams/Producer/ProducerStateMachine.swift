@@ -54,13 +54,18 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
         heldBytes += entry.bytes
     }
 
-    /// Somebody does not want to wait for room any more. Returns the waiter, if there was one.
-    mutating func cancel(id: Int) -> Waiter? {
-        guard let position = waiting.firstIndex(where: { $0.id == id }) else { return nil }
-        return waiting.remove(at: position).waiter
+    /// Somebody does not want to wait for room any more. Returns the waiter, if there was one, and who has got in now,
+    /// since those behind may need less room.
+    mutating func cancel(id: Int) -> (waiter: Waiter?, admitted: [Waiter]) {
+        guard let position = waiting.firstIndex(where: { $0.id == id }) else { return (nil, []) }
+        let waiter = waiting.remove(at: position).waiter
+        return (waiter, admit())
     }
 
     var hasPending: Bool { !pending.isEmpty }
+
+    /// Whether who sends has to look: at the first message, and when the batch is full.
+    var deservesAttention: Bool { pending.count == 1 || isBatchFull }
 
     /// Whether the next batch is as large as it gets, so that waiting for more makes no sense.
     var isBatchFull: Bool {
@@ -84,6 +89,10 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
     mutating func settled(count: Int, bytes: Int) -> [Waiter] {
         heldCount -= count
         heldBytes -= bytes
+        return admit()
+    }
+
+    private mutating func admit() -> [Waiter] {
         var admitted: [Waiter] = []
         while let next = waiting.first, hasRoom(for: next.entry.bytes) {
             waiting.removeFirst()

@@ -9,7 +9,6 @@ struct ServerBinary: Sendable, Hashable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    /// The version in the name, `redis-7.0`; `nil` if it is not there.
     var isValkey: Bool { name.hasPrefix("valkey") }
 
     /// Why the program cannot be started; `nil` if it is there.
@@ -43,9 +42,9 @@ struct ServerBinary: Sendable, Hashable, CustomTestStringConvertible {
         return entries.isEmpty ? [ServerBinary(name: "REDIS_STREAMS_SERVERS", path: "")] : entries
     }
 
-    /// Those that were built with TLS, which shows in the names of their settings.
+    /// Those that were built with TLS, which shows in their messages.
     static let withTLS: [ServerBinary] = all.filter { binary in
         let program = try? Data(contentsOf: URL(fileURLWithPath: binary.path), options: .alwaysMapped)
-        return program?.range(of: Data("tls-auth-clients".utf8)) != nil
+        return program?.range(of: Data("Failed to load certificate".utf8)) != nil
     }
 }

@@ -1,0 +1,159 @@
+import Testing
+
+@testable import RedisStreams
+
+@Suite(.timeLimit(.minutes(1))) struct MailboxTests {
+    @Test func `Who waits gets the messages in the order of asking`() async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        let readers = await waitingReaders(3, of: mailbox)
+        mailbox.deliver([1, 2])
+        mailbox.deliver([3, 4])
+        var got: [Int?] = []
+        for reader in readers { got.append(try await reader.value) }
+        #expect(Set(got) == [1, 2, 3])
+        let rest = try await mailbox.next()
+        #expect(rest == 4)
+    }
+
+    @Test func `An error is told to one of those who wait, and the others see the end`() async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        let readers = await waitingReaders(4, of: mailbox)
+        mailbox.fail(refusedByTest)
+        var ends = 0
+        var failures: [RedisError.Code] = []
+        for reader in readers {
+            switch await reader.result {
+            case .success(let message):
+                #expect(message == nil)
+                ends += 1
+            case .failure(let error): failures.append((error as? RedisError)?.code ?? .serverError)
+            }
+        }
+        #expect(ends == 3)
+        #expect(failures == [.wrongType])
+    }
+
+    @Test func `A reader that is cancelled goes away and takes nothing along`() async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        let readers = await waitingReaders(2, of: mailbox)
+        readers[0].cancel()
+        let cancelled = try await readers[0].value
+        #expect(cancelled == nil)
+        mailbox.deliver([1])
+        let message = try await readers[1].value
+        #expect(message == 1)
+    }
+
+    @Test func `A reader that was cancelled before asks for nothing`() async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        mailbox.deliver([1])
+        let gate = Gate()
+        let reader = Task {
+            await gate.wait()
+            return try await mailbox.next()
+        }
+        reader.cancel()
+        gate.open()
+        let cancelled = try await reader.value
+        #expect(cancelled == nil)
+        let message = try await mailbox.next()
+        #expect(message == 1)
+    }
+
+    @Test func `Cancellation while messages come loses none`() async throws {
+        for round in 0..<300 {
+            let mailbox = Mailbox<[Int]>(prefetch: 10)
+            let reader = Task { try await mailbox.next() }
+            let canceller = Task { reader.cancel() }
+            mailbox.deliver([round])
+            await canceller.value
+            let first = try await reader.value
+            mailbox.stop()
+            if let first { #expect(first == round) }
+        }
+    }
+
+    @Test func `Stopping ends everybody's wait and hands out nothing more`() async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        let readers = await waitingReaders(3, of: mailbox)
+        mailbox.stop()
+        for reader in readers {
+            let message = try await reader.value
+            #expect(message == nil)
+        }
+        mailbox.deliver([1])
+        let message = try await mailbox.next()
+        #expect(message == nil)
+        #expect(mailbox.isStopping)
+        let hasRoom = await mailbox.waitForRoom()
+        #expect(!hasRoom)
+    }
+
+    @Test(arguments: [0, 1, 5]) func `There is room until more than the prefetch waits`(prefetch: Int) async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: prefetch)
+        mailbox.deliver(Array(0..<(prefetch + 3)))
+        let engine = Task { await mailbox.waitForRoom() }
+        let order = Journal<String>()
+        let observed = Task {
+            _ = await engine.value
+            order.record("room")
+        }
+        for _ in 0..<2 { _ = try await mailbox.next() }
+        order.record("two taken")
+        _ = try await mailbox.next()
+        await observed.value
+        #expect(order.all == ["two taken", "room"])
+    }
+
+    @Test(arguments: [0, 1, 5]) func `The sequential reader makes room, too`(prefetch: Int) async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: prefetch)
+        mailbox.deliver(Array(0..<(prefetch + 2)))
+        let engine = Task { await mailbox.waitForRoom() }
+        _ = mailbox.advance()
+        _ = mailbox.advance()
+        let hasRoom = await engine.value
+        #expect(hasRoom)
+    }
+
+    @Test func `Readers that take everything wake the engine`() async throws {
+        for _ in 0..<200 {
+            let mailbox = Mailbox<[Int]>(prefetch: 1)
+            mailbox.deliver([1, 2, 3, 4])
+            let engine = Task { await mailbox.waitForRoom() }
+            let readers = (0..<4).map { _ in Task { try await mailbox.next() } }
+            for reader in readers { _ = try await reader.value }
+            let hasRoom = await engine.value
+            #expect(hasRoom)
+        }
+    }
+
+    @Test func `The engine's reading is cancelled when the mailbox stops`() async {
+        let mailbox = Mailbox<[Int]>(prefetch: 1)
+        let started = Gate()
+        let engine = Task {
+            await mailbox.whileOpen {
+                started.open()
+                await untilCancelled()
+            }
+        }
+        await started.wait()
+        mailbox.stop()
+        await engine.value
+    }
+
+    @Test func `A mailbox that stopped before lets the engine not even begin to wait`() async {
+        let mailbox = Mailbox<[Int]>(prefetch: 1)
+        mailbox.stop()
+        await mailbox.whileOpen { await untilCancelled() }
+    }
+}
+
+/// Tasks that wait for a message: each of them does when this returns.
+private func waitingReaders(_ count: Int, of mailbox: Mailbox<[Int]>) async -> [Task<Int?, any Error>] {
+    var readers: [Task<Int?, any Error>] = []
+    for index in 0..<count {
+        readers.append(Task { try await mailbox.next() })
+        while mailbox.waitingCount <= index { await Task.yield() }
+    }
+    return readers
+}

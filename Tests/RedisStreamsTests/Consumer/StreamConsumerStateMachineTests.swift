@@ -1,0 +1,145 @@
+import Testing
+
+@testable import RedisStreams
+
+private typealias Machine = StreamConsumerStateMachine
+
+@Suite struct StreamConsumerStateMachineTests {
+    @Test func `Concrete positions are read from at once`() {
+        let machine = Machine(["b": .after(id("5-1")), "a": .beginning])
+        let step = machine.next()
+        #expect(step == .read([position("a", "0-0"), position("b", "5-1")]))
+    }
+
+    @Test func `A time begins with the first id of its millisecond`() {
+        let machine = Machine(["a": .time(.milliseconds(1000)), "b": .time(.zero), "c": .time(.seconds(-5))])
+        let step = machine.next()
+        let before = "999-\(UInt64.max)"
+        #expect(step == .read([position("a", before), position("b", "0-0"), position("c", "0-0")]))
+    }
+
+    @Test func `Latest is found out once for each stream, and nothing is read before`() {
+        var machine = Machine(["a": .latest, "b": .beginning, "c": .latest])
+        let first = machine.next()
+        let again = machine.next()
+        #expect(first == .findLast("a"))
+        #expect(again == first)
+        machine.foundLast(id("7-0"), of: "a")
+        let second = machine.next()
+        #expect(second == .findLast("c"))
+        machine.foundLast(.zero, of: "c")
+        let third = machine.next()
+        #expect(third == .read([position("b", "0-0"), position("a", "7-0"), position("c", "0-0")]))
+    }
+
+    @Test func `The position advances with what was read, for each stream by itself`() {
+        var machine = Machine(["a": .beginning, "b": .after(id("3-0"))])
+        machine.read([messageBatch(of: "a", ["1-0", "2-0"])])
+        let first = machine.next()
+        #expect(first == .read([position("a", "2-0"), position("b", "3-0")]))
+        machine.read([messageBatch(of: "b", ["4-0"]), messageBatch(of: "a", ["2-1"])])
+        let second = machine.next()
+        #expect(second == .read([position("a", "2-1"), position("b", "4-0")]))
+        machine.read([])
+        let third = machine.next()
+        #expect(third == second)
+    }
+
+    @Test func `A position never goes back`() {
+        var machine = Machine(["a": .after(id("100-0"))])
+        machine.read([messageBatch(of: "a", ["5-0"])])
+        machine.read([messageBatch(of: "a", [])])
+        machine.read([messageBatch(of: "unknown", ["200-0"])])
+        let step = machine.next()
+        #expect(step == .read([position("a", "100-0")]))
+    }
+
+    @Test func `A server that is not to be reached at the start is told`() {
+        for code in [RedisError.Code.connectionRefused, .connectTimeout, .hostNotFound, .connectionUnavailable] {
+            var machine = Machine(["a": .beginning])
+            let first = Reaction(machine.failed(RedisError(code, "away")))
+            #expect(first == .stop(code))
+            machine.read([])
+            let second = Reaction(machine.failed(RedisError(code, "away")))
+            #expect(second == .retry(code, attempt: 1))
+        }
+    }
+
+    @Test func `Failures in a row are counted until something succeeds`() {
+        var machine = Machine(["a": .latest])
+        let lost = RedisError(.connectionClosed, "lost")
+        for attempt in 1...3 {
+            let reaction = Reaction(machine.failed(lost))
+            #expect(reaction == .retry(.connectionClosed, attempt: attempt))
+        }
+        machine.foundLast(.zero, of: "a")
+        let fresh = Reaction(machine.failed(lost))
+        #expect(fresh == .retry(.connectionClosed, attempt: 1))
+    }
+
+    @Test(arguments: allCodes) func `What may pass is tried again, and the rest is told`(code: RedisError.Code) {
+        var machine = Machine(["a": .beginning])
+        machine.read([])
+        let reaction = Reaction(machine.failed(RedisError(code, "test")))
+        #expect(reaction == (code.isRetriable ? .retry(code, attempt: 1) : .stop(code)))
+    }
+
+    @Test(arguments: seeds) func `On a random walk positions only go up and equal what was read`(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        let keys: [StreamKey] = ["a", "b", "c"]
+        var model: [StreamKey: StreamID] = [:]
+        var starts: [StreamKey: StreamConsumer.Start] = [:]
+        for key in keys { starts[key] = random.chance(0.5) ? .latest : .beginning }
+        for (key, start) in starts where start == .beginning { model[key] = .zero }
+        var machine = Machine(starts)
+        for _ in 0..<200 {
+            if random.chance(0.2) {
+                _ = machine.failed(RedisError(.connectionClosed, "lost"))
+                continue
+            }
+            switch machine.next() {
+            case .findLast(let key):
+                #expect(model[key] == nil)
+                let last = StreamID(milliseconds: UInt64.random(in: 0...9, using: &random))
+                machine.foundLast(last, of: key)
+                model[key] = last
+            case .read(let positions):
+                let seen = Dictionary(uniqueKeysWithValues: positions.map { ($0.stream, $0.last) })
+                #expect(seen == model)
+                guard let key = keys.randomElement(using: &random), let last = model[key] else { continue }
+                let next = StreamID(milliseconds: last.milliseconds + UInt64.random(in: 1...3, using: &random))
+                machine.read([messageBatch(of: key, ["\(next)"])])
+                model[key] = next
+            }
+        }
+    }
+}
+
+private func position(_ stream: StreamKey, _ last: String) -> Machine.StreamPosition {
+    .init(stream: stream, last: id(last))
+}
+
+/// What a machine says to a failure, to compare with.
+enum Reaction: Equatable {
+    case proceed
+    case retry(RedisError.Code, attempt: Int)
+    case stop(RedisError.Code)
+
+    init(_ reaction: FailureReaction) {
+        switch reaction {
+        case .proceed: self = .proceed
+        case .retry(let error, let attempt): self = .retry(error.code, attempt: attempt)
+        case .stop(let error): self = .stop(error.code)
+        }
+    }
+}
+
+/// Every code that there is.
+let allCodes: [RedisError.Code] = [
+    .invalidArgument, .invalidConfiguration, .hostNotFound, .connectionRefused, .connectTimeout, .tlsFailure,
+    .connectionUnavailable, .clientShutDown, .cancelled, .connectionClosed, .timeout, .protocolViolation,
+    .unexpectedReply, .decodingFailed, .encodingFailed, .unsupportedByServer, .authenticationFailed,
+    .permissionDenied, .wrongType, .noGroup, .groupExists, .unblocked, .loading, .busy, .outOfMemory, .misconfigured,
+    .noReplicas, .readOnly, .masterDown, .clusterUnavailable, .redirected, .crossSlot, .transactionAborted,
+    .noScript, .tooManyClients, .serverError,
+]

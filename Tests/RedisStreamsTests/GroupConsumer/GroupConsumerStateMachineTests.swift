@@ -1,0 +1,337 @@
+import NIOCore
+import Testing
+
+@testable import RedisStreams
+
+private typealias Machine = GroupConsumerStateMachine
+
+@Suite struct GroupConsumerStateMachineTests {
+    @Test func `What is pending for the consumer comes first, page by page, then a sweep, then new messages`() {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        let first = machine.next(now: .at(0))
+        #expect(first == .readPending(after: .zero))
+        machine.readPending(last: id("5-0"))
+        let second = machine.next(now: .at(0))
+        #expect(second == .readPending(after: id("5-0")))
+        machine.readPending(last: nil)
+        let third = machine.next(now: .at(0))
+        #expect(third == .claim(from: .zero))
+        machine.claimed(next: .zero, now: .at(0))
+        let fourth = machine.next(now: .at(0))
+        #expect(fourth == .readNew(block: .seconds(1)))
+    }
+
+    @Test(arguments: [GroupConsumer.Acknowledgement.never, .onDelivery])
+    func `Where nothing stays pending, only new messages are read`(acknowledgement: GroupConsumer.Acknowledgement) {
+        var configuration = GroupConsumer.Configuration()
+        configuration.acknowledgement = acknowledgement
+        var machine = Machine(configuration, now: .at(0))
+        let first = machine.next(now: .at(0))
+        #expect(first == .readNew(block: .seconds(5)))
+        machine.recover()
+        _ = machine.failed(RedisError(.connectionClosed, "lost"))
+        let later = machine.next(now: .at(100_000))
+        #expect(later == .readNew(block: .seconds(5)))
+    }
+
+    @Test func `Without an idle time nothing is claimed`() {
+        var configuration = GroupConsumer.Configuration()
+        configuration.claimIdleTime = nil
+        var machine = Machine(configuration, now: .at(0))
+        machine.readPending(last: nil)
+        let step = machine.next(now: .at(1_000_000))
+        #expect(step == .readNew(block: .seconds(5)))
+    }
+
+    @Test func `A read waits no longer than until the next sweep`() {
+        var machine = Machine(configuration(interval: .seconds(3)), now: .at(0))
+        machine.readPending(last: nil)
+        machine.claimed(next: .zero, now: .at(1000))
+        let blocks = [1000, 2500, 3999, 4000].map { machine.next(now: .at($0)) }
+        #expect(blocks[0] == .readNew(block: .seconds(3)))
+        #expect(blocks[1] == .readNew(block: .milliseconds(1500)))
+        #expect(blocks[2] == .readNew(block: .milliseconds(1)))
+        #expect(blocks[3] == .claim(from: .zero))
+    }
+
+    @Test func `A read never asks to wait for less than the server can count`() {
+        var machine = Machine(configuration(interval: .seconds(3)), now: .at(0))
+        machine.readPending(last: nil)
+        machine.claimed(next: .zero, now: .at(0))
+        let step = machine.next(now: .uptimeNanoseconds(2_999_999_999))
+        #expect(step == .readNew(block: .milliseconds(1)))
+    }
+
+    @Test func `A read waits as long as configured if the next sweep is far away`() {
+        var machine = Machine(configuration(interval: .seconds(60)), now: .at(0))
+        machine.readPending(last: nil)
+        machine.claimed(next: .zero, now: .at(0))
+        let step = machine.next(now: .at(0))
+        #expect(step == .readNew(block: .seconds(5)))
+    }
+
+    @Test func `Within a sweep, claims and reads take turns, and the cursor is kept`() {
+        var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
+        machine.readPending(last: nil)
+        machine.claimed(next: id("10-0"), now: .at(0))
+        let read = machine.next(now: .at(0))
+        #expect(read == .readNew(block: nil), "a read within a sweep does not wait")
+        machine.readNew()
+        let claim = machine.next(now: .at(0))
+        #expect(claim == .claim(from: id("10-0")))
+        machine.claimed(next: id("20-0"), now: .at(5000))
+        machine.readNew()
+        let next = machine.next(now: .at(5000))
+        #expect(next == .claim(from: id("20-0")))
+        machine.claimed(next: .zero, now: .at(6000))
+        let rest = machine.next(now: .at(6000))
+        #expect(rest == .readNew(block: .seconds(1)), "the next sweep is a whole interval away")
+        machine.readNew()
+        let sweep = machine.next(now: .at(7000))
+        #expect(sweep == .claim(from: .zero), "it begins anew")
+    }
+
+    @Test func `The interval of claiming follows from the idle time`() {
+        let expected: [(Duration, Duration)] = [
+            (.seconds(60), .seconds(1)), (.seconds(2), .milliseconds(500)), (.milliseconds(10), .milliseconds(20)),
+        ]
+        for (idle, interval) in expected {
+            var configuration = GroupConsumer.Configuration()
+            configuration.claimIdleTime = idle
+            #expect(configuration.effectiveClaimInterval == interval)
+        }
+        var configuration = GroupConsumer.Configuration()
+        configuration.claimInterval = .seconds(7)
+        #expect(configuration.effectiveClaimInterval == .seconds(7))
+    }
+
+    @Test func `Messages that it may not know of send it back to what it has pending`() {
+        var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
+        machine.readPending(last: nil)
+        machine.claimed(next: id("10-0"), now: .at(0))
+        machine.recover()
+        let recovery = machine.next(now: .at(0))
+        #expect(recovery == .readPending(after: .zero))
+        machine.readPending(last: nil)
+        let next = machine.next(now: .at(0))
+        #expect(next == .readNew(block: nil), "the sweep goes on where it was")
+    }
+}
+
+// MARK: Failures
+
+@Suite struct GroupConsumerFailureTests {
+    @Test func `A missing group is created at once, where the configuration says, and reading goes on`() {
+        var configuration = GroupConsumer.Configuration()
+        configuration.start = .id(id("7-0"))
+        var machine = Machine(configuration, now: .at(0))
+        let reaction = Reaction(machine.failed(noGroup))
+        #expect(reaction == .proceed)
+        let step = machine.next(now: .at(0))
+        #expect(step == .createGroup(.id(id("7-0"))))
+        machine.createdGroup()
+        let next = machine.next(now: .at(0))
+        #expect(next == .readPending(after: .zero))
+    }
+
+    @Test func `A group that vanishes while consuming is created from the beginning`() {
+        var configuration = GroupConsumer.Configuration()
+        configuration.start = .latest
+        var machine = Machine(configuration, now: .at(0))
+        machine.readPending(last: nil)
+        _ = machine.failed(noGroup)
+        let step = machine.next(now: .at(0))
+        #expect(step == .createGroup(.beginning))
+    }
+
+    @Test func `A group that another consumer has created is as good`() {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        _ = machine.failed(noGroup)
+        let reaction = Reaction(machine.failed(RedisError(.groupExists, "test")))
+        #expect(reaction == .proceed)
+        let step = machine.next(now: .at(0))
+        #expect(step == .readPending(after: .zero))
+    }
+
+    @Test(arguments: [true, false]) func `A new group forgets where the sweep was`(isOther: Bool) {
+        var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
+        machine.readPending(last: nil)
+        machine.claimed(next: id("10-0"), now: .at(0))
+        _ = machine.failed(noGroup)
+        if isOther { _ = machine.failed(RedisError(.groupExists, "test")) } else { machine.createdGroup() }
+        let step = machine.next(now: .at(0))
+        #expect(step == .claim(from: .zero))
+    }
+
+    @Test func `A group that is taken away again and again does not become a storm`() {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        let expected: [Reaction] = [.proceed, .retry(.noGroup, attempt: 1), .retry(.noGroup, attempt: 2)]
+        for reaction in expected {
+            let actual = Reaction(machine.failed(noGroup))
+            #expect(actual == reaction)
+            let step = machine.next(now: .at(0))
+            #expect(step == .createGroup(.beginning))
+            machine.createdGroup()
+        }
+        machine.readPending(last: nil)
+        let fresh = Reaction(machine.failed(noGroup))
+        #expect(fresh == .proceed)
+    }
+
+    @Test(arguments: [RedisError.Code.connectionClosed, .timeout])
+    func `After a reply that may have been lost it reads what it has pending`(code: RedisError.Code) {
+        var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
+        machine.readPending(last: nil)
+        machine.claimed(next: .zero, now: .at(0))
+        let reaction = Reaction(machine.failed(RedisError(code, "lost")))
+        #expect(reaction == .retry(code, attempt: 1))
+        let step = machine.next(now: .at(0))
+        #expect(step == .readPending(after: .zero))
+    }
+
+    @Test func `Failures in a row are counted until something succeeds`() {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        for attempt in 1...3 {
+            let reaction = Reaction(machine.failed(RedisError(.loading, "test")))
+            #expect(reaction == .retry(.loading, attempt: attempt))
+        }
+        machine.readPending(last: id("1-0"))
+        let fresh = Reaction(machine.failed(RedisError(.loading, "test")))
+        #expect(fresh == .retry(.loading, attempt: 1))
+    }
+
+    @Test(arguments: [RedisError.Code.connectionRefused, .connectTimeout, .hostNotFound, .connectionUnavailable])
+    func `A server that is not to be reached is told at the start, and waited for later`(code: RedisError.Code) {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        let start = Reaction(machine.failed(RedisError(code, "away")))
+        #expect(start == .stop(code))
+        machine.readPending(last: nil)
+        let later = Reaction(machine.failed(RedisError(code, "away")))
+        #expect(later == .retry(code, attempt: 1))
+    }
+
+    @Test(arguments: allCodes) func `Each code has its reaction`(code: RedisError.Code) {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        machine.readPending(last: nil)
+        let reaction = Reaction(machine.failed(RedisError(code, "test")))
+        switch code {
+        case .noGroup, .groupExists: #expect(reaction == .proceed)
+        default: #expect(reaction == (code.isRetriable ? .retry(code, attempt: 1) : .stop(code)))
+        }
+    }
+
+    @Test(arguments: seeds) func `On a random walk claims happen on time, and the steps follow from what came of them`(
+        seed: UInt64
+    ) {
+        var random = SeededGenerator(seed: seed)
+        let interval = Int.random(in: 20...3000, using: &random)
+        var machine = Machine(configuration(interval: .milliseconds(interval)), now: .at(0))
+        var walk = Walk(interval: interval)
+        for _ in 0..<500 {
+            let step = machine.next(now: .at(walk.now))
+            walk.check(step)
+            guard random.chance(0.85) else {
+                walk.fail(&machine, &random)
+                continue
+            }
+            walk.perform(step, on: &machine, &random)
+        }
+    }
+}
+
+/// What has to be true of each step, given what came of those before.
+private struct Walk {
+    let interval: Int
+    var now = 0
+    var recoversAfter: StreamID? = .zero
+    var needsGroup = false
+    var cursor: StreamID = .zero
+    var isSweeping = false
+    var hasClaimedLast = false
+    var lastSweep: Int?
+
+    init(interval: Int) {
+        self.interval = interval
+    }
+
+    func check(_ step: Machine.Step) {
+        switch step {
+        case .createGroup: #expect(needsGroup)
+        case .readPending(let after):
+            #expect(!needsGroup)
+            #expect(after == recoversAfter)
+        case .claim(let from):
+            #expect(!needsGroup && recoversAfter == nil)
+            #expect(from == cursor)
+            #expect(!(isSweeping && hasClaimedLast), "reads and claims take turns")
+            if !isSweeping, let lastSweep { #expect(now >= lastSweep + interval, "too early") }
+        case .readNew(let block):
+            #expect(!needsGroup && recoversAfter == nil)
+            #expect((block == nil) == isSweeping)
+            guard let block else { return }
+            #expect(block <= .seconds(5) && block >= .milliseconds(1))
+            let untilSweep = (lastSweep ?? 0) + interval - now
+            #expect(block <= .milliseconds(max(1, untilSweep)), "the next sweep would be late")
+        }
+    }
+
+    mutating func perform(_ step: Machine.Step, on machine: inout Machine, _ random: inout SeededGenerator) {
+        switch step {
+        case .createGroup:
+            machine.createdGroup()
+            forgetGroup()
+        case .readPending(let after):
+            let last = random.chance(0.5) ? StreamID(milliseconds: after.milliseconds + 1) : nil
+            machine.readPending(last: last)
+            recoversAfter = last
+        case .claim(let from):
+            let next = random.chance(0.6) ? StreamID(milliseconds: from.milliseconds + 1) : .zero
+            now += Int.random(in: 0...5, using: &random)
+            machine.claimed(next: next, now: .at(now))
+            cursor = next
+            isSweeping = next != .zero
+            hasClaimedLast = isSweeping
+            if !isSweeping { lastSweep = now }
+        case .readNew(let block):
+            let most = block.map { Int($0.wholeMilliseconds) } ?? 1
+            now += Int.random(in: 0...most, using: &random)
+            machine.readNew()
+            hasClaimedLast = false
+        }
+    }
+
+    mutating func fail(_ machine: inout Machine, _ random: inout SeededGenerator) {
+        let codes: [RedisError.Code] = [.noGroup, .groupExists, .connectionClosed, .timeout, .loading, .unblocked]
+        let code = codes.randomElement(using: &random) ?? .noGroup
+        _ = machine.failed(RedisError(code, "test"))
+        now += Int.random(in: 0...100, using: &random)
+        switch code {
+        case .noGroup: needsGroup = true
+        case .groupExists: forgetGroup()
+        case .connectionClosed, .timeout: recoversAfter = .zero
+        default: break
+        }
+    }
+
+    private mutating func forgetGroup() {
+        needsGroup = false
+        cursor = .zero
+        isSweeping = false
+        hasClaimedLast = false
+    }
+}
+
+private let noGroup = RedisError(.noGroup, "test")
+
+private func configuration(interval: Duration) -> GroupConsumer.Configuration {
+    var configuration = GroupConsumer.Configuration()
+    configuration.claimInterval = interval
+    return configuration
+}
+
+extension NIODeadline {
+    /// So many milliseconds after the beginning.
+    fileprivate static func at(_ milliseconds: Int) -> NIODeadline {
+        .uptimeNanoseconds(UInt64(milliseconds) * 1_000_000)
+    }
+}

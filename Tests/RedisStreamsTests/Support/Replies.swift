@@ -1,0 +1,50 @@
+@testable import RedisStreams
+
+// What a server sends, put together from its parts.
+
+func bulk(_ text: String) -> String { "$\(text.utf8.count)\r\n\(text)\r\n" }
+
+func array(_ elements: [String]) -> String { "*\(elements.count)\r\n" + elements.joined() }
+
+/// What a read replies when there is nothing.
+let nothing = "*-1\r\n"
+
+func entry(_ id: String, _ fields: [String] = ["field", "value"]) -> String {
+    array([bulk(id), array(fields.map(bulk))])
+}
+
+/// An entry that is pending and has been deleted.
+func deletedEntry(_ id: String) -> String { array([bulk(id), "*-1\r\n"]) }
+
+/// The reply of `XREAD` and `XREADGROUP`.
+func messages(of stream: String = "orders", _ entries: String...) -> String {
+    array([array([bulk(stream), array(entries)])])
+}
+
+/// The reply of `XAUTOCLAIM`.
+func claimed(next: String = "0-0", _ entries: [String] = [], deleted: [String] = []) -> String {
+    array([bulk(next), array(entries), array(deleted.map(bulk))])
+}
+
+/// The reply of `XINFO STREAM`, as far as it is looked at.
+func streamInfo(last: String, entriesAdded: Int = 0) -> String {
+    let groups: [String] = [bulk("length"), ":1\r\n", bulk("radix-tree-keys"), ":1\r\n"]
+    let nodes: [String] = [bulk("radix-tree-nodes"), ":2\r\n", bulk("last-generated-id"), bulk(last)]
+    let rest: [String] = [bulk("groups"), ":0\r\n", bulk("first-entry"), "*-1\r\n", bulk("last-entry"), "*-1\r\n"]
+    return array(groups + nodes + rest)
+}
+
+/// A batch as a reply brings it.
+func messageBatch(of stream: StreamKey = "orders", _ ids: [String]) -> MessageBatch {
+    let wire = array(ids.map { entry($0) })
+    guard let batch = MessageBatch(stream: stream, reply: reply(wire)) else { fatalError("not a batch: \(ids)") }
+    return batch
+}
+
+/// An id, of which the literal is trusted.
+func id(_ text: String) -> StreamID {
+    guard let id = StreamID(text) else { fatalError("not an id: \(text)") }
+    return id
+}
+
+func ids(_ texts: String...) -> [StreamID] { texts.map(id) }
