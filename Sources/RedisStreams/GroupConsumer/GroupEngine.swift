@@ -60,6 +60,8 @@ actor GroupEngine {
 
     /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the
     /// session has stopped.
+    ///
+    /// A read that was sent ahead is finished in any case: it may have brought messages, and taken acknowledgements along.
     private func serve() async -> FailureReaction? {
         let connection: RedisConnection
         do throws(RedisError) {
@@ -67,9 +69,13 @@ actor GroupEngine {
         } catch {
             return session.mailbox.isStopping || Task.isCancelled ? nil : machine.failed(error)
         }
-        defer { pool.release(connection) }
-        // What was on its way when a connection was lost is found when the own pending messages are read.
-        ahead = nil
+        let reaction = await takeSteps(on: connection)
+        await takeAhead(on: connection)
+        pool.release(connection)
+        return reaction
+    }
+
+    private func takeSteps(on connection: RedisConnection) async -> FailureReaction? {
         while await session.mailbox.waitForRoom() {
             let step = machine.next(now: eventLoop.now)
             do throws(RedisError) {
