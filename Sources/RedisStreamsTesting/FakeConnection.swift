@@ -1,5 +1,5 @@
 internal import NIOCore
-package import RedisStreams
+internal import RedisStreams
 internal import Synchronization
 
 /// The server's end of a connection that a client has made on a ``FakeTransport``.

@@ -1,3 +1,4 @@
+internal import Dispatch
 internal import NIOCore
 internal import NIOEmbedded
 
@@ -9,6 +10,11 @@ public final class ManualClock: Sendable {
 
     init() {
         eventLoop = NIOAsyncTestingEventLoop()
+    }
+
+    deinit {
+        // What is still scheduled is cancelled; an event loop does not bear to be left with it.
+        eventLoop.shutdownGracefully(queue: .global()) { _ in }
     }
 
     /// How much time has passed since the clock was made.

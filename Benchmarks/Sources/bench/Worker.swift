@@ -59,14 +59,14 @@ struct Worker {
     private func streamConsumer(_ redis: RedisClient) -> StreamConsumer {
         var configuration = StreamConsumer.Configuration()
         configuration.batchSize = 500
-        configuration.prefetch = 500
+        configuration.prefetch = 1500
         return StreamConsumer(redis, stream: stream, from: .beginning, configuration: configuration)
     }
 
     private func groupConsumer(_ redis: RedisClient) -> GroupConsumer {
         var configuration = GroupConsumer.Configuration()
         configuration.batchSize = 500
-        configuration.prefetch = 500
+        configuration.prefetch = 1500
         return GroupConsumer(
             redis,
             stream: stream,

@@ -35,13 +35,13 @@ final class PendingReplies: Sendable {
         if let (waiter, outcomes) = ready { waiter.resume(returning: outcomes) }
     }
 
-    /// Waits for all the replies. On cancellation calls `onCancel`, and returns `cancelled` errors.
+    /// Waits for all the replies. On cancellation returns those that are there, and `cancelled` errors for the others;
+    /// if there are such, calls `onCancel`.
     func outcomes(onCancel: @escaping @Sendable () -> Void) async -> [Outcome] {
         await withTaskCancellationHandler {
             await outcomesInAnyCase()
         } onCancel: {
-            abandon()
-            onCancel()
+            if abandon() { onCancel() }
         }
     }
 
@@ -49,8 +49,7 @@ final class PendingReplies: Sendable {
     func outcomesInAnyCase() async -> [Outcome] {
         await withCheckedContinuation { continuation in
             let ready: [Outcome]? = state.withLock { state in
-                if state.isAbandoned { return cancelled }
-                if state.outcomes.count == count { return state.outcomes }
+                if state.isAbandoned || state.outcomes.count == count { return completed(state.outcomes) }
                 state.waiter = continuation
                 return nil
             }
@@ -58,21 +57,25 @@ final class PendingReplies: Sendable {
         }
     }
 
-    /// Lets the replies be dropped; who waits for them gets `cancelled` errors.
-    func abandon() {
-        let waiter = state.withLock { state in
+    /// Lets the replies that have not come be dropped; who waits for them gets `cancelled` errors. Returns whether there
+    /// are such replies.
+    @discardableResult
+    func abandon() -> Bool {
+        let (isAbandoned, waiter, outcomes) = state.withLock { state in
             if state.outcomes.count < count { state.isAbandoned = true }
-            return state.isAbandoned ? state.waiter.take() : nil
+            return (state.isAbandoned, state.isAbandoned ? state.waiter.take() : nil, state.outcomes)
         }
-        waiter?.resume(returning: cancelled)
+        waiter?.resume(returning: completed(outcomes))
+        return isAbandoned
     }
 
-    private var cancelled: [Outcome] {
+    private func completed(_ outcomes: [Outcome]) -> [Outcome] {
+        guard outcomes.count < count else { return outcomes }
         let error = RedisError(
             .cancelled,
             "The task was cancelled while it waited for the reply.",
             mayHaveExecuted: true
         )
-        return Array(repeating: .failure(error), count: count)
+        return outcomes + Array(repeating: .failure(error), count: count - outcomes.count)
     }
 }

@@ -106,7 +106,11 @@ extension RedisConnection: RedisCommandExecutor {
         _ write: @escaping @Sendable (inout CommandWriter) -> Void
     ) async -> [PendingReplies.Outcome] {
         guard count > 0 else { return [] }
-        return await begin(count: count, write).outcomes(onCancel: { if blocks { self.close() } })
+        let replies = begin(count: count, write)
+        let outcomes = await replies.outcomes(onCancel: { if blocks { self.close() } })
+        // On the event loop this closes at once, before anybody else can be given the connection.
+        if blocks, replies.isAbandoned { close() }
+        return outcomes
     }
 
     /// Executes a command whose reply is wanted also when the task is cancelled.

@@ -42,6 +42,11 @@ where Batch.Index == Int, Batch.Element: Sendable {
         return (previous, next, isNewBatch)
     }
 
+    /// The message handed out last was not taken.
+    func withdraw() {
+        state.withLock { $0.handed = nil }
+    }
+
     /// Waits for the next message, and notes it as handed out. For one reader at a time.
     func nextInSequence() async throws(RedisError) -> Message? {
         let message = try await next()
@@ -124,6 +129,11 @@ where Batch.Index == Int, Batch.Element: Sendable {
             if hasRoom { return true }
             await room.wait()
         }
+    }
+
+    /// Whether there is room for a batch, and for `count` messages that are on their way.
+    func hasRoom(besides count: Int) -> Bool {
+        state.withLock { $0.queue.count + count <= prefetch && !$0.isStopping }
     }
 
     /// Adds a batch.

@@ -38,9 +38,11 @@ where Batch.Index == Int, Batch.Element: Sendable {
             // Looked at once a batch, since it costs more than handing out a message.
             if isNewBatch, Task.isShuttingDownGracefully {
                 mailbox.stop()
-                return nil
+            } else if !Task.isCancelled {
+                return message
             }
-            return Task.isCancelled ? nil : message
+            mailbox.withdraw()
+            return nil
         case .failure(let error): throw error
         case .nothing, .end: return nil
         }

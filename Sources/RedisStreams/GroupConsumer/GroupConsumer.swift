@@ -1,5 +1,5 @@
 internal import Logging
-internal import ServiceLifecycle
+public import ServiceLifecycle
 internal import Synchronization
 
 /// Takes part in a consumer group: each message of the stream goes to one of the group's consumers, and stays pending
@@ -123,6 +123,19 @@ public struct GroupConsumer: Sendable {
         }
     }
 
+    /// A service that handles messages as ``run(concurrency:_:)`` does, to be added to a `ServiceGroup` behind the client.
+    ///
+    /// ```swift
+    /// let billing = consumer.service(concurrency: 16) { message in … }
+    /// let services = ServiceGroup(services: [redis, billing], gracefulShutdownSignals: [.sigterm], logger: logger)
+    /// ```
+    public func service(
+        concurrency: Int = 1,
+        _ handler: @escaping @Sendable (GroupMessage) async throws -> Void
+    ) -> some Service {
+        GroupService(consumer: self, concurrency: concurrency, handler: handler)
+    }
+
     /// Acknowledges messages and waits for the server's word.
     ///
     /// - Returns: How many of them were still pending; the others had been acknowledged before.
@@ -137,6 +150,16 @@ public struct GroupConsumer: Sendable {
 
     func makeSession() -> GroupSession {
         GroupSession(prefetch: configuration.prefetch)
+    }
+}
+
+private struct GroupService: Service {
+    let consumer: GroupConsumer
+    let concurrency: Int
+    let handler: @Sendable (GroupMessage) async throws -> Void
+
+    func run() async throws {
+        try await consumer.run(concurrency: concurrency, handler)
     }
 }
 

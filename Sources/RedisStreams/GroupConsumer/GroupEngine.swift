@@ -16,6 +16,8 @@ actor GroupEngine {
     private var machine: GroupConsumerStateMachine
     /// Whether the last read brought all that it may: more is there, and the next read leaves soon.
     private var isBusy = false
+    /// A read that was sent before the reply to the one before it was there.
+    private var ahead: Read?
 
     private var configuration: GroupConsumer.Configuration { consumer.configuration }
     private var pool: ConnectionPool { consumer.client.pool }
@@ -42,6 +44,8 @@ actor GroupEngine {
             group.addTask { await self.acknowledgeLoop() }
             await self.session.mailbox.whileOpen { await self.readLoop() }
         }
+        // A read that was ended may have taken acknowledgements along.
+        await acknowledgeRest()
     }
 
     // MARK: Reading
@@ -56,6 +60,8 @@ actor GroupEngine {
 
     /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the
     /// session has stopped.
+    ///
+    /// A read that was sent ahead is finished in any case: it may have brought messages, and taken acknowledgements along.
     private func serve() async -> FailureReaction? {
         let connection: RedisConnection
         do throws(RedisError) {
@@ -63,7 +69,13 @@ actor GroupEngine {
         } catch {
             return session.mailbox.isStopping || Task.isCancelled ? nil : machine.failed(error)
         }
-        defer { pool.release(connection) }
+        let reaction = await takeSteps(on: connection)
+        await takeAhead(on: connection)
+        pool.release(connection)
+        return reaction
+    }
+
+    private func takeSteps(on connection: RedisConnection) async -> FailureReaction? {
         while await session.mailbox.waitForRoom() {
             let step = machine.next(now: eventLoop.now)
             do throws(RedisError) {
@@ -99,11 +111,13 @@ actor GroupEngine {
         _ step: GroupConsumerStateMachine.Step,
         on connection: RedisConnection
     ) async throws(RedisError) {
+        if case .readNew(let block) = step { return try await readNew(block: block, on: connection) }
+        await takeAhead(on: connection)
         switch step {
         case .createGroup(let start): try await createGroup(start, on: connection)
         case .readPending(let id): try await readPending(after: id, on: connection)
         case .claim(let cursor): try await claim(from: cursor, on: connection)
-        case .readNew(let block): try await readNew(block: block, on: connection)
+        case .readNew: break
         }
     }
 
@@ -155,9 +169,40 @@ actor GroupEngine {
         if result.unidentifiedDeletions > 0 { machine.recover() }
     }
 
-    /// Reads new messages. What is due to be acknowledged goes before it in the same write.
+    /// Reads new messages. While there is a backlog, another read is sent before the reply to this one is there, so that
+    /// the server works while a batch is parsed and handed out.
     private func readNew(block: Duration?, on connection: RedisConnection) async throws(RedisError) {
-        let read = XREADGROUP(
+        let read = ahead ?? begin(block: block, on: connection)
+        ahead = nil
+        if isBusy, session.mailbox.hasRoom(besides: configuration.batchSize) {
+            ahead = begin(block: nil, on: connection)
+        }
+        try await handOver(finish(read), on: connection)
+    }
+
+    /// Delivers what a read brings that was sent ahead, before another kind of step.
+    ///
+    /// What the server has against it, it has against the next step as well.
+    private func takeAhead(on connection: RedisConnection) async {
+        guard let read = ahead else { return }
+        ahead = nil
+        do throws(RedisError) {
+            try await handOver(finish(read), on: connection)
+        } catch {
+            logger.debug("read ahead failed", metadata: [LogKey.reason: "\(error.code)"])
+        }
+    }
+
+    /// A read on its way. What was due to be acknowledged went before it in the same write.
+    private struct Read {
+        let command: XREADGROUP
+        let acknowledge: XACK?
+        let replies: PendingReplies
+        let connection: RedisConnection
+    }
+
+    private func begin(block: Duration?, on connection: RedisConnection) -> Read {
+        let command = XREADGROUP(
             group: consumer.group,
             consumer: consumer.name,
             streams: [.init(consumer.stream, .new)],
@@ -166,16 +211,18 @@ actor GroupEngine {
             noAck: configuration.acknowledgement == .never
         )
         let ids = session.takeDue(atMost: Self.maxAcknowledged)
-        if ids.isEmpty {
-            let batches = try await connection.execute(read)
-            return try await handOver(batches, on: connection)
+        let acknowledge = ids.isEmpty ? nil : XACK(consumer.stream, group: consumer.group, ids: ids)
+        let replies = connection.begin(count: ids.isEmpty ? 1 : 2) { writer in
+            if let acknowledge { writer.write(acknowledge) }
+            writer.write(command)
         }
-        let (acknowledged, batches) = await connection.pipeline(
-            XACK(consumer.stream, group: consumer.group, ids: ids),
-            read
-        )
-        settle(ids, acknowledged)
-        try await handOver(batches.get(), on: connection)
+        return Read(command: command, acknowledge: acknowledge, replies: replies, connection: connection)
+    }
+
+    private func finish(_ read: Read) async throws(RedisError) -> [MessageBatch] {
+        let outcomes = await read.replies.outcomes(onCancel: { read.connection.close() })
+        if let acknowledge = read.acknowledge { settle(acknowledge.ids, acknowledge.result(of: outcomes[0])) }
+        return try read.command.result(of: outcomes[outcomes.count - 1]).get()
     }
 
     private func handOver(_ batches: [MessageBatch], on connection: RedisConnection) async throws(RedisError) {
@@ -242,14 +289,40 @@ actor GroupEngine {
 
     private static let lastAttempts = 3
 
+    /// Sends what is due when everything else has ended, once.
+    private func acknowledgeRest() async {
+        while true {
+            let ids = session.takeDue(atMost: Self.maxAcknowledged)
+            if ids.isEmpty { return }
+            let outcome = await acknowledge(ids)
+            settle(ids, outcome)
+            if case .failure = outcome { return }
+        }
+    }
+
     /// Sends an `XACK` on a shared connection. Cancellation does not keep it from being sent.
     private func acknowledge(_ ids: [StreamID]) async -> Result<Int, RedisError> {
         let command = XACK(consumer.stream, group: consumer.group, ids: ids)
         do throws(RedisError) {
             return try await pool.shared().executeToTheEnd(command)
         } catch {
-            return .failure(error)
+            return error.code == .cancelled ? await acknowledgeApart(command) : .failure(error)
         }
+    }
+
+    /// Sends an `XACK` in a task of its own, since this one is cancelled and can wait for no connection. The client that
+    /// is ending makes no shared ones any more.
+    private func acknowledgeApart(_ command: XACK) async -> Result<Int, RedisError> {
+        let task = Task { () -> Result<Int, RedisError> in
+            do throws(RedisError) {
+                let connection = try await pool.lease(on: eventLoop)
+                defer { pool.release(connection) }
+                return .success(try await connection.execute(command))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return await task.value
     }
 
     private func settle(_ ids: [StreamID], _ outcome: Result<Int, RedisError>) {

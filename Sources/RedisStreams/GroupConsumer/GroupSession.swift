@@ -79,5 +79,9 @@ final class GroupSession: Sendable {
 
     func takeDue(atMost limit: Int) -> [StreamID] { state.withLock { $0.ledger.takeDue(atMost: limit) } }
     func confirm(_ ids: [StreamID]) { state.withLock { $0.ledger.confirm(ids) } }
-    func restore(_ ids: [StreamID]) { state.withLock { $0.ledger.restore(ids) } }
+
+    func restore(_ ids: [StreamID]) {
+        state.withLock { $0.ledger.restore(ids) }
+        due.fire()
+    }
 }

@@ -15,7 +15,12 @@ final class ProducerBuffer: Sendable {
         var machine: ProducerStateMachine<Item, Waiter>
         var lastID = 0
         var drainers: [CheckedContinuation<Void, Never>] = []
+        /// Messages that were not added, as long as nobody has been told.
+        var failures: [(receipt: Promise<StreamID>, error: RedisError)] = []
     }
+
+    /// The most failures that are remembered.
+    private static let maxFailures = 1000
 
     private let state: Mutex<State>
     private let work = Signal()
@@ -62,7 +67,18 @@ final class ProducerBuffer: Sendable {
     }
 
     /// Waits until nothing is held.
-    func drained() async {
+    ///
+    /// - Throws: The first failure since the last time that nobody has asked its receipt for.
+    func drained() async throws(RedisError) {
+        await waitUntilDrained()
+        let failures = state.withLock { state in
+            defer { state.failures = [] }
+            return state.failures
+        }
+        if let untold = failures.first(where: { !$0.receipt.wasAwaited }) { throw untold.error }
+    }
+
+    private func waitUntilDrained() async {
         await withCheckedContinuation { continuation in
             let isDrained = state.withLock { state in
                 if !state.machine.isDrained { state.drainers.append(continuation) }
@@ -97,6 +113,20 @@ final class ProducerBuffer: Sendable {
 
     func takeBatch() -> (items: [Item], bytes: Int) { state.withLock { $0.machine.takeBatch() } }
 
+    /// A message has its id, or its error.
+    func fulfill(_ item: Item, _ outcome: Promise<StreamID>.Outcome) {
+        if case .failure(let error) = outcome {
+            state.withLock { state in
+                if !item.receipt.wasAwaited, state.failures.count < Self.maxFailures {
+                    state.failures.append((item.receipt, error))
+                }
+                // The server will not take the next message either: who submits it shall know.
+                if error.serverCode != nil, !error.isRetriable { state.machine.finish(error) }
+            }
+        }
+        item.receipt.fulfill(outcome)
+    }
+
     /// The items of a batch have their outcomes.
     func settled(count: Int, bytes: Int) {
         let admitted = state.withLock { $0.machine.settled(count: count, bytes: bytes) }
@@ -108,7 +138,7 @@ final class ProducerBuffer: Sendable {
     /// Nothing will be sent any more.
     func fail(_ error: RedisError) {
         let (items, waiters) = state.withLock { $0.machine.abort(error) }
-        for item in items { item.receipt.fulfill(.failure(error)) }
+        for item in items { fulfill(item, .failure(error)) }
         for waiter in waiters { waiter.resume(returning: error) }
         resumeDrainers()
     }

@@ -38,7 +38,7 @@ actor ProducerEngine {
                 for item in items { writer.write(item.command) }
             }
         } catch {
-            for item in items { item.receipt.fulfill(.failure(error.about(command: XADD.name))) }
+            for item in items { buffer.fulfill(item, .failure(error.about(command: XADD.name))) }
             buffer.settled(count: items.count, bytes: bytes)
             return nil
         }
@@ -47,7 +47,7 @@ actor ProducerEngine {
     private func settle(_ items: [ProducerBuffer.Item], _ bytes: Int, _ sent: PendingReplies) async {
         let outcomes = await sent.outcomesInAnyCase()
         for (item, outcome) in zip(items, outcomes) {
-            item.receipt.fulfill(item.command.result(of: outcome).flatMap(Self.id))
+            buffer.fulfill(item, item.command.result(of: outcome).flatMap(Self.id))
         }
         buffer.settled(count: items.count, bytes: bytes)
     }

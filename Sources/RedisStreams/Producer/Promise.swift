@@ -10,6 +10,10 @@ final class Promise<Value: Sendable>: Sendable {
     }
 
     private let state = Mutex(State.waiting([]))
+    private let isWanted = Atomic(false)
+
+    /// Whether anybody has asked for the value.
+    var wasAwaited: Bool { isWanted.load(ordering: .relaxed) }
 
     /// Sets the value. Later ones are ignored.
     func fulfill(_ outcome: Outcome) {
@@ -23,6 +27,7 @@ final class Promise<Value: Sendable>: Sendable {
 
     /// Waits for the value, cancelled or not.
     func value() async throws(RedisError) -> Value {
+        isWanted.store(true, ordering: .relaxed)
         let outcome: Outcome = await withCheckedContinuation { continuation in
             let ready: Outcome? = state.withLock { state in
                 switch state {

@@ -10,8 +10,9 @@
 ///
 /// **Bounds.** Whoever submits to a full buffer waits until there is room.
 ///
-/// **Errors.** Each message has its own fate: ``send(_:)`` throws it, a ``Receipt`` tells it. Nothing is sent twice: when a
-/// connection is lost, the error says in ``RedisError/mayHaveExecuted`` whether the message may have been added.
+/// **Errors.** Each message has its own fate: ``send(_:)`` throws it, a ``Receipt`` tells it, and what nobody has asked a
+/// receipt for, ``flush()`` and ``finish()`` throw: no failure passes in silence. Nothing is sent twice: when a connection
+/// is lost, the error says in ``RedisError/mayHaveExecuted`` whether the message may have been added.
 ///
 /// Use plain `xadd` for single messages: commands of many tasks are pipelined without a producer, too.
 /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
@@ -95,8 +96,9 @@ public final class StreamProducer: Sendable {
 
     /// Puts a message into the buffer, and returns as soon as it has its place there.
     ///
-    /// - Returns: A receipt, which may be dropped if nobody cares for the message's fate.
-    /// - Throws: ``RedisError``: for a message that no server would accept, after ``finish()``, and on cancellation.
+    /// - Returns: A receipt, which tells the message's fate. Drop it if ``flush()`` or ``finish()`` are to tell.
+    /// - Throws: ``RedisError``: for a message that no server would accept, on cancellation, after ``finish()``, and once
+    ///   the server has refused a message for a reason that trying again does not mend, such as `WRONGTYPE`.
     @discardableResult
     public func submit(_ fields: NewFields) async throws(RedisError) -> Receipt {
         let command = XADD(stream, fields, trim: configuration.trim)
@@ -107,14 +109,18 @@ public final class StreamProducer: Sendable {
     }
 
     /// Waits until every message that was submitted before has its id or its error.
-    public func flush() async {
-        await buffer.drained()
+    ///
+    /// - Throws: ``RedisError``: why the first message failed, of those whose receipt nobody has asked.
+    public func flush() async throws(RedisError) {
+        try await buffer.drained()
     }
 
     /// Accepts nothing more, and waits until every message has its id or its error.
-    public func finish() async {
+    ///
+    /// - Throws: ``RedisError``: why the first message failed, of those whose receipt nobody has asked.
+    public func finish() async throws(RedisError) {
         buffer.finish()
-        await buffer.drained()
+        try await buffer.drained()
     }
 }
 
@@ -135,7 +141,8 @@ extension StreamProducer {
 extension RedisClient {
     /// Gives `body` a producer, and waits until all its messages have been added or have failed.
     ///
-    /// - Throws: ``RedisError`` for a configuration that cannot be; whatever `body` throws.
+    /// - Throws: ``RedisError`` for a configuration that cannot be, and for a message that failed unnoticed; see
+    ///   ``StreamProducer/finish()``. Whatever `body` throws.
     public func withProducer<Result>(
         of stream: StreamKey,
         configuration: StreamProducer.Configuration = .init(),
@@ -143,9 +150,13 @@ extension RedisClient {
         _ body: (StreamProducer) async throws -> Result
     ) async throws -> Result {
         let producer = try StreamProducer(self, stream: stream, configuration: configuration)
-        let result: Swift.Result<Result, any Error>
-        do { result = .success(try await body(producer)) } catch { result = .failure(error) }
-        await producer.finish()
-        return try result.get()
+        do {
+            let result = try await body(producer)
+            try await producer.finish()
+            return result
+        } catch {
+            try? await producer.finish()
+            throw error
+        }
     }
 }

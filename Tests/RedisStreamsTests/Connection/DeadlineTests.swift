@@ -1,0 +1,114 @@
+import NIOEmbedded
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+@Suite(.timeLimit(.minutes(1))) struct DeadlineTests {
+    @Test func `A command has its time and no more`() async throws {
+        let line = try await Line.open()
+        async let error = caught { try await line.connection.xlen("a") }
+        await line.server.expect(["XLEN", "a"])
+        await line.clock.advance(by: .milliseconds(9999))
+        #expect(try await line.isOpen)
+        await line.clock.advance(by: .milliseconds(1))
+        let failure = await error
+        #expect(failure?.code == .timeout)
+        #expect(failure?.command == "XLEN")
+        #expect(failure?.mayHaveExecuted == true)
+        await line.server.expectClose()
+    }
+
+    @Test func `A reply in time leaves the connection open`() async throws {
+        let line = try await Line.open()
+        async let length = line.connection.xlen("a")
+        await line.server.expect(["XLEN", "a"])
+        await line.clock.advance(by: .milliseconds(9999))
+        line.server.send(":1\r\n")
+        #expect(try await length == 1)
+        await line.clock.advance(by: .seconds(1000))
+        #expect(try await line.isOpen)
+        line.connection.close()
+    }
+
+    @Test(arguments: [1, 500, 5000, 60_000])
+    func `A blocking command has the time it blocks for twice over, and a second`(milliseconds: Int) async throws {
+        let line = try await Line.open()
+        let read = XREAD([.init("a", after: .zero)], block: .milliseconds(milliseconds))
+        async let error = caught { try await line.connection.execute(read) }
+        #expect(await line.server.nextCommand()?.first == "XREAD")
+        await line.clock.advance(by: .milliseconds(milliseconds * 2 + 999))
+        #expect(try await line.isOpen)
+        await line.clock.advance(by: .milliseconds(1))
+        #expect(await error?.code == .timeout)
+        await line.server.expectClose()
+    }
+
+    @Test func `Each of many commands has its own deadline`() async throws {
+        let line = try await Line.open()
+        async let first = line.connection.xlen("a")
+        await line.server.expect(["XLEN", "a"])
+        await line.clock.advance(by: .seconds(6))
+        async let second = caught { try await line.connection.xlen("b") }
+        await line.server.expect(["XLEN", "b"])
+        line.server.send(":1\r\n")
+        #expect(try await first == 1)
+        await line.clock.advance(by: .milliseconds(9999))
+        #expect(try await line.isOpen)
+        await line.clock.advance(by: .milliseconds(1))
+        #expect(await second?.code == .timeout)
+    }
+
+    @Test func `The deadline of a command that was cancelled stays`() async throws {
+        let line = try await Line.open()
+        let cancelled = Task { await caught { try await line.connection.xlen("a") } }
+        await line.server.expect(["XLEN", "a"])
+        cancelled.cancel()
+        _ = await cancelled.value
+        await line.clock.advance(by: .seconds(10))
+        await line.server.expectClose()
+    }
+
+    @Test func `A peer that does not answer the greeting is told as that`() async throws {
+        let transport = FakeTransport(answersGreeting: false)
+        async let error = caught { try await transport.connectAlone() }
+        let server = await transport.nextConnection()
+        await server.expect(["PING"])
+        await transport.clock.advance(by: .milliseconds(4999))
+        await transport.clock.advance(by: .milliseconds(1))
+        let failure = await error
+        #expect(failure?.code == .connectTimeout)
+        #expect(failure?.isRetriable == true)
+        await server.expectClose()
+    }
+
+    @Test func `A greeting has one deadline for all its steps`() async throws {
+        var configuration = RedisConnection.Configuration()
+        configuration.database = 1
+        configuration.clientName = "test"
+        let transport = FakeTransport(answersGreeting: false)
+        async let error = caught { [configuration] in try await transport.connectAlone(configuration) }
+        let server = await transport.nextConnection()
+        for (name, seconds) in [("SELECT", 2), ("CLIENT", 2)] {
+            #expect(await server.nextCommand()?.first == name)
+            await transport.clock.advance(by: .seconds(seconds))
+            server.send("+OK\r\n")
+        }
+        await server.expect(["PING"])
+        await transport.clock.advance(by: .seconds(1))
+        #expect(await error?.code == .connectTimeout)
+    }
+}
+
+extension Line {
+    /// Whether the connection has not ended, once everything that is due has been done.
+    var isOpen: Bool {
+        get async throws {
+            await clock.settle()
+            let reasons = Journal<RedisError>()
+            connection.whenClosed { reasons.record($0) }
+            await clock.settle()
+            return reasons.all.isEmpty
+        }
+    }
+}

@@ -1,0 +1,175 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+private let secret = "hunter2-secret"
+
+@Suite(.timeLimit(.minutes(1))) struct HandshakeTests {
+    @Test func `Without anything to say it only sees whether the server serves`() async throws {
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        await server.expect(["PING"], answer: "+PONG\r\n")
+        try await meeting.connection().close()
+    }
+
+    @Test func `The greeting leaves in one write, in the order in which the server needs it`() async throws {
+        let meeting = Meeting(everything)
+        let server = await meeting.server()
+        await server.expect(["AUTH", "ann", secret], answer: "+OK\r\n")
+        await server.expect(["SELECT", "3"], answer: "+OK\r\n")
+        await server.expect(["CLIENT", "SETNAME", "billing"], answer: "+OK\r\n")
+        await server.expect(["PING"], answer: "+PONG\r\n")
+        try await meeting.connection().close()
+        #expect(meeting.log.joined == [["AUTH", "SELECT", "CLIENT", "PING"]])
+    }
+
+    @Test func `A password without a user is sent as servers of old know it`() async throws {
+        var configuration = RedisConnection.Configuration()
+        configuration.password = Password(secret)
+        let meeting = Meeting(configuration)
+        let server = await meeting.server()
+        await server.expect(["AUTH", secret], answer: "+OK\r\n")
+        await server.expect(["PING"], answer: "+PONG\r\n")
+        try await meeting.connection().close()
+    }
+
+    @Test(arguments: [
+        ("-WRONGPASS invalid username-password pair", RedisError.Code.authenticationFailed),
+        ("-ERR AUTH \(secret) called without any password configured", .authenticationFailed),
+        ("-ERR unknown command 'AUTH', with args beginning with: 'ann' '\(secret)'", .authenticationFailed),
+        ("-ERR max number of clients reached", .tooManyClients), ("-LOADING Redis is loading", .loading),
+    ])
+    func `A refused AUTH closes the connection, and its error holds no secret`(
+        reply: String,
+        code: RedisError.Code
+    ) async throws {
+        let error = await refusal(of: everything, ["AUTH": reply])
+        #expect(error?.code == code)
+        #expect(error?.command == "AUTH")
+        let text = "\(String(describing: error)) \(error?.message ?? "")"
+        #expect(!text.contains(secret))
+    }
+
+    @Test func `A refused SELECT says which database`() async throws {
+        let error = await refusal(of: everything, ["SELECT": "-ERR DB index is out of range"])
+        #expect(error?.code == .invalidConfiguration)
+        #expect(error?.command == "SELECT")
+        #expect(error?.message.contains("3") == true)
+    }
+
+    @Test func `A server that asks for a password says so`() async throws {
+        let error = await refusal(of: .init(), ["PING": "-NOAUTH Authentication required."])
+        #expect(error?.code == .authenticationFailed)
+        #expect(error?.isRetriable == false)
+    }
+
+    @Test(arguments: ["-LOADING Redis is loading the dataset in memory", "-LOADING Valkey is loading"])
+    func `A server that is loading is one to wait for`(reply: String) async throws {
+        let error = await refusal(of: .init(), ["PING": reply])
+        #expect(error?.code == .loading)
+        #expect(error?.isRetriable == true)
+    }
+
+    @Test(arguments: [
+        "-NOPERM no permissions", "-MISCONF Redis is configured to save", "-BUSY Redis is busy running a script",
+    ])
+    func `A server that is alive is let in with what it will not do now`(reply: String) async throws {
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        await server.expect(["PING"], answer: reply + "\r\n")
+        try await meeting.connection().close()
+    }
+
+    @Test func `A name that the user may not set is done without`() async throws {
+        var configuration = RedisConnection.Configuration()
+        configuration.clientName = "billing"
+        let meeting = Meeting(configuration)
+        let server = await meeting.server()
+        await server.expect(["CLIENT", "SETNAME", "billing"], answer: "-NOPERM no\r\n")
+        await server.expect(["PING"], answer: "+PONG\r\n")
+        try await meeting.connection().close()
+    }
+
+    @Test func `A full server is told as that, before the greeting and instead of its reply`() async throws {
+        let error = await refusal(of: .init(), ["PING": "-ERR max number of clients reached"])
+        #expect(error?.code == .tooManyClients)
+        #expect(error?.isRetriable == true)
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        server.send("-ERR max number of clients reached\r\n")
+        server.close()
+        let before = await caught { try await meeting.connection() }
+        #expect(before?.code == .tooManyClients)
+    }
+
+    @Test(arguments: ["HTTP/1.1 400 Bad Request\r\n", "\u{15}\u{3}\u{1}\r\n", "220 smtp.example.org ESMTP\r\n"])
+    func `Another server on the port is told as that`(greeting: String) async throws {
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        server.send(greeting)
+        let error = await caught { try await meeting.connection() }
+        #expect(error?.code == .protocolViolation)
+        #expect(error?.isRetriable == false)
+    }
+
+    @Test func `A server that closes during the greeting is one to try again`() async throws {
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        await server.expect(["PING"])
+        server.close()
+        let error = await caught { try await meeting.connection() }
+        #expect(error?.code == .connectionClosed)
+        #expect(error?.isRetriable == true)
+    }
+
+    @Test func `A greeting that is cancelled closes the connection`() async throws {
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        await server.expect(["PING"])
+        meeting.cancel()
+        let error = await caught { try await meeting.connection() }
+        #expect(error?.code == .cancelled)
+        await server.expectClose()
+    }
+
+    private var everything: RedisConnection.Configuration {
+        var configuration = RedisConnection.Configuration()
+        configuration.username = "ann"
+        configuration.password = Password(secret)
+        configuration.database = 3
+        configuration.clientName = "billing"
+        return configuration
+    }
+
+    /// Greets a server that answers some commands otherwise than with OK.
+    private func refusal(
+        of configuration: RedisConnection.Configuration,
+        _ replies: [String: String]
+    ) async -> RedisError? {
+        let meeting = Meeting(configuration)
+        let server = await meeting.server()
+        let answering = Task {
+            while let command = await server.nextCommand() {
+                server.send((replies[command[0]] ?? "+OK") + "\r\n")
+            }
+        }
+        let error = await caught { try await meeting.connection() }
+        await answering.value
+        return error
+    }
+}
+
+/// A client that connects, and a server whose part the test plays.
+private struct Meeting {
+    let log = WriteLog(answersGreeting: false)
+    private let connecting: Task<RedisConnection, any Error>
+
+    init(_ configuration: RedisConnection.Configuration) {
+        connecting = Task { [log] in try await log.connectAlone(configuration) }
+    }
+
+    func server() async -> FakeConnection { await log.base.nextConnection() }
+    func connection() async throws -> RedisConnection { try await connecting.value }
+    func cancel() { connecting.cancel() }
+}

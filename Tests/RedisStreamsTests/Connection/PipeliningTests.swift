@@ -1,0 +1,111 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+@Suite(.timeLimit(.minutes(1))) struct PipeliningTests {
+    @Test func `Replies that are split anywhere reach the commands that they belong to`() async throws {
+        let wire = ":1\r\n" + bulk("two") + "-WRONGTYPE three\r\n" + array([":4\r\n"])
+        let bytes = [UInt8](wire.utf8)
+        for cut in 0...bytes.count {
+            let line = try await Line.open()
+            async let first = line.connection.send("A")
+            await line.server.expect(["A"])
+            async let second = line.connection.send("B")
+            await line.server.expect(["B"])
+            async let third = caught { try await line.connection.send("C") }
+            await line.server.expect(["C"])
+            async let fourth = line.connection.send("D")
+            await line.server.expect(["D"])
+            line.server.send(Array(bytes[..<cut]))
+            line.server.send(Array(bytes[cut...]))
+            let replies = try await (first.integer, second.string, third?.code, fourth.array?.count)
+            #expect(replies.0 == 1)
+            #expect(replies.1 == "two")
+            #expect(replies.2 == .wrongType)
+            #expect(replies.3 == 1)
+            line.connection.close()
+        }
+    }
+
+    @Test func `Many tasks get each its own reply`() async throws {
+        let line = try await Line.open()
+        let server = Task {
+            while let command = await line.server.nextCommand() { line.server.send(bulk(command[1])) }
+        }
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            for number in 0..<500 {
+                group.addTask { try await line.connection.send("ECHO", "\(number)").string == "\(number)" }
+            }
+            for try await isOwn in group { #expect(isOwn) }
+        }
+        line.connection.close()
+        await server.value
+    }
+
+    @Test func `Commands of one turn of the event loop leave in one write`() async throws {
+        let line = try await Line.open()
+        let pending = try await line.inOneTurn { connection in
+            (0..<3).map { number in connection.begin(count: 1) { $0.write(XLEN(StreamKey("s\(number)"))) } }
+        }
+        for number in 0..<3 { await line.server.expect(["XLEN", "s\(number)"], answer: ":\(number)\r\n") }
+        for (number, replies) in pending.enumerated() {
+            let outcome = try await replies.outcomesInAnyCase()[0].get().integer
+            #expect(outcome == number)
+        }
+        #expect(line.log.joined == [["XLEN", "XLEN", "XLEN"]])
+        line.connection.close()
+    }
+
+    @Test func `A pipeline has a result for each command, also with an error in the middle`() async throws {
+        let line = try await Line.open()
+        async let results = line.connection.pipeline(XLEN("a"), XLEN("b"), PING())
+        await line.server.expect(["XLEN", "a"], answer: ":1\r\n")
+        await line.server.expect(["XLEN", "b"], answer: "-WRONGTYPE Operation against a key\r\n")
+        await line.server.expect(["PING"], answer: "+PONG\r\n")
+        let (first, second, third) = await results
+        #expect(try first.get() == 1)
+        #expect(failure(of: second)?.code == .wrongType)
+        #expect(failure(of: second)?.command == "XLEN")
+        #expect(failure(of: third)?.code == nil)
+        #expect(line.log.joined == [["XLEN", "XLEN", "PING"]])
+        line.connection.close()
+    }
+
+    @Test func `A pipeline that is cut off tells each command what became of it`() async throws {
+        let line = try await Line.open()
+        async let results = line.connection.pipeline([XLEN("a"), XLEN("b"), XLEN("c")])
+        for key in ["a", "b", "c"] { await line.server.expect(["XLEN", key]) }
+        line.server.send(":1\r\n:")
+        line.server.close()
+        let all = await results
+        #expect(try all[0].get() == 1)
+        for result in all.dropFirst() {
+            #expect(failure(of: result)?.code == .connectionClosed)
+            #expect(failure(of: result)?.mayHaveExecuted == true)
+        }
+    }
+
+    @Test func `Of a pipeline with a command that cannot be, nothing is sent`() async throws {
+        let line = try await Line.open()
+        let (first, second) = await line.connection.pipeline(XLEN("a"), XADD("b", [:]))
+        #expect(failure(of: first)?.code == .invalidArgument)
+        #expect(failure(of: second)?.code == .invalidArgument)
+        async let length = line.connection.xlen("c")
+        await line.server.expect(["XLEN", "c"], answer: ":0\r\n")
+        #expect(try await length == 0)
+        line.connection.close()
+    }
+
+    @Test func `An empty pipeline sends nothing`() async throws {
+        let line = try await Line.open()
+        let results = await line.connection.pipeline([XLEN]())
+        #expect(results.isEmpty)
+        line.connection.close()
+    }
+}
+
+/// Why there is no value.
+func failure<Value>(of result: Result<Value, RedisError>) -> RedisError? {
+    if case .failure(let error) = result { error } else { nil }
+}

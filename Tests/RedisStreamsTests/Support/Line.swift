@@ -1,0 +1,154 @@
+import Logging
+import NIOCore
+import NIOEmbedded
+import Synchronization
+import Testing
+
+@testable import RedisStreams
+@testable import RedisStreamsTesting
+
+/// One connection, and the server at its other end.
+struct Line {
+    let log: WriteLog
+    let connection: RedisConnection
+    let server: FakeConnection
+
+    var clock: ManualClock { log.base.clock }
+
+    /// Connects; the greeting is answered already.
+    static func open(_ configuration: RedisConnection.Configuration = .init()) async throws -> Line {
+        let log = WriteLog()
+        let connection = try await log.connectAlone(configuration)
+        return Line(log: log, connection: connection, server: await log.base.nextConnection())
+    }
+
+    /// Sends what `begin` begins within one turn of the event loop.
+    func inOneTurn(
+        _ begin: @escaping @Sendable (RedisConnection) -> [PendingReplies]
+    ) async throws -> [PendingReplies] {
+        let connection = connection
+        let pending = try await clock.eventLoop.executeInContext { begin(connection) }
+        await clock.settle()
+        return pending
+    }
+}
+
+extension WriteLog {
+    /// A connection that belongs to no client.
+    func connectAlone(_ configuration: RedisConnection.Configuration = .init()) async throws -> RedisConnection {
+        try await base.connectAlone(configuration, through: self)
+    }
+}
+
+extension FakeTransport {
+    /// A connection that belongs to no client.
+    func connectAlone(
+        _ configuration: RedisConnection.Configuration = .init(),
+        through transport: (any Transport)? = nil
+    ) async throws -> RedisConnection {
+        try await RedisConnection.connect(
+            configuration,
+            transport: transport ?? self,
+            on: clock.eventLoop,
+            logger: LogJournal().logger
+        )
+    }
+}
+
+extension FakeConnection {
+    /// Expects a command, and answers it.
+    func expect(
+        _ command: [String]?,
+        answer: String? = nil,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async {
+        let actual = await nextCommand()
+        #expect(actual == command, sourceLocation: sourceLocation)
+        if let answer { send(answer) }
+    }
+
+    /// Expects that the client closes the connection.
+    func expectClose(sourceLocation: SourceLocation = #_sourceLocation) async {
+        await expect(nil, sourceLocation: sourceLocation)
+    }
+}
+
+extension ManualClock {
+    /// Moves the time forward, step by step, until `condition` is met.
+    func advance(by step: Duration, until condition: () -> Bool) async {
+        while !condition() {
+            await advance(by: step)
+            await Task.yield()
+        }
+    }
+
+    /// Does everything that is due now.
+    func settle() async { await advance(by: .zero) }
+}
+
+/// A transport that notes which bytes leave in one write.
+final class WriteLog: Transport {
+    let base: FakeTransport
+    private let writes = Mutex<[ByteBuffer]>([])
+
+    init(answersGreeting: Bool = true) {
+        base = FakeTransport(answersGreeting: answersGreeting)
+    }
+
+    /// The names of the commands of each write, as far as there were several in it.
+    var joined: [[String]] {
+        writes.withLock { $0 }.map(Self.commands).filter { $0.count > 1 }
+    }
+
+    func connect(
+        _ configuration: RedisConnection.Configuration,
+        on eventLoop: any EventLoop,
+        delegate: any ByteStreamDelegate
+    ) async throws(RedisError) -> any ByteStream {
+        Stream(base: try await base.connect(configuration, on: eventLoop, delegate: delegate), log: self)
+    }
+
+    private static func commands(of write: ByteBuffer) -> [String] {
+        var reader = RESPReader()
+        var names: [String] = []
+        try? reader.take(write.readableBytesView) { reply in
+            names.append(reply.array.map(Array.init)?.first?.string ?? "?")
+        }
+        return names
+    }
+
+    private final class Stream: ByteStream {
+        private let base: any ByteStream
+        private let log: WriteLog
+
+        init(base: any ByteStream, log: WriteLog) {
+            self.base = base
+            self.log = log
+        }
+
+        func write(_ bytes: ByteBuffer) {
+            log.writes.withLock { $0.append(bytes) }
+            base.write(bytes)
+        }
+
+        func close() { base.close() }
+    }
+}
+
+/// The messages that are logged, for tests that wait for one of them.
+struct LogJournal: LogHandler {
+    let journal = Journal<String>()
+    var metadata: Logger.Metadata = [:]
+    var logLevel: Logger.Level = .trace
+
+    var logger: Logger { Logger(label: "test", factory: { _ in self }) }
+
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { metadata[key] }
+        set { metadata[key] = newValue }
+    }
+
+    func log(event: LogEvent) {
+        journal.record("\(event.message)")
+    }
+}
