@@ -164,7 +164,9 @@ actor GroupEngine {
             report(.claimed(count: claimed.count))
         }
         deliver(claimed, source: .claimed)
-        if !result.deletedIDs.isEmpty { reportDeleted(result.deletedIDs) }
+        // What the consumer's own pending messages showed before is reported already.
+        let deleted = session.leavingOutAcknowledged(result.deletedIDs)
+        if !deleted.isEmpty { reportDeleted(deleted) }
         // Redis 6.2 gives deleted entries to the claimer without their ids: they show when it reads what it has pending.
         if result.unidentifiedDeletions > 0 { machine.recover() }
     }
