@@ -39,3 +39,18 @@ extension GroupMessage {
     /// The number that a `Producer` gave the message.
     var number: Int { self["n"].flatMap { Int($0) } ?? -1 }
 }
+
+/// The numbers that were seen at least once, by any number of tasks.
+final class NumberSet: Sendable {
+    private let state = Mutex<Set<Int>>([])
+
+    var count: Int { state.withLock { $0.count } }
+
+    func insert(_ number: Int) {
+        state.withLock { _ = $0.insert(number) }
+    }
+
+    func holdsAll(_ numbers: [Int]) -> Bool {
+        state.withLock { $0.isSuperset(of: numbers) }
+    }
+}
