@@ -571,6 +571,46 @@ extension IntegrationTests {
             }
         }
 
+        @Test("what is finished long after the cancellation is acknowledged, too", arguments: TestServer.all)
+        func lateFinish(binary: ServerBinary) async throws {
+            let name = "late-\(UInt32.random(in: 0...UInt32.max))"
+            let server = try await TestServer.shared(binary)
+            try await server.withClient { observer in
+                try await server.withClient {
+                    $0.connection.clientName = name
+                } _: { redis in
+                    let stream = StreamKey.unique()
+                    try await GroupConsumers.add(1...4, to: stream, redis)
+                    let consumer = GroupConsumer(
+                        redis,
+                        stream: stream,
+                        group: "g",
+                        configuration: GroupConsumers.configuration { $0.claimIdleTime = .seconds(60) }
+                    )
+                    let (gate, opener) = AsyncStream.makeStream(of: Void.self)
+                    let begun = Recorder<Int>()
+                    let running = Task {
+                        try await consumer.run(concurrency: 4) { message in
+                            begun.add(message.number)
+                            // Not cancelled with the handler.
+                            await Task { for await _ in gate {} }.value
+                        }
+                    }
+                    try await eventually("all are begun") { begun.count == 4 }
+                    running.cancel()
+                    try await eventually("the reader does not wait any more") {
+                        try await observer.connections(named: name).allSatisfy { $0["flags"]?.contains("b") == false }
+                    }
+                    let pending = try await GroupConsumers.pending(observer, stream)
+                    #expect(pending == 4)
+                    opener.finish()
+                    try await running.value
+                    let left = try await GroupConsumers.pending(observer, stream)
+                    #expect(left == 0)
+                }
+            }
+        }
+
         @Test("a consumer that waits ends at once", arguments: TestServer.all, Loop.allCases)
         func idle(binary: ServerBinary, loop: Loop) async throws {
             try await TestServer.shared(binary).withClient { redis in
