@@ -115,7 +115,7 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
 
     /// Gives up what has not been sent. Returns it, and who waits for room.
     mutating func abort(_ error: RedisError) -> (items: [Item], waiters: [Waiter]) {
-        end = error
+        end = end ?? error
         defer {
             heldCount -= pending.count
             heldBytes -= pendingBytes
