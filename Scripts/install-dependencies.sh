@@ -7,7 +7,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 source "$here/lib/packages.sh"
 
 usage='usage: Scripts/install-dependencies.sh [--library-only]
-Installs hiredis, pkg-config and redis-server where they are missing; with --library-only no redis-server.'
+Installs hiredis, pkg-config, redis-server and openssl where they are missing; with --library-only not the last two.'
 
 needs_server=true
 for argument in "$@"; do
@@ -35,6 +35,9 @@ has_hiredis() {
 
 has_server() { [[ $needs_server == false ]] || has "${REDIS_SERVER:-redis-server}"; }
 
+# The tests make certificates with it.
+has_openssl() { [[ $needs_server == false ]] || has openssl; }
+
 # Debian's .pc files lie where SwiftPM does not look by itself: it asks pkg-config. Homebrew's folders it knows.
 has_pkg_config() { has pkg-config || ! has apt-get; }
 
@@ -46,6 +49,7 @@ apt_names=() brew_names=()
 has_hiredis || { apt_names+=(libhiredis-dev) && brew_names+=(hiredis); }
 has_pkg_config || apt_names+=(pkg-config)
 has_server || { apt_names+=(redis-server) && brew_names+=(redis); }
+has_openssl || { apt_names+=(openssl) && brew_names+=(openssl); }
 ((${#apt_names[@]} > 0)) || exit 0
 
 install_packages "${apt_names[*]}" "${brew_names[*]-}"
@@ -55,3 +59,4 @@ hash -r
 has_hiredis || fail "hiredis was installed and is still not found: see 'pkg-config --libs hiredis'."
 has_pkg_config || fail "pkg-config was installed and is still not on the PATH."
 has_server || fail "redis-server was installed and '${REDIS_SERVER:-redis-server}' is still not on the PATH."
+has_openssl || fail "openssl was installed and is still not on the PATH."

@@ -9,8 +9,6 @@ struct ServerBinary: Sendable, Hashable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    var isValkey: Bool { name.hasPrefix("valkey") }
-
     /// Why the program cannot be started; `nil` if it is there.
     var fault: String? {
         if path.isEmpty { return "\(name) has no path. \(Self.advice)" }
