@@ -21,9 +21,7 @@ public final class RedisClient: Sendable {
 
     let logger: Logger
     let pool: ConnectionPool
-    let background = BackgroundTasks()
-
-    var eventLoopGroup: any EventLoopGroup { pool.eventLoopGroup }
+    let background: BackgroundTasks
 
     /// A client with a configuration.
     ///
@@ -65,6 +63,7 @@ public final class RedisClient: Sendable {
         try configuration.validate()
         self.configuration = configuration
         self.logger = logger
+        background = BackgroundTasks(patience: configuration.acquireTimeout, eventLoopGroup: eventLoopGroup)
         pool = ConnectionPool(
             settings: .init(
                 connection: configuration.connection,
@@ -213,10 +212,13 @@ extension RedisClient {
         isolation: isolated (any Actor)? = #isolation,
         _ body: (RedisClient) async throws -> Result
     ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.run() }
-            defer { group.cancelAll() }
-            return try await body(self)
-        }
+        // Not a child task: when this one is cancelled, or shuts down gracefully, the client has to work until the body
+        // is done, which has acknowledgements to send.
+        let scope = Task.detached { try await self.background.run(cleanUp: self.pool.close) }
+        let result: Swift.Result<Result, any Error>
+        do { result = .success(try await body(self)) } catch { result = .failure(error) }
+        background.stop()
+        try await scope.value
+        return try result.get()
     }
 }

@@ -39,6 +39,8 @@ extension RedisError {
         public static let timeout = Code("timeout", retriable: true)
         /// The peer broke the protocol, or one of ``RESPLimits``.
         public static let protocolViolation = Code("protocolViolation")
+        /// The reply is larger than ``RESPLimits`` allow: ask for less at a time.
+        public static let replyTooLarge = Code("replyTooLarge")
         /// The reply has another shape than the command's documentation says.
         public static let unexpectedReply = Code("unexpectedReply")
         /// A field could not be read as the type asked for.

@@ -63,6 +63,9 @@ final class ConnectionPool: Sendable {
 
     private static let maxIdleLeases = 8
 
+    /// An event loop for an engine and its connection.
+    func nextEventLoop() -> any EventLoop { eventLoopGroup.next() }
+
     /// Closes all connections, and fails everybody who waits.
     func close() {
         let (waiters, connections) = state.withLock { state in
@@ -76,7 +79,10 @@ final class ConnectionPool: Sendable {
     // MARK: Shared connections
 
     /// A connection for commands that return at once. Waits until one is there, or the deadline has passed.
-    func shared() async throws(RedisError) -> RedisConnection {
+    ///
+    /// - Parameter preferred: One to stay with as long as it is there, for commands whose order matters.
+    func shared(preferring preferred: RedisConnection? = nil) async throws(RedisError) -> RedisConnection {
+        if let preferred, state.withLock({ $0.machine.isShared(preferred) }) { return preferred }
         // As nearly always, and without what it takes to wait.
         if let connection = state.withLock({ $0.machine.readyShared() }) { return connection }
         let connection = try await acquire { state, waiter in
@@ -93,7 +99,8 @@ final class ConnectionPool: Sendable {
     private func connect(slot: Int) {
         background.start {
             await self.connectNow(slot: slot)
-        } otherwise: { _ in
+        } otherwise: { error in
+            self.connectFailed(error, slot: slot)
         }
     }
 

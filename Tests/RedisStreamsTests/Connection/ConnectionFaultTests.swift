@@ -119,7 +119,7 @@ import Testing
         await line.server.expect(["GET", "a"])
         line.server.send("$2000\r\n" + String(repeating: "x", count: 1500))
         let failure = await error
-        #expect(failure?.code == .protocolViolation)
+        #expect(failure?.code == .replyTooLarge)
         #expect(failure?.message.contains("maxReplyBytes") == true)
         await line.server.expectClose()
     }
