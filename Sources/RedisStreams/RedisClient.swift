@@ -109,8 +109,12 @@ extension RedisClient: RedisCommandExecutor {
             return try await pool.shared().execute(command)
         }
         let connection = try await pool.lease()
-        defer { pool.release(connection) }
-        return try await connection.execute(command)
+        let result: Result<Command.Response, RedisError>
+        do throws(RedisError) { result = .success(try await connection.execute(command)) } catch {
+            result = .failure(error)
+        }
+        await pool.released(connection)
+        return try result.get()
     }
 
     /// Sends commands in one piece on a shared connection; see ``RedisConnection/pipeline(_:)-(_)``.
@@ -152,8 +156,10 @@ extension RedisClient: RedisCommandExecutor {
         _ body: (RedisConnection) async throws -> Result
     ) async throws -> Result {
         let connection = try await pool.lease()
-        defer { pool.release(connection) }
-        return try await body(connection)
+        let result: Swift.Result<Result, any Error>
+        do { result = .success(try await body(connection)) } catch { result = .failure(error) }
+        await pool.released(connection)
+        return try result.get()
     }
 
     private static func refuseBlocking(_ command: some RedisCommand) throws(RedisError) {

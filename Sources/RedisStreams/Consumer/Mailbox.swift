@@ -69,9 +69,13 @@ where Batch.Index == Int, Batch.Element: Sendable {
         }
     }
 
-    private func wait(_ id: Int) async throws(RedisError) -> Message? {
+    private func wait(
+        _ id: Int,
+        isolation: isolated (any Actor)? = #isolation
+    ) async throws(RedisError) -> Message? {
         let result: Result<Message?, RedisError> = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            _ = isolation
+            return await withCheckedContinuation { continuation in
                 let ready: Result<Message?, RedisError>? = state.withLock { state in
                     if Task.isCancelled { return .success(nil) }
                     switch state.queue.next() {

@@ -195,11 +195,18 @@ final class ConnectionPool: Sendable {
 
     /// Gives a leased connection back. It is used again if nothing is in flight on it, and closed otherwise.
     func release(_ connection: RedisConnection) {
-        connection.onEventLoop { connection in
-            let isReusable = connection.isQuiet
-            if !isReusable { connection.close() }
-            self.giveBack(connection, isReusable: isReusable)
-        }
+        connection.onEventLoop { self.release(onEventLoopOf: $0) }
+    }
+
+    /// Gives a leased connection back, as `release` does, and returns when that is done: who asks next gets it.
+    func released(_ connection: RedisConnection) async {
+        await release(onEventLoopOf: connection)
+    }
+
+    private func release(onEventLoopOf connection: isolated RedisConnection) {
+        let isReusable = connection.isQuiet
+        if !isReusable { connection.close() }
+        giveBack(connection, isReusable: isReusable)
     }
 
     private func giveBack(_ connection: RedisConnection?, isReusable: Bool) {
@@ -213,6 +220,9 @@ final class ConnectionPool: Sendable {
 
     // MARK: Waiting
 
+    /// How many callers wait for a connection.
+    var waitingCount: Int { state.withLock { $0.waiters.count } }
+
     private enum Acquisition {
         case ready(Result<RedisConnection?, RedisError>, connect: [Int] = [])
         case wait(connect: [Int])
@@ -220,6 +230,7 @@ final class ConnectionPool: Sendable {
 
     /// Asks the machine; waits for its answer if it has none yet, until the deadline.
     private func acquire(
+        isolation: isolated (any Actor)? = #isolation,
         _ ask: @Sendable (inout State, Int) -> Acquisition
     ) async throws(RedisError) -> RedisConnection? {
         let waiter = state.withLock { state in
@@ -227,7 +238,8 @@ final class ConnectionPool: Sendable {
             return state.nextWaiter
         }
         let result: Result<RedisConnection?, RedisError> = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            _ = isolation
+            return await withCheckedContinuation { continuation in
                 let acquisition = state.withLock { state in
                     let acquisition = ask(&state, waiter)
                     if case .wait = acquisition {
