@@ -21,9 +21,7 @@ public final class RedisClient: Sendable {
 
     let logger: Logger
     let pool: ConnectionPool
-    let background = BackgroundTasks()
-
-    var eventLoopGroup: any EventLoopGroup { pool.eventLoopGroup }
+    let background: BackgroundTasks
 
     /// A client with a configuration.
     ///
@@ -65,6 +63,7 @@ public final class RedisClient: Sendable {
         try configuration.validate()
         self.configuration = configuration
         self.logger = logger
+        background = BackgroundTasks(patience: configuration.acquireTimeout, eventLoopGroup: eventLoopGroup)
         pool = ConnectionPool(
             settings: .init(
                 connection: configuration.connection,
@@ -110,8 +109,12 @@ extension RedisClient: RedisCommandExecutor {
             return try await pool.shared().execute(command)
         }
         let connection = try await pool.lease()
-        defer { pool.release(connection) }
-        return try await connection.execute(command)
+        let result: Result<Command.Response, RedisError>
+        do throws(RedisError) { result = .success(try await connection.execute(command)) } catch {
+            result = .failure(error)
+        }
+        await pool.released(connection)
+        return try result.get()
     }
 
     /// Sends commands in one piece on a shared connection; see ``RedisConnection/pipeline(_:)-(_)``.
@@ -153,8 +156,10 @@ extension RedisClient: RedisCommandExecutor {
         _ body: (RedisConnection) async throws -> Result
     ) async throws -> Result {
         let connection = try await pool.lease()
-        defer { pool.release(connection) }
-        return try await body(connection)
+        let result: Swift.Result<Result, any Error>
+        do { result = .success(try await body(connection)) } catch { result = .failure(error) }
+        await pool.released(connection)
+        return try result.get()
     }
 
     private static func refuseBlocking(_ command: some RedisCommand) throws(RedisError) {
@@ -213,10 +218,13 @@ extension RedisClient {
         isolation: isolated (any Actor)? = #isolation,
         _ body: (RedisClient) async throws -> Result
     ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.run() }
-            defer { group.cancelAll() }
-            return try await body(self)
-        }
+        // Not a child task: when this one is cancelled, or shuts down gracefully, the client has to work until the body
+        // is done, which has acknowledgements to send.
+        let scope = Task.detached { try await self.background.run(cleanUp: self.pool.close) }
+        let result: Swift.Result<Result, any Error>
+        do { result = .success(try await body(self)) } catch { result = .failure(error) }
+        background.stop()
+        try await scope.value
+        return try result.get()
     }
 }

@@ -39,6 +39,8 @@ extension RedisError {
         public static let timeout = Code("timeout", retriable: true)
         /// The peer broke the protocol, or one of ``RESPLimits``.
         public static let protocolViolation = Code("protocolViolation")
+        /// The reply is larger than ``RESPLimits`` allow: ask for less at a time.
+        public static let replyTooLarge = Code("replyTooLarge")
         /// The reply has another shape than the command's documentation says.
         public static let unexpectedReply = Code("unexpectedReply")
         /// A field could not be read as the type asked for.
@@ -108,8 +110,7 @@ extension RedisError {
 
     /// An error reply of the server.
     init(serverText: String, command: String?) {
-        let word = serverText.prefix { $0 != " " }.prefix(32)
-        let serverCode = String(word)
+        let serverCode = Self.printable(serverText.unicodeScalars.prefix(32).prefix { $0 != " " })
         var code = Self.codes[serverCode] ?? .serverError
         // The one error that is not told by its first word: it is sent in place of a greeting, in this wording since 2.4.
         if code == .serverError, serverText.contains("max number of clients") { code = .tooManyClients }
@@ -119,16 +120,24 @@ extension RedisError {
         self.init(code, message ?? text, command: command, serverCode: serverCode)
     }
 
+    private static func printable(_ scalars: Substring.UnicodeScalarView) -> String {
+        var result = String.UnicodeScalarView()
+        for scalar in scalars {
+            switch scalar.value {
+            case 0..<0x20, 0x7f..<0xa0, 0x2028, 0x2029: result.append("?")
+            default: result.append(scalar)
+            }
+        }
+        return String(result)
+    }
+
     /// Server text without the arguments that some errors repeat, without control characters, and not for ever long.
-    private static func scrubbed(_ text: String) -> String {
+    static func scrubbed(_ text: String) -> String {
         var kept = Substring(text)
         for marker in ["with args beginning with", "wrong command:"] {
             if let range = kept.firstRange(of: marker) { kept = kept[..<range.lowerBound] }
         }
-        var result = ""
-        for scalar in kept.unicodeScalars.prefix(300) {
-            result.unicodeScalars.append(scalar.value < 0x20 || scalar.value == 0x7f ? "?" : scalar)
-        }
+        var result = printable(kept.unicodeScalars.prefix(300))
         while let last = result.last, last == " " || last == "," { result.removeLast() }
         return result
     }

@@ -92,3 +92,25 @@ extension RedisError: CustomStringConvertible {
         return "\(code)\(subject): \(message)"
     }
 }
+
+// A cause may hold what belongs into no log: of that, only the type is printed.
+extension RedisError: CustomDebugStringConvertible, CustomReflectable {
+    /// Code, command and message, and the type of the cause.
+    public var debugDescription: String {
+        guard let cause else { return description }
+        return "\(description) (cause: \(type(of: cause)))"
+    }
+
+    /// Code, command and message, and the type of the cause.
+    public var customMirror: Mirror {
+        let parts: [(label: String, value: String?)] = [
+            ("code", code.description), ("command", command), ("message", message),
+            ("cause", cause.map { "\(type(of: $0))" }),
+        ]
+        return Mirror(
+            self,
+            children: parts.compactMap { part in part.value.map { (part.label, $0) } },
+            displayStyle: .struct
+        )
+    }
+}

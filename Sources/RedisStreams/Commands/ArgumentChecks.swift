@@ -25,12 +25,17 @@ extension RedisCommand {
 
     /// Redis takes 0 for "wait for ever", which would outlive a connection that has died without a word.
     func check(block: Duration?) throws(RedisError) {
-        guard let block, block <= .zero else { return }
+        guard let block, block < .milliseconds(1) || block > .longestBlock else { return }
         throw invalid(
-            "A blocking time must be above zero: 0 would wait for ever, also on a dead connection. "
+            "A blocking time must be from 1 ms to a day: 0 would wait for ever, also on a dead connection. "
                 + "Read again after each timeout instead."
         )
     }
+}
+
+extension Duration {
+    /// How long a command may block.
+    static let longestBlock = Duration.seconds(86_400)
 }
 
 extension CommandEncoder {

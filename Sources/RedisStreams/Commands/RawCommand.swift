@@ -56,7 +56,7 @@ public struct RawCommand: RedisCommand {
                 "\(name) would wait for ever, also on a dead connection: give a time above 0, and send it again after "
                     + "each timeout."
             )
-        case .invalid: throw invalid("The timeout of \(name) is missing, or is not a number above 0.")
+        case .invalid: throw invalid("The timeout of \(name) is missing, or is not a number above 0 and a day at most.")
         case .time, .never: break
         }
     }
@@ -94,7 +94,7 @@ extension RawCommand {
         case never, time(Duration), forEver, invalid
 
         init(milliseconds text: String?) {
-            guard let text, let value = Int(text), value >= 0 else {
+            guard let text, let value = Int(text), value >= 0, .milliseconds(value) <= Duration.longestBlock else {
                 self = .invalid
                 return
             }
@@ -102,7 +102,7 @@ extension RawCommand {
         }
 
         init(seconds text: String?) {
-            guard let text, let value = Double(text), value >= 0, value < 1e12 else {
+            guard let text, let value = Double(text), value >= 0, value <= 86_400 else {
                 self = .invalid
                 return
             }
@@ -150,6 +150,8 @@ private enum RawCommandRules {
 
     private static let pushes = "its replies come unasked, and a connection that expects none is closed by them"
     private static let queues = "it would take the commands of everybody who shares the connection with it"
+    private static let unanswered = "without replies, commands and replies no longer belong together"
+    private static let debugs = "the next script would wait for a debugger, on a connection that others share"
     private static let selects =
         "it would change the connection for everybody who shares it; set it in the configuration"
 
@@ -157,9 +159,10 @@ private enum RawCommandRules {
     static let refused: [String: String] = [
         "SUBSCRIBE": pushes, "PSUBSCRIBE": pushes, "SSUBSCRIBE": pushes, "UNSUBSCRIBE": pushes,
         "PUNSUBSCRIBE": pushes, "SUNSUBSCRIBE": pushes, "MONITOR": pushes, "SYNC": pushes, "PSYNC": pushes,
+        "REPLCONF": unanswered, "CLUSTER SYNCSLOTS": unanswered, "SCRIPT DEBUG": debugs,
         "MULTI": queues, "EXEC": queues, "DISCARD": queues, "WATCH": queues, "UNWATCH": queues,
         "SELECT": selects, "AUTH": selects, "HELLO": selects, "RESET": selects, "QUIT": selects,
-        "CLIENT REPLY": "without replies, commands and replies no longer belong together",
+        "CLIENT REPLY": unanswered,
     ]
 
     static func isNameByte(_ byte: UInt8) -> Bool {

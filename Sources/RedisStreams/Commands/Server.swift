@@ -9,7 +9,7 @@ public struct WAIT: RedisCommand {
 
     /// How many replicas to wait for.
     public var replicas: Int
-    /// How long to wait, in whole milliseconds, rounded up, and above 0.
+    /// How long to wait, in whole milliseconds, rounded up: from 1 ms to a day.
     public var timeout: Duration
 
     /// Waits for so many replicas.
@@ -21,7 +21,7 @@ public struct WAIT: RedisCommand {
     /// The time given by ``timeout``.
     public var blockingTime: Duration? { timeout }
 
-    /// Refuses a negative number of replicas, and to wait for ever.
+    /// Refuses a negative number of replicas, and to wait for ever or above a day.
     public func validate() throws(RedisError) {
         guard replicas >= 0 else { throw invalid("The number of replicas must not be negative.") }
         try check(block: timeout)

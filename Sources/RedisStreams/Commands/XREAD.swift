@@ -47,7 +47,7 @@ public struct XREAD: RedisCommand {
         return ServerRequirement("XREAD with MAXCOUNT or MAXSIZE", redis: "8.10")
     }
 
-    /// Refuses an empty list of streams, limits below 1, and to wait for ever (`BLOCK 0`).
+    /// Refuses an empty list of streams, limits below 1, and to wait for ever (`BLOCK 0`) or above a day.
     public func validate() throws(RedisError) {
         guard !streams.isEmpty else { throw invalid("Name at least one stream to read.") }
         try check(count: count)

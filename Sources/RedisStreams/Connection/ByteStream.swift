@@ -7,8 +7,16 @@ package protocol ByteStream: AnyObject, Sendable {
     /// Sends the bytes, in order behind everything sent before.
     func write(_ bytes: ByteBuffer)
 
+    /// How many of the bytes written have not left yet.
+    var unsentBytes: Int { get }
+
     /// Ends the stream in both directions. Bytes that were not sent yet may be lost.
     func close()
+}
+
+extension ByteStream {
+    /// All have left.
+    package var unsentBytes: Int { 0 }
 }
 
 /// What a byte stream tells. All methods are called on the event loop of the connection.

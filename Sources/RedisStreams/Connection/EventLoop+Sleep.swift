@@ -3,9 +3,10 @@ internal import Synchronization
 
 extension EventLoop {
     /// Waits for `duration` by the clock of the event loop, which tests can turn by hand. Ends early on cancellation.
-    func sleep(for duration: Duration) async {
+    func sleep(for duration: Duration, isolation: isolated (any Actor)? = #isolation) async {
         let sleeper = Sleeper()
         await withTaskCancellationHandler {
+            _ = isolation
             await withCheckedContinuation { continuation in
                 let timer = self.scheduleTask(in: TimeAmount(duration)) { sleeper.wake() }
                 sleeper.begin(continuation, timer)

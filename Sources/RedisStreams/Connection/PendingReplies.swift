@@ -37,9 +37,14 @@ final class PendingReplies: Sendable {
 
     /// Waits for all the replies. On cancellation returns those that are there, and `cancelled` errors for the others;
     /// if there are such, calls `onCancel`.
-    func outcomes(onCancel: @escaping @Sendable () -> Void) async -> [Outcome] {
+    func outcomes(
+        isolation: isolated (any Actor)? = #isolation,
+        onCancel: @escaping @Sendable () -> Void
+    ) async -> [Outcome] {
         await withTaskCancellationHandler {
-            await outcomesInAnyCase()
+            // Captured, or else the closure runs elsewhere: two changes of threads for an actor on an event loop.
+            _ = isolation
+            return await outcomesInAnyCase()
         } onCancel: {
             if abandon() { onCancel() }
         }

@@ -30,10 +30,11 @@ extension RedisConnection: RedisCommandExecutor {
     ) async -> (repeat Result<(each Command).Response, RedisError>) {
         let batch = CommandBatch(repeat each command)
         let outcomes = await sendTogether(batch)
+        let server = await server(behind: outcomes, of: batch)
         var next = 0
         func outcome<C: RedisCommand>(_ command: C) -> Result<C.Response, RedisError> {
             defer { next += 1 }
-            return command.result(of: outcomes[next])
+            return command.result(of: outcomes[next], on: server)
         }
         return (repeat outcome(each command))
     }
@@ -44,8 +45,10 @@ extension RedisConnection: RedisCommandExecutor {
     public nonisolated func pipeline<Command: RedisCommand>(
         _ commands: [Command]
     ) async -> [Result<Command.Response, RedisError>] {
-        let outcomes = await sendTogether(CommandBatch(commands))
-        return zip(commands, outcomes).map { command, outcome in command.result(of: outcome) }
+        let batch = CommandBatch(commands)
+        let outcomes = await sendTogether(batch)
+        let server = await server(behind: outcomes, of: batch)
+        return zip(commands, outcomes).map { command, outcome in command.result(of: outcome, on: server) }
     }
 
     /// Executes commands as a transaction: all of them with nothing between, or none (`MULTI`, `EXEC`).
@@ -58,11 +61,12 @@ extension RedisConnection: RedisCommandExecutor {
         _ command: repeat each Command
     ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
         let batch = CommandBatch(repeat each command)
-        let replies = try await executeTransaction(batch)
+        let outcomes = try await executeTransaction(batch).map { PendingReplies.Outcome.success($0) }
+        let server = await server(behind: outcomes, of: batch)
         var next = 0
         func outcome<C: RedisCommand>(_ command: C) -> Result<C.Response, RedisError> {
             defer { next += 1 }
-            return command.result(of: .success(replies[next]))
+            return command.result(of: outcomes[next], on: server)
         }
         return (repeat outcome(each command))
     }
@@ -81,8 +85,11 @@ extension RedisConnection: RedisCommandExecutor {
         let exec = try outcomes[batch.count + 1].get()
         if let error = exec.serverError(command: "EXEC") {
             // What the server had against the transaction it said when the command was queued.
-            for outcome in outcomes.dropLast() {
-                if let reason = try? outcome.get().serverError(command: "MULTI") { throw reason }
+            if let reason = try outcomes[0].get().serverError(command: "MULTI") { throw reason }
+            let queued = Array(outcomes[1...batch.count])
+            let server = await server(behind: queued, of: batch)
+            for (command, outcome) in zip(batch.commands, queued) {
+                if let reason = try command.serverError(in: outcome, on: server) { throw reason }
             }
             throw error
         }
@@ -123,48 +130,76 @@ extension RedisConnection: RedisCommandExecutor {
 
     /// Says so when the reason for a server's error is that it is too old.
     private nonisolated func explain(_ error: RedisError, of command: some RedisCommand) async -> RedisError {
-        guard error.serverCode == "ERR", let requirement = command.requirement else { return error }
-        guard let info = try? await execute(INFO(section: "server")) else { return error }
-        return requirement.isMet(by: info) ? error : requirement.error(server: info, command: command.name)
+        guard error.mayComeFromOldServer, command.requirement != nil else { return error }
+        return command.explain(error, on: try? await execute(INFO(section: "server")))
+    }
+
+    /// What the server says of itself, if one of the commands may have failed because it is too old.
+    private nonisolated func server(
+        behind outcomes: [PendingReplies.Outcome],
+        of batch: CommandBatch
+    ) async -> ServerInfo? {
+        let isSuspect = zip(batch.commands, outcomes).contains { command, outcome in
+            guard let error = try? outcome.get().error else { return false }
+            return error.mayComeFromOldServer && command.requirement != nil
+        }
+        return isSuspect ? try? await execute(INFO(section: "server")) : nil
     }
 }
 
 /// Commands of any types, checked, to be sent in one piece.
 struct CommandBatch: Sendable {
-    private(set) var count = 0
+    private(set) var commands: [any RedisCommand] = []
     /// Why none of them may be sent.
     private(set) var invalid: RedisError?
     private(set) var blocks = false
-    private var writers: [@Sendable (inout CommandWriter) -> Void] = []
+
+    var count: Int { commands.count }
 
     init<each Command: RedisCommand>(_ command: repeat each Command) {
         for command in repeat each command { append(command) }
     }
 
     init(_ commands: [some RedisCommand]) {
-        writers.reserveCapacity(commands.count)
+        self.commands.reserveCapacity(commands.count)
         for command in commands { append(command) }
     }
 
     private mutating func append(_ command: some RedisCommand) {
-        count += 1
+        commands.append(command)
         blocks = blocks || command.blockingTime != nil
         do throws(RedisError) {
             try command.validate()
         } catch {
             invalid = invalid ?? error
         }
-        writers.append { $0.write(command) }
     }
 
     @Sendable func write(_ writer: inout CommandWriter) {
-        for write in writers { write(&writer) }
+        for command in commands { writer.write(command) }
     }
 }
 
 extension RedisCommand {
-    /// What has become of this command.
-    func result(of outcome: PendingReplies.Outcome) -> Result<Response, RedisError> {
-        Result { () throws(RedisError) in try response(to: outcome.get()) }
+    /// What has become of this command; `server` is what is known of it, to explain an error with.
+    func result(of outcome: PendingReplies.Outcome, on server: ServerInfo? = nil) -> Result<Response, RedisError> {
+        Result { () throws(RedisError) in try response(to: outcome.get()) }.mapError { explain($0, on: server) }
     }
+
+    /// The error that the server replied, if it did.
+    func serverError(in outcome: PendingReplies.Outcome, on server: ServerInfo?) throws(RedisError) -> RedisError? {
+        try outcome.get().serverError(command: name).map { explain($0, on: server) }
+    }
+
+    /// Says so when the reason for a server's error is that it is too old.
+    func explain(_ error: RedisError, on server: ServerInfo?) -> RedisError {
+        guard error.mayComeFromOldServer, let requirement, let server, !requirement.isMet(by: server) else {
+            return error
+        }
+        return requirement.error(server: server, command: name)
+    }
+}
+
+extension RedisError {
+    fileprivate var mayComeFromOldServer: Bool { serverCode == "ERR" }
 }

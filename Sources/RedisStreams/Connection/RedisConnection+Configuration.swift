@@ -23,10 +23,11 @@ extension RedisConnection {
         public var connectTimeout: Duration = .seconds(5)
 
         /// How long the server may take to answer a command before the connection counts as dead and is closed. Commands
-        /// that block have the time they block for twice over, and a second, instead. Default: 10 s.
+        /// that block have the time they block for on top; twice that time and a second, if it is more. Default: 10 s.
         public var commandTimeout: Duration = .seconds(10)
 
-        /// How long a TCP connection may be silent before the kernel asks whether the peer is alive. Default: 15 s.
+        /// How long a TCP connection may be silent before the kernel asks whether the peer is alive, in whole seconds,
+        /// and 32,767 s at most. Default: 15 s.
         public var keepAliveInterval: Duration = .seconds(15)
 
         /// How long sent bytes may stay unconfirmed before the kernel ends the connection (`TCP_USER_TIMEOUT`, on
@@ -47,6 +48,10 @@ extension RedisConnection {
             guard durations.allSatisfy({ $0 > .zero && $0 <= .seconds(86_400) }) else {
                 throw RedisError(.invalidConfiguration, "Timeouts must be positive, and a day at most.")
             }
+            // What the kernel takes as TCP_KEEPIDLE. The other socket options follow from it, or have room for a day.
+            guard keepAliveInterval <= .seconds(32_767) else {
+                throw RedisError(.invalidConfiguration, "keepAliveInterval must be 32,767 s at most.")
+            }
             guard database >= 0 else {
                 throw RedisError(.invalidConfiguration, "The database must be 0 or more.")
             }
@@ -65,7 +70,9 @@ extension RedisConnection {
         /// How long the server may hold back the reply to a command that blocks for `blockingTime`.
         func timeout(blockingTime: Duration?) -> Duration {
             guard let blockingTime else { return commandTimeout }
-            return blockingTime * 2 + .seconds(1)
+            // Commands of users may say anything.
+            let block = min(max(blockingTime, .zero), .seconds(31_536_000))
+            return max(block * 2 + .seconds(1), block + commandTimeout)
         }
     }
 }

@@ -20,6 +20,7 @@ extension RedisConnection {
             connection.close()
             throw error
         }
+        connection.onEventLoop { $0.greeted() }
         return connection
     }
 
@@ -90,10 +91,10 @@ struct Greeting: Sendable {
             return
         }
         switch (step, error.code) {
-        // Not every user may do these, and nothing depends on them.
-        case (.setName, _), (.ping, .permissionDenied): return
+        // Not every user may do these, nor every server, and nothing depends on them.
+        case (.setName, .permissionDenied), (.setName, .serverError), (.ping, .permissionDenied): return
         // The server is alive and says what it will not do now.
-        case (.ping, .misconfigured), (.ping, .busy): return
+        case (.setName, .busy), (.ping, .misconfigured), (.ping, .busy): return
         case (.authenticate, .serverError):
             throw RedisError(
                 .authenticationFailed,

@@ -22,7 +22,9 @@ public actor RedisConnection {
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
     private var stream: (any ByteStream)?
+    private var isGreeted = false
     private var outgoing = ByteBuffer()
+    private var unsent = UnsentBytes()
     private var isFlushScheduled = false
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
     private var onClose: [@Sendable (RedisError) -> Void] = []
@@ -49,6 +51,11 @@ public actor RedisConnection {
     func attach(_ stream: any ByteStream) {
         if machine.closeReason != nil { return stream.close() }
         self.stream = stream
+    }
+
+    /// The server has let this client in: from now on, TLS that fails is a connection that breaks.
+    func greeted() {
+        isGreeted = true
     }
 
     /// Ends the connection. Commands without a reply fail with ``RedisError/Code/connectionClosed``.
@@ -107,7 +114,16 @@ public actor RedisConnection {
         swap(&buffer, &outgoing)
         var writer = CommandWriter(buffer: consume buffer)
         write(&writer)
+        let refusal = writer.invalid ?? refusal(of: writer)
+        if refusal != nil { writer.discard() }
         let (written, commands) = writer.finish()
+        if let refusal {
+            outgoing = written
+            for command in commands {
+                replies.deliver(.failure(refusal.about(command: refusal.command ?? command.name)))
+            }
+            return
+        }
         let now = eventLoop.now
         var failure: RedisError?
         for command in commands {
@@ -124,6 +140,17 @@ public actor RedisConnection {
             outgoing = written
             scheduleFlush()
         }
+    }
+
+    /// Why what was written may not be sent now: the server takes less than it is given.
+    private func refusal(of writer: CommandWriter) -> RedisError? {
+        let stream = stream
+        let fits = unsent.admit(writer.byteCount) { (stream?.unsentBytes ?? 0) + writer.byteCountBefore }
+        if fits { return nil }
+        return RedisError(
+            .connectionUnavailable,
+            "The server does not take what it is sent: \(unsent.limit) bytes wait. Send less at once, or later."
+        )
     }
 
     private func scheduleFlush() {
@@ -167,7 +194,11 @@ extension RedisConnection: ByteStreamDelegate {
 
     package nonisolated func ended(with error: RedisError?) {
         assumeIsolated { connection in
-            connection.end(error ?? RedisError(.connectionClosed, "The server closed the connection."))
+            var error = error ?? RedisError(.connectionClosed, "The server closed the connection.")
+            if error.code == .tlsFailure, connection.isGreeted {
+                error = RedisError(.connectionClosed, "The connection broke: \(error.message)", cause: error.cause)
+            }
+            connection.end(error)
         }
     }
 

@@ -77,6 +77,10 @@ extension RedisError {
     /// Why a connection ended.
     init(duringConnection error: any Error) {
         #if TLS
+        if Self.isRaggedEnd(error) {
+            self.init(.connectionClosed, "The connection ended without a word: the server may have died.", cause: error)
+            return
+        }
         if error is NIOSSLError || error is NIOSSLExtraError || error is BoringSSLError {
             self.init(
                 .tlsFailure,
@@ -89,4 +93,15 @@ extension RedisError {
         #endif
         self.init(.connectionClosed, "The connection broke.", cause: error)
     }
+
+    #if TLS
+    /// Whether the peer closed the connection without ending TLS, as processes do that are killed, and Redis always.
+    private static func isRaggedEnd(_ error: any Error) -> Bool {
+        switch error as? NIOSSLError {
+        case .uncleanShutdown: true
+        case .handshakeFailed(.sslError(let stack)): stack.contains(.eofDuringHandshake)
+        default: false
+        }
+    }
+    #endif
 }

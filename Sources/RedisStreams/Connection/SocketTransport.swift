@@ -12,6 +12,8 @@ internal import Darwin
 
 /// TCP, TLS and Unix sockets through SwiftNIO.
 package struct SocketTransport: Transport {
+    private let tlsContexts = TLSContextCache()
+
     package init() {}
 
     package func connect(
@@ -20,7 +22,7 @@ package struct SocketTransport: Transport {
         delegate: any ByteStreamDelegate
     ) async throws(RedisError) -> any ByteStream {
         let securing = try configuration.tls.map { tls throws(RedisError) in
-            try TLSHandlerFactory(tls, address: configuration.address)
+            try TLSHandlerFactory(tls, address: configuration.address, contexts: tlsContexts)
         }
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(TimeAmount(configuration.connectTimeout))
@@ -81,6 +83,10 @@ private final class Socket: ByteStream {
         channel.writeAndFlush(bytes, promise: nil)
     }
 
+    var unsentBytes: Int {
+        (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+    }
+
     func close() {
         channel.close(mode: .all, promise: nil)
     }
@@ -108,15 +114,5 @@ private final class SocketHandler: ChannelInboundHandler {
 
     func channelInactive(context: ChannelHandlerContext) {
         delegate.ended(with: failure.map { RedisError(duringConnection: $0) })
-    }
-}
-
-extension TimeAmount {
-    /// The same time as `duration`, to the nanosecond, as far as it fits.
-    init(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        let nanoseconds = overflow ? Int64.max / 2 : product + attoseconds / 1_000_000_000
-        self = .nanoseconds(nanoseconds)
     }
 }

@@ -2,6 +2,28 @@ internal import NIOCore
 
 #if TLS
 internal import NIOSSL
+internal import Synchronization
+
+/// Keeps what was read from certificate files, so that many connections made at once read them once. Not for longer than
+/// a minute: certificates are replaced while processes run.
+final class TLSContextCache: Sendable {
+    private struct Entry {
+        let settings: TLSSettings
+        let context: NIOSSLContext
+        let expiry: NIODeadline
+    }
+
+    private let entry = Mutex<Entry?>(nil)
+
+    func context(for settings: TLSSettings, now: NIODeadline = .now()) throws -> NIOSSLContext {
+        try entry.withLock { entry in
+            if let entry, entry.settings == settings, now < entry.expiry { return entry.context }
+            let context = try NIOSSLContext(configuration: TLSHandlerFactory.configuration(settings))
+            entry = Entry(settings: settings, context: context, expiry: now + .minutes(1))
+            return context
+        }
+    }
+}
 
 /// Puts TLS between the socket and the connection.
 struct TLSHandlerFactory: Sendable {
@@ -9,7 +31,7 @@ struct TLSHandlerFactory: Sendable {
     /// The name to verify and to send as SNI; `nil` for IP addresses, where the address itself is verified.
     private let serverName: String?
 
-    init(_ settings: TLSSettings, address: ServerAddress) throws(RedisError) {
+    init(_ settings: TLSSettings, address: ServerAddress, contexts: TLSContextCache) throws(RedisError) {
         guard case .tcp(let host, _) = address else {
             throw RedisError(.invalidConfiguration, "TLS is for TCP: a Unix socket needs none.")
         }
@@ -17,7 +39,7 @@ struct TLSHandlerFactory: Sendable {
         let isAddress = (try? SocketAddress(ipAddress: name, port: 0)) != nil
         serverName = isAddress ? nil : name
         do {
-            context = try NIOSSLContext(configuration: Self.configuration(settings))
+            context = try contexts.context(for: settings)
         } catch let error as RedisError {
             throw error
         } catch {
@@ -29,7 +51,7 @@ struct TLSHandlerFactory: Sendable {
         }
     }
 
-    private static func configuration(_ settings: TLSSettings) throws -> TLSConfiguration {
+    fileprivate static func configuration(_ settings: TLSSettings) throws -> TLSConfiguration {
         var configuration = TLSConfiguration.makeClientConfiguration()
         configuration.minimumTLSVersion = .tlsv12
         if case .file(let path) = settings.trustRoots { configuration.trustRoots = .file(path) }
@@ -57,9 +79,12 @@ struct TLSHandlerFactory: Sendable {
     }
 }
 #else
+/// Keeps nothing where the package is built without TLS.
+struct TLSContextCache: Sendable {}
+
 /// Stands in for TLS where the package is built without it.
 struct TLSHandlerFactory: Sendable {
-    init(_ settings: TLSSettings, address: ServerAddress) throws(RedisError) {
+    init(_ settings: TLSSettings, address: ServerAddress, contexts: TLSContextCache) throws(RedisError) {
         throw RedisError(
             .invalidConfiguration,
             "TLS was asked for, and the package was built without its TLS trait: enable it."

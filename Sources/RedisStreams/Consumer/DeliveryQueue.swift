@@ -26,9 +26,6 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
     /// How many messages wait to be handed out.
     private(set) var count = 0
 
-    /// Whether the next message is the first of its batch.
-    var isAtBatchStart: Bool { position == 0 }
-
     /// What there is for somebody who asks for a message.
     enum Next {
         case message(Message)

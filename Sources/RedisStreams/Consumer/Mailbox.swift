@@ -28,18 +28,16 @@ where Batch.Index == Int, Batch.Element: Sendable {
 
     // MARK: The side of the handlers
 
-    /// The next message if it is there, whether it begins a batch, and the one handed out before it. For one reader at a
-    /// time.
-    func advance() -> (previous: Message?, next: Next, isNewBatch: Bool) {
-        let (previous, next, isNewBatch, hasRoom) = state.withLock { state in
+    /// The next message if it is there, and the one handed out before it. For one reader at a time.
+    func advance() -> (previous: Message?, next: Next) {
+        let (previous, next, hasRoom) = state.withLock { state in
             let previous = state.handed.take()
-            let isNewBatch = state.queue.isAtBatchStart
             let next = state.queue.next()
             if case .message(let message) = next { state.handed = message }
-            return (previous, next, isNewBatch, state.queue.count == prefetch)
+            return (previous, next, state.queue.count == prefetch)
         }
         if hasRoom { room.fire() }
-        return (previous, next, isNewBatch)
+        return (previous, next)
     }
 
     /// The message handed out last was not taken.
@@ -71,9 +69,13 @@ where Batch.Index == Int, Batch.Element: Sendable {
         }
     }
 
-    private func wait(_ id: Int) async throws(RedisError) -> Message? {
+    private func wait(
+        _ id: Int,
+        isolation: isolated (any Actor)? = #isolation
+    ) async throws(RedisError) -> Message? {
         let result: Result<Message?, RedisError> = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            _ = isolation
+            return await withCheckedContinuation { continuation in
                 let ready: Result<Message?, RedisError>? = state.withLock { state in
                     if Task.isCancelled { return .success(nil) }
                     switch state.queue.next() {

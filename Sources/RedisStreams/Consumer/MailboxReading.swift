@@ -4,6 +4,8 @@ internal import ServiceLifecycle
 final class MailboxReading<Batch: RandomAccessCollection & Sendable>: Sendable
 where Batch.Index == Int, Batch.Element: Sendable {
     private let mailbox: Mailbox<Batch>
+    /// Asked whether a message is still to be handed out.
+    private let isWanted: @Sendable (Batch.Element) -> Bool
     /// Told that the message handed out before has been handled.
     private let handled: @Sendable (Batch.Element) -> Void
     /// Told that nobody reads any more.
@@ -11,10 +13,12 @@ where Batch.Index == Int, Batch.Element: Sendable {
 
     init(
         _ mailbox: Mailbox<Batch>,
+        isWanted: @escaping @Sendable (Batch.Element) -> Bool = { _ in true },
         handled: @escaping @Sendable (Batch.Element) -> Void = { _ in },
         finish: @escaping @Sendable () -> Void = {}
     ) {
         self.mailbox = mailbox
+        self.isWanted = isWanted
         self.handled = handled
         self.finish = finish
     }
@@ -31,20 +35,18 @@ where Batch.Index == Int, Batch.Element: Sendable {
 
     /// The next message if it is there. The one before it has been handled.
     func nextIfReady() throws(RedisError) -> Batch.Element? {
-        let (previous, next, isNewBatch) = mailbox.advance()
-        if let previous { handled(previous) }
-        switch next {
-        case .message(let message):
-            // Looked at once a batch, since it costs more than handing out a message.
-            if isNewBatch, Task.isShuttingDownGracefully {
-                mailbox.stop()
-            } else if !Task.isCancelled {
-                return message
+        while true {
+            let (previous, next) = mailbox.advance()
+            if let previous { handled(previous) }
+            switch next {
+            case .message(let message):
+                let isEnding = Task.isCancelled || Task.isShuttingDownGracefully
+                if !isEnding, isWanted(message) { return message }
+                mailbox.withdraw()
+                if isEnding { return nil }
+            case .failure(let error): throw error
+            case .nothing, .end: return nil
             }
-            mailbox.withdraw()
-            return nil
-        case .failure(let error): throw error
-        case .nothing, .end: return nil
         }
     }
 

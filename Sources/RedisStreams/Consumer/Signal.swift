@@ -26,8 +26,10 @@ final class Signal: Sendable {
     }
 
     /// Returns after the next signal, or on cancellation.
-    func wait() async {
+    func wait(isolation: isolated (any Actor)? = #isolation) async {
         await withTaskCancellationHandler {
+            // Captured, or else the closure runs elsewhere: two changes of threads for an actor on an event loop.
+            _ = isolation
             await waitInAnyCase()
         } onCancel: {
             fire()

@@ -17,9 +17,12 @@ struct StreamConsumerStateMachine: ~Copyable {
     private var unresolved: [StreamKey]
     private var positions: [StreamPosition]
     private var hasEverServed = false
+    /// How many messages to ask for at a time: less than configured once replies turned out to be too large.
+    private(set) var count: Int
     private var failures = 0
 
-    init(_ streams: [StreamKey: StreamConsumer.Start]) {
+    init(_ streams: [StreamKey: StreamConsumer.Start], count: Int = StreamConsumer.Configuration().batchSize) {
+        self.count = count
         let ordered = streams.sorted { $0.key.rawValue < $1.key.rawValue }
         unresolved = ordered.filter { $0.value.position == nil }.map(\.key)
         positions = ordered.compactMap { key, start in
@@ -57,6 +60,10 @@ struct StreamConsumerStateMachine: ~Copyable {
 
     /// A step failed, or connecting did.
     mutating func failed(_ error: RedisError) -> FailureReaction {
+        if error.code == .replyTooLarge, count > 1 {
+            count /= 2
+            return .retry(error, attempt: 1)
+        }
         if !error.isRetriable || (!hasEverServed && error.isUnreachable) { return .stop(error) }
         failures += 1
         return .retry(error, attempt: failures)

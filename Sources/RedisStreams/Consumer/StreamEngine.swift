@@ -19,8 +19,8 @@ actor StreamEngine {
     init(consumer: StreamConsumer, mailbox: Mailbox<MessageBatch>) {
         self.consumer = consumer
         self.mailbox = mailbox
-        eventLoop = consumer.client.eventLoopGroup.next()
-        machine = StreamConsumerStateMachine(consumer.streams)
+        eventLoop = consumer.client.pool.nextEventLoop()
+        machine = StreamConsumerStateMachine(consumer.streams, count: consumer.configuration.batchSize)
         logger = consumer.client.logger
     }
 
@@ -33,7 +33,8 @@ actor StreamEngine {
         while !mailbox.isStopping && !Task.isCancelled {
             guard let reaction = await serve(), await follow(reaction) else { break }
         }
-        if !mailbox.isStopping { mailbox.stop() }
+        // Cancelled, by the end of the client: a loop never just ends.
+        if !mailbox.isStopping { mailbox.fail(PoolStateMachine<RedisConnection>.shutDown) }
     }
 
     /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the
@@ -66,7 +67,7 @@ actor StreamEngine {
         case .read(let positions):
             let streams = positions.map { StreamOffset($0.stream, after: $0.last) }
             let batches = try await connection.execute(
-                XREAD(streams, count: configuration.batchSize, block: configuration.block)
+                XREAD(streams, count: machine.count, block: configuration.block)
             )
             machine.read(batches)
             for batch in batches { mailbox.deliver(batch) }
@@ -78,8 +79,13 @@ actor StreamEngine {
         of stream: StreamKey,
         on connection: RedisConnection
     ) async throws(RedisError) -> StreamID {
-        guard try await connection.execute(EXISTS([stream])) > 0 else { return .zero }
-        return try await connection.execute(XINFO.STREAM(stream)).lastGeneratedID
+        do throws(RedisError) {
+            return try await connection.execute(XINFO.STREAM(stream)).lastGeneratedID
+        } catch {
+            // The one error of this command without a word of its own: there is no such key.
+            guard error.serverCode == "ERR" else { throw error }
+            return .zero
+        }
     }
 
     /// Waits as long as a failure asks for. Returns `false` if it is final.

@@ -1,3 +1,5 @@
+internal import NIOCore
+
 /// A batch that this consumer holds, and which of its messages are still open.
 ///
 // SAFETY: `isOpen` and `openCount` are only touched by the session's `SettlementLedger`, under the session's lock;
@@ -6,11 +8,14 @@ final class DeliveredBatch: @unchecked Sendable {
     let storage: MessageBatch.Storage
     let source: GroupMessage.Source
     let session: GroupSession
+    /// From when on others may claim the messages.
+    let freshUntil: NIODeadline?
     /// For each message, whether its fate is undecided.
     fileprivate var isOpen: [Bool]
     fileprivate var openCount: Int
 
-    init(_ batch: MessageBatch, source: GroupMessage.Source, session: GroupSession) {
+    init(_ batch: MessageBatch, source: GroupMessage.Source, session: GroupSession, freshUntil: NIODeadline? = nil) {
+        self.freshUntil = freshUntil
         storage = batch.storage
         self.source = source
         self.session = session

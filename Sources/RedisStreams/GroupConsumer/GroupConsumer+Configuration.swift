@@ -12,6 +12,9 @@ extension GroupConsumer {
         /// By ``GroupMessage/acknowledge()`` or ``GroupConsumer/acknowledge(_:)``. At least once.
         case manual
 
+        /// Whether messages are pending for the consumer on the server at any time.
+        var usesPendingList: Bool { self != .never }
+
         /// Whether the server keeps messages pending for the consumer while they are handled.
         var keepsPending: Bool { self == .afterHandling || self == .manual }
     }

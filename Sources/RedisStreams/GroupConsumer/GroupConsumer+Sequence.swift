@@ -13,7 +13,10 @@ extension GroupConsumer: AsyncSequence {
     ///
     /// Consuming begins when this is called. The stream buffers nothing by itself: it asks the consumer for a message
     /// whenever it is asked for one, so that it is bounded as the consumer is, and acknowledges the message before.
-    /// Iterating the consumer itself is the same, and faster.
+    /// Iterating the consumer itself is the same, and faster, and better when its task is cancelled: a stream then ends
+    /// before it asks for another message, so that the one handled last is not acknowledged.
+    ///
+    /// For one reader at a time: what one asks for acknowledges what the other was given.
     public var messages: AsyncThrowingStream<GroupMessage, any Error> {
         let reading = start()
         return AsyncThrowingStream { try await reading.next() }
@@ -35,6 +38,8 @@ extension GroupConsumer: AsyncSequence {
         }
         let acknowledges = configuration.acknowledgement == .afterHandling
         return MailboxReading(session.mailbox) { message in
+            !session.giveUpIfStale(message)
+        } handled: { message in
             if acknowledges { session.settle(message) }
         } finish: {
             session.finish()

@@ -52,7 +52,7 @@ public struct GroupConsumer: Sendable {
     ///   - stream: The stream to read.
     ///   - group: The group to read for.
     ///   - consumer: The consumer's name. Two that run at the same time must not share one. A name that stays the same
-    ///     over restarts lets a consumer go on with what it held. Default: made of host name, process and a number.
+    ///     over restarts lets a consumer go on with what it held. Default: made of host name, process and a random number.
     ///   - configuration: How to read, claim and acknowledge.
     public init(
         _ client: RedisClient,
@@ -107,6 +107,7 @@ public struct GroupConsumer: Sendable {
     ) async throws {
         let acknowledges = configuration.acknowledgement == .afterHandling
         while let message = try await session.mailbox.next() {
+            if session.giveUpIfStale(message) { continue }
             do {
                 try await handler(message)
                 if acknowledges { session.settle(message) }
@@ -139,17 +140,24 @@ public struct GroupConsumer: Sendable {
     /// Acknowledges messages and waits for the server's word.
     ///
     /// - Returns: How many of them were still pending; the others had been acknowledged before.
-    /// - Throws: ``RedisError``. The messages are then still held, and can be acknowledged again.
+    /// - Throws: ``RedisError``, with ``RedisError/Code/invalidArgument`` for messages of another stream or group. The
+    ///   messages are then still held, and can be acknowledged again.
     public func acknowledge(_ messages: some Sequence<GroupMessage>) async throws(RedisError) -> Int {
         let messages = Array(messages)
         guard !messages.isEmpty else { return 0 }
+        guard messages.allSatisfy({ $0.stream == stream && $0.batch.session.group == group }) else {
+            throw RedisError(
+                .invalidArgument,
+                "A message is of another stream or group: use the consumer it came from."
+            )
+        }
         let count = try await client.execute(XACK(stream, group: group, ids: messages.map(\.id)))
         for message in messages { message.batch.session.release(message) }
         return count
     }
 
     func makeSession() -> GroupSession {
-        GroupSession(prefetch: configuration.prefetch)
+        GroupSession(group: group, prefetch: configuration.prefetch, eventLoop: client.pool.nextEventLoop())
     }
 }
 
@@ -169,6 +177,8 @@ private enum ConsumerName {
 
     static func next() -> String {
         let number = count.add(1, ordering: .relaxed).newValue
-        return "\(Host.name)-\(Host.processID)-\(number)"
+        // Containers can share a host name, and then each has a process 1.
+        let random = String(UInt32.random(in: 0...UInt32.max), radix: 16)
+        return "\(Host.name)-\(Host.processID)-\(number)-\(random)"
     }
 }

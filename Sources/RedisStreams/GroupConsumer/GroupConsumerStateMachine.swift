@@ -26,6 +26,8 @@ struct GroupConsumerStateMachine: ~Copyable {
     private var phase: Phase
     private var needsGroup = false
     private var hasEverServed = false
+    /// How many messages to ask for at a time: less than configured once replies turned out to be too large.
+    private(set) var count: Int
     private var failures = 0
 
     /// Where the sweep goes on; `nil` between sweeps.
@@ -36,7 +38,8 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     init(_ configuration: GroupConsumer.Configuration, now: NIODeadline) {
         self.configuration = configuration
-        phase = configuration.acknowledgement.keepsPending ? .recovering(after: .zero) : .consuming
+        count = configuration.batchSize
+        phase = configuration.acknowledgement.usesPendingList ? .recovering(after: .zero) : .consuming
         nextSweep = now
     }
 
@@ -84,7 +87,7 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// There may be messages pending for this consumer that it does not know of.
     mutating func recover() {
-        if configuration.acknowledgement.keepsPending { phase = .recovering(after: .zero) }
+        if configuration.acknowledgement.usesPendingList { phase = .recovering(after: .zero) }
     }
 
     private mutating func served() {
@@ -106,6 +109,11 @@ struct GroupConsumerStateMachine: ~Copyable {
             failures += 1
             // A group that is taken away as fast as it is created must not become a storm.
             return failures == 1 ? .proceed : .retry(error, attempt: failures - 1)
+        case .replyTooLarge where count > 1:
+            // The messages of that reply are pending for this consumer, and are read in smaller pieces.
+            count /= 2
+            recover()
+            return .retry(error, attempt: 1)
         case .connectionClosed, .timeout:
             // The server may have given messages to this consumer in a reply that never arrived.
             recover()

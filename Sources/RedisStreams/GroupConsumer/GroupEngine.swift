@@ -28,7 +28,7 @@ actor GroupEngine {
         self.awaitsHandlers = awaitsHandlers
         self.consumer = consumer
         self.session = session
-        eventLoop = consumer.client.eventLoopGroup.next()
+        eventLoop = session.eventLoop
         machine = GroupConsumerStateMachine(consumer.configuration, now: eventLoop.now)
         var logger = consumer.client.logger
         logger[metadataKey: LogKey.stream] = "\(consumer.stream)"
@@ -54,8 +54,14 @@ actor GroupEngine {
         while !session.mailbox.isStopping && !Task.isCancelled {
             guard let reaction = await serve(), await follow(reaction) else { break }
         }
-        // If the task was cancelled, so was everybody's wish for messages.
-        if !session.mailbox.isStopping { session.mailbox.stop() }
+        if session.mailbox.isStopping { return }
+        // Cancelled: by those who handle messages, or, where they do not own this task, by the end of the client. That is
+        // told: a loop never just ends.
+        if awaitsHandlers {
+            session.mailbox.stop()
+        } else {
+            session.mailbox.fail(PoolStateMachine<RedisConnection>.shutDown)
+        }
     }
 
     /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the
@@ -137,12 +143,12 @@ actor GroupEngine {
                 group: consumer.group,
                 consumer: consumer.name,
                 streams: [.init(consumer.stream, .pending(after: id))],
-                count: configuration.batchSize
+                count: machine.count
             )
         )
         let batch = batches.first
         machine.readPending(last: batch?.last?.id)
-        if let batch { deliver(session.leavingOutKnown(batch), source: .pending) }
+        if let batch { try await deliver(session.leavingOutKnown(batch), source: .pending, on: connection) }
     }
 
     private func claim(from cursor: StreamID, on connection: RedisConnection) async throws(RedisError) {
@@ -154,7 +160,7 @@ actor GroupEngine {
                 consumer: consumer.name,
                 minIdle: idleTime,
                 start: cursor,
-                count: configuration.batchSize
+                count: machine.count
             )
         )
         machine.claimed(next: result.next, now: eventLoop.now)
@@ -163,10 +169,9 @@ actor GroupEngine {
             logger.info("claimed", metadata: [LogKey.count: "\(claimed.count)"])
             report(.claimed(count: claimed.count))
         }
-        deliver(claimed, source: .claimed)
+        try await deliver(claimed, source: .claimed, on: connection)
         // What the consumer's own pending messages showed before is reported already.
-        let deleted = session.leavingOutAcknowledged(result.deletedIDs)
-        if !deleted.isEmpty { reportDeleted(deleted) }
+        reportDeleted(session.leavingOutAcknowledged(result.deletedIDs))
         // Redis 6.2 gives deleted entries to the claimer without their ids: they show when it reads what it has pending.
         if result.unidentifiedDeletions > 0 { machine.recover() }
     }
@@ -176,7 +181,7 @@ actor GroupEngine {
     private func readNew(block: Duration?, on connection: RedisConnection) async throws(RedisError) {
         let read = ahead ?? begin(block: block, on: connection)
         ahead = nil
-        if isBusy, session.mailbox.hasRoom(besides: configuration.batchSize) {
+        if isBusy, session.mailbox.hasRoom(besides: machine.count) {
             ahead = begin(block: nil, on: connection)
         }
         try await handOver(finish(read), on: connection)
@@ -192,6 +197,8 @@ actor GroupEngine {
             try await handOver(finish(read), on: connection)
         } catch {
             logger.debug("read ahead failed", metadata: [LogKey.reason: "\(error.code)"])
+            // It may have brought messages nevertheless.
+            machine.recover()
         }
     }
 
@@ -208,7 +215,7 @@ actor GroupEngine {
             group: consumer.group,
             consumer: consumer.name,
             streams: [.init(consumer.stream, .new)],
-            count: configuration.batchSize,
+            count: machine.count,
             block: block,
             noAck: configuration.acknowledgement == .never
         )
@@ -229,29 +236,35 @@ actor GroupEngine {
 
     private func handOver(_ batches: [MessageBatch], on connection: RedisConnection) async throws(RedisError) {
         machine.readNew()
-        isBusy = batches.first?.count == configuration.batchSize
-        guard let batch = batches.first else { return }
-        if configuration.acknowledgement == .onDelivery {
-            // Handed out only once the server has it as acknowledged: else it could be handled twice.
-            _ = try await connection.execute(XACK(consumer.stream, group: consumer.group, ids: batch.map(\.id)))
-        }
-        deliver(batch, source: .new)
+        isBusy = batches.first?.count == machine.count
+        if let batch = batches.first { try await deliver(batch, source: .new, on: connection) }
     }
 
-    /// Hands a batch to the session, but for entries that were deleted: those are acknowledged.
-    private func deliver(_ batch: MessageBatch, source: GroupMessage.Source) {
-        let isHeld = configuration.acknowledgement.keepsPending
-        // Only what is pending can have been deleted.
-        guard source == .pending else { return session.deliver(batch, source: source, isHeld: isHeld) }
-        let deleted = batch.deletedIDs
-        if !deleted.isEmpty {
+    /// Hands a batch to the session, but for entries that were deleted while they were pending: those are acknowledged.
+    private func deliver(
+        _ batch: MessageBatch,
+        source: GroupMessage.Source,
+        on connection: RedisConnection
+    ) async throws(RedisError) {
+        let deleted = source == .pending ? batch.deletedIDs : []
+        if configuration.acknowledgement == .onDelivery, !batch.isEmpty {
+            // Handed out only once the server has it as acknowledged: else it could be handled twice.
+            _ = try await connection.execute(XACK(consumer.stream, group: consumer.group, ids: batch.map(\.id)))
+        } else if !deleted.isEmpty {
             session.acknowledge(deleted)
-            reportDeleted(deleted)
         }
-        session.deliver(batch.leavingOutDeleted(), source: source, isHeld: isHeld)
+        reportDeleted(deleted)
+        let lease = configuration.effectiveClaimInterval == nil ? nil : configuration.claimIdleTime
+        session.deliver(
+            deleted.isEmpty ? batch : batch.leavingOutDeleted(),
+            source: source,
+            isHeld: configuration.acknowledgement.keepsPending,
+            freshUntil: lease.map { eventLoop.now + TimeAmount($0) }
+        )
     }
 
     private func reportDeleted(_ ids: [StreamID]) {
+        guard !ids.isEmpty else { return }
         logger.info("pending entries were deleted", metadata: [LogKey.count: "\(ids.count)"])
         report(.deleted(ids: ids, count: ids.count))
     }

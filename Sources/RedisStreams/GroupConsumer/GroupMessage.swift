@@ -53,6 +53,15 @@ public struct GroupMessage: Sendable, Identifiable {
     public func acknowledge() {
         batch.session.settle(self)
     }
+
+    /// Gives the message up without acknowledging it: it stays pending, and is delivered again, to whichever consumer of
+    /// the group claims it.
+    ///
+    /// For ``GroupConsumer/Acknowledgement/manual``, where a message that is neither acknowledged nor released is held
+    /// for as long as the consumer runs: in memory, and against being claimed.
+    public func release() {
+        batch.session.release(self)
+    }
 }
 
 extension GroupMessage: CustomStringConvertible {

@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import Synchronization
 
 /// What a running group consumer shares between its engine and the tasks that handle messages: the mailbox between
@@ -10,10 +11,16 @@ final class GroupSession: Sendable {
     }
 
     let mailbox: Mailbox<DeliveredMessages>
+    /// Where the engine runs, and whose clock is looked at.
+    let eventLoop: any EventLoop
+    /// The group that is read for.
+    let group: String
     private let state = Mutex(State())
     private let due = Signal()
 
-    init(prefetch: Int) {
+    init(group: String, prefetch: Int, eventLoop: any EventLoop) {
+        self.group = group
+        self.eventLoop = eventLoop
         mailbox = Mailbox(prefetch: prefetch)
     }
 
@@ -31,6 +38,14 @@ final class GroupSession: Sendable {
     /// The message has not been handled, or has been acknowledged otherwise.
     func release(_ message: GroupMessage) {
         state.withLock { $0.ledger.release(message.batch, message.position) }
+    }
+
+    /// Gives a message up that has waited here for so long that another consumer may have claimed it: handled now, it
+    /// could be handled twice at the same time. Returns whether it did.
+    func giveUpIfStale(_ message: GroupMessage) -> Bool {
+        guard let freshUntil = message.batch.freshUntil, freshUntil <= eventLoop.now else { return false }
+        release(message)
+        return true
     }
 
     /// Nobody handles messages any more: what is due is sent, what is held stays pending, and the engine ends.
@@ -58,9 +73,9 @@ final class GroupSession: Sendable {
     }
 
     /// Hands a batch over. If `isHeld`, its messages are repetitions until they are settled or released.
-    func deliver(_ batch: MessageBatch, source: GroupMessage.Source, isHeld: Bool) {
+    func deliver(_ batch: MessageBatch, source: GroupMessage.Source, isHeld: Bool, freshUntil: NIODeadline? = nil) {
         guard !batch.isEmpty else { return }
-        let delivered = DeliveredBatch(batch, source: source, session: self)
+        let delivered = DeliveredBatch(batch, source: source, session: self, freshUntil: freshUntil)
         if isHeld { state.withLock { $0.ledger.hold(delivered) } }
         mailbox.deliver(DeliveredMessages(batch: delivered))
     }

@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import Synchronization
 
 /// The scope in which everything runs that outlives a single call: the children of a client's `run()`.
@@ -8,9 +9,24 @@ final class BackgroundTasks: Sendable {
         case new, running, ended
     }
 
-    private struct Entry: Sendable {
-        let job: Job
-        let refuse: @Sendable (RedisError) -> Void
+    /// A job that is either run or refused, whichever comes first.
+    private final class Entry: Sendable {
+        private let job: Job
+        private let refusal: @Sendable (RedisError) -> Void
+        private let isDecided = Atomic(false)
+
+        init(_ job: @escaping Job, refuse refusal: @escaping @Sendable (RedisError) -> Void) {
+            self.job = job
+            self.refusal = refusal
+        }
+
+        func run() async {
+            if !isDecided.exchange(true, ordering: .relaxed) { await job() }
+        }
+
+        func refuse(_ error: RedisError) {
+            if !isDecided.exchange(true, ordering: .relaxed) { refusal(error) }
+        }
     }
 
     private let life = Mutex(Life.new)
@@ -18,7 +34,13 @@ final class BackgroundTasks: Sendable {
     private let entries: AsyncStream<Entry>
     private let feed: AsyncStream<Entry>.Continuation
 
-    init() {
+    private let patience: Duration
+    private let eventLoopGroup: any EventLoopGroup
+
+    /// - Parameter patience: How long a job waits for the scope to begin.
+    init(patience: Duration, eventLoopGroup: any EventLoopGroup) {
+        self.patience = patience
+        self.eventLoopGroup = eventLoopGroup
         // Unbounded in form only: an entry is a slot of the pool or a consumer, which are bounded.
         (entries, feed) = AsyncStream.makeStream(of: Entry.self)
     }
@@ -26,13 +48,24 @@ final class BackgroundTasks: Sendable {
     /// Whether there is a scope to run in.
     var isRunning: Bool { life.withLock { $0 == .running } }
 
-    /// Runs `job` as soon as the scope is there. Calls `otherwise` instead if it has ended.
+    /// Runs `job` as soon as the scope is there. Calls `otherwise` instead if it has ended, or does not begin in time.
     func start(_ job: @escaping Job, otherwise refuse: @escaping @Sendable (RedisError) -> Void) {
-        if life.withLock({ $0 == .ended }) { return refuse(PoolStateMachine<RedisConnection>.shutDown) }
+        let entry = Entry(job, refuse: refuse)
+        let life = life.withLock { $0 }
+        if life == .ended { return entry.refuse(PoolStateMachine<RedisConnection>.shutDown) }
         // The scope may end just now.
-        if case .terminated = feed.yield(Entry(job: job, refuse: refuse)) {
-            refuse(PoolStateMachine<RedisConnection>.shutDown)
+        if case .terminated = feed.yield(entry) { entry.refuse(PoolStateMachine<RedisConnection>.shutDown) }
+        if life == .new {
+            eventLoopGroup.next().scheduleTask(in: TimeAmount(patience)) { entry.refuse(Self.notRunning) }
         }
+    }
+
+    /// What to tell somebody who waits for a client that does not run.
+    static var notRunning: RedisError {
+        RedisError(
+            .connectionUnavailable,
+            "The client is not running. Call run(), add it to a ServiceGroup, or use withRedisClient."
+        )
     }
 
     /// Runs jobs until `stop()` or cancellation; cancels those that are left and waits for them.
@@ -45,7 +78,7 @@ final class BackgroundTasks: Sendable {
         // A shutdown may have begun before.
         life.withLock { if $0 == .new { $0 = .running } }
         await withDiscardingTaskGroup { group in
-            for await entry in entries { group.addTask { await entry.job() } }
+            for await entry in entries { group.addTask { await entry.run() } }
             life.withLock { $0 = .ended }
             group.cancelAll()
         }

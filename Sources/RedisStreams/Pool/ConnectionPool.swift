@@ -63,6 +63,9 @@ final class ConnectionPool: Sendable {
 
     private static let maxIdleLeases = 8
 
+    /// An event loop for an engine and its connection.
+    func nextEventLoop() -> any EventLoop { eventLoopGroup.next() }
+
     /// Closes all connections, and fails everybody who waits.
     func close() {
         let (waiters, connections) = state.withLock { state in
@@ -76,7 +79,10 @@ final class ConnectionPool: Sendable {
     // MARK: Shared connections
 
     /// A connection for commands that return at once. Waits until one is there, or the deadline has passed.
-    func shared() async throws(RedisError) -> RedisConnection {
+    ///
+    /// - Parameter preferred: One to stay with as long as it is there, for commands whose order matters.
+    func shared(preferring preferred: RedisConnection? = nil) async throws(RedisError) -> RedisConnection {
+        if let preferred, state.withLock({ $0.machine.isShared(preferred) }) { return preferred }
         // As nearly always, and without what it takes to wait.
         if let connection = state.withLock({ $0.machine.readyShared() }) { return connection }
         let connection = try await acquire { state, waiter in
@@ -93,7 +99,8 @@ final class ConnectionPool: Sendable {
     private func connect(slot: Int) {
         background.start {
             await self.connectNow(slot: slot)
-        } otherwise: { _ in
+        } otherwise: { error in
+            self.connectFailed(error, slot: slot)
         }
     }
 
@@ -188,11 +195,18 @@ final class ConnectionPool: Sendable {
 
     /// Gives a leased connection back. It is used again if nothing is in flight on it, and closed otherwise.
     func release(_ connection: RedisConnection) {
-        connection.onEventLoop { connection in
-            let isReusable = connection.isQuiet
-            if !isReusable { connection.close() }
-            self.giveBack(connection, isReusable: isReusable)
-        }
+        connection.onEventLoop { self.release(onEventLoopOf: $0) }
+    }
+
+    /// Gives a leased connection back, as `release` does, and returns when that is done: who asks next gets it.
+    func released(_ connection: RedisConnection) async {
+        await release(onEventLoopOf: connection)
+    }
+
+    private func release(onEventLoopOf connection: isolated RedisConnection) {
+        let isReusable = connection.isQuiet
+        if !isReusable { connection.close() }
+        giveBack(connection, isReusable: isReusable)
     }
 
     private func giveBack(_ connection: RedisConnection?, isReusable: Bool) {
@@ -206,6 +220,9 @@ final class ConnectionPool: Sendable {
 
     // MARK: Waiting
 
+    /// How many callers wait for a connection.
+    var waitingCount: Int { state.withLock { $0.waiters.count } }
+
     private enum Acquisition {
         case ready(Result<RedisConnection?, RedisError>, connect: [Int] = [])
         case wait(connect: [Int])
@@ -213,6 +230,7 @@ final class ConnectionPool: Sendable {
 
     /// Asks the machine; waits for its answer if it has none yet, until the deadline.
     private func acquire(
+        isolation: isolated (any Actor)? = #isolation,
         _ ask: @Sendable (inout State, Int) -> Acquisition
     ) async throws(RedisError) -> RedisConnection? {
         let waiter = state.withLock { state in
@@ -220,7 +238,8 @@ final class ConnectionPool: Sendable {
             return state.nextWaiter
         }
         let result: Result<RedisConnection?, RedisError> = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            _ = isolation
+            return await withCheckedContinuation { continuation in
                 let acquisition = state.withLock { state in
                     let acquisition = ask(&state, waiter)
                     if case .wait = acquisition {

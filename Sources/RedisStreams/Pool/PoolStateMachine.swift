@@ -68,6 +68,13 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return nextReady()
     }
 
+    /// Whether it is one of the shared connections.
+    func isShared(_ connection: Connection) -> Bool {
+        slots.contains { slot in
+            if case .ready(let ready) = slot { ready === connection } else { false }
+        }
+    }
+
     /// Somebody needs a shared connection.
     mutating func acquireShared(_ waiter: WaiterID) -> SharedAction {
         guard case .open = life else { return .fail(Self.shutDown) }
@@ -238,10 +245,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
             )
         }
         if !isRunning {
-            return RedisError(
-                .connectionUnavailable,
-                "The client is not running. Call run(), add it to a ServiceGroup, or use withRedisClient."
-            )
+            return BackgroundTasks.notRunning
         }
         return lastFailure
             ?? RedisError(.connectionUnavailable, "No connection could be made before the deadline.")

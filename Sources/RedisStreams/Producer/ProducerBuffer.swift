@@ -32,13 +32,18 @@ final class ProducerBuffer: Sendable {
     // MARK: The side of the submitters
 
     /// Takes an item in; waits for room.
-    func append(_ item: Item, bytes: Int) async throws(RedisError) {
+    func append(
+        _ item: Item,
+        bytes: Int,
+        isolation: isolated (any Actor)? = #isolation
+    ) async throws(RedisError) {
         let id = state.withLock { state in
             state.lastID += 1
             return state.lastID
         }
         let error: RedisError? = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            _ = isolation
+            return await withCheckedContinuation { continuation in
                 let (submission, wakes): (Submission, Bool) = state.withLock { state in
                     if Task.isCancelled { return (.refused(Self.cancelled), false) }
                     let submission = state.machine.submit(item, bytes: bytes, id: id, waiter: continuation)

@@ -8,12 +8,14 @@ actor ProducerEngine {
     private let client: RedisClient
     private let configuration: StreamProducer.Configuration
     private let buffer: ProducerBuffer
+    /// The connection that batches are sent on, one after the other, so that they are added in order.
+    private var connection: RedisConnection?
 
     init(client: RedisClient, configuration: StreamProducer.Configuration, buffer: ProducerBuffer) {
         self.client = client
         self.configuration = configuration
         self.buffer = buffer
-        eventLoop = client.eventLoopGroup.next()
+        eventLoop = client.pool.nextEventLoop()
     }
 
     /// Sends until the buffer is finished and empty.
@@ -33,7 +35,8 @@ actor ProducerEngine {
 
     private func send(_ items: [ProducerBuffer.Item], _ bytes: Int) async -> PendingReplies? {
         do throws(RedisError) {
-            let connection = try await client.pool.shared()
+            let connection = try await client.pool.shared(preferring: connection)
+            self.connection = connection
             return connection.begin(count: items.count) { writer in
                 for item in items { writer.write(item.command) }
             }

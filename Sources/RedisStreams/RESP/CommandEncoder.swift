@@ -7,12 +7,19 @@ public struct CommandEncoder: ~Copyable {
     private var buffer: ByteBuffer
     private let start: Int
     private var count = 0
+    /// How many bytes may be written still: a buffer that grows beyond 4 GiB ends the process.
+    private var room: Int
+    private(set) var isTooLong = false
+
+    /// Nothing was written: a server does not answer such a command.
+    var isEmpty: Bool { count == 0 }
 
     /// The header of an array of fewer than ten elements. Longer headers make room for themselves in `finish()`.
     private static let placeholder: StaticString = "*0\r\n"
 
-    init(appendingTo buffer: consuming ByteBuffer) {
+    init(appendingTo buffer: consuming ByteBuffer, room: Int = .max) {
         start = buffer.writerIndex
+        self.room = room
         buffer.writeStaticString(Self.placeholder)
         self.buffer = buffer
     }
@@ -96,6 +103,12 @@ public struct CommandEncoder: ~Copyable {
         let digits = UInt64(length).decimalDigits
         let start = 1 + digits + 2
         let size = start + length + 2
+        guard size <= room else {
+            isTooLong = true
+            room = 0
+            return
+        }
+        room -= size
         unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { target in
             unsafe target[0] = UInt8(ascii: "$")
             unsafe UInt64(length).writeDecimal(to: target, at: 1, digits: digits)
@@ -144,6 +157,7 @@ extension Duration {
         if overflow { return seconds > 0 ? Int.max : Int.min }
         let fraction = (attoseconds + (attoseconds > 0 ? 999_999_999_999_999 : 0)) / 1_000_000_000_000_000
         let (sum, carry) = product.addingReportingOverflow(fraction)
-        return carry ? Int.max : Int(sum)
+        if carry { return seconds > 0 ? Int.max : Int.min }
+        return Int(sum)
     }
 }

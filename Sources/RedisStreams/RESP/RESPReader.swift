@@ -47,7 +47,10 @@ internal import CHiredis
             let tape = unsafe builder.pointee.seal()
             for start in starts { body(RedisReply(tape: tape, index: start)) }
         }
-        if status < 0 { throw fail(refusalMessage()) }
+        if status < 0 {
+            let isTooLarge = if case .replyTooLarge? = unsafe builder.pointee.refusal { true } else { false }
+            throw fail(refusalMessage(), isTooLarge ? .replyTooLarge : .protocolViolation)
+        }
         try checkUnparsed()
     }
 
@@ -60,12 +63,17 @@ internal import CHiredis
             throw fail("A line of the reply is longer than \(limits.maxLineBytes) bytes (RESPLimits.maxLineBytes).")
         }
         if unsafe builder.pointee.replySize + unparsed > limits.maxReplyBytes {
-            throw fail("The reply is larger than \(limits.maxReplyBytes) bytes (RESPLimits.maxReplyBytes).")
+            throw fail(Self.tooLarge(limits), .replyTooLarge)
         }
     }
 
-    private mutating func fail(_ message: String) -> RedisError {
-        let error = RedisError(.protocolViolation, message)
+    private static func tooLarge(_ limits: RESPLimits) -> String {
+        "The reply is larger than \(limits.maxReplyBytes) bytes: ask for less at a time (COUNT, or the batchSize of a "
+            + "consumer), or raise RESPLimits.maxReplyBytes."
+    }
+
+    private mutating func fail(_ message: String, _ code: RedisError.Code = .protocolViolation) -> RedisError {
+        let error = RedisError(code, message)
         failure = error
         return error
     }
@@ -78,7 +86,7 @@ internal import CHiredis
         case .tooDeep:
             return "The reply nests more than \(limits.maxDepth) arrays (RESPLimits.maxDepth)."
         case .replyTooLarge:
-            return "The reply is larger than \(limits.maxReplyBytes) bytes (RESPLimits.maxReplyBytes)."
+            return Self.tooLarge(limits)
         case .lineTooLong:
             return "A line of the reply is longer than \(limits.maxLineBytes) bytes (RESPLimits.maxLineBytes)."
         case .unterminatedBulkString:

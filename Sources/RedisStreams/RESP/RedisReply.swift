@@ -135,12 +135,13 @@ extension RedisReply {
 }
 
 extension RedisReply: CustomStringConvertible {
-    /// The shape of the reply. It leaves out the bytes of strings, since they are the user's data.
+    /// The shape of the reply. It leaves out the bytes of strings, since they are the user's data. Of a
+    /// status it is the text, without control characters, and cut if it is long.
     public var description: String {
         let token = token
         switch token.kind {
         case .bulkString: return "bulkString(\(token.count) bytes)"
-        case .simpleString: return string ?? ""
+        case .simpleString: return RedisError.scrubbed(string ?? "")
         case .integer: return "\(token.integer)"
         case .array: return "array(\(token.count) elements)"
         case .null: return "null"

@@ -106,6 +106,39 @@ extension IntegrationTests {
             }
         }
 
+        @Test(
+            "a consumer goes on behind a server that was killed",
+            arguments: ServerBinary.withTLS,
+            ["kill", "shutdown"]
+        )
+        func restart(binary: ServerBinary, end: String) async throws {
+            try await TestCertificates.with { certificates in
+                var options = TestServer.Options(settings: [["requirepass", secret]], isDurable: true)
+                options.certificate = certificates.local
+                try await TestServer.withOwn(binary, options) { server in
+                    try await Self.withClient(of: server, host: "localhost", trusting: certificates.authorityFile) {
+                        $0.acquireTimeout = .seconds(10)
+                    } _: { redis in
+                        let stream = StreamKey.unique()
+                        try await redis.xadd(stream, ["n": 1])
+                        var iterator = GroupConsumer(redis, stream: stream, group: "g").makeAsyncIterator()
+                        #expect(try await iterator.next()?["n"] == "1")
+                        var reader = StreamConsumer(redis, stream: stream, from: .beginning).makeAsyncIterator()
+                        #expect(try await reader.next()?["n"] == "1")
+                        if end == "shutdown" {
+                            // Redis ends TLS connections as if it had been killed.
+                            _ = try? await redis.send("SHUTDOWN", "NOSAVE")
+                        }
+                        try await server.kill()
+                        try await server.restart()
+                        try await redis.xadd(stream, ["n": 2])
+                        #expect(try await iterator.next()?["n"] == "2")
+                        #expect(try await reader.next()?["n"] == "2")
+                    }
+                }
+            }
+        }
+
         @Test("who turns verification off is connected to anybody", arguments: ServerBinary.withTLS)
         func unverified(binary: ServerBinary) async throws {
             try await Self.withServer(binary, \.foreign) { server, _ in

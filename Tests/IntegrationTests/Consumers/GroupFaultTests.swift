@@ -24,7 +24,10 @@ extension IntegrationTests {
                     try await server.restart()
                 case .killConnections: _ = try await redis.send("CLIENT", "KILL", "TYPE", "normal")
                 case .rename: _ = try await redis.send("RENAME", key, .text("\(stream)-renamed"))
-                case .expire: _ = try await redis.send("PEXPIRE", key, "1")
+                case .expire:
+                    _ = try await redis.send("PEXPIRE", key, "1")
+                    // Gone, or there again and without an end.
+                    try await eventually("it has expired") { try await redis.send("PTTL", key).integer ?? 0 < 0 }
                 case .swapDatabases: _ = try await redis.send("SWAPDB", "0", "1")
                 }
             }

@@ -50,6 +50,10 @@ import Testing
         RawCommand("BLMPOP", "0", "1", "a", "LEFT"), RawCommand("WAIT", "1", "0"), RawCommand("WAIT"),
         RawCommand("SUBSCRIBE", "c"), RawCommand("psubscribe", "c"), RawCommand("MONITOR"), RawCommand("MULTI"),
         RawCommand("EXEC"), RawCommand("WATCH", "k"), RawCommand("SELECT", 1), RawCommand("AUTH", "hunter2"),
+        RawCommand("REPLCONF", "ACK", "0"), RawCommand("replconf"), RawCommand("PSYNC", "?", "-1"),
+        RawCommand("CLUSTER", "syncslots", "ESTABLISH"), RawCommand("SCRIPT", "DEBUG", "YES"), RawCommand("RESET"),
+        RawCommand("XREAD", "BLOCK", "86400001", "STREAMS", "s", "0"), RawCommand("WAIT", "1", "\(Int.max)"),
+        RawCommand("BLPOP", "a", "86400.001"),
         RawCommand("HELLO", 3), RawCommand("QUIT"), RawCommand("client", "reply", "OFF"), RawCommand("SYNC"),
     ]
 

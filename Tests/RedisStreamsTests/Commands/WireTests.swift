@@ -102,7 +102,7 @@ struct WireCase: CustomTestStringConvertible, Sendable {
                 consumer: "c",
                 streams: [GroupOffset("s", .new), GroupOffset("t", .pending(after: id))],
                 count: 5,
-                block: .microseconds(1),
+                block: .milliseconds(1),
                 noAck: true,
                 claim: .seconds(2),
                 maxCount: 7,

@@ -64,7 +64,7 @@ import Testing
             cancelled.cancel()
             #expect(await cancelled.value?.code == .cancelled)
             await first.expectClose()
-            second.send(messages(of: "a", entry("1-0")))
+            second.send(batch(of: "a", entry("1-0")))
             let batches = try await kept
             #expect(batches.first?.count == 1)
             // Nor is the one that was closed given to anybody.

@@ -17,6 +17,21 @@ import Testing
         #expect(failure?.isRetriable == true)
     }
 
+    @Test func `TLS that fails after the greeting is a connection that broke`() async throws {
+        let line = try await Line.open()
+        async let error = caught { try await line.connection.xlen("a") }
+        await line.server.expect(["XLEN", "a"])
+        let connection = line.connection
+        _ = try await line.inOneTurn { _ in
+            connection.ended(with: RedisError(.tlsFailure, "bad record mac"))
+            return []
+        }
+        let failure = await error
+        #expect(failure?.code == .connectionClosed)
+        #expect(failure?.isRetriable == true)
+        #expect(failure?.message.contains("bad record mac") == true)
+    }
+
     @Test func `After the end every command fails at once, and was not executed`() async throws {
         let line = try await Line.open()
         line.server.close()
@@ -119,7 +134,7 @@ import Testing
         await line.server.expect(["GET", "a"])
         line.server.send("$2000\r\n" + String(repeating: "x", count: 1500))
         let failure = await error
-        #expect(failure?.code == .protocolViolation)
+        #expect(failure?.code == .replyTooLarge)
         #expect(failure?.message.contains("maxReplyBytes") == true)
         await line.server.expectClose()
     }

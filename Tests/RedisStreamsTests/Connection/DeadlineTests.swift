@@ -31,17 +31,28 @@ import Testing
         line.connection.close()
     }
 
-    @Test(arguments: [1, 500, 5000, 60_000])
-    func `A blocking command has the time it blocks for twice over, and a second`(milliseconds: Int) async throws {
+    @Test(arguments: [(1, 10_001), (500, 10_500), (5000, 15_000), (9000, 19_000), (60_000, 121_000)])
+    func `A blocking command has the time of any other on top, or twice its own and a second`(
+        milliseconds: Int,
+        deadline: Int
+    ) async throws {
         let line = try await Line.open()
         let read = XREAD([.init("a", after: .zero)], block: .milliseconds(milliseconds))
         async let error = caught { try await line.connection.execute(read) }
         #expect(await line.server.nextCommand()?.first == "XREAD")
-        await line.clock.advance(by: .milliseconds(milliseconds * 2 + 999))
+        await line.clock.advance(by: .milliseconds(deadline - 1))
         #expect(try await line.isOpen)
         await line.clock.advance(by: .milliseconds(1))
         #expect(await error?.code == .timeout)
         await line.server.expectClose()
+    }
+
+    @Test func `A command that says to block for ever has a deadline`() async throws {
+        let line = try await Line.open()
+        async let error = caught { try await line.connection.execute(Endless()) }
+        await line.server.expect(["ENDLESS"])
+        await line.clock.advance(by: .seconds(86_400 * 1000))
+        #expect(await error?.code == .timeout)
     }
 
     @Test func `Each of many commands has its own deadline`() async throws {
@@ -98,6 +109,13 @@ import Testing
         await transport.clock.advance(by: .seconds(1))
         #expect(await error?.code == .connectTimeout)
     }
+}
+
+private struct Endless: RedisCommand {
+    static let name = "ENDLESS"
+    var blockingTime: Duration? { .seconds(Int64.max) }
+    func encode(into encoder: inout CommandEncoder) { encoder.append("ENDLESS") }
+    func decode(_ reply: RedisReply) throws(RedisError) {}
 }
 
 extension Line {

@@ -81,12 +81,20 @@ private let secret = "hunter2-secret"
         try await meeting.connection().close()
     }
 
-    @Test func `A name that the user may not set is done without`() async throws {
+    @Test func `A full server is told as that also in place of the reply to the name`() async throws {
+        var configuration = RedisConnection.Configuration()
+        configuration.clientName = "billing"
+        let error = await refusal(of: configuration, ["CLIENT": "-ERR max number of clients reached"])
+        #expect(error?.code == .tooManyClients)
+    }
+
+    @Test(arguments: ["-NOPERM no", "-ERR unknown command 'CLIENT'", "-BUSY Redis is busy running a script"])
+    func `A name that cannot be set is done without`(refusal: String) async throws {
         var configuration = RedisConnection.Configuration()
         configuration.clientName = "billing"
         let meeting = Meeting(configuration)
         let server = await meeting.server()
-        await server.expect(["CLIENT", "SETNAME", "billing"], answer: "-NOPERM no\r\n")
+        await server.expect(["CLIENT", "SETNAME", "billing"], answer: refusal + "\r\n")
         await server.expect(["PING"], answer: "+PONG\r\n")
         try await meeting.connection().close()
     }

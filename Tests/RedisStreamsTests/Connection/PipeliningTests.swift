@@ -1,3 +1,4 @@
+import NIOCore
 import RedisStreamsTesting
 import Testing
 
@@ -97,12 +98,87 @@ import Testing
         line.connection.close()
     }
 
+    @Test func `A command that writes nothing is refused, with all that would leave with it`() async throws {
+        let line = try await Line.open()
+        let alone = await caught { try await line.connection.execute(Mute()) }
+        #expect(alone?.code == .invalidArgument)
+        #expect(alone?.command == "MUTE")
+        async let before = line.connection.xlen("a")
+        let (first, second) = await line.connection.pipeline(XLEN("b"), Mute())
+        #expect(failure(of: first)?.code == .invalidArgument)
+        #expect(failure(of: second)?.code == .invalidArgument)
+        let transaction = await caught { try await line.connection.transaction(XLEN("b"), Mute()) }
+        #expect(transaction?.code == .invalidArgument)
+        await line.server.expect(["XLEN", "a"], answer: ":7\r\n")
+        #expect(try await before == 7)
+        async let after = line.connection.xlen("c")
+        await line.server.expect(["XLEN", "c"], answer: ":8\r\n")
+        #expect(try await after == 8)
+        line.connection.close()
+    }
+
+    @Test func `What would be too much for one write is refused`() {
+        var writer = CommandWriter(buffer: ByteBuffer(string: "before"), maxBytes: 100)
+        writer.write(PING())
+        #expect(writer.invalid == nil)
+        writer.write(RawCommand("SET", "k", .text(String(repeating: "x", count: 100))))
+        #expect(writer.invalid?.code == .invalidArgument)
+        #expect(writer.invalid?.command == "SET")
+        writer.write(PING())
+        writer.discard()
+        let (buffer, commands) = writer.finish()
+        #expect(String(buffer: buffer) == "before")
+        #expect(commands.count == 3)
+    }
+
+    @Test func `What has left makes room for more, and is asked for only when there is none`() {
+        var unsent = UnsentBytes(limit: 100)
+        #expect(unsent.admit(60) { fatalError("asked") })
+        #expect(unsent.admit(40) { fatalError("asked") })
+        #expect(!unsent.admit(1) { 100 })
+        #expect(unsent.admit(70) { 30 })
+        #expect(!unsent.admit(101) { 0 })
+        #expect(unsent.admit(100) { 0 })
+    }
+
+    @Test func `A server that is too old for commands of a pipeline is asked once, and told as that`() async throws {
+        let line = try await Line.open()
+        async let results = line.connection.pipeline(
+            XCFGSET("a", idempotencyMaxSize: 1),
+            XLEN("b"),
+            XNACK("c", group: "g", .fail, ids: [.zero])
+        )
+        await line.server.expect(["XCFGSET", "a", "IDMP-MAXSIZE", "1"], answer: "-ERR unknown command\r\n")
+        await line.server.expect(["XLEN", "b"], answer: "-ERR something\r\n")
+        #expect(await line.server.nextCommand()?.first == "XNACK")
+        line.server.send("-ERR unknown command\r\n")
+        await line.server.expect(["INFO", "server"], answer: bulk("redis_version:7.0.15"))
+        let (first, second, third) = await results
+        #expect(failure(of: first)?.code == .unsupportedByServer)
+        #expect(failure(of: first)?.command == "XCFGSET")
+        #expect(failure(of: second)?.code == .serverError)
+        #expect(failure(of: third)?.code == .unsupportedByServer)
+        async let list = line.connection.pipeline([XCFGSET("a", idempotencyMaxSize: 1)])
+        #expect(await line.server.nextCommand()?.first == "XCFGSET")
+        line.server.send("-ERR unknown command\r\n")
+        await line.server.expect(["INFO", "server"], answer: bulk("redis_version:8.8.0"))
+        #expect(failure(of: await list[0])?.code == .serverError)
+        line.connection.close()
+    }
+
     @Test func `An empty pipeline sends nothing`() async throws {
         let line = try await Line.open()
         let results = await line.connection.pipeline([XLEN]())
         #expect(results.isEmpty)
         line.connection.close()
     }
+}
+
+/// A command that forgot to encode itself.
+private struct Mute: RedisCommand {
+    static let name = "MUTE"
+    func encode(into encoder: inout CommandEncoder) {}
+    func decode(_ reply: RedisReply) throws(RedisError) {}
 }
 
 /// Why there is no value.

@@ -25,6 +25,19 @@ import Testing
         line.connection.close()
     }
 
+    @Test func `A transaction that the server is too old for is told as that`() async throws {
+        let line = try await Line.open()
+        let set = XCFGSET("b", idempotencyMaxSize: 1)
+        async let error = caught { try await line.connection.transaction(XLEN("a"), set) }
+        await line.server.expectTransaction(of: [["XLEN", "a"], ["XCFGSET", "b", "IDMP-MAXSIZE", "1"]])
+        line.server.send("+OK\r\n+QUEUED\r\n-ERR unknown command\r\n-EXECABORT Transaction discarded\r\n")
+        await line.server.expect(["INFO", "server"], answer: bulk("redis_version:7.0.15"))
+        let failure = await error
+        #expect(failure?.code == .unsupportedByServer)
+        #expect(failure?.command == "XCFGSET")
+        line.connection.close()
+    }
+
     @Test func `A transaction that is refused without a reason is told as that`() async throws {
         let line = try await Line.open()
         async let error = caught { try await line.connection.transaction(XLEN("a")) }

@@ -17,18 +17,6 @@ private typealias Queue = DeliveryQueue<[Int]>
         #expect(rest == 0)
     }
 
-    @Test func `It knows where a batch begins`() {
-        var queue = Queue()
-        _ = queue.append([1, 2])
-        _ = queue.append([3, 4])
-        var starts: [Bool] = []
-        for _ in 0..<5 {
-            starts.append(queue.isAtBatchStart)
-            _ = queue.take()
-        }
-        #expect(starts == [true, false, true, false, true])
-    }
-
     @Test func `An empty batch is none`() {
         var queue = Queue()
         let handed = queue.append([])

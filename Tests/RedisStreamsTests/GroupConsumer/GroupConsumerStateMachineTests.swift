@@ -21,10 +21,9 @@ private typealias Machine = GroupConsumerStateMachine
         #expect(fourth == .readNew(block: .seconds(1)))
     }
 
-    @Test(arguments: [GroupConsumer.Acknowledgement.never, .onDelivery])
-    func `Where nothing stays pending, only new messages are read`(acknowledgement: GroupConsumer.Acknowledgement) {
+    @Test func `Without a pending list only new messages are read`() {
         var configuration = GroupConsumer.Configuration()
-        configuration.acknowledgement = acknowledgement
+        configuration.acknowledgement = .never
         var machine = Machine(configuration, now: .at(0))
         let first = machine.next(now: .at(0))
         #expect(first == .readNew(block: .seconds(5)))
@@ -32,6 +31,36 @@ private typealias Machine = GroupConsumerStateMachine
         _ = machine.failed(RedisError(.connectionClosed, "lost"))
         let later = machine.next(now: .at(100_000))
         #expect(later == .readNew(block: .seconds(5)))
+    }
+
+    @Test func `What is acknowledged on delivery is claimed from nobody, but an unfinished delivery is taken up`() {
+        var configuration = GroupConsumer.Configuration()
+        configuration.acknowledgement = .onDelivery
+        var machine = Machine(configuration, now: .at(0))
+        let first = machine.next(now: .at(0))
+        #expect(first == .readPending(after: .zero))
+        machine.readPending(last: nil)
+        let later = machine.next(now: .at(100_000))
+        #expect(later == .readNew(block: .seconds(5)))
+    }
+
+    @Test func `A reply that is too large is read again in smaller pieces`() {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        #expect(machine.count == 100)
+        machine.readPending(last: nil)
+        for expected in [50, 25, 12, 6, 3, 1] {
+            guard case .retry = machine.failed(RedisError(.replyTooLarge, "large")) else {
+                Issue.record("It gave up at \(machine.count).")
+                return
+            }
+            #expect(machine.count == expected)
+            let next = machine.next(now: .at(0))
+            #expect(next == .readPending(after: .zero))
+        }
+        guard case .stop = machine.failed(RedisError(.replyTooLarge, "large")) else {
+            Issue.record("A single message that is too large cannot be read.")
+            return
+        }
     }
 
     @Test func `Without an idle time nothing is claimed`() {

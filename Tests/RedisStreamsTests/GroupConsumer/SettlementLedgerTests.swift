@@ -1,9 +1,10 @@
+import NIOEmbedded
 import Testing
 
 @testable import RedisStreams
 
 @Suite struct SettlementLedgerTests {
-    private let session = GroupSession(prefetch: 10)
+    private let session = GroupSession(group: "billing", prefetch: 10, eventLoop: NIOAsyncTestingEventLoop())
 
     @Test func `A message is held, then due, then sent, then gone`() {
         var ledger = SettlementLedger()

@@ -73,8 +73,8 @@ import Testing
         let tooLongTogether: String = "*3\r\n$900\r\n\(first)\r\n$200\r\n\(second)"
         let wires: [[UInt8]] = [tooLong, tooMany, tooLongTogether].map { Array($0.utf8) }
         for wire in wires {
-            #expect(outcome(ofFeeding: [wire], limits: limits).failure == .protocolViolation)
-            #expect(outcome(ofFeeding: wire.map { [$0] }, limits: limits).failure == .protocolViolation)
+            #expect(outcome(ofFeeding: [wire], limits: limits).failure == .replyTooLarge)
+            #expect(outcome(ofFeeding: wire.map { [$0] }, limits: limits).failure == .replyTooLarge)
         }
     }
 

@@ -73,19 +73,6 @@ extension FakeConnection {
     }
 }
 
-extension ManualClock {
-    /// Moves the time forward, step by step, until `condition` is met.
-    func advance(by step: Duration, until condition: () -> Bool) async {
-        while !condition() {
-            await advance(by: step)
-            await Task.yield()
-        }
-    }
-
-    /// Does everything that is due now.
-    func settle() async { await advance(by: .zero) }
-}
-
 /// A transport that notes which bytes leave in one write.
 final class WriteLog: Transport {
     let base: FakeTransport
@@ -132,23 +119,5 @@ final class WriteLog: Transport {
         }
 
         func close() { base.close() }
-    }
-}
-
-/// The messages that are logged, for tests that wait for one of them.
-struct LogJournal: LogHandler {
-    let journal = Journal<String>()
-    var metadata: Logger.Metadata = [:]
-    var logLevel: Logger.Level = .trace
-
-    var logger: Logger { Logger(label: "test", factory: { _ in self }) }
-
-    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
-        get { metadata[key] }
-        set { metadata[key] = newValue }
-    }
-
-    func log(event: LogEvent) {
-        journal.record("\(event.message)")
     }
 }

@@ -17,7 +17,7 @@ func entry(_ id: String, _ fields: [String] = ["field", "value"]) -> String {
 func deletedEntry(_ id: String) -> String { array([bulk(id), "*-1\r\n"]) }
 
 /// The reply of `XREAD` and `XREADGROUP`.
-func messages(of stream: String = "orders", _ entries: String...) -> String {
+func batch(of stream: String = "orders", _ entries: String...) -> String {
     array([array([bulk(stream), array(entries)])])
 }
 

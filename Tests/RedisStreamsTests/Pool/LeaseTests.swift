@@ -1,0 +1,166 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+private let offsets = [StreamOffset("orders", after: .zero)]
+
+@Suite(.timeLimit(.minutes(1))) struct LeaseTests {
+    @Test func `A read that blocks has a connection of its own and delays nobody`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            async let read = redis.xread(offsets, block: .seconds(5))
+            let leased = await transport.nextConnection()
+            #expect(await leased.nextCommand()?.first == "XREAD")
+            async let length = redis.xlen("orders")
+            let shared = await transport.nextConnection()
+            await shared.expect(["XLEN", "orders"], answer: ":1\r\n")
+            let value = try await length
+            #expect(value == 1)
+            leased.send(batch(entry("1-0")))
+            let batches = try await read
+            #expect(batches.first?.first?.id == id("1-0"))
+        }
+    }
+
+    @Test func `A leased connection is used again, for ever so many reads`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            async let first = redis.xread(offsets, block: .seconds(5))
+            let server = await transport.nextConnection()
+            #expect(await server.nextCommand()?.first == "XREAD")
+            server.send(nothing)
+            _ = try await first
+            for _ in 0..<20 {
+                async let next = redis.xread(offsets, block: .seconds(5))
+                #expect(await server.nextCommand()?.first == "XREAD")
+                server.send(nothing)
+                _ = try await next
+            }
+        }
+    }
+
+    @Test func `A connection on which something is under way is closed and not used again`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            let opened = Gate()
+            let using = Task {
+                try await redis.withConnection { connection in
+                    _ = connection.begin(count: 1) { $0.write(PING()) }
+                    await opened.wait()
+                }
+            }
+            let first = await transport.nextConnection()
+            await first.expect(["PING"])
+            opened.open()
+            try await using.value
+            await first.expectClose()
+            async let next = redis.xread(offsets, block: .seconds(5))
+            let second = await transport.nextConnection()
+            #expect(await second.nextCommand()?.first == "XREAD")
+            second.send(nothing)
+            _ = try await next
+        }
+    }
+
+    @Test func `An idle connection that the server closes is not given out`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            for _ in 0..<3 {
+                async let read = redis.xread(offsets, block: .seconds(5))
+                let server = await transport.nextConnection()
+                #expect(await server.nextCommand()?.first == "XREAD")
+                server.send(nothing)
+                _ = try await read
+                await transport.clock.settle()
+                server.close()
+                await transport.clock.settle()
+            }
+        }
+    }
+
+    @Test func `No more connections are leased than allowed, and who waits takes over`() async throws {
+        var configuration = RedisClient.Configuration()
+        configuration.maxLeasedConnections = 1
+        let transport = FakeTransport()
+        try await transport.withClient(configuration) { redis in
+            let leased = Gate()
+            let release = Gate()
+            let first = Task {
+                try await redis.withConnection { connection in
+                    leased.open()
+                    await release.wait()
+                    return ObjectIdentifier(connection)
+                }
+            }
+            _ = await transport.nextConnection()
+            await leased.wait()
+            let second = Task { try await redis.withConnection { ObjectIdentifier($0) } }
+            while redis.pool.waitingCount == 0 { await Task.yield() }
+            release.open()
+            let (one, other) = (try await first.value, try await second.value)
+            #expect(one == other)
+        }
+    }
+
+    @Test func `Who waits for a lease too long is told what to raise`() async throws {
+        var configuration = RedisClient.Configuration()
+        configuration.maxLeasedConnections = 1
+        let transport = FakeTransport()
+        try await transport.withClient(configuration) { redis in
+            try await redis.withConnection { _ in
+                let error = await transport.clock.advance(by: .milliseconds(500)) {
+                    await caught { try await redis.xread(offsets, block: .seconds(1)) }
+                }
+                #expect(error?.code == .connectionUnavailable)
+                #expect(error?.message.contains("maxLeasedConnections") == true)
+            }
+        }
+    }
+
+    @Test func `Who gives up waiting for a lease leaves it to the next`() async throws {
+        var configuration = RedisClient.Configuration()
+        configuration.maxLeasedConnections = 1
+        let transport = FakeTransport()
+        try await transport.withClient(configuration) { redis in
+            let cancelled = try await redis.withConnection { _ in
+                let waiting = Task { await caught { try await redis.withConnection { _ in } } }
+                while redis.pool.waitingCount == 0 { await Task.yield() }
+                waiting.cancel()
+                return await waiting.value
+            }
+            #expect(cancelled?.code == .cancelled)
+            try await redis.withConnection { _ in }
+        }
+    }
+
+    @Test func `Leases and cancellations at the same time lose no lease`() async throws {
+        var configuration = RedisClient.Configuration.patient
+        configuration.maxLeasedConnections = 2
+        let transport = FakeTransport()
+        try await transport.withClient(configuration) { redis in
+            let tasks = (0..<300).map { number in
+                let task = Task { await caught { try await redis.withConnection { _ in await Task.yield() } } }
+                if number.isMultiple(of: 2) { task.cancel() }
+                return task
+            }
+            for task in tasks {
+                let error = await task.value
+                #expect(error == nil || error?.code == .cancelled)
+            }
+            try await redis.withConnection { _ in }
+        }
+    }
+
+    @Test func `A lease is tried again until its deadline, and what does not pass is told at once`() async throws {
+        let transport = FakeTransport(answersGreeting: false)
+        try await transport.withClient { redis in
+            let call = Task { await caught { try await redis.xread(offsets, block: .seconds(1)) } }
+            let first = await transport.nextConnection()
+            await first.expect(["PING"], answer: "-LOADING Redis is loading\r\n")
+            let second = await transport.clock.advance(by: .milliseconds(5)) { await transport.nextConnection() }
+            await second.expect(["PING"], answer: "-WRONGPASS no\r\n")
+            #expect(await call.value?.code == .authenticationFailed)
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import RedisStreamsTesting
+import Synchronization
+
+@testable import RedisStreams
+
+/// A server that answers every connection of a transport by the same rules, and notes what it was sent.
+///
+/// For tests that do not say on which connection a command comes.
+final class ScriptedServer: Sendable {
+    /// Every command of all connections, in the order of arrival.
+    let commands = Journal<[String]>()
+    private let connections = Mutex<[FakeConnection]>([])
+
+    /// - Parameter reply: The reply to a command; `nil` for none.
+    init(on transport: FakeTransport, reply: @escaping @Sendable ([String]) -> String?) {
+        Task {
+            while true {
+                let connection = await transport.nextConnection()
+                connections.withLock { $0.append(connection) }
+                Task {
+                    while let command = await connection.nextCommand() {
+                        if let reply = reply(command) { connection.send(reply) }
+                        self.commands.record(command)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Closes what is open, as a server does that goes down.
+    func closeConnections() {
+        let open = connections.withLock { connections in
+            defer { connections = [] }
+            return connections
+        }
+        for connection in open { connection.close() }
+    }
+
+    /// The ids that were acknowledged, in the order in which they were.
+    var acknowledged: [String] {
+        commands.all.filter { $0.first == "XACK" }.flatMap { $0.dropFirst(3) }
+    }
+
+    /// Waits until so many ids were acknowledged.
+    func acknowledged(atLeast count: Int) async -> [String] {
+        var seen = 0
+        while acknowledged.count < count {
+            seen = await commands.wait(for: seen + 1).count
+        }
+        return acknowledged
+    }
+}
+
+/// Replies that are given one after the other, and then no more.
+final class Replies: Sendable {
+    private let rest: Mutex<[String]>
+
+    init(_ replies: String...) {
+        rest = Mutex(replies)
+    }
+
+    func next() -> String? {
+        rest.withLock { $0.isEmpty ? nil : $0.removeFirst() }
+    }
+
+    func add(_ reply: String) {
+        rest.withLock { $0.append(reply) }
+    }
+}

@@ -1,0 +1,34 @@
+import RedisStreamsTesting
+
+@testable import RedisStreams
+
+extension ManualClock {
+    /// Moves the time forward, step by step, until `operation` has come to its end.
+    func advance<Value: Sendable>(
+        by step: Duration,
+        until operation: @escaping @Sendable () async -> Value
+    ) async -> Value {
+        let journal = Journal<Value>()
+        let task = Task { journal.record(await operation()) }
+        while journal.all.isEmpty {
+            await advance(by: step)
+            await Task.yield()
+        }
+        await task.value
+        return journal.all[0]
+    }
+
+    /// Does everything that is due now.
+    func settle() async { await advance(by: .zero) }
+}
+
+extension RedisClient.Configuration {
+    /// For tests that move the time and do not mean to reach a deadline.
+    static var patient: Self {
+        var configuration = Self()
+        configuration.connection.connectTimeout = .seconds(86_400)
+        configuration.connection.commandTimeout = .seconds(86_400)
+        configuration.acquireTimeout = .seconds(86_400)
+        return configuration
+    }
+}
