@@ -41,7 +41,7 @@ import Testing
         try await play.running { consumer in
             let handled = Journal<String>()
             let loop = Task { for try await message in consumer { handled.record(message.name) } }
-            let server = await play.nextConnection()
+            let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(acknowledge("1-0", "2-0"))
             for _ in 0..<50 {
@@ -62,13 +62,14 @@ import Testing
         try await play.running { consumer in
             let handled = Journal<String>()
             let loop = Task { for try await message in consumer { handled.record(message.name) } }
-            let server = await play.nextConnection()
+            let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(acknowledge("1-0"))
             server.close()
             guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
             await play.clock.advance(by: delay)
             let next = await play.nextConnection()
+            await next.expect(readPending(), answer: noPending)
             await next.expect(readNew(), answer: batch(entry("2-0")))
             await next.expect(acknowledge("2-0"), answer: ":1\r\n")
             #expect(await handled.wait(for: 1) == ["2-0"])

@@ -30,6 +30,7 @@ struct GroupPlay {
     let log = WriteLog()
     let events = Journal<GroupConsumer.Event>()
     private let connections = Journal<FakeConnection>()
+    private let servers = Journal<ScriptedServer>()
     let configuration: GroupConsumer.Configuration
 
     /// Never claims by itself, unless the test says so.
@@ -55,6 +56,8 @@ struct GroupPlay {
     /// Answers everything that still comes: the last acknowledgements.
     func answerTheRest() {
         for connection in connections.all { Self.answerAll(of: connection) }
+        // A server that goes on by itself does so to the end.
+        guard servers.all.isEmpty else { return }
         Task { [transport] in
             while true { Self.answerAll(of: await transport.nextConnection()) }
         }
@@ -68,12 +71,7 @@ struct GroupPlay {
 
     /// Runs a client, and gives `body` the consumer. What still comes when that is done is answered.
     func running<Result: Sendable>(_ body: (GroupConsumer) async throws -> Result) async throws -> Result {
-        let client = try RedisClient(
-            .patient,
-            transport: log,
-            logger: LogJournal().logger,
-            eventLoopGroup: clock.eventLoop
-        )
+        let client = try log.makeClient(.patient)
         return try await client.running { client in
             defer { answerTheRest() }
             return try await body(consumer(of: client))
@@ -87,16 +85,16 @@ struct GroupPlay {
     /// Plays the start of a consumer that has nothing pending and claims nothing.
     func start() async -> FakeConnection {
         let server = await nextConnection()
-        if configuration.acknowledgement.keepsPending {
+        if configuration.acknowledgement.usesPendingList {
             await server.expect(readPending(), answer: noPending)
-            if configuration.claimIdleTime != nil { await server.expect(claim(), answer: claimed()) }
+            if configuration.effectiveClaimInterval != nil { await server.expect(claim(), answer: claimed()) }
         }
         return server
     }
 
     /// Plays a server that goes on by itself: new messages from `new`, nothing pending but `pending`, nothing to claim.
     func serve(new: Replies, pending: Replies = Replies(), claims: Replies = Replies()) -> ScriptedServer {
-        ScriptedServer(on: transport) { command in
+        let server = ScriptedServer(on: transport) { command in
             switch command.first {
             case "XREADGROUP" where command.last == ">":
                 // Whoever asks without waiting has to be told that there is nothing.
@@ -106,6 +104,8 @@ struct GroupPlay {
             default: ":1\r\n"
             }
         }
+        servers.record(server)
+        return server
     }
 }
 
