@@ -321,12 +321,13 @@ actor GroupEngine {
         do throws(RedisError) {
             return try await pool.shared().executeToTheEnd(command)
         } catch {
-            return error.code == .cancelled ? await acknowledgeApart(command) : .failure(error)
+            // Such as that this task was cancelled, or that the client is ending.
+            return error.isRetriable ? .failure(error) : await acknowledgeApart(command)
         }
     }
 
-    /// Sends an `XACK` in a task of its own, since this one is cancelled and can wait for no connection. The client that
-    /// is ending makes no shared ones any more.
+    /// Sends an `XACK` on a leased connection, and in a task of its own: a task that is cancelled can wait for no
+    /// connection, and a client that is ending makes no shared ones any more.
     private func acknowledgeApart(_ command: XACK) async -> Result<Int, RedisError> {
         let task = Task { () -> Result<Int, RedisError> in
             do throws(RedisError) {

@@ -34,6 +34,16 @@ struct Line {
 }
 
 extension WriteLog {
+    /// A client whose connections are made by this transport.
+    func makeClient(_ configuration: RedisClient.Configuration = .init()) throws(RedisError) -> RedisClient {
+        try RedisClient(
+            configuration,
+            transport: self,
+            logger: LogJournal().logger,
+            eventLoopGroup: base.clock.eventLoop
+        )
+    }
+
     /// A connection that belongs to no client.
     func connectAlone(_ configuration: RedisConnection.Configuration = .init()) async throws -> RedisConnection {
         try await base.connectAlone(configuration, through: self)

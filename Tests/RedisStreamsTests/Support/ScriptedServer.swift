@@ -19,8 +19,8 @@ final class ScriptedServer: Sendable {
                 connections.withLock { $0.append(connection) }
                 Task {
                     while let command = await connection.nextCommand() {
-                        if let reply = reply(command) { connection.send(reply) }
                         self.commands.record(command)
+                        if let reply = reply(command) { connection.send(reply) }
                     }
                 }
             }

@@ -1,0 +1,195 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+@Suite(.timeLimit(.minutes(1))) struct AcknowledgementTests {
+    @Test func `What was handled is acknowledged with the next read, in one write`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0"), entry("3-0")))
+            await server.expect(readNew())
+            for _ in 0..<3 { _ = try await messages.next() }
+            server.send(batch(entry("4-0")))
+            await server.expect(acknowledge("1-0", "2-0"), answer: ":2\r\n")
+            await server.expect(readNew())
+            #expect(play.log.joined.contains(["XACK", "XREADGROUP"]))
+            // The third is still being handled, and the fourth waits.
+            let fourth = try await messages.next()
+            #expect(fourth?.name == "4-0")
+        }
+    }
+
+    @Test func `While the read waits on the server, acknowledgements go over a shared connection`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let loop = Task { for try await _ in consumer {} }
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(readNew())
+            let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
+            await shared.expect(acknowledge("1-0", "2-0"), answer: ":2\r\n")
+            loop.cancel()
+            try await loop.value
+        }
+    }
+
+    @Test func `On delivery, a message is handed out once the server has it as acknowledged`() async throws {
+        let play = GroupPlay { $0.acknowledgement = .onDelivery }
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let loop = Task { for try await message in consumer { handled.record(message.name) } }
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(acknowledge("1-0", "2-0"))
+            for _ in 0..<50 {
+                await play.clock.settle()
+                await Task.yield()
+            }
+            #expect(handled.all.isEmpty)
+            server.send(":2\r\n")
+            #expect(await handled.wait(for: 2) == ["1-0", "2-0"])
+            await server.expect(readNew())
+            loop.cancel()
+            try await loop.value
+        }
+    }
+
+    @Test func `On delivery, what may not have been acknowledged is not handed out`() async throws {
+        let play = GroupPlay { $0.acknowledgement = .onDelivery }
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let loop = Task { for try await message in consumer { handled.record(message.name) } }
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(acknowledge("1-0"))
+            server.close()
+            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
+            await play.clock.advance(by: delay)
+            let next = await play.nextConnection()
+            await next.expect(readPending(), answer: noPending)
+            await next.expect(readNew(), answer: batch(entry("2-0")))
+            await next.expect(acknowledge("2-0"), answer: ":1\r\n")
+            #expect(await handled.wait(for: 1) == ["2-0"])
+            loop.cancel()
+            try await loop.value
+        }
+    }
+
+    @Test func `Without acknowledgement nothing is kept pending`() async throws {
+        let play = GroupPlay { $0.acknowledgement = .never }
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let server = await play.nextConnection()
+            await server.expect(readNew(noAck: true), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(readNew(noAck: true))
+            let got = [try await messages.next()?.name, try await messages.next()?.name]
+            #expect(got == ["1-0", "2-0"])
+            server.send(batch(entry("3-0")))
+            await server.expect(readNew(noAck: true))
+        }
+    }
+
+    @Test func `By hand, only what was acknowledged is`() async throws {
+        let play = GroupPlay { $0.acknowledgement = .manual }
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0"), entry("3-0")))
+            await server.expect(readNew())
+            var got: [GroupMessage] = []
+            for _ in 0..<3 {
+                if let message = try await messages.next() { got.append(message) }
+            }
+            got[2].acknowledge()
+            got[0].acknowledge()
+            got[0].acknowledge()
+            server.send(batch(entry("4-0")))
+            await server.expect(acknowledge("3-0", "1-0"), answer: ":2\r\n")
+            await server.expect(readNew())
+        }
+    }
+
+    @Test func `Several can be acknowledged with the server's word`() async throws {
+        let play = GroupPlay { $0.acknowledgement = .manual }
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(readNew())
+            var got: [GroupMessage] = []
+            for _ in 0..<2 {
+                if let message = try await messages.next() { got.append(message) }
+            }
+            async let count = consumer.acknowledge(got)
+            let shared = await play.nextConnection()
+            await shared.expect(acknowledge("1-0", "2-0"), answer: ":1\r\n")
+            let acknowledged = try await count
+            #expect(acknowledged == 1)
+            let none = try await consumer.acknowledge([])
+            #expect(none == 0)
+            // They are not acknowledged a second time.
+            for message in got { message.acknowledge() }
+            server.send(batch(entry("3-0")))
+            await server.expect(readNew())
+        }
+    }
+
+    @Test func `A handler that throws leaves its message, and the loop goes on`() async throws {
+        let play = GroupPlay { $0.claimInterval = .seconds(1) }
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let running = Task {
+                try await consumer.run { message in
+                    handled.record("\(message.id) \(message.source)")
+                    if message.source == .new, message.name == "1-0" { throw Failed() }
+                }
+            }
+            let server = await play.start()
+            await server.expect(readNew(block: 1000), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(readNew(block: 1000))
+            #expect(await handled.wait(for: 2) == ["1-0 new", "2-0 new"])
+            // It is claimed when it has been idle, and handed out again, although this consumer had it.
+            await play.clock.advance(by: .seconds(1))
+            server.send(nothing)
+            await server.expect(claim(), answer: claimed([entry("1-0")]))
+            #expect(await handled.wait(for: 3).last == "1-0 claimed")
+            running.cancel()
+            play.answerTheRest()
+            try await running.value
+        }
+    }
+
+    @Test func `A message that is held is not handed out again, whatever the server delivers`() async throws {
+        let play = GroupPlay { $0.claimInterval = .seconds(1) }
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run { message in
+                    handled.record(message.name)
+                    await gate.wait()
+                }
+            }
+            let server = await play.start()
+            await server.expect(readNew(block: 1000), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(readNew(block: 1000))
+            await play.clock.advance(by: .seconds(1))
+            server.send(nothing)
+            // The server has lost patience with both of them: one is being handled, the other waits its turn.
+            await server.expect(claim(), answer: claimed([entry("1-0"), entry("2-0"), entry("3-0")]))
+            await server.expect(readNew(block: 1000))
+            gate.open()
+            #expect(await handled.wait(for: 3) == ["1-0", "2-0", "3-0"])
+            guard case .claimed(let count) = await play.events.wait(for: 1)[0] else { return }
+            #expect(count == 1)
+            running.cancel()
+            play.answerTheRest()
+            try await running.value
+        }
+    }
+}
+
+private struct Failed: Error {}

@@ -1,0 +1,180 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+@Suite(.timeLimit(.minutes(1))) struct GroupConsumerEndTests {
+    @Test func `A loop that is left has acknowledged all but the last`() async throws {
+        let play = GroupPlay()
+        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"), entry("4-0"))))
+        try await play.running { consumer in
+            for try await message in consumer where message.name == "3-0" { break }
+            await play.clock.advance(by: .milliseconds(1)) { _ = await server.acknowledged(atLeast: 2) }
+        }
+        #expect(server.acknowledged == ["1-0", "2-0"])
+    }
+
+    @Test func `What was handled is acknowledged also if the client ends right then`() async throws {
+        for _ in 0..<20 {
+            let play = GroupPlay()
+            let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"))))
+            try await play.running { consumer in
+                for try await message in consumer where message.name == "3-0" { break }
+            }
+            #expect(Set(server.acknowledged) == ["1-0", "2-0"])
+        }
+    }
+
+    @Test func `What a read took along when it was ended is acknowledged`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let loop = Task {
+                for try await message in consumer { handled.record(message.name) }
+            }
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            _ = await handled.wait(for: 1)
+            server.send(batch(entry("2-0")))
+            // Nobody answers, so that it is not known what has become of it.
+            await server.expect(acknowledge("1-0"))
+            await server.expect(readNew())
+            _ = await handled.wait(for: 2)
+            let rest = play.serve(new: Replies())
+            loop.cancel()
+            try await loop.value
+            await play.clock.advance(by: .milliseconds(1)) { _ = await rest.acknowledged(atLeast: 2) }
+            #expect(Set(rest.acknowledged) == ["1-0", "2-0"])
+        }
+    }
+
+    @Test func `Cancelling run ends it without an error, and what was handled is acknowledged`() async throws {
+        for concurrency in [1, 3] {
+            let play = GroupPlay()
+            let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"))))
+            try await play.running { consumer in
+                let handled = Journal<String>()
+                let running = Task { try await consumer.run(concurrency: concurrency) { handled.record($0.name) } }
+                _ = await handled.wait(for: 3)
+                running.cancel()
+                try await play.clock.advance(by: .milliseconds(1)) { await running.result }.get()
+                #expect(Set(server.acknowledged) == ["1-0", "2-0", "3-0"])
+            }
+        }
+    }
+
+    @Test func `A handler that is at work when run is cancelled is waited for, and acknowledged`() async throws {
+        let play = GroupPlay()
+        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))))
+        try await play.running { consumer in
+            let started = Gate()
+            let gate = Gate()
+            let handled = Journal<String>()
+            let running = Task {
+                try await consumer.run { message in
+                    started.open()
+                    await gate.wait()
+                    handled.record(message.name)
+                }
+            }
+            await started.wait()
+            running.cancel()
+            gate.open()
+            try await play.clock.advance(by: .milliseconds(1)) { await running.result }.get()
+            #expect(handled.all == ["1-0"])
+            #expect(server.acknowledged == ["1-0"])
+        }
+    }
+
+    @Test(arguments: [true, false]) func `Cancellation ends the loop with nil, and ends the read`(
+        asStream: Bool
+    ) async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let loop = Task {
+                if asStream {
+                    for try await _ in consumer.messages {}
+                } else {
+                    for try await _ in consumer {}
+                }
+            }
+            let server = await play.start()
+            await server.expect(readNew())
+            loop.cancel()
+            try await loop.value
+            await server.expectClose()
+        }
+    }
+
+    @Test func `A message that a cancelled task was not given is not acknowledged`() async throws {
+        let play = GroupPlay()
+        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))))
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let loop = Task {
+                var messages = consumer.makeAsyncIterator()
+                if let first = try await messages.next() { handled.record(first.name) }
+                await untilCancelled()
+                for _ in 0..<3 {
+                    if let more = try await messages.next() { handled.record(more.name) }
+                }
+            }
+            _ = await handled.wait(for: 1)
+            loop.cancel()
+            try await loop.value
+            await play.clock.advance(by: .milliseconds(1)) { _ = await server.acknowledged(atLeast: 1) }
+            #expect(handled.all == ["1-0"])
+        }
+        #expect(server.acknowledged == ["1-0"])
+    }
+
+    @Test func `Handlers work side by side, as many as allowed`() async throws {
+        let play = GroupPlay()
+        let entries: [String] = (1...9).map { entry("\($0)-0") }
+        let server = play.serve(new: Replies(array([array([bulk("orders"), array(entries)])])))
+        try await play.running { consumer in
+            let started = Journal<String>()
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run(concurrency: 3) { message in
+                    started.record(message.name)
+                    await gate.wait()
+                }
+            }
+            _ = await started.wait(for: 3)
+            for _ in 0..<50 { await Task.yield() }
+            #expect(started.all.count == 3)
+            gate.open()
+            #expect(Set(await started.wait(for: 9)).count == 9)
+            await play.clock.advance(by: .milliseconds(1)) { _ = await server.acknowledged(atLeast: 9) }
+            running.cancel()
+            try await play.clock.advance(by: .milliseconds(1)) { await running.result }.get()
+            #expect(server.acknowledged.count == 9)
+        }
+    }
+
+    @Test func `It reads no further ahead than it may`() async throws {
+        let play = GroupPlay { $0.prefetch = 0 }
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
+            let order = Journal<String>()
+            let reading = Task {
+                await server.expect(acknowledge("1-0"), answer: ":1\r\n")
+                order.record("read")
+                await server.expect(readNew())
+            }
+            _ = try await messages.next()
+            for _ in 0..<50 {
+                await play.clock.settle()
+                await Task.yield()
+            }
+            order.record("one taken, one left")
+            _ = try await messages.next()
+            await reading.value
+            #expect(order.all == ["one taken, one left", "read"])
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import Testing
+
+@testable import RedisStreams
+@testable import RedisStreamsTesting
+
+// The commands of a consumer `ann` of the group `billing` on the stream `orders`.
+
+func readPending(after id: String = "0-0") -> [String] {
+    ["XREADGROUP", "GROUP", "billing", "ann", "COUNT", "100", "STREAMS", "orders", id]
+}
+
+func claim(from id: String = "0-0", idle: Int = 60_000) -> [String] {
+    ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "100"]
+}
+
+/// - Parameter block: In milliseconds; `nil` for a read that does not wait.
+func readNew(block: Int? = 5000, noAck: Bool = false) -> [String] {
+    var command: [String] = ["XREADGROUP", "GROUP", "billing", "ann", "COUNT", "100"]
+    if let block { command += ["BLOCK", "\(block)"] }
+    if noAck { command.append("NOACK") }
+    return command + ["STREAMS", "orders", ">"]
+}
+
+func acknowledge(_ ids: String...) -> [String] { ["XACK", "orders", "billing"] + ids }
+
+let noPending = batch()
+
+/// A consumer of a client on a transport that a test plays the server of.
+struct GroupPlay {
+    let log = WriteLog()
+    let events = Journal<GroupConsumer.Event>()
+    private let connections = Journal<FakeConnection>()
+    private let servers = Journal<ScriptedServer>()
+    let configuration: GroupConsumer.Configuration
+
+    /// Never claims by itself, unless the test says so.
+    init(_ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
+        var configuration = GroupConsumer.Configuration()
+        configuration.claimInterval = .seconds(86_400)
+        let events = events
+        configuration.onEvent = { events.record($0) }
+        change(&configuration)
+        self.configuration = configuration
+    }
+
+    var transport: FakeTransport { log.base }
+    var clock: ManualClock { log.base.clock }
+
+    /// The next connection that is made.
+    func nextConnection() async -> FakeConnection {
+        let connection = await transport.nextConnection()
+        connections.record(connection)
+        return connection
+    }
+
+    /// Answers everything that still comes: the last acknowledgements.
+    func answerTheRest() {
+        for connection in connections.all { Self.answerAll(of: connection) }
+        // A server that goes on by itself does so to the end.
+        guard servers.all.isEmpty else { return }
+        Task { [transport] in
+            while true { Self.answerAll(of: await transport.nextConnection()) }
+        }
+    }
+
+    private static func answerAll(of connection: FakeConnection) {
+        Task {
+            while await connection.nextCommand() != nil { connection.send(":1\r\n") }
+        }
+    }
+
+    /// Runs a client, and gives `body` the consumer. What still comes when that is done is answered.
+    func running<Result: Sendable>(_ body: (GroupConsumer) async throws -> Result) async throws -> Result {
+        let client = try log.makeClient(.patient)
+        return try await client.running { client in
+            defer { answerTheRest() }
+            return try await body(consumer(of: client))
+        }
+    }
+
+    func consumer(of client: RedisClient) -> GroupConsumer {
+        GroupConsumer(client, stream: "orders", group: "billing", consumer: "ann", configuration: configuration)
+    }
+
+    /// Plays the start of a consumer that has nothing pending and claims nothing.
+    func start() async -> FakeConnection {
+        let server = await nextConnection()
+        if configuration.acknowledgement.usesPendingList {
+            await server.expect(readPending(), answer: noPending)
+            if configuration.effectiveClaimInterval != nil { await server.expect(claim(), answer: claimed()) }
+        }
+        return server
+    }
+
+    /// Plays a server that goes on by itself: new messages from `new`, nothing pending but `pending`, nothing to claim.
+    func serve(new: Replies, pending: Replies = Replies(), claims: Replies = Replies()) -> ScriptedServer {
+        let server = ScriptedServer(on: transport) { command in
+            switch command.first {
+            case "XREADGROUP" where command.last == ">":
+                // Whoever asks without waiting has to be told that there is nothing.
+                new.next() ?? (command.contains("BLOCK") ? nil : nothing)
+            case "XREADGROUP": pending.next() ?? noPending
+            case "XAUTOCLAIM": claims.next() ?? claimed()
+            default: ":1\r\n"
+            }
+        }
+        servers.record(server)
+        return server
+    }
+}
+
+extension GroupMessage {
+    /// The text of the id.
+    var name: String { "\(id)" }
+}
