@@ -65,6 +65,7 @@ let package = Package(
             dependencies: [
                 "RedisStreams", "RedisStreamsTesting", "CHiredis",
                 .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ],
             swiftSettings: swiftSettings

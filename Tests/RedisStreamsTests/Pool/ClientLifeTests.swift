@@ -1,3 +1,4 @@
+import NIOPosix
 import RedisStreamsTesting
 import Testing
 
@@ -79,7 +80,10 @@ import Testing
 
     @Test func `No job is lost at the end: each is run or refused`() async throws {
         for _ in 0..<300 {
-            let background = BackgroundTasks()
+            let background = BackgroundTasks(
+                patience: .seconds(60),
+                eventLoopGroup: MultiThreadedEventLoopGroup.singleton
+            )
             let running = Task { try await background.run {} }
             let outcomes = Journal<String>()
             let starting = Task {
