@@ -25,9 +25,8 @@ extension GroupConsumer {
         case groupCreated
         /// Messages that had been pending for too long were taken over.
         case claimed(count: Int)
-        /// Entries were deleted or trimmed while they were pending: nobody will handle them any more. `ids` is empty
-        /// where the server does not name them.
-        case deleted(ids: [StreamID], count: Int)
+        /// Entries were deleted or trimmed while they were pending: nobody will handle them any more.
+        case deleted(ids: [StreamID])
         /// The connection or the server failed; the consumer goes on after `delay`.
         case interrupted(RedisError, retryAfter: Duration)
     }

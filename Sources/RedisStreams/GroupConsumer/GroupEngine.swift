@@ -266,7 +266,7 @@ actor GroupEngine {
     private func reportDeleted(_ ids: [StreamID]) {
         guard !ids.isEmpty else { return }
         logger.info("pending entries were deleted", metadata: [LogKey.count: "\(ids.count)"])
-        report(.deleted(ids: ids, count: ids.count))
+        report(.deleted(ids: ids))
     }
 
     private func report(_ event: GroupConsumer.Event) {

@@ -6,7 +6,6 @@ internal import Logging
 enum LogKey {
     static let reason = "redis.reason"
     static let pending = "redis.pending"
-    static let command = "redis.command"
     static let attempt = "redis.attempt"
     static let delay = "redis.delay_ms"
     static let stream = "redis.stream"

@@ -341,7 +341,7 @@ extension IntegrationTests {
                     consumer: "me",
                     configuration: Self.configuration {
                         $0.onEvent = { event in
-                            if case .deleted(let ids, _) = event { for id in ids { reported.add(id) } }
+                            if case .deleted(let ids) = event { for id in ids { reported.add(id) } }
                         }
                     }
                 )
