@@ -54,13 +54,6 @@ struct SettlementLedger: ~Copyable {
         return batch.filter { entry in !acknowledged.contains(entry.id) && !isHeld(entry.id) }
     }
 
-    /// Leaves out ids that are on their way to be acknowledged.
-    func leavingOutAcknowledged(_ ids: [StreamID]) -> [StreamID] {
-        guard !ids.isEmpty else { return ids }
-        let acknowledged = Set(due).union(sent.joined())
-        return ids.filter { !acknowledged.contains($0) }
-    }
-
     private func isHeld(_ id: StreamID) -> Bool {
         held.contains { batch in
             guard let position = batch.position(of: id) else { return false }

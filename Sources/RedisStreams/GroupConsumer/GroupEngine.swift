@@ -16,6 +16,8 @@ actor GroupEngine {
     private var machine: GroupConsumerStateMachine
     /// Whether the last read brought all that it may: more is there, and the next read leaves soon.
     private var isBusy = false
+    /// What was reported as deleted since the last sweep came round.
+    private var reportedDeleted: Set<StreamID> = []
     /// A read that was sent before the reply to the one before it was there.
     private var ahead: Read?
 
@@ -170,8 +172,8 @@ actor GroupEngine {
             report(.claimed(count: claimed.count))
         }
         try await deliver(claimed, source: .claimed, on: connection)
-        // What the consumer's own pending messages showed before is reported already.
-        reportDeleted(session.leavingOutAcknowledged(result.deletedIDs))
+        reportDeleted(result.deletedIDs)
+        if result.isComplete { reportedDeleted = [] }
         // Redis 6.2 gives deleted entries to the claimer without their ids: they show when it reads what it has pending.
         if result.unidentifiedDeletions > 0 { machine.recover() }
     }
@@ -263,7 +265,9 @@ actor GroupEngine {
         )
     }
 
-    private func reportDeleted(_ ids: [StreamID]) {
+    /// Reports each entry once, although both the own pending list and a claim may show it.
+    private func reportDeleted(_ deleted: [StreamID]) {
+        let ids = deleted.filter { reportedDeleted.insert($0).inserted }
         guard !ids.isEmpty else { return }
         logger.info("pending entries were deleted", metadata: [LogKey.count: "\(ids.count)"])
         report(.deleted(ids: ids))

@@ -67,11 +67,6 @@ final class GroupSession: Sendable {
         state.withLock { $0.ledger.leavingOutKnown(batch) }
     }
 
-    /// Leaves out what is being acknowledged already.
-    func leavingOutAcknowledged(_ ids: [StreamID]) -> [StreamID] {
-        state.withLock { $0.ledger.leavingOutAcknowledged(ids) }
-    }
-
     /// Hands a batch over. If `isHeld`, its messages are repetitions until they are settled or released.
     func deliver(_ batch: MessageBatch, source: GroupMessage.Source, isHeld: Bool, freshUntil: NIODeadline? = nil) {
         guard !batch.isEmpty else { return }
