@@ -232,6 +232,8 @@ actor GroupEngine {
 
     private func finish(_ read: Read) async throws(RedisError) -> [MessageBatch] {
         let outcomes = await read.replies.outcomes(onCancel: { read.connection.close() })
+        // Here this closes at once, before anybody else can be given the connection.
+        if read.replies.isAbandoned { read.connection.close() }
         if let acknowledge = read.acknowledge { settle(acknowledge.ids, acknowledge.result(of: outcomes[0])) }
         return try read.command.result(of: outcomes[outcomes.count - 1]).get()
     }
