@@ -84,7 +84,7 @@ struct GroupWorker: AsyncParsableCommand {
     switch event {
     case .groupCreated: say("The group was missing, and has been created.")
     case .claimed(let count): say("Took over \(count.of("message")) that had been pending for too long.")
-    case .deleted(_, let count): say("\(count.of("pending message")) had been deleted from the stream.")
+    case .deleted(let ids): say("\(ids.count.of("pending message")) had been deleted from the stream.")
     case .interrupted(let error, _): say("Trying again: \(error.message)")
     }
 }

@@ -56,6 +56,10 @@ extension IntegrationTests {
                     // The last one was not finished, since nobody asked for the next.
                     let left = mode == .afterHandling ? 1 : 0
                     try await eventually("\(left) pending") { try await Self.pending(redis, stream) == left }
+                    // Without a pending list, what the server gives to a reader that is going is lost.
+                    try await eventually("the reader is gone") {
+                        try await redis.info("clients")["blocked_clients"] == "0"
+                    }
                     try await Self.add(601...700, to: stream, redis)
                     var again: [Int] = []
                     for try await message in consumer.messages {
