@@ -106,7 +106,9 @@ extension RedisClient: RedisCommandExecutor {
     public func execute<Command: RedisCommand>(_ command: Command) async throws(RedisError) -> Command.Response {
         try command.validate()
         guard command.blockingTime != nil else {
-            return try await pool.shared().execute(command)
+            // As nearly always, and without what it takes to wait.
+            if let connection = pool.readyShared() { return try await connection.executeChecked(command) }
+            return try await pool.shared().executeChecked(command)
         }
         let connection = try await pool.lease()
         let result: Result<Command.Response, RedisError>

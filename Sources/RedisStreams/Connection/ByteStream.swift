@@ -2,12 +2,12 @@ package import NIOCore
 
 /// A connected stream of bytes: a socket, or what a test puts in its place.
 ///
-/// All methods are called on the event loop of the connection.
+/// Its methods are called on the event loop of the connection.
 package protocol ByteStream: AnyObject, Sendable {
     /// Sends the bytes, in order behind everything sent before.
     func write(_ bytes: ByteBuffer)
 
-    /// How many of the bytes written have not left yet.
+    /// How many of the bytes written have not left yet, a few aside. May be asked on any thread.
     var unsentBytes: Int { get }
 
     /// Ends the stream in both directions. Bytes that were not sent yet may be lost.

@@ -3,15 +3,16 @@ internal import NIOCore
 
 /// The order of a connection: which reply is whose, until when it has to come, and what a failure means to whom.
 ///
-/// Redis answers in the order of the commands, so that the commands without a reply are a queue.
+/// Redis answers in the order of the commands, so that the commands without a reply are a queue. Here they are from the
+/// moment at which they are handed to the socket; before, they are in the `SubmissionQueue`.
 ///
-/// - `open`: commands are written, replies delivered. Goes to `closed`.
-/// - `closed`: commands fail with the reason.
+/// - `open`: commands are sent, replies delivered. Goes to `closed`.
+/// - `closed`: replies are ignored.
 struct ConnectionStateMachine: ~Copyable {
-    /// A command without a reply.
+    /// A command that was sent, and has no reply.
     struct Command {
         let name: String
-        let replies: PendingReplies
+        let receiver: ReplyReceiver
         let deadline: NIODeadline
     }
 
@@ -22,33 +23,14 @@ struct ConnectionStateMachine: ~Copyable {
 
     private var state: State = .open
     private var waiting: Deque<Command> = []
-    /// How many of `waiting`, from the back, have not been handed to the socket.
-    private var unsent = 0
 
-    enum EnqueueAction {
-        case write
-        case fail(RedisError)
-    }
-
-    /// A command is to be sent.
-    mutating func enqueue(_ command: Command) -> EnqueueAction {
-        switch state {
-        case .open:
-            waiting.append(command)
-            unsent += 1
-            return .write
-        case .closed(let reason):
-            return .fail(reason.about(command: command.name, mayHaveExecuted: false))
-        }
-    }
-
-    /// Everything that was enqueued is on its way.
-    mutating func flushed() {
-        unsent = 0
+    /// A command has been sent.
+    mutating func sent(_ command: Command) {
+        waiting.append(command)
     }
 
     enum ReceiveAction {
-        case deliver(RedisReply, to: PendingReplies)
+        case deliver(RedisReply, to: ReplyReceiver)
         case close(RedisError)
         case ignore
     }
@@ -56,9 +38,7 @@ struct ConnectionStateMachine: ~Copyable {
     /// A reply has arrived.
     mutating func received(_ reply: RedisReply) -> ReceiveAction {
         guard case .open = state else { return .ignore }
-        if waiting.count > unsent, let command = waiting.popFirst() {
-            return .deliver(reply, to: command.replies)
-        }
+        if let command = waiting.popFirst() { return .deliver(reply, to: command.receiver) }
         // A server that is full greets with an error and closes.
         if let error = reply.error { return .close(error) }
         return .close(RedisError(.protocolViolation, "The server sent a reply that nobody had asked for."))
@@ -86,16 +66,11 @@ struct ConnectionStateMachine: ~Copyable {
     }
 
     /// The connection has ended. Returns the commands that will have no reply, each with its error.
-    mutating func close(_ reason: RedisError) -> [(PendingReplies, RedisError)] {
+    mutating func close(_ reason: RedisError) -> [(ReplyReceiver, RedisError)] {
         guard case .open = state else { return [] }
         state = .closed(reason)
-        let firstUnsent = waiting.count - unsent
-        let failed = waiting.enumerated().map { position, command in
-            (command.replies, reason.about(command: command.name, mayHaveExecuted: position < firstUnsent))
-        }
-        waiting = []
-        unsent = 0
-        return failed
+        defer { waiting = [] }
+        return waiting.map { ($0.receiver, reason.about(command: $0.name, mayHaveExecuted: true)) }
     }
 
     /// Why the connection has ended; `nil` while it has not.

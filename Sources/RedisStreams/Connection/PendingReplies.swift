@@ -76,11 +76,7 @@ final class PendingReplies: Sendable {
 
     private func completed(_ outcomes: [Outcome]) -> [Outcome] {
         guard outcomes.count < count else { return outcomes }
-        let error = RedisError(
-            .cancelled,
-            "The task was cancelled while it waited for the reply.",
-            mayHaveExecuted: true
-        )
+        let error = RedisError.cancelledWaiting(mayHaveExecuted: true)
         return outcomes + Array(repeating: .failure(error), count: count - outcomes.count)
     }
 }

@@ -1,3 +1,5 @@
+internal import NIOCore
+
 extension RedisConnection: RedisCommandExecutor {
     /// Sends one command and waits for its reply.
     ///
@@ -7,13 +9,29 @@ extension RedisConnection: RedisCommandExecutor {
         _ command: Command
     ) async throws(RedisError) -> Command.Response {
         try command.validate()
-        let outcomes = await sendTogether(count: 1, blocks: command.blockingTime != nil) { $0.write(command) }
+        return try await executeChecked(command)
+    }
+
+    /// Sends a command that was checked already.
+    nonisolated func executeChecked<Command: RedisCommand>(
+        _ command: Command
+    ) async throws(RedisError) -> Command.Response {
+        let outcome: PendingReplies.Outcome
+        if command.blockingTime == nil {
+            let buffer = ByteBufferAllocator().buffer(capacity: Self.usualCapacity)
+            outcome = await roundTrip(command.name, try command.encoded(behind: buffer))
+        } else {
+            outcome = await sendTogether(count: 1, blocks: true) { $0.write(command) }[0]
+        }
         do throws(RedisError) {
-            return try command.response(to: outcomes[0].get())
+            return try command.response(to: outcome.get())
         } catch {
             throw await explain(error, of: command)
         }
     }
+
+    /// Enough for most commands, so that their buffers do not grow.
+    private static var usualCapacity: Int { 240 }
 
     /// Sends commands of several types in one piece and waits for all their replies.
     ///
@@ -110,7 +128,7 @@ extension RedisConnection: RedisCommandExecutor {
     nonisolated func sendTogether(
         count: Int,
         blocks: Bool,
-        _ write: @escaping @Sendable (inout CommandWriter) -> Void
+        _ write: (inout CommandWriter) -> Void
     ) async -> [PendingReplies.Outcome] {
         guard count > 0 else { return [] }
         let replies = begin(count: count, write)
@@ -175,7 +193,7 @@ struct CommandBatch: Sendable {
         }
     }
 
-    @Sendable func write(_ writer: inout CommandWriter) {
+    func write(_ writer: inout CommandWriter) {
         for command in commands { writer.write(command) }
     }
 }

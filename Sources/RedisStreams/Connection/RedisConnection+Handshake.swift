@@ -66,7 +66,7 @@ struct Greeting: Sendable {
         self.steps = steps + [.ping]
     }
 
-    @Sendable func write(_ writer: inout CommandWriter) {
+    func write(_ writer: inout CommandWriter) {
         for step in steps {
             switch step {
             case .authenticate:

@@ -18,14 +18,15 @@ public actor RedisConnection {
     }
 
     nonisolated let configuration: Configuration
+    private let commandTimeout: TimeAmount
     private let logger: Logger
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
     private var stream: (any ByteStream)?
     private var isGreeted = false
-    private var outgoing = ByteBuffer()
-    private var unsent = UnsentBytes()
-    private var isFlushScheduled = false
+    private nonisolated let submissions = SubmissionQueue()
+    /// What was sent last, for its memory.
+    private var batch = SubmissionQueue.Batch()
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
     private var onClose: [@Sendable (RedisError) -> Void] = []
 
@@ -33,6 +34,7 @@ public actor RedisConnection {
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.logger = logger
+        commandTimeout = TimeAmount(configuration.commandTimeout)
         reader = RESPReader(limits: configuration.limits)
     }
 
@@ -51,6 +53,8 @@ public actor RedisConnection {
     func attach(_ stream: any ByteStream) {
         if machine.closeReason != nil { return stream.close() }
         self.stream = stream
+        submissions.attach(stream)
+        flush()
     }
 
     /// The server has let this client in: from now on, TLS that fails is a connection that breaks.
@@ -71,25 +75,28 @@ public actor RedisConnection {
     }
 
     /// Whether the connection is open and every command has its reply.
-    var isQuiet: Bool { machine.closeReason == nil && machine.waitingCount == 0 }
+    var isQuiet: Bool { machine.closeReason == nil && machine.waitingCount == 0 && submissions.isEmpty }
 
     private func end(_ reason: RedisError) {
         guard machine.closeReason == nil else { return }
         let failed = machine.close(reason)
         timer?.task.cancel()
         timer = nil
-        outgoing = ByteBuffer()
         stream?.close()
         stream = nil
         let observers = onClose
         onClose = []
-        logger.debug(
-            "connection ended",
-            metadata: [LogKey.reason: "\(reason.code)", LogKey.pending: "\(failed.count)"]
-        )
         // First the owner: who learns of the failure and tries again at once must not be given this connection.
         for observer in observers { observer(reason) }
-        for (replies, error) in failed { replies.deliver(.failure(error)) }
+        let unsent = submissions.close(reason)
+        logger.debug(
+            "connection ended",
+            metadata: [LogKey.reason: "\(reason.code)", LogKey.pending: "\(failed.count + unsent.count)"]
+        )
+        for (receiver, error) in failed { receiver.deliver(.failure(error)) }
+        for entry in unsent {
+            entry.receiver.deliver(.failure(reason.about(command: entry.name, mayHaveExecuted: false)))
+        }
     }
 
     // MARK: Sending
@@ -98,74 +105,66 @@ public actor RedisConnection {
     ///
     /// - Parameters:
     ///   - count: How many commands `write` writes.
-    ///   - write: Called on the event loop.
+    ///   - write: Called once, before this returns.
     nonisolated func begin(
         count: Int,
-        _ write: @escaping @Sendable (inout CommandWriter) -> Void
+        _ write: (inout CommandWriter) -> Void
     ) -> PendingReplies {
         let replies = PendingReplies(count: count)
-        onEventLoop { $0.send(replies, write) }
-        return replies
-    }
-
-    private func send(_ replies: PendingReplies, _ write: (inout CommandWriter) -> Void) {
-        if replies.isAbandoned { return }
-        var buffer = ByteBuffer()
-        swap(&buffer, &outgoing)
-        var writer = CommandWriter(buffer: consume buffer)
+        var writer = CommandWriter()
         write(&writer)
-        let refusal = writer.invalid ?? refusal(of: writer)
-        if refusal != nil { writer.discard() }
-        let (written, commands) = writer.finish()
-        if let refusal {
-            outgoing = written
+        let invalid = writer.invalid
+        let (bytes, commands) = writer.finish()
+        let entries = commands.map { command in
+            SubmissionQueue.Entry(
+                name: command.name,
+                blockingTime: command.blockingTime,
+                receiver: .group(replies)
+            )
+        }
+        if let refusal = invalid ?? follow(submissions.submit(entries, bytes)) {
             for command in commands {
                 replies.deliver(.failure(refusal.about(command: refusal.command ?? command.name)))
             }
-            return
         }
-        let now = eventLoop.now
-        var failure: RedisError?
-        for command in commands {
-            let timeout = configuration.timeout(blockingTime: command.blockingTime)
-            let deadline = now + TimeAmount(timeout)
-            switch machine.enqueue(.init(name: command.name, replies: replies, deadline: deadline)) {
-            case .write: armTimer(deadline)
-            case .fail(let error):
-                failure = error
-                replies.deliver(.failure(error))
-            }
-        }
-        if failure == nil {
-            outgoing = written
-            scheduleFlush()
+        return replies
+    }
+
+    /// Sends a command that returns at once, and waits for its reply.
+    nonisolated func roundTrip(_ name: String, _ bytes: ByteBuffer) async -> PendingReply.Outcome {
+        let pending = PendingReply()
+        return await pending.outcome {
+            let entry = SubmissionQueue.Entry(name: name, blockingTime: nil, receiver: .one(pending))
+            return follow(submissions.submit(entry, bytes))?.about(command: name)
         }
     }
 
-    /// Why what was written may not be sent now: the server takes less than it is given.
-    private func refusal(of writer: CommandWriter) -> RedisError? {
-        let stream = stream
-        let fits = unsent.admit(writer.byteCount) { (stream?.unsentBytes ?? 0) + writer.byteCountBefore }
-        if fits { return nil }
-        return RedisError(
-            .connectionUnavailable,
-            "The server does not take what it is sent: \(unsent.limit) bytes wait. Send less at once, or later."
-        )
-    }
-
-    private func scheduleFlush() {
-        guard !isFlushScheduled else { return }
-        isFlushScheduled = true
-        eventLoop.execute { self.assumeIsolated { $0.flush() } }
+    /// Sees to it that what was submitted is sent. Returns the error if it was refused.
+    private nonisolated func follow(_ submission: SubmissionQueue.Submission) -> RedisError? {
+        switch submission {
+        case .queued: return nil
+        case .first:
+            eventLoop.execute { self.assumeIsolated { $0.flush() } }
+            return nil
+        case .refused(let error): return error
+        }
     }
 
     private func flush() {
-        isFlushScheduled = false
-        guard let stream, outgoing.readableBytes > 0 else { return }
-        let bytes = outgoing
-        outgoing = ByteBuffer()
-        machine.flushed()
-        stream.write(bytes)
+        guard let stream else { return }
+        submissions.take(into: &batch)
+        if batch.entries.isEmpty { return }
+        let now = eventLoop.now
+        let usual = now + commandTimeout
+        var first = NIODeadline.distantFuture
+        for entry in batch.entries {
+            let deadline = entry.blockingTime.map { now + TimeAmount(configuration.timeout(blockingTime: $0)) } ?? usual
+            machine.sent(.init(name: entry.name, receiver: entry.receiver, deadline: deadline))
+            first = min(first, deadline)
+        }
+        armTimer(first)
+        for part in batch.parts { stream.write(part) }
+        if batch.bytes.readableBytes > 0 { stream.write(batch.bytes) }
     }
 
     // MARK: Deadlines
@@ -218,7 +217,7 @@ extension RedisConnection: ByteStreamDelegate {
             Result { () throws(RedisError) in
                 unsafe try reader.read(raw) { reply in
                     switch machine.received(reply) {
-                    case .deliver(let reply, let replies): replies.deliver(.success(reply))
+                    case .deliver(let reply, let receiver): receiver.deliver(.success(reply))
                     case .close(let error): violation = violation ?? error
                     case .ignore: break
                     }

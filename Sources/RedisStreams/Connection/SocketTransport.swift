@@ -1,6 +1,7 @@
 internal import Logging
 package import NIOCore
 internal import NIOPosix
+internal import Synchronization
 
 #if canImport(Glibc)
 internal import Glibc
@@ -74,18 +75,26 @@ package struct SocketTransport: Transport {
 /// A connected socket. Its methods are called on the event loop.
 private final class Socket: ByteStream {
     private let channel: any Channel
+    private let unsent = Atomic(0)
 
     init(channel: any Channel) {
         self.channel = channel
     }
 
     func write(_ bytes: ByteBuffer) {
-        channel.writeAndFlush(bytes, promise: nil)
+        let count = bytes.readableBytes
+        // What is small is not worth counting: a channel that is writable holds no more than its water mark.
+        if count <= Self.smallCount, channel.isWritable {
+            channel.writeAndFlush(bytes, promise: nil)
+            return
+        }
+        unsent.add(count, ordering: .relaxed)
+        channel.writeAndFlush(bytes).whenComplete { [self] _ in unsent.subtract(count, ordering: .relaxed) }
     }
 
-    var unsentBytes: Int {
-        (try? channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
-    }
+    private static let smallCount = 16 << 10
+
+    var unsentBytes: Int { unsent.load(ordering: .relaxed) }
 
     func close() {
         channel.close(mode: .all, promise: nil)

@@ -83,8 +83,7 @@ final class ConnectionPool: Sendable {
     /// - Parameter preferred: One to stay with as long as it is there, for commands whose order matters.
     func shared(preferring preferred: RedisConnection? = nil) async throws(RedisError) -> RedisConnection {
         if let preferred, state.withLock({ $0.machine.isShared(preferred) }) { return preferred }
-        // As nearly always, and without what it takes to wait.
-        if let connection = state.withLock({ $0.machine.readyShared() }) { return connection }
+        if let connection = readyShared() { return connection }
         let connection = try await acquire { state, waiter in
             switch state.machine.acquireShared(waiter) {
             case .use(let connection, let slots): return .ready(.success(connection), connect: slots)
@@ -94,6 +93,11 @@ final class ConnectionPool: Sendable {
         }
         guard let connection else { throw PoolStateMachine<RedisConnection>.shutDown }
         return connection
+    }
+
+    /// A shared connection, as nearly always without waiting; `nil` if there is something to wait for.
+    func readyShared() -> RedisConnection? {
+        state.withLock { $0.machine.readyShared() }
     }
 
     private func connect(slot: Int) {

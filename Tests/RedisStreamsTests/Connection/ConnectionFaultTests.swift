@@ -81,6 +81,22 @@ import Testing
         #expect(error?.mayHaveExecuted == false)
     }
 
+    @Test func `Everybody who waits for a command that had not left is told so`() async throws {
+        let line = try await Line.open()
+        let replies = try await line.inOneTurn { connection in
+            let replies = (0..<3).map { number in connection.begin(count: 1) { $0.write(XLEN(StreamKey("s\(number)"))) } }
+            connection.assumeIsolated { $0.ended(with: nil) }
+            return replies + [connection.begin(count: 1) { $0.write(XLEN("late")) }]
+        }
+        for pending in replies {
+            let error = failure(of: await pending.outcomesInAnyCase()[0])
+            #expect(error?.code == .connectionClosed)
+            #expect(error?.command == "XLEN")
+            #expect(error?.mayHaveExecuted == false)
+        }
+        #expect(line.log.joined.isEmpty)
+    }
+
     @Test func `A reply that nobody asked for ends the connection`() async throws {
         let line = try await Line.open()
         line.server.send("+hello\r\n")

@@ -118,16 +118,14 @@ import Testing
     }
 
     @Test func `What would be too much for one write is refused`() {
-        var writer = CommandWriter(buffer: ByteBuffer(string: "before"), maxBytes: 100)
+        var writer = CommandWriter(maxBytes: 100)
         writer.write(PING())
         #expect(writer.invalid == nil)
         writer.write(RawCommand("SET", "k", .text(String(repeating: "x", count: 100))))
         #expect(writer.invalid?.code == .invalidArgument)
         #expect(writer.invalid?.command == "SET")
         writer.write(PING())
-        writer.discard()
-        let (buffer, commands) = writer.finish()
-        #expect(String(buffer: buffer) == "before")
+        let (_, commands) = writer.finish()
         #expect(commands.count == 3)
     }
 
