@@ -84,7 +84,8 @@ import Testing
     @Test func `Everybody who waits for a command that had not left is told so`() async throws {
         let line = try await Line.open()
         let replies = try await line.inOneTurn { connection in
-            let replies = (0..<3).map { number in connection.begin(count: 1) { $0.write(XLEN(StreamKey("s\(number)"))) } }
+            let replies = (0..<3).map { number in connection.begin(count: 1) { $0.write(XLEN(StreamKey("s\(number)"))) }
+            }
             connection.assumeIsolated { $0.ended(with: nil) }
             return replies + [connection.begin(count: 1) { $0.write(XLEN("late")) }]
         }
