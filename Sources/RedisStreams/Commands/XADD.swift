@@ -145,6 +145,7 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
     @discardableResult
+    @_specialize(where Self == RedisClient)
     public func xadd(
         _ stream: StreamKey,
         _ fields: NewFields,

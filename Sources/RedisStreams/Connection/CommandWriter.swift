@@ -44,7 +44,7 @@ extension RedisCommand {
     ///
     /// - Throws: ``RedisError``: the command is too long, or writes nothing.
     func encoded(
-        behind buffer: consuming ByteBuffer,
+        behind buffer: consuming ByteBuffer = ByteBuffer(),
         maxBytes: Int = CommandWriter.maxBytes
     ) throws(RedisError) -> ByteBuffer {
         var encoder = CommandEncoder(appendingTo: buffer, room: maxBytes - buffer.readableBytes)

@@ -1,5 +1,3 @@
-internal import NIOCore
-
 extension RedisConnection: RedisCommandExecutor {
     /// Sends one command and waits for its reply.
     ///
@@ -18,8 +16,7 @@ extension RedisConnection: RedisCommandExecutor {
     ) async throws(RedisError) -> Command.Response {
         let outcome: PendingReplies.Outcome
         if command.blockingTime == nil {
-            let buffer = ByteBufferAllocator().buffer(capacity: Self.usualCapacity)
-            outcome = await roundTrip(command.name, try command.encoded(behind: buffer))
+            outcome = await roundTrip(command.name, try command.encoded())
         } else {
             outcome = await sendTogether(count: 1, blocks: true) { $0.write(command) }[0]
         }
@@ -29,9 +26,6 @@ extension RedisConnection: RedisCommandExecutor {
             throw await explain(error, of: command)
         }
     }
-
-    /// Enough for most commands, so that their buffers do not grow.
-    private static var usualCapacity: Int { 240 }
 
     /// Sends commands of several types in one piece and waits for all their replies.
     ///

@@ -1,11 +1,14 @@
 internal import NIOCore
 
-/// Writes one command straight into the outgoing buffer, as the RESP array of bulk strings that Redis reads.
+/// Writes one command, as the RESP array of bulk strings that Redis reads.
 ///
 /// Arguments are binary-safe: nothing in a value can end it or begin another command.
-public struct CommandEncoder: ~Copyable {
+@safe public struct CommandEncoder: ~Copyable {
+    /// What the command goes behind.
     private var buffer: ByteBuffer
-    private let start: Int
+    /// The command, in memory of its own: asking a `ByteBuffer` for each argument costs more than the copy at the end.
+    private var memory: UnsafeMutableRawBufferPointer
+    private var size = Self.headerSize
     private var count = 0
     /// How many bytes may be written still: a buffer that grows beyond 4 GiB ends the process.
     private var room: Int
@@ -14,37 +17,44 @@ public struct CommandEncoder: ~Copyable {
     /// Nothing was written: a server does not answer such a command.
     var isEmpty: Bool { count == 0 }
 
-    /// The header of an array of fewer than ten elements. Longer headers make room for themselves in `finish()`.
-    private static let placeholder: StaticString = "*0\r\n"
+    /// Room for the header of an array, up to the largest number: it is written last, and ends where this ends.
+    private static let headerSize = 24
+    /// Enough for most commands.
+    private static let usualSize = 320
 
     init(appendingTo buffer: consuming ByteBuffer, room: Int = .max) {
-        start = buffer.writerIndex
-        self.room = room
-        buffer.writeStaticString(Self.placeholder)
         self.buffer = buffer
+        self.room = room
+        unsafe memory = .allocate(byteCount: Self.usualSize, alignment: 1)
+    }
+
+    deinit {
+        unsafe memory.deallocate()
     }
 
     /// Ends the command; returns the buffer with it.
     consuming func finish() -> ByteBuffer {
-        if count < 10 {
-            buffer.setInteger(UInt8(ascii: "0") + UInt8(count), at: start + 1)
-            return buffer
-        }
         let digits = UInt64(count).decimalDigits
-        let bodyStart = start + Self.placeholder.utf8CodeUnitCount
-        let bodyLength = buffer.writerIndex - bodyStart
-        let offset = bodyStart - buffer.readerIndex
-        buffer.writeRepeatingByte(0, count: digits - 1)
-        unsafe buffer.withUnsafeMutableReadableBytes { bytes in
-            guard let base = unsafe bytes.baseAddress?.advanced(by: offset) else { return }
-            // Copes with the overlap.
-            unsafe (base + (digits - 1)).copyMemory(from: base, byteCount: bodyLength)
-        }
-        buffer.setBytes(Self.header(count), at: start)
+        let start = Self.headerSize - 3 - digits
+        unsafe memory[start] = UInt8(ascii: "*")
+        unsafe UInt64(count).writeDecimal(to: memory, at: start + 1, digits: digits)
+        unsafe Self.endLine(of: memory, at: Self.headerSize - 2)
+        let command = unsafe UnsafeRawBufferPointer(rebasing: memory[start..<size])
+        // At once as large as it has to be.
+        if buffer.capacity == 0 { return unsafe ByteBuffer(bytes: command) }
+        unsafe buffer.writeBytes(command)
         return buffer
     }
 
-    private static func header(_ count: Int) -> String.UTF8View { "*\(count)\r\n".utf8 }
+    private mutating func grow(for more: Int) {
+        let larger = unsafe UnsafeMutableRawBufferPointer.allocate(
+            byteCount: max(memory.count * 2, size + more),
+            alignment: 1
+        )
+        unsafe larger.copyMemory(from: UnsafeRawBufferPointer(rebasing: memory[..<size]))
+        unsafe memory.deallocate()
+        unsafe memory = larger
+    }
 
     /// Appends text as one argument.
     public mutating func append(_ text: String) {
@@ -95,28 +105,26 @@ public struct CommandEncoder: ~Copyable {
     }
 
     /// Appends an argument of `length` bytes, which `write` fills in.
-    ///
-    /// In one piece, since every call on a `ByteBuffer` has its price.
     @inline(__always)
     private mutating func appendArgument(length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
         count += 1
         let digits = UInt64(length).decimalDigits
         let start = 1 + digits + 2
-        let size = start + length + 2
-        guard size <= room else {
+        let more = start + length + 2
+        guard more <= room else {
             isTooLong = true
             room = 0
             return
         }
-        room -= size
-        unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: size) { target in
-            unsafe target[0] = UInt8(ascii: "$")
-            unsafe UInt64(length).writeDecimal(to: target, at: 1, digits: digits)
-            unsafe Self.endLine(of: target, at: start - 2)
-            unsafe write(UnsafeMutableRawBufferPointer(rebasing: target[start..<(start + length)]))
-            unsafe Self.endLine(of: target, at: start + length)
-            return size
-        }
+        room -= more
+        if unsafe size + more > memory.count { grow(for: more) }
+        let target = unsafe UnsafeMutableRawBufferPointer(rebasing: memory[size..<(size + more)])
+        unsafe target[0] = UInt8(ascii: "$")
+        unsafe UInt64(length).writeDecimal(to: target, at: 1, digits: digits)
+        unsafe Self.endLine(of: target, at: start - 2)
+        unsafe write(UnsafeMutableRawBufferPointer(rebasing: target[start..<(start + length)]))
+        unsafe Self.endLine(of: target, at: start + length)
+        size += more
     }
 
     private static func endLine(of target: UnsafeMutableRawBufferPointer, at position: Int) {
