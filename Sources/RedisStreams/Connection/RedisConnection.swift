@@ -124,7 +124,8 @@ public actor RedisConnection {
         }
         if let refusal = invalid ?? follow(submissions.submit(entries, bytes)) {
             for command in commands {
-                replies.deliver(.failure(refusal.about(command: refusal.command ?? command.name)))
+                let name = refusal.command ?? command.name
+                replies.deliver(.failure(refusal.about(command: name, mayHaveExecuted: false)))
             }
         }
         return replies
@@ -135,7 +136,7 @@ public actor RedisConnection {
         let pending = PendingReply()
         return await pending.outcome {
             let entry = SubmissionQueue.Entry(name: name, blockingTime: nil, receiver: .one(pending))
-            return follow(submissions.submit(entry, bytes))?.about(command: name)
+            return follow(submissions.submit(entry, bytes))?.about(command: name, mayHaveExecuted: false)
         }
     }
 
