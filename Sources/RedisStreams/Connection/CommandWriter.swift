@@ -11,25 +11,22 @@ struct CommandWriter {
     /// How many bytes may leave together: as many as a single argument may have by the server's default.
     static let maxBytes = 512 << 20
 
-    private var buffer: ByteBuffer
+    private var buffer = ByteBuffer()
     private let maxBytes: Int
     private var commands: [Written] = []
     /// Why none of the commands may be sent.
     private(set) var invalid: RedisError?
 
-    init(buffer: consuming ByteBuffer = ByteBuffer(), maxBytes: Int = Self.maxBytes) {
-        self.buffer = buffer
+    init(maxBytes: Int = Self.maxBytes) {
         self.maxBytes = maxBytes
     }
 
     mutating func write(_ command: some RedisCommand) {
         commands.append(Written(name: command.name, blockingTime: command.blockingTime))
         if invalid != nil { return }
-        // Handed over, not shared: else each command would copy all that stand before it.
-        var outgoing = ByteBuffer()
-        swap(&outgoing, &buffer)
         do throws(RedisError) {
-            buffer = try command.encoded(behind: outgoing, maxBytes: maxBytes)
+            let encoder = try command.encoded(maxBytes: maxBytes - buffer.readableBytes)
+            unsafe encoder.withBytes { _ = unsafe buffer.writeBytes($0) }
         } catch {
             invalid = error
         }
@@ -40,21 +37,18 @@ struct CommandWriter {
 }
 
 extension RedisCommand {
-    /// `buffer` with the command behind what is in it.
+    /// The command in bytes.
     ///
     /// - Throws: ``RedisError``: the command is too long, or writes nothing.
-    func encoded(
-        behind buffer: consuming ByteBuffer = ByteBuffer(),
-        maxBytes: Int = CommandWriter.maxBytes
-    ) throws(RedisError) -> ByteBuffer {
-        var encoder = CommandEncoder(appendingTo: buffer, room: maxBytes - buffer.readableBytes)
+    func encoded(maxBytes: Int = CommandWriter.maxBytes) throws(RedisError) -> CommandEncoder {
+        var encoder = CommandEncoder(room: maxBytes)
         encode(into: &encoder)
         if encoder.isTooLong {
-            throw invalid("What is sent together must not exceed \(maxBytes) bytes: send less at once.")
+            throw invalid("What is sent together must not exceed \(CommandWriter.maxBytes) bytes: send less at once.")
         }
         if encoder.isEmpty {
             throw invalid("The command writes nothing: its name, and its arguments, have to be encoded.")
         }
-        return encoder.finish()
+        return encoder
     }
 }

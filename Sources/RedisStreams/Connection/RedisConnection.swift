@@ -132,11 +132,11 @@ public actor RedisConnection {
     }
 
     /// Sends a command that returns at once, and waits for its reply.
-    nonisolated func roundTrip(_ name: String, _ bytes: ByteBuffer) async -> PendingReply.Outcome {
+    nonisolated func roundTrip(_ name: String, _ command: borrowing CommandEncoder) async -> PendingReply.Outcome {
         let pending = PendingReply()
         return await pending.outcome {
             let entry = SubmissionQueue.Entry(name: name, blockingTime: nil, receiver: .one(pending))
-            return follow(submissions.submit(entry, bytes))?.about(command: name, mayHaveExecuted: false)
+            return follow(submissions.submit(entry, command))?.about(command: name, mayHaveExecuted: false)
         }
     }
 

@@ -50,20 +50,25 @@ final class SubmissionQueue: Sendable {
     }
 
     /// Puts one command at the end.
-    func submit(_ entry: Entry, _ bytes: ByteBuffer) -> Submission {
-        state.withLock { state in
-            if let refusal = state.refusal(of: bytes) { return .refused(refusal) }
-            state.batch.entries.append(entry)
-            return state.append(bytes)
+    func submit(_ entry: Entry, _ command: borrowing CommandEncoder) -> Submission {
+        unsafe command.withBytes { bytes in
+            if bytes.count >= Batch.largeCount { return unsafe submit([entry], ByteBuffer(bytes: bytes)) }
+            return state.withLock { state in
+                if let refusal = state.refusal(of: bytes.count) { return .refused(refusal) }
+                state.batch.entries.append(entry)
+                unsafe state.batch.append(bytes)
+                return state.appended()
+            }
         }
     }
 
     /// Puts commands at the end, together.
     func submit(_ entries: [Entry], _ bytes: ByteBuffer) -> Submission {
         state.withLock { state in
-            if let refusal = state.refusal(of: bytes) { return .refused(refusal) }
+            if let refusal = state.refusal(of: bytes.readableBytes) { return .refused(refusal) }
             state.batch.entries += entries
-            return state.append(bytes)
+            state.batch.append(bytes)
+            return state.appended()
         }
     }
 
@@ -90,9 +95,9 @@ final class SubmissionQueue: Sendable {
 }
 
 extension SubmissionQueue.State {
-    fileprivate mutating func refusal(of bytes: ByteBuffer) -> RedisError? {
+    fileprivate mutating func refusal(of byteCount: Int) -> RedisError? {
         if let end { return end }
-        let fits = unsent.admit(bytes.readableBytes) { (stream?.unsentBytes ?? 0) + batch.byteCount }
+        let fits = unsent.admit(byteCount) { (stream?.unsentBytes ?? 0) + batch.byteCount }
         if fits { return nil }
         return RedisError(
             .connectionUnavailable,
@@ -100,8 +105,7 @@ extension SubmissionQueue.State {
         )
     }
 
-    fileprivate mutating func append(_ bytes: ByteBuffer) -> SubmissionQueue.Submission {
-        batch.append(bytes)
+    fileprivate mutating func appended() -> SubmissionQueue.Submission {
         defer { isTaken = false }
         return isTaken ? .first : .queued
     }
@@ -109,7 +113,12 @@ extension SubmissionQueue.State {
 
 extension SubmissionQueue.Batch {
     /// From here on, a copy costs more than a write of its own; and memory for more is not kept.
-    private static let largeCount = 64 << 10
+    fileprivate static let largeCount = 64 << 10
+
+    fileprivate mutating func append(_ more: UnsafeRawBufferPointer) {
+        byteCount += more.count
+        unsafe bytes.writeBytes(more)
+    }
 
     fileprivate mutating func append(_ more: ByteBuffer) {
         byteCount += more.readableBytes

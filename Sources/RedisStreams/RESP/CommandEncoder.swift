@@ -1,12 +1,8 @@
-internal import NIOCore
-
 /// Writes one command, as the RESP array of bulk strings that Redis reads.
 ///
 /// Arguments are binary-safe: nothing in a value can end it or begin another command.
 @safe public struct CommandEncoder: ~Copyable {
-    /// What the command goes behind.
-    private var buffer: ByteBuffer
-    /// The command, in memory of its own: asking a `ByteBuffer` for each argument costs more than the copy at the end.
+    /// Memory of its own: asking a `ByteBuffer` for each argument costs more than a copy of the whole.
     private var memory: UnsafeMutableRawBufferPointer
     private var size = Self.headerSize
     private var count = 0
@@ -22,8 +18,7 @@ internal import NIOCore
     /// Enough for most commands.
     private static let usualSize = 320
 
-    init(appendingTo buffer: consuming ByteBuffer, room: Int = .max) {
-        self.buffer = buffer
+    init(room: Int = .max) {
         self.room = room
         unsafe memory = .allocate(byteCount: Self.usualSize, alignment: 1)
     }
@@ -32,18 +27,14 @@ internal import NIOCore
         unsafe memory.deallocate()
     }
 
-    /// Ends the command; returns the buffer with it.
-    consuming func finish() -> ByteBuffer {
+    /// Calls `body` with the whole command.
+    func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         let digits = UInt64(count).decimalDigits
         let start = Self.headerSize - 3 - digits
         unsafe memory[start] = UInt8(ascii: "*")
         unsafe UInt64(count).writeDecimal(to: memory, at: start + 1, digits: digits)
         unsafe Self.endLine(of: memory, at: Self.headerSize - 2)
-        let command = unsafe UnsafeRawBufferPointer(rebasing: memory[start..<size])
-        // At once as large as it has to be.
-        if buffer.capacity == 0 { return unsafe ByteBuffer(bytes: command) }
-        unsafe buffer.writeBytes(command)
-        return buffer
+        return unsafe body(UnsafeRawBufferPointer(rebasing: memory[start..<size]))
     }
 
     private mutating func grow(for more: Int) {

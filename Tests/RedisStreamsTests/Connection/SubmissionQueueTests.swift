@@ -34,6 +34,22 @@ import Testing
         #expect(batch.entries.count == 7)
     }
 
+    @Test(arguments: [1, 200_000]) func `Single commands are copied, small and large`(count: Int) {
+        let queue = SubmissionQueue()
+        let value = String(repeating: "x", count: count)
+        for name in ["A", "B"] {
+            var encoder = CommandEncoder()
+            encoder.append(name)
+            encoder.append(value)
+            _ = queue.submit(.init(name: name, blockingTime: nil, receiver: .one(PendingReply())), encoder)
+        }
+        var batch = SubmissionQueue.Batch()
+        queue.take(into: &batch)
+        #expect(batch.entries.map(\.name) == ["A", "B"])
+        #expect(batch.text == ["A", "B"].map { "*2\r\n$1\r\n\($0)\r\n$\(count)\r\n\(value)\r\n" }.joined())
+        #expect(batch.byteCount == batch.text.utf8.count)
+    }
+
     @Test func `After the end everything is refused, and what was queued is returned`() {
         let queue = SubmissionQueue()
         _ = queue.submit("A")
@@ -107,7 +123,7 @@ extension SubmissionQueue {
     /// Submits a command whose name is all it sends.
     fileprivate func submit(_ text: String) -> Submitted {
         let entry = Entry(name: text, blockingTime: nil, receiver: .one(PendingReply()))
-        return switch submit(entry, ByteBuffer(string: text)) {
+        return switch submit([entry], ByteBuffer(string: text)) {
         case .queued: .queued
         case .first: .first
         case .refused(let error): .refused(error.code)

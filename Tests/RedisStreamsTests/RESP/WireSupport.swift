@@ -83,11 +83,16 @@ func reply(_ wire: String) -> RedisReply {
     return replies[0]
 }
 
+extension CommandEncoder {
+    /// The bytes of the command.
+    var bytes: [UInt8] { unsafe withBytes { unsafe Array($0) } }
+}
+
 /// The bytes of a command on the wire.
 func wire(_ command: some RedisCommand) -> [UInt8] {
-    var encoder = CommandEncoder(appendingTo: ByteBuffer())
+    var encoder = CommandEncoder()
     command.encode(into: &encoder)
-    return Array(encoder.finish().readableBytesView)
+    return encoder.bytes
 }
 
 /// The arguments of a command on the wire.
