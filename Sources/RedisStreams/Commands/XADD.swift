@@ -145,6 +145,7 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
     @discardableResult
+    // The command that is called most: the generic way down copies it, by its value witnesses, at every step.
     @_specialize(where Self == RedisClient)
     public func xadd(
         _ stream: StreamKey,
