@@ -155,6 +155,7 @@ public actor RedisConnection {
         guard let stream else { return }
         submissions.take(into: &batch)
         if batch.entries.isEmpty { return }
+        defer { batch.empty() }
         let now = eventLoop.now
         let usual = now + commandTimeout
         var first = NIODeadline.distantFuture

@@ -72,9 +72,9 @@ final class SubmissionQueue: Sendable {
         }
     }
 
-    /// Takes out everything. `batch` is what was taken the last time: its memory is used again.
+    /// Takes out everything. `batch` is what was taken the last time, emptied: its memory is used again.
     func take(into batch: inout Batch) {
-        batch.recycle()
+        batch.bytes.clear()
         state.withLock { state in
             swap(&state.batch, &batch)
             state.isTaken = true
@@ -131,10 +131,12 @@ extension SubmissionQueue.Batch {
         bytes = ByteBuffer()
     }
 
-    fileprivate mutating func recycle() {
+    /// Forgets what was sent, and who waits for it; keeps memory, unless it is much. What a socket has not sent yet is
+    /// left alone, for it would be copied.
+    mutating func empty() {
         parts = []
         byteCount = 0
-        if bytes.capacity > 4 * Self.largeCount { bytes = ByteBuffer() } else { bytes.clear() }
+        if bytes.capacity > 4 * Self.largeCount { bytes = ByteBuffer() }
         if entries.capacity > 4096 { entries = [] } else { entries.removeAll(keepingCapacity: true) }
     }
 }

@@ -14,10 +14,12 @@ import Testing
         #expect(batch.text == "AB")
         #expect(batch.entries.map(\.name) == ["A", "B"])
         #expect(queue.isEmpty)
+        batch.empty()
         #expect(queue.submit("C") == .first)
         queue.take(into: &batch)
         #expect(batch.text == "C")
         #expect(batch.entries.map(\.name) == ["C"])
+        batch.empty()
         queue.take(into: &batch)
         #expect(batch.text == "")
         #expect(batch.entries.isEmpty)
@@ -68,11 +70,27 @@ import Testing
         #expect(queue.submit("x") == .refused(.connectionUnavailable))
         var batch = SubmissionQueue.Batch()
         queue.take(into: &batch)
+        batch.empty()
         stream.unsent.store(10, ordering: .relaxed)
         #expect(queue.submit("x") == .refused(.connectionUnavailable))
         stream.unsent.store(4, ordering: .relaxed)
         #expect(queue.submit("012345") == .first)
         #expect(queue.submit("x") == .refused(.connectionUnavailable))
+    }
+
+    @Test func `What was sent is not kept alive`() {
+        let queue = SubmissionQueue()
+        weak var pending: PendingReply?
+        var batch = SubmissionQueue.Batch()
+        do {
+            let sent = PendingReply()
+            pending = sent
+            _ = queue.submit([.init(name: "A", blockingTime: nil, receiver: .one(sent))], ByteBuffer(string: "A"))
+        }
+        queue.take(into: &batch)
+        #expect(pending != nil)
+        batch.empty()
+        #expect(pending == nil)
     }
 
     @Test func `Each thread's commands keep their order, and names stay with bytes`() async {
@@ -106,6 +124,7 @@ import Testing
             queue.take(into: &batch)
             names += batch.entries.map(\.name)
             text += batch.text
+            batch.empty()
             if isLast { return (names, text) }
             await Task.yield()
         }
