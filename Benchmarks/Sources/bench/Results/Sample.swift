@@ -1,5 +1,5 @@
 /// What one run of one side came to.
-struct Sample {
+struct Sample: Codable, Sendable {
     /// Messages per second.
     let rate: Double
     /// Nanoseconds of CPU time that the client took per message.
@@ -9,7 +9,7 @@ struct Sample {
 }
 
 /// The figures of several rounds.
-struct Spread {
+struct Spread: Codable, Sendable {
     let min: Double
     let median: Double
     let max: Double
@@ -17,29 +17,17 @@ struct Spread {
     init(_ values: [Double]) {
         let sorted = values.sorted()
         let middle = sorted.count / 2
-        min = sorted.first ?? .nan
-        max = sorted.last ?? .nan
+        min = sorted.first ?? 0
+        max = sorted.last ?? 0
         if sorted.isEmpty {
-            median = .nan
+            median = 0
         } else {
             median = sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
         }
     }
-}
 
-/// What the rounds of a workload came to.
-struct WorkloadResult {
-    let workload: Workload
-    let baseline: [Sample]
-    let swift: [Sample]
-
-    /// Swift's rate over C's, round by round.
-    var ratio: Spread { Spread(zip(swift, baseline).map { $0.rate / $1.rate }) }
-
-    /// The median counts.
-    var reachesFloor: Bool { workload.floor.map { ratio.median >= $0 } ?? true }
-
-    static func median(_ samples: [Sample], _ figure: (Sample) -> Double) -> Double {
-        Spread(samples.map(figure)).median
+    /// One side's figures over the other's, round by round.
+    init(_ values: [Double], over others: [Double]) {
+        self.init(zip(values, others).map { $0 / $1 })
     }
 }
