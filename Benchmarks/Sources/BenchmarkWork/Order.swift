@@ -1,4 +1,5 @@
 import Foundation
+package import RedisStreams
 
 /// What one process of a measurement is to do.
 package struct Order: Codable, Sendable {
@@ -36,6 +37,9 @@ package struct Order: Codable, Sendable {
 
     /// The group of all jobs that need one only.
     package static let group = "bench"
+    /// The id that the C side's `fill` gives to the message with this number.
+    package static func id(of number: Int) -> StreamID { StreamID(milliseconds: UInt64(1_700_000_000_000 + number)) }
+
     /// How many messages one pass of `backlog` reads.
     package static let passMessages = 7500
     /// The samples of a latency run that do not count, since nothing is warm yet.

@@ -89,7 +89,7 @@ extension Worker {
             // A name of its own, since the consumer of the last pass may not have ended yet.
             let group = "\(Order.group)-\(pass)"
             let start = pass * order.stride
-            try await redis.xgroupCreate(stream, group: group, from: .id(StreamID(milliseconds: UInt64(start))))
+            try await redis.xgroupCreate(stream, group: group, from: .id(Order.id(of: start)))
             var stopwatch: Stopwatch?
             var seen = Tally()
             for try await message in groupConsumer(redis, group: group) {
@@ -100,8 +100,7 @@ extension Worker {
                     break
                 }
             }
-            let last = StreamID(milliseconds: UInt64(start + Order.passMessages))
-            try await acknowledged(redis, group: group, upTo: last)
+            try await acknowledged(redis, group: group, upTo: Order.id(of: start + Order.passMessages))
             seconds += stopwatch?.seconds ?? 0
             cpuSeconds += stopwatch?.cpuSeconds ?? 0
             tally += seen

@@ -6,6 +6,9 @@
 
 enum { PIPELINE = 256 };
 
+// The same as in Order.swift. As long as ids of today, which go over the wire with each message.
+static const long long FIRST_ID = 1700000000000;
+
 static const char *const ITEM = "an-item-of-forty-characters-0123456789ab";
 static const char *const PAYLOAD = "a-payload-of-sixty-two-characters-0123456789abcdefghijklmnopqr";
 
@@ -19,7 +22,7 @@ static char *make_payload(int size) {
     return payload;
 }
 
-/// Sends pipelines, with ids of the server's or, for finding a message by its number, `number-0`.
+/// Sends pipelines, with ids of the server's or, for finding a message by its number, with ids made of it.
 static Tally add(redisContext *redis, const Order *order, int numbers_are_ids) {
     Tally tally = {0};
     char id[32] = "*";
@@ -28,7 +31,7 @@ static Tally add(redisContext *redis, const Order *order, int numbers_are_ids) {
         long long rest = order->messages - tally.messages;
         long long count = rest < PIPELINE ? rest : PIPELINE;
         for (long long i = 1; i <= count; i++) {
-            if (numbers_are_ids) snprintf(id, sizeof id, "%lld-0", tally.messages + i);
+            if (numbers_are_ids) snprintf(id, sizeof id, "%lld-0", FIRST_ID + tally.messages + i);
             redisAppendCommand(
                 redis, "XADD %s %s number %lld item %s payload %s", order->stream, id, tally.messages + i, ITEM,
                 payload);

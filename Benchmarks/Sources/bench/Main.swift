@@ -24,7 +24,10 @@ enum Main {
     private static func run(_ options: Options, _ server: Server) async throws {
         switch options.command {
         case .table: try await printTable(options, server)
-        case .check, .allocations, .peers, .sweeps: throw Failure("not yet")
+        case .check: try await Check(server: server, options: options).run()
+        case .allocations: try await Allocations(server: server).gate(updating: options.updatesThresholds)
+        case .peers: try await Peers(server: server, options: options).run()
+        case .sweeps: try await Sweeps(server: server, options: options).run()
         }
     }
 

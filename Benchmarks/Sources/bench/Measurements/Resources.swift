@@ -83,7 +83,7 @@ struct Resources {
     }
 
     private func checkPending(upTo number: Int) async throws {
-        let last = StreamID(milliseconds: UInt64(number))
+        let last = Order.id(of: number)
         let left = try await server.redis.xpending(server.stream, group: Order.group, to: .including(last), count: 1)
         guard left.isEmpty else { throw Failure("memory: a message that was handled is still pending.") }
     }

@@ -38,7 +38,7 @@ struct Server {
         try await redis.del(stream)
     }
 
-    /// Fills the stream with the messages 1 to `messages`, whose ids are their numbers.
+    /// Fills the stream with the messages 1 to `messages`, whose ids are `Order.id(of:)`.
     func fill(_ messages: Int, payload: Int = Entry.payloadSize) async throws {
         try await clear()
         let order = ["fill", stream.rawValue, "\(messages)", "\(60 + messages / 2000)", "1", "\(payload)"]
