@@ -22,7 +22,11 @@ struct Peers {
                 .c, .swift,
                 .peer("redis-py", executable: python, [script("redis_py.py")]),
                 .peer("valkey-glide", executable: python, [script("valkey_glide.py")]),
-                .peer("node-redis", executable: URL(filePath: "/usr/bin/env"), ["node", script("node_redis.js")]),
+                .peer(
+                    "node-redis",
+                    executable: URL(filePath: "/usr/bin/env"),
+                    ["NODE_PATH=/usr/share/nodejs", "node", script("node_redis.js")]
+                ),
             ]
         }
     }

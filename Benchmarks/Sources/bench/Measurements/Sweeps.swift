@@ -58,7 +58,9 @@ struct Sweeps {
         for value in values {
             var order = server.order(job, messages: options.messages)
             change(&order, value)
-            let samples = try await Throughput("\(name) \(value)", server, order, rounds: options.rounds).run(contestants)
+            let samples = try await Throughput("\(name) \(value)", server, order, rounds: options.rounds).run(
+                contestants
+            )
             for index in lines.indices {
                 lines[index].points.append(Point(x: value, rate: Spread(samples[index].map(\.rate))))
             }
