@@ -13,7 +13,7 @@ install := Scripts/install-dependencies.sh $(if $(REDIS_URL),--library-only)
 ARGS ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix check lint format build examples bench bench-check bench-thresholds bench-peers bench-plots clean
+.PHONY: help demo test test-matrix check lint format build examples bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -105,7 +105,12 @@ bench-peers: ## Measure redis-py, valkey-glide and node-redis beside Swift and C
 bench-plots: ## Measure rates against COUNT, size, consumers and backlog, and draw Documentation/Performance/
 	@Scripts/install-peers.sh --plots-only
 	$(call run_bench,sweeps)
-	@Scripts/performance.sh
+	@$(MAKE) bench-report
+
+bench-report: ## Fill the tables of Documentation/Performance.md and draw its pictures from Benchmarks/.results
+	@Scripts/install-peers.sh --plots-only
+	@Benchmarks/.peers/bin/python Benchmarks/Plots/draw.py
+	@Benchmarks/.peers/bin/python Benchmarks/Plots/tables.py
 
 clean: ## Remove everything that was built or fetched
 	@rm -rf .build .build-* Examples/.build Benchmarks/.build Benchmarks/.peers .servers

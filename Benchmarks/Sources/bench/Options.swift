@@ -27,6 +27,9 @@ struct Options {
             self.command = command
             rest.removeFirst()
         }
+        // Many runs: shorter ones do.
+        if command == .sweeps || command == .peers { messages = 300_000 }
+        if command == .sweeps { rounds = 5 }
         if command == .check || rest.contains("--quick") { makeQuick() }
         var chosen: [String] = []
         while let name = rest.popFirst() {
@@ -85,8 +88,8 @@ struct Options {
           sweeps       Rates against COUNT, size, consumers and backlog; writes Benchmarks/.results/sweeps.json.
 
           --workload NAME  One of \(list). Default: all.
-          --rounds N       How often each side runs; the ratio is that of one round. Default: 7.
-          --messages N     Messages in each run. Default: 1000000.
+          --rounds N       How often each side runs; the ratio is that of one round. Default: 7; of sweeps 5.
+          --messages N     Messages in each run. Default: 1000000; of peers and sweeps 300000.
           --backlog N      Entries in the long backlog. Default: 10000000.
           --latency-run    Latency in 'run' instead of in a loop.
           --quick          3 rounds, 100000 messages, short waits.

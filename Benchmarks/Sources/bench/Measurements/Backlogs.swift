@@ -56,10 +56,6 @@ struct Backlogs {
             expected += Tally(of: start + 1...start + Order.passMessages, payload: order.payload)
         }
         try server.check("backlog", seen: report.tally, expected: expected)
-        return Sample(
-            rate: Double(messages) / report.seconds,
-            clientCPU: report.cpuSeconds / Double(messages) * 1e9,
-            serverCPUShare: (after - before) / report.seconds
-        )
+        return Sample(report, messages: messages, serverSeconds: after - before)
     }
 }

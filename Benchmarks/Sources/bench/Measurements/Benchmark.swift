@@ -70,8 +70,9 @@ struct Benchmark {
         )
         let runs = try await latency.run([.c, .swift])
         return [(Workload.latencyMedian, 50.0), (.latencyTail, 99.0)].map { workload, percent in
-            let values = runs.map { side in side.map { Latency.percentile(percent, $0) } }
+            let values = runs.map { side in side.map { Latency.percentile(percent, $0.latencies) } }
             var figure = Figure(workload, values: values[1], baseline: values[0])
+            (figure.swift, figure.other) = (Figure.Usage(runs[1].map(\.sample)), Figure.Usage(runs[0].map(\.sample)))
             figure.distributions = ["C": Latency.distribution(runs[0]), "Swift": Latency.distribution(runs[1])]
             return figure
         }

@@ -9,8 +9,12 @@ struct Latency {
     let samples: Int
     let rounds: Int
 
-    /// Nanoseconds, sorted, of the runs of one side.
-    typealias Run = [Int]
+    /// One run of one side.
+    struct Run {
+        /// Nanoseconds, sorted.
+        let latencies: [Int]
+        let sample: Sample
+    }
 
     /// Returns the runs of each contestant.
     func run(_ contestants: [Contestant]) async throws -> [[Run]] {
@@ -21,8 +25,8 @@ struct Latency {
                 runs[index].append(try await measure(contestants[index]))
             }
             let texts = contestants.indices.map { index in
-                let run = runs[index].last ?? []
-                let (median, tail) = (Self.percentile(50, run), Self.percentile(99, run))
+                let latencies = runs[index].last?.latencies ?? []
+                let (median, tail) = (Self.percentile(50, latencies), Self.percentile(99, latencies))
                 return "\(contestants[index].name) p50 \(Int(median)) µs, p99 \(Int(tail)) µs"
             }
             Progress.say("\(job), round \(round + 1) of \(rounds): \(texts.joined(separator: "; "))")
@@ -36,18 +40,21 @@ struct Latency {
         order.batch = nil
         try await server.clear()
         try await server.resetGroup()
+        let before = try await server.cpuSeconds()
         let reader = try contestant.process(order)
         async let report = reader.report()
         try await waitUntilBlocked()
         let sender = ["latency-send", order.stream, "\(messages)", "\(order.timeLimit)"]
         _ = try await ChildProcess(built: "CBaseline", sender).report()
         let result = try await report
+        let after = try await server.cpuSeconds()
         let expected = Tally(of: 1...messages, payload: 0)
         guard result.messages == messages, result.tally.checksum == expected.checksum,
             let latencies = result.latencies, latencies.count == messages
         else { throw Failure("\(job), \(contestant.name): not every message was there exactly once.") }
         try await server.checkGroup("\(job), \(contestant.name)")
-        return latencies.dropFirst(Order.warmUp).sorted()
+        let sample = Sample(result, messages: messages, serverSeconds: after - before)
+        return Run(latencies: latencies.dropFirst(Order.warmUp).sorted(), sample: sample)
     }
 
     private func waitUntilBlocked() async throws {
@@ -59,7 +66,7 @@ struct Latency {
     }
 
     /// Microseconds.
-    static func percentile(_ percent: Double, _ sorted: Run) -> Double {
+    static func percentile(_ percent: Double, _ sorted: [Int]) -> Double {
         guard !sorted.isEmpty else { return 0 }
         let index = Int((percent / 100 * Double(sorted.count - 1)).rounded())
         return Double(sorted[index]) / 1000
@@ -67,7 +74,7 @@ struct Latency {
 
     /// The whole distribution, of all runs together.
     static func distribution(_ runs: [Run]) -> [String: Double] {
-        let all = runs.flatMap { $0 }.sorted()
+        let all = runs.flatMap(\.latencies).sorted()
         let percents = (0...100).map(Double.init) + [99.5, 99.9, 99.99]
         return Dictionary(uniqueKeysWithValues: percents.map { (decimal($0), percentile($0, all)) })
     }

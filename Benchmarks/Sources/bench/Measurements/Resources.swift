@@ -17,6 +17,7 @@ struct Resources {
         order.seconds = options.isQuick ? 3 : 10
         order.timeLimit = 120
         let keys = order.idleStreams.map { StreamKey($0) }
+        let before = try await server.cpuSeconds()
         let report = try await cleaning(keys) {
             let report = try await Contestant.swift.process(order).report()
             try await checkIdle(report, keys, groups: order.idleGroups.count)
@@ -29,6 +30,8 @@ struct Resources {
         let worst = max(megabytes / limits.megabytes, threads / limits.threads, cpuPercent / limits.cpuPercent)
         var figure = Figure(.idleConsumers, values: [worst * limits.megabytes], baseline: [limits.megabytes])
         figure.value = megabytes
+        let serverSeconds = try await server.cpuSeconds() - before
+        figure.swift = Figure.Usage([Sample(report, messages: order.consumers, serverSeconds: serverSeconds)])
         figure.details = ["resident MB": megabytes, "threads": threads, "CPU %": cpuPercent]
         Progress.say("idle consumers: \(decimal(megabytes)) MB, \(Int(threads)) threads, \(decimal(cpuPercent)) % CPU")
         return figure
@@ -63,6 +66,7 @@ struct Resources {
         let limit = 64.0
         let total = options.isQuick ? 100_000_000 : 1_000_000_000
         var growths: [Int: Double] = [:]
+        var samples: [Sample] = []
         for payload in [1000, 64000] {
             try await server.fill(total / payload, payload: payload)
             try await server.resetGroup()
@@ -70,7 +74,10 @@ struct Resources {
             order.batch = nil
             order.payload = payload
             order.seconds = options.isQuick ? 3 : 10
+            let before = try await server.cpuSeconds()
             let report = try await Contestant.swift.process(order).report()
+            let serverSeconds = try await server.cpuSeconds() - before
+            samples.append(Sample(report, messages: report.messages, serverSeconds: serverSeconds))
             let expected = Tally(of: 1...max(1, report.messages), payload: payload)
             try server.check("memory", seen: report.tally, expected: expected)
             try await checkPending(upTo: report.messages)
@@ -78,6 +85,7 @@ struct Resources {
             Progress.say("memory, messages of \(payload) bytes: grew by \(decimal(growths[payload] ?? 0)) MB")
         }
         var figure = Figure(.memory, values: [growths.values.max() ?? 0], baseline: [limit])
+        figure.swift = Figure.Usage(samples)
         figure.details = ["MB with 1 KB": growths[1000] ?? 0, "MB with 64 KB": growths[64000] ?? 0]
         return figure
     }

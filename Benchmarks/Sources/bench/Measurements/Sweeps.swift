@@ -22,16 +22,17 @@ struct Sweeps {
         let lines: [Line]
     }
 
-    private static let sizes = [16, 64, 256, 1024, 4096, 16_384, 65_536]
+    private static let sizes = [16, 64, 256, 1000, 4000, 16_000, 64_000]
     private static let counts = [10, 20, 50, 100, 200, 500, 1000]
     private static let consumers = [1, 2, 4, 8, 16, 32, 64]
 
     func run() async throws {
         var sweeps: [Sweep] = []
-        sweeps.append(try await sweep("fan-out read, COUNT", .fanOut, Self.counts) { $0.batch = $1 })
-        sweeps.append(try await sweep("group read, COUNT", .group, Self.counts) { $0.batch = $1 })
+        for (name, job) in [("fan-out read", Order.Job.fanOut), ("group read", .group)] {
+            sweeps.append(try await sweep("\(name), COUNT", job, Self.counts) { $0.batch = $1 })
+        }
+        let total = options.messages
         for (name, job) in [("fan-out read", Order.Job.fanOut), ("group read", .group), ("produce", .xadd)] {
-            let total = options.messages
             sweeps.append(
                 try await sweep("\(name), size", job, Self.sizes) { order, size in
                     order.payload = size
@@ -43,7 +44,7 @@ struct Sweeps {
         sweeps.append(try await sweep("group read, consumers", .groupShared, Self.consumers) { $0.consumers = $1 })
         sweeps.append(try await backlogs())
         try ResultsFolder.write(["sweeps": sweeps], to: "sweeps.json")
-        try ResultsFolder.write(["distributions": try await latencies()], to: "latencies.json")
+        try ResultsFolder.write(["latencies": try await latencies()], to: "latencies.json")
         try await server.clear()
     }
 

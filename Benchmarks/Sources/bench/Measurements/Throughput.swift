@@ -63,11 +63,7 @@ struct Throughput {
     /// One run of one side.
     func measure(_ contestant: Contestant, _ order: Order) async throws -> Sample {
         let (report, serverSeconds) = try await runChecked(contestant, order)
-        return Sample(
-            rate: Double(order.messages) / report.seconds,
-            clientCPU: report.cpuSeconds / Double(order.messages) * 1e9,
-            serverCPUShare: serverSeconds / report.seconds
-        )
+        return Sample(report, messages: order.messages, serverSeconds: serverSeconds)
     }
 
     /// Returns the report and the CPU time of the server.

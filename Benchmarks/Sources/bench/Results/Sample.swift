@@ -1,15 +1,23 @@
+import BenchmarkWork
+
 /// What one run of one side came to.
-struct Sample: Codable, Sendable {
+struct Sample: Sendable {
     /// Messages per second.
     let rate: Double
     /// Nanoseconds of CPU time that the client took per message.
     let clientCPU: Double
     /// How much of the time the server was busy: 1 is one core.
     let serverCPUShare: Double
+
+    init(_ report: RunReport, messages: Int, serverSeconds: Double) {
+        rate = Double(messages) / report.seconds
+        clientCPU = report.cpuSeconds / Double(max(1, messages)) * 1e9
+        serverCPUShare = serverSeconds / report.seconds
+    }
 }
 
 /// The figures of several rounds.
-struct Spread: Codable, Sendable {
+struct Spread: Encodable, Sendable {
     let min: Double
     let median: Double
     let max: Double

@@ -17,7 +17,8 @@ struct Table {
             Medians of \(rounds) rounds; a ratio is that of one round. Client CPU: nanoseconds per message. Server CPU: \
             share of one core.
             'limit': the ratio is the figure over the most it may be; of idle consumers, the worst of memory, threads \
-            and CPU time.
+            and CPU time,
+            and its client CPU is that of a consumer in all the time measured.
             In each round every message was seen exactly once, and acknowledged where there is a group.\
             \(Self.details(figures))
             """
