@@ -13,10 +13,10 @@ install := Scripts/install-dependencies.sh $(if $(REDIS_URL),--library-only)
 ARGS ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix check lint format build examples bench clean
+.PHONY: help demo test test-matrix check lint format build examples bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: ## Install what is missing, build the quickstart example and run it on a private Redis
 	@$(install)
@@ -46,8 +46,8 @@ test-matrix: ## Fetch all four servers into .servers/ and run all tests on each 
 
 # What CI does, with warnings as errors. ARGS is not for it: CI runs everything.
 check: export REDIS_STREAMS_STRICT := 1
-check: ## Do what CI does: lint, build with warnings as errors, test-matrix, examples
-	@for step in lint build test-matrix examples; do \
+check: ## Do what CI does: lint, build with warnings as errors, test-matrix, examples, bench-check
+	@for step in lint build test-matrix examples bench-check; do \
 	    printf '\n==> make %s\n' $$step; \
 	    start=$$SECONDS; \
 	    $(MAKE) $$step ARGS= || { printf '==> make %s FAILED after %d s\n' $$step $$((SECONDS - start)); exit 1; }; \
@@ -81,11 +81,36 @@ examples: ## Build all examples, and run those that end by themselves on a priva
 	    Scripts/with-redis.sh swift run --package-path Examples --skip-build $$example </dev/null || exit 1; \
 	done
 
-bench: ## Build the benchmark in release mode and run it on a private Redis (ARGS are handed on)
+# run_bench COMMAND
+define run_bench
 	@$(install)
 	@echo 'Building the benchmark in release mode: some minutes from clean …'
 	@swift build -c release --package-path Benchmarks
-	@Scripts/with-redis.sh swift run -c release --package-path Benchmarks --skip-build bench $(ARGS)
+	@Scripts/with-redis.sh swift run -c release --package-path Benchmarks --skip-build bench $(1) $(ARGS)
+endef
+
+bench: ## Build the benchmark in release mode and run it on a private Redis (ARGS are handed on)
+	$(call run_bench,table)
+
+bench-check: ## The short form of CI: count allocations, and see that no goal is missed by far
+	$(call run_bench,check)
+
+bench-thresholds: ## Count allocations per message and write them to Benchmarks/Thresholds.json
+	$(call run_bench,allocations --update)
+
+bench-peers: ## Measure redis-py, valkey-glide and node-redis beside Swift and C
+	@Scripts/install-peers.sh
+	$(call run_bench,peers)
+
+bench-plots: ## Measure rates against COUNT, size, consumers and backlog, and draw Documentation/Performance/
+	@Scripts/install-peers.sh --plots-only
+	$(call run_bench,sweeps)
+	@$(MAKE) bench-report
+
+bench-report: ## Fill the tables of Documentation/Performance.md and draw its pictures from Benchmarks/.results
+	@Scripts/install-peers.sh --plots-only
+	@Benchmarks/.peers/bin/python Benchmarks/Plots/draw.py
+	@Benchmarks/.peers/bin/python Benchmarks/Plots/tables.py
 
 clean: ## Remove everything that was built or fetched
-	@rm -rf .build .build-* Examples/.build Benchmarks/.build .servers
+	@rm -rf .build .build-* Examples/.build Benchmarks/.build Benchmarks/.peers .servers

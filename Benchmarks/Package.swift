@@ -27,9 +27,22 @@ let package = Package(
         ),
         // The yardstick: what a C programmer writes. A program of its own, with nothing of Swift in it.
         .executableTarget(name: "CBaseline", dependencies: ["CHiredisBaseline"]),
+        // The Swift side of a measurement.
+        .target(
+            name: "BenchmarkWork",
+            dependencies: [.product(name: "RedisStreams", package: "swift-redis-streams")],
+            swiftSettings: swiftSettings
+        ),
         .executableTarget(
             name: "bench",
-            dependencies: [.product(name: "RedisStreams", package: "swift-redis-streams")],
+            dependencies: ["BenchmarkWork", .product(name: "RedisStreams", package: "swift-redis-streams")],
+            swiftSettings: swiftSettings
+        ),
+        // The Swift side once more, in a process whose allocations are counted.
+        .target(name: "CAllocations"),
+        .executableTarget(
+            name: "allocations",
+            dependencies: ["BenchmarkWork", "CAllocations"],
             swiftSettings: swiftSettings
         ),
     ],

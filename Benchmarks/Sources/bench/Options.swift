@@ -1,26 +1,60 @@
+import BenchmarkWork
+
 /// What the command line asks for.
 struct Options {
-    var workloads = Workload.all
-    var rounds = 5
-    var messages = 200_000
-    /// Whether a floor that is missed makes the run fail.
+    /// What to do.
+    enum Command: String, CaseIterable {
+        case table, check, allocations, peers, sweeps
+    }
+
+    var command = Command.table
+    var measurements = Benchmark.all
+    var rounds = 7
+    var messages = 1_000_000
+    var backlog = 10_000_000
+    var latencyJob = Order.Job.latency
+    /// Short measurements, for CI.
+    var isQuick = false
+    /// Whether a goal that is missed makes the run fail.
     var isStrict = false
+    /// Whether the measured allocations are the thresholds from now on.
+    var updatesThresholds = false
 
     /// `nil` if help is wanted.
     init?(_ arguments: [String]) throws {
-        var chosen: [Workload] = []
         var rest = arguments[...]
+        if let command = rest.first.flatMap({ Command(rawValue: $0) }) {
+            self.command = command
+            rest.removeFirst()
+        }
+        // Many runs: shorter ones do.
+        if command == .sweeps || command == .peers { messages = 300_000 }
+        if command == .sweeps { rounds = 5 }
+        if command == .check || rest.contains("--quick") { makeQuick() }
+        var chosen: [String] = []
         while let name = rest.popFirst() {
             switch name {
             case "-h", "--help": return nil
+            case "--quick": continue
             case "--strict": isStrict = true
+            case "--update": updatesThresholds = true
+            case "--latency-run": latencyJob = .latencyRun
             case "--rounds": rounds = try Self.number(of: name, &rest, atLeast: 1)
             case "--messages": messages = try Self.number(of: name, &rest, atLeast: 1000)
+            case "--backlog": backlog = try Self.number(of: name, &rest, atLeast: 100_000)
             case "--workload": chosen.append(try Self.workload(&rest))
             default: throw Failure("There is no option '\(name)'.\n\n\(Self.usage)")
             }
         }
-        if !chosen.isEmpty { workloads = chosen }
+        guard !chosen.isEmpty else { return }
+        measurements = measurements.filter { $0.workloads.contains { chosen.contains($0.name) } }
+    }
+
+    private mutating func makeQuick() {
+        isQuick = true
+        rounds = 3
+        messages = 100_000
+        backlog = 500_000
     }
 
     private static func number(of name: String, _ rest: inout ArraySlice<String>, atLeast least: Int) throws -> Int {
@@ -30,31 +64,37 @@ struct Options {
         return number
     }
 
-    private static func workload(_ rest: inout ArraySlice<String>) throws -> Workload {
-        let name = rest.popFirst()
-        guard let workload = Workload.all.first(where: { $0.name == name }) else {
-            throw Failure("--workload takes one of: \(names).")
+    private static func workload(_ rest: inout ArraySlice<String>) throws -> String {
+        guard let name = rest.popFirst(), names.contains(name) else {
+            throw Failure("--workload takes one of: \(list).")
         }
-        return workload
+        return name
     }
 
-    private static var names: String {
-        Workload.all.map { "'\($0.name)'" }.joined(separator: ", ")
-    }
+    private static var names: [String] { Benchmark.all.flatMap { $0.workloads.map(\.name) } }
+    private static var list: String { names.map { "'\($0)'" }.joined(separator: ", ") }
 
     static var usage: String {
         """
-        usage: bench [--workload NAME]… [--rounds N] [--messages N] [--strict]
+        usage: bench [table | check | allocations | peers | sweeps] [OPTION]…
 
         Measures swift-redis-streams against plain C loops on hiredis, in turn, on the Redis that REDIS_URL names.
         Every figure stands for a round in which each message was seen exactly once and acknowledged.
 
-          --workload NAME  One of \(names). Default: all.
-          --rounds N       How often each side runs; the ratio is that of one round. Default: 5.
-          --messages N     Messages in each run. Default: 200000.
-          --strict         End with 1 if a workload is under its floor.
+          table        All workloads with their goals; writes Benchmarks/.results/latest.json. The default.
+          check        The short form of CI: counts allocations, and fails if a goal is missed by far.
+          allocations  Counts allocations per message and compares them with Benchmarks/Thresholds.json.
+          peers        Other clients beside Swift and C; writes Benchmarks/.results/peers.json.
+          sweeps       Rates against COUNT, size, consumers and backlog; writes Benchmarks/.results/sweeps.json.
 
-        Prints a table, and writes Benchmarks/.results/latest.json.
+          --workload NAME  One of \(list). Default: all.
+          --rounds N       How often each side runs; the ratio is that of one round. Default: 7; of sweeps 5.
+          --messages N     Messages in each run. Default: 1000000; of peers and sweeps 300000.
+          --backlog N      Entries in the long backlog. Default: 10000000.
+          --latency-run    Latency in 'run' instead of in a loop.
+          --quick          3 rounds, 100000 messages, short waits.
+          --strict         End with 1 if a workload misses its goal.
+          --update         With 'allocations': write what was measured, with some room, as the new thresholds.
         """
     }
 }

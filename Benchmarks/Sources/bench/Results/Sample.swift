@@ -1,15 +1,23 @@
+import BenchmarkWork
+
 /// What one run of one side came to.
-struct Sample {
+struct Sample: Sendable {
     /// Messages per second.
     let rate: Double
     /// Nanoseconds of CPU time that the client took per message.
     let clientCPU: Double
     /// How much of the time the server was busy: 1 is one core.
     let serverCPUShare: Double
+
+    init(_ report: RunReport, messages: Int, serverSeconds: Double) {
+        rate = Double(messages) / report.seconds
+        clientCPU = report.cpuSeconds / Double(max(1, messages)) * 1e9
+        serverCPUShare = serverSeconds / report.seconds
+    }
 }
 
 /// The figures of several rounds.
-struct Spread {
+struct Spread: Encodable, Sendable {
     let min: Double
     let median: Double
     let max: Double
@@ -17,29 +25,17 @@ struct Spread {
     init(_ values: [Double]) {
         let sorted = values.sorted()
         let middle = sorted.count / 2
-        min = sorted.first ?? .nan
-        max = sorted.last ?? .nan
+        min = sorted.first ?? 0
+        max = sorted.last ?? 0
         if sorted.isEmpty {
-            median = .nan
+            median = 0
         } else {
             median = sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
         }
     }
-}
 
-/// What the rounds of a workload came to.
-struct WorkloadResult {
-    let workload: Workload
-    let baseline: [Sample]
-    let swift: [Sample]
-
-    /// Swift's rate over C's, round by round.
-    var ratio: Spread { Spread(zip(swift, baseline).map { $0.rate / $1.rate }) }
-
-    /// The median counts.
-    var reachesFloor: Bool { workload.floor.map { ratio.median >= $0 } ?? true }
-
-    static func median(_ samples: [Sample], _ figure: (Sample) -> Double) -> Double {
-        Spread(samples.map(figure)).median
+    /// One side's figures over the other's, round by round.
+    init(_ values: [Double], over others: [Double]) {
+        self.init(zip(values, others).map { $0 / $1 })
     }
 }

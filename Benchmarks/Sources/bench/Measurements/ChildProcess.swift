@@ -1,3 +1,4 @@
+import BenchmarkWork
 import Foundation
 
 /// A program that is run to its end.
@@ -6,13 +7,28 @@ struct ChildProcess {
     let arguments: [String]
 
     /// A program that was built beside this one.
-    init(_ name: String, _ arguments: [String]) throws {
+    init(built name: String, _ arguments: [String]) throws {
         guard let own = Bundle.main.executableURL else { throw Failure("The path of this executable is not known.") }
         executable = own.deletingLastPathComponent().appending(path: name)
         self.arguments = arguments
         guard FileManager.default.isExecutableFile(atPath: executable.path) else {
             throw Failure("There is no \(executable.path): build all of Benchmarks, not just one product.")
         }
+    }
+
+    /// A program of the system or of another package.
+    init(executable: URL, _ arguments: [String]) {
+        self.executable = executable
+        self.arguments = arguments
+    }
+
+    /// Returns what it reports of its run.
+    func report() async throws -> RunReport {
+        let output = try await output()
+        guard let report = try? JSONDecoder().decode(RunReport.self, from: output) else {
+            throw Failure("\(name) did not report what it did.")
+        }
+        return report
     }
 
     /// Returns what it printed. What it wrote to standard error goes to ours.
@@ -22,19 +38,28 @@ struct ChildProcess {
         process.executableURL = executable
         process.arguments = arguments
         process.standardOutput = pipe
-        // The output is a line, which fits into the pipe: it is read when the process has ended.
+        async let printed = Self.contents(of: pipe.fileHandleForReading)
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
             process.terminationHandler = { _ in continuation.resume() }
             do {
                 try Self.withoutBlockedSignals { try process.run() }
             } catch {
+                // Or the reader would wait for its end.
+                try? pipe.fileHandleForWriting.close()
                 continuation.resume(throwing: error)
             }
         }
         guard process.terminationReason == .exit, process.terminationStatus == 0 else {
             throw Failure("\(name) \(Self.ending(of: process)).")
         }
-        return pipe.fileHandleForReading.readDataToEndOfFile()
+        return await printed
+    }
+
+    /// Reads on a thread of its own while the process runs, which would wait for ever if its output filled the pipe.
+    private static func contents(of file: FileHandle) async -> Data {
+        await withCheckedContinuation { continuation in
+            DispatchQueue.global().async { continuation.resume(returning: file.readDataToEndOfFile()) }
+        }
     }
 
     /// A process inherits the signals that its parent's thread blocks, and the threads of tasks block nearly all: then

@@ -7,12 +7,14 @@ import Darwin
 #endif
 
 /// Measures time, and the CPU time of this process, from its making on.
-struct Stopwatch {
+package struct Stopwatch {
     private let start = ContinuousClock.now
     private let startCPU = Self.cpuSeconds()
 
-    var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
-    var cpuSeconds: Double { Self.cpuSeconds() - startCPU }
+    package init() {}
+
+    package var seconds: Double { (ContinuousClock.now - start) / .seconds(1) }
+    package var cpuSeconds: Double { Self.cpuSeconds() - startCPU }
 
     private static func cpuSeconds() -> Double {
         var usage = rusage()

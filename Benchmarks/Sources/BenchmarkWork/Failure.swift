@@ -1,0 +1,8 @@
+/// Why there are no figures.
+package struct Failure: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(_ description: String) {
+        self.description = description
+    }
+}

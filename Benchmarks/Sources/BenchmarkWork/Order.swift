@@ -1,0 +1,59 @@
+import Foundation
+package import RedisStreams
+
+/// What one process of a measurement is to do.
+package struct Order: Codable, Sendable {
+    /// The kind of work.
+    package enum Job: String, Codable, Sendable {
+        case fanOut, fanOutMessages
+        case group, groupRun, groupShared
+        case xadd, producer
+        case latency, latencyRun
+        case idleConsumers, backlog, slowHandler
+    }
+
+    package var job: Job
+    package var stream: String
+    package var messages: Int
+    /// The process ends when it has not done after so many seconds.
+    package var timeLimit: UInt32
+    /// COUNT of each read; `nil` leaves the library's default.
+    package var batch: Int? = 500
+    /// The bytes of the field `payload`.
+    package var payload = Entry.payloadSize
+    /// How many consumers share the work.
+    package var consumers = 1
+    /// For how long to measure what has no end of its own.
+    package var seconds = 10.0
+    /// How far apart the places are at which `backlog` reads.
+    package var stride = 0
+
+    package init(_ job: Job, stream: String, messages: Int, timeLimit: UInt32) {
+        self.job = job
+        self.stream = stream
+        self.messages = messages
+        self.timeLimit = timeLimit
+    }
+
+    /// The group of all jobs that need one only.
+    package static let group = "bench"
+    /// The id that the C side's `fill` gives to the message with this number.
+    package static func id(of number: Int) -> StreamID { StreamID(milliseconds: UInt64(1_700_000_000_000 + number)) }
+
+    /// How many messages one pass of `backlog` reads.
+    package static let passMessages = 7500
+    /// The samples of a latency run that do not count, since nothing is warm yet.
+    package static let warmUp = 200
+
+    /// The names of the streams and of the groups on each, for `idleConsumers`.
+    package var idleStreams: [String] { (0..<10).map { "\(stream):\($0)" } }
+    package var idleGroups: [String] { (0..<consumers / 10).map { "\(Self.group)-\($0)" } }
+
+    package var json: String {
+        get throws { String(decoding: try JSONEncoder().encode(self), as: UTF8.self) }
+    }
+
+    package init(json: String) throws {
+        self = try JSONDecoder().decode(Order.self, from: Data(json.utf8))
+    }
+}

@@ -1,0 +1,88 @@
+import Foundation
+import RedisStreams
+
+/// The Swift side of a measurement: a process that does one job and prints a `RunReport`.
+package struct Worker: Sendable {
+    package static let subcommand = "worker"
+
+    let order: Order
+    let stream: StreamKey
+
+    package init(_ order: Order) {
+        self.order = order
+        stream = StreamKey(order.stream)
+    }
+
+    /// The server to use.
+    package static func url() throws -> String {
+        guard let url = ProcessInfo.processInfo.environment["REDIS_URL"] else {
+            throw Failure("REDIS_URL is not set. 'make bench' runs this on a Redis of its own.")
+        }
+        return url
+    }
+
+    /// - Parameter allocations: How often memory has been allocated until now, if something counts that.
+    package func run(counting allocations: (() -> Int)? = nil) async throws {
+        // Ends the process if the job hangs, also when nobody is there any more who would notice.
+        alarm(order.timeLimit)
+        try await withRedisClient(try Self.url()) { redis in
+            // What is measured begins when there is a connection, as in C.
+            try await redis.ping()
+            let before = allocations?()
+            var report = try await work(redis)
+            if let before, let after = allocations?() { report.allocations = after - before }
+            print(String(decoding: try JSONEncoder().encode(report), as: UTF8.self))
+        }
+    }
+
+    private func work(_ redis: RedisClient) async throws -> RunReport {
+        switch order.job {
+        case .fanOut: try await timed { try await readAll(streamConsumer(redis)) { $0.fields } }
+        case .fanOutMessages: try await timed { try await readAll(streamConsumer(redis).messages) { $0.fields } }
+        case .group: try await timed { try await readGroup(redis) }
+        case .groupRun: try await timed { try await runGroup(redis) }
+        case .groupShared: try await timed { try await shareGroup(redis) }
+        case .xadd: try await timed { try await add(redis) }
+        case .producer: try await timed { try await submit(redis) }
+        case .latency: try await receive(redis)
+        case .latencyRun: try await receiveInRun(redis)
+        case .idleConsumers: try await idle(redis)
+        case .backlog: try await readPasses(redis)
+        case .slowHandler: try await handleSlowly(redis)
+        }
+    }
+
+    private func timed(_ job: () async throws -> Tally) async throws -> RunReport {
+        let stopwatch = Stopwatch()
+        let tally = try await job()
+        return RunReport(seconds: stopwatch.seconds, cpuSeconds: stopwatch.cpuSeconds, tally: tally)
+    }
+
+    // MARK: Consumers
+
+    func streamConsumer(_ redis: RedisClient) -> StreamConsumer {
+        var configuration = StreamConsumer.Configuration()
+        if let batch = order.batch {
+            configuration.batchSize = batch
+            configuration.prefetch = 3 * batch
+        }
+        return StreamConsumer(redis, stream: stream, from: .beginning, configuration: configuration)
+    }
+
+    func groupConsumer(_ redis: RedisClient, group: String = Order.group, name: String = "swift") -> GroupConsumer {
+        var configuration = GroupConsumer.Configuration()
+        if let batch = order.batch {
+            configuration.batchSize = batch
+            configuration.prefetch = 3 * batch
+        }
+        return GroupConsumer(redis, stream: stream, group: group, consumer: name, configuration: configuration)
+    }
+
+    /// Waits until nothing up to an id is pending any more.
+    func acknowledged(_ redis: RedisClient, group: String = Order.group, upTo last: StreamID? = nil) async throws {
+        let upper = last.map { RangeBound.including($0) } ?? .unbounded
+        while try await !redis.xpending(stream, group: group, to: upper, count: 1).isEmpty {
+            try await Task.sleep(for: .milliseconds(1))
+        }
+    }
+}

@@ -1,0 +1,67 @@
+import BenchmarkWork
+import RedisStreams
+
+/// How often memory is allocated per message: the difference of a long and a short run, so that what a start costs
+/// falls out.
+struct Allocations {
+    let server: Server
+
+    private static let workloads: [(Workload, Order.Job)] = [
+        (.fanOut, .fanOut), (.fanOutMessages, .fanOutMessages), (.group, .group), (.groupRun, .groupRun),
+        (.xadd, .xadd), (.producer, .producer),
+    ]
+    private static let short = 20_000
+    private static let long = 120_000
+
+    /// Returns the allocations per message by the name of the workload; `nil` where they cannot be counted.
+    func measure() async throws -> [String: Double]? {
+        var measured: [String: Double] = [:]
+        for (workload, job) in Self.workloads {
+            guard let few = try await count(workload, job, Self.short),
+                let many = try await count(workload, job, Self.long)
+            else {
+                print("Allocations are not counted: that needs Linux with glibc.")
+                return nil
+            }
+            measured[workload.name] = max(0, many - few) / Double(Self.long - Self.short)
+        }
+        try await server.clear()
+        return measured
+    }
+
+    /// Compares with the thresholds, or makes new ones of what was measured.
+    func gate(updating: Bool) async throws {
+        guard let measured = try await measure() else { return }
+        if updating { try Thresholds(measured: measured).write() }
+        let thresholds = try Thresholds.read()
+        let rows = Self.workloads.map { workload, _ in
+            let threshold = thresholds.allocationsPerMessage[workload.name]
+            return [workload.name, decimal(measured[workload.name] ?? 0), threshold.map(decimal) ?? "–"]
+        }
+        print("\n\(Table.lines([["workload", "allocations per message", "threshold"]] + rows, textColumns: 1))\n")
+        let violations = thresholds.violations(by: measured)
+        guard violations.isEmpty else {
+            throw Failure(
+                """
+                More allocations than Benchmarks/Thresholds.json allows:
+                  \(violations.joined(separator: "\n  "))
+                If that is meant to be, run 'make bench-thresholds' and commit the new file; say why in the commit.
+                """
+            )
+        }
+    }
+
+    /// The median of some runs, since how messages fall into replies is not the same each time.
+    private func count(_ workload: Workload, _ job: Order.Job, _ messages: Int) async throws -> Double? {
+        let order = server.order(job, messages: messages)
+        let throughput = Throughput(workload.name, server, order, rounds: 3)
+        try await throughput.setUp()
+        var counts: [Double] = []
+        for _ in 0..<throughput.rounds {
+            let (report, _) = try await throughput.runChecked(.counted, order)
+            guard let count = report.allocations else { return nil }
+            counts.append(Double(count))
+        }
+        return Spread(counts).median
+    }
+}

@@ -1,0 +1,61 @@
+import BenchmarkWork
+import Foundation
+import RedisStreams
+
+/// The rate at which a group reads while much more waits, or little.
+struct Backlogs {
+    let server: Server
+    let passes: Int
+    let rounds: Int
+
+    /// The least backlog: a pass with what is read ahead of it still fits.
+    static let least = 10_000
+
+    /// Returns the samples of each backlog. The backlogs stand side by side, and are read in turn.
+    func run(_ backlogs: [Int]) async throws -> [[Sample]] {
+        let servers = backlogs.map { Server(server.redis, suffix: ":\($0)") }
+        do {
+            for (server, backlog) in zip(servers, backlogs) {
+                Progress.say("Filling a stream with \(backlog) entries …")
+                try await server.fill(backlog)
+            }
+            let samples = try await measure(servers, backlogs)
+            for server in servers { try await server.clear() }
+            return samples
+        } catch {
+            for server in servers { try? await server.clear() }
+            throw error
+        }
+    }
+
+    private func measure(_ servers: [Server], _ backlogs: [Int]) async throws -> [[Sample]] {
+        var samples = backlogs.map { _ in [Sample]() }
+        for round in 0..<rounds {
+            for turn in backlogs.indices {
+                let index = (turn + round) % backlogs.count
+                samples[index].append(try await measure(servers[index], backlogs[index]))
+            }
+            let rates = backlogs.indices.map { "\(backlogs[$0]): \(Int((samples[$0].last?.rate ?? 0) / 1000)) k/s" }
+            Progress.say("backlog, round \(round + 1) of \(rounds): \(rates.joined(separator: ", "))")
+        }
+        return samples
+    }
+
+    private func measure(_ server: Server, _ backlog: Int) async throws -> Sample {
+        let messages = passes * Order.passMessages
+        var order = server.order(.backlog, messages: messages)
+        // Spread over the first half, so that at least half of the backlog waits behind each pass.
+        order.stride = backlog > Self.least ? backlog / 2 / passes : 0
+        try await server.destroyGroups()
+        let before = try await server.cpuSeconds()
+        let report = try await Contestant.swift.process(order).report()
+        let after = try await server.cpuSeconds()
+        var expected = Tally()
+        for pass in 0..<passes {
+            let start = pass * order.stride
+            expected += Tally(of: start + 1...start + Order.passMessages, payload: order.payload)
+        }
+        try server.check("backlog", seen: report.tally, expected: expected)
+        return Sample(report, messages: messages, serverSeconds: after - before)
+    }
+}
