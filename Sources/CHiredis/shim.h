@@ -133,8 +133,14 @@ static inline int rs_reader_awaits_line(const redisReader *reader) {
     const size_t longest_header = 32;
     size_t unparsed = rs_reader_unparsed(reader);
     if (unparsed == 0) return 0;
+    // The type byte is behind us already: what it was is in the task.
+#if HIREDIS_MAJOR >= 1
+    int type = reader->ridx < 0 ? -1 : reader->task[reader->ridx]->type;
+#else
+    int type = reader->ridx < 0 ? -1 : reader->rstack[reader->ridx].type;
+#endif
+    if (type != REDIS_REPLY_STRING) return 1;
     const char *next = reader->buf + reader->pos;
-    if (next[0] != '$') return 1;
     return memchr(next, '\n', unparsed < longest_header ? unparsed : longest_header) == NULL;
 }
 

@@ -138,3 +138,12 @@ extension RedisCommandExecutor {
         )
     }
 }
+
+extension RedisReply {
+    /// How many entries the first stream has in a reply to XREAD or XREADGROUP, without looking at them.
+    var entryCount: Int {
+        // [[key, [entry, …]], …]
+        guard let stream = array?.first?.array, let entries = stream[offset: 1]?.array else { return 0 }
+        return entries.count
+    }
+}

@@ -140,6 +140,24 @@ public actor RedisConnection {
         }
     }
 
+    /// Lets a command stand in line until `flush()`, and has its outcome handled on the event loop, later and in any case.
+    func begin(_ command: some RedisCommand, then handle: @escaping @Sendable (PendingReplies.Outcome) -> Void) {
+        let entry = SubmissionQueue.Entry(
+            name: command.name,
+            blockingTime: command.blockingTime,
+            receiver: .handler(handle)
+        )
+        let refusal: RedisError?
+        do throws(RedisError) {
+            refusal = follow(submissions.submit(entry, try command.encoded()))
+        } catch {
+            refusal = error
+        }
+        guard let refusal else { return }
+        // Not at once: who begins a command need not expect its end in the middle of that.
+        eventLoop.execute { handle(.failure(refusal.about(command: entry.name, mayHaveExecuted: false))) }
+    }
+
     /// Sees to it that what was submitted is sent. Returns the error if it was refused.
     private nonisolated func follow(_ submission: SubmissionQueue.Submission) -> RedisError? {
         switch submission {
@@ -151,7 +169,9 @@ public actor RedisConnection {
         }
     }
 
-    private func flush() {
+    /// Hands what stands in line to the socket. Happens by itself at the end of a turn of the event loop; earlier it
+    /// gets the server to work earlier.
+    func flush() {
         guard let stream else { return }
         submissions.take(into: &batch)
         if batch.entries.isEmpty { return }

@@ -145,11 +145,14 @@ extension SubmissionQueue.Batch {
 enum ReplyReceiver: Sendable {
     case one(PendingReply)
     case group(PendingReplies)
+    /// Called on the event loop: no task has to be woken before the next command can be sent.
+    case handler(@Sendable (PendingReplies.Outcome) -> Void)
 
     func deliver(_ outcome: PendingReplies.Outcome) {
         switch self {
         case .one(let pending): pending.deliver(outcome)
         case .group(let pending): pending.deliver(outcome)
+        case .handler(let handle): handle(outcome)
         }
     }
 }

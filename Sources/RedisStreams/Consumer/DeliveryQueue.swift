@@ -19,12 +19,14 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
     }
 
     private var life: Life = .open
-    private var batches: Deque<Batch> = []
+    private var batches: Deque<(messages: Batch, bytes: Int)> = []
     /// Where in the first batch the next message is.
     private var position = 0
     private var waiters: Deque<(id: Int, waiter: Waiter)> = []
     /// How many messages wait to be handed out.
     private(set) var count = 0
+    /// How many bytes the batches have of which a message waits.
+    private(set) var byteCount = 0
 
     /// What there is for somebody who asks for a message.
     enum Next {
@@ -40,7 +42,7 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
     /// Hands out the next message.
     mutating func next() -> Next {
         if case .ended = life { return .end }
-        guard let batch = batches.first else {
+        guard let (batch, bytes) = batches.first else {
             guard case .ending(let error) = life else { return .nothing }
             life = .ended
             return .failure(error)
@@ -50,6 +52,7 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         position += 1
         if position == batch.endIndex {
             batches.removeFirst()
+            byteCount -= bytes
             position = 0
         }
         return .message(message)
@@ -66,11 +69,12 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         return waiters.remove(at: position).waiter
     }
 
-    /// Adds a batch; returns who gets what of it at once.
-    mutating func append(_ batch: Batch) -> [(Waiter, Message)] {
+    /// Adds a batch, which takes so many bytes; returns who gets what of it at once.
+    mutating func append(_ batch: Batch, bytes: Int = 0) -> [(Waiter, Message)] {
         guard case .open = life, !batch.isEmpty else { return [] }
-        batches.append(batch)
+        batches.append((batch, bytes))
         count += batch.count
+        byteCount += bytes
         var handed: [(Waiter, Message)] = []
         while !waiters.isEmpty, case .message(let message) = next(), let (_, waiter) = waiters.popFirst() {
             handed.append((waiter, message))
@@ -95,6 +99,7 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         batches = []
         position = 0
         count = 0
+        byteCount = 0
         defer { waiters = [] }
         return waiters.map(\.waiter)
     }

@@ -14,16 +14,33 @@ where Batch.Index == Int, Batch.Element: Sendable {
         var handed: Message?
         var lastWaiter = 0
         var isStopping = false
+        /// Up to how many messages, and how many bytes of them, may wait when the next read is sent.
+        let prefetch: Int
+        let bytes: Int
+        /// The engine waits for room.
+        var awaitsRoom = false
+
+        func hasRoom(besides count: Int = 0) -> Bool {
+            queue.count + count <= prefetch && queue.byteCount <= bytes
+        }
+
+        /// Whether the engine has to be told that there is room now.
+        mutating func makesRoom() -> Bool {
+            guard awaitsRoom, hasRoom() else { return false }
+            awaitsRoom = false
+            return true
+        }
     }
 
-    private let state = Mutex(State())
-    /// Up to how many messages may wait when the next read is sent.
-    private let prefetch: Int
+    private let state: Mutex<State>
     private let room = Signal()
     private let stopping = Signal()
 
-    init(prefetch: Int) {
-        self.prefetch = prefetch
+    /// - Parameters:
+    ///   - prefetch: Up to how many messages may wait when the next read is sent.
+    ///   - bytes: Up to how many bytes they may have.
+    init(prefetch: Int, bytes: Int = .max) {
+        state = Mutex(State(prefetch: prefetch, bytes: bytes))
     }
 
     // MARK: The side of the handlers
@@ -34,7 +51,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
             let previous = state.handed.take()
             let next = state.queue.next()
             if case .message(let message) = next { state.handed = message }
-            return (previous, next, state.queue.count == prefetch)
+            return (previous, next, state.makesRoom())
         }
         if hasRoom { room.fire() }
         return (previous, next)
@@ -58,7 +75,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
         let (next, hasRoom, id) = state.withLock { state in
             let next = state.queue.next()
             state.lastWaiter += 1
-            return (next, state.queue.count == prefetch, state.lastWaiter)
+            return (next, state.makesRoom(), state.lastWaiter)
         }
         if hasRoom { room.fire() }
         switch next {
@@ -92,7 +109,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
         } onCancel: {
             state.withLock { $0.queue.removeWaiter(id) }?.resume(returning: .success(nil))
         }
-        if state.withLock({ $0.queue.count <= prefetch }) { room.fire() }
+        if state.withLock({ $0.makesRoom() }) { room.fire() }
         return try result.get()
     }
 
@@ -126,7 +143,10 @@ where Batch.Index == Int, Batch.Element: Sendable {
     /// Waits until there is room for another batch. Returns `false` when stopped, and on cancellation.
     func waitForRoom() async -> Bool {
         while true {
-            let (hasRoom, isStopping) = state.withLock { ($0.queue.count <= prefetch, $0.isStopping) }
+            let (hasRoom, isStopping) = state.withLock { state in
+                state.awaitsRoom = !state.hasRoom()
+                return (!state.awaitsRoom, state.isStopping)
+            }
             if isStopping || Task.isCancelled { return false }
             if hasRoom { return true }
             await room.wait()
@@ -135,12 +155,12 @@ where Batch.Index == Int, Batch.Element: Sendable {
 
     /// Whether there is room for a batch, and for `count` messages that are on their way.
     func hasRoom(besides count: Int) -> Bool {
-        state.withLock { $0.queue.count + count <= prefetch && !$0.isStopping }
+        state.withLock { $0.hasRoom(besides: count) && !$0.isStopping }
     }
 
     /// Adds a batch.
-    func deliver(_ batch: Batch) {
-        let handed = state.withLock { $0.queue.append(batch) }
+    func deliver(_ batch: Batch, bytes: Int = 0) {
+        let handed = state.withLock { $0.queue.append(batch, bytes: bytes) }
         for (waiter, message) in handed { waiter.resume(returning: .success(message)) }
     }
 

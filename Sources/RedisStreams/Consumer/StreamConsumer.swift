@@ -43,11 +43,19 @@ public struct StreamConsumer: Sendable {
 
     /// How a stream consumer reads.
     public struct Configuration: Sendable {
-        /// Up to how many messages one read brings for each stream (`COUNT`). Default: 100.
+        /// Up to how many messages a read brings for each stream (`COUNT`), while there is no backlog. Default: 100.
         public var batchSize: Int = 100
 
-        /// Up to how many messages may wait to be handled when the next read is sent. Default: 100.
-        public var prefetch: Int = 100
+        /// Up to how many messages a read brings for each stream while there is a backlog: with every full batch the next
+        /// one may be twice as large. Default: 1000. Not below ``batchSize``, which counts if it is larger.
+        public var maxBatchSize: Int = 1000
+
+        /// Up to how many messages may wait to be handled when the next read is sent. Default: 1000.
+        public var prefetch: Int = 1000
+
+        /// Up to how many bytes of messages may wait to be handled when the next read is sent. Default: 4 MiB. A read
+        /// asks for no more messages than should fit into a quarter of that, as large as the last ones were.
+        public var prefetchBytes: Int = 4 << 20
 
         /// How long one read waits for a message on the server (`BLOCK`). Default: 5 s.
         public var block: Duration = .seconds(5)
@@ -58,10 +66,15 @@ public struct StreamConsumer: Sendable {
         /// The defaults.
         public init() {}
 
+        var size: BatchSize { BatchSize(batchSize...Swift.max(batchSize, maxBatchSize), bytes: prefetchBytes / 4) }
+
         func validate() throws(RedisError) {
             try backoff.validate()
-            guard (1...100_000).contains(batchSize), prefetch >= 0 else {
-                throw RedisError(.invalidConfiguration, "batchSize must be 1 to 100000, and prefetch 0 or more.")
+            guard (1...100_000).contains(batchSize), (1...100_000).contains(maxBatchSize) else {
+                throw RedisError(.invalidConfiguration, "batchSize and maxBatchSize must be 1 to 100000.")
+            }
+            guard prefetch >= 0, prefetchBytes > 0 else {
+                throw RedisError(.invalidConfiguration, "prefetch must be 0 or more, and prefetchBytes positive.")
             }
             guard block >= .milliseconds(1), block <= .seconds(3600) else {
                 throw RedisError(.invalidConfiguration, "block must be from 1 ms to 1 h: a read never waits for ever.")
@@ -122,7 +135,7 @@ extension StreamConsumer: AsyncSequence {
     }
 
     private func start() -> MailboxReading<MessageBatch> {
-        let mailbox = Mailbox<MessageBatch>(prefetch: configuration.prefetch)
+        let mailbox = Mailbox<MessageBatch>(prefetch: configuration.prefetch, bytes: configuration.prefetchBytes)
         do throws(RedisError) {
             try configuration.validate()
             guard !streams.isEmpty else {

@@ -5,28 +5,21 @@
 struct StreamConsumerStateMachine: ~Copyable {
     enum Step: Equatable {
         case findLast(StreamKey)
-        case read([StreamPosition])
-    }
-
-    /// A stream and the id of the last message read of it.
-    struct StreamPosition: Equatable {
-        let stream: StreamKey
-        var last: StreamID
+        case read([StreamOffset])
     }
 
     private var unresolved: [StreamKey]
-    private var positions: [StreamPosition]
+    private var positions: [StreamOffset]
     private var hasEverServed = false
-    /// How many messages to ask for at a time: less than configured once replies turned out to be too large.
-    private(set) var count: Int
+    private var size: BatchSize
     private var failures = 0
 
-    init(_ streams: [StreamKey: StreamConsumer.Start], count: Int = StreamConsumer.Configuration().batchSize) {
-        self.count = count
+    init(_ streams: [StreamKey: StreamConsumer.Start], size: BatchSize = StreamConsumer.Configuration().size) {
+        self.size = size
         let ordered = streams.sorted { $0.key.rawValue < $1.key.rawValue }
         unresolved = ordered.filter { $0.value.position == nil }.map(\.key)
         positions = ordered.compactMap { key, start in
-            start.position.map { StreamPosition(stream: key, last: $0) }
+            start.position.map { StreamOffset(key, after: $0) }
         }
     }
 
@@ -39,18 +32,26 @@ struct StreamConsumerStateMachine: ~Copyable {
     mutating func foundLast(_ id: StreamID, of stream: StreamKey) {
         served()
         unresolved.removeAll { $0 == stream }
-        positions.append(StreamPosition(stream: stream, last: id))
+        positions.append(StreamOffset(stream, after: id))
     }
 
-    /// Messages have been read.
-    mutating func read(_ batches: [MessageBatch]) {
+    /// How many messages of each stream to ask for.
+    var count: Int { size.count }
+
+    /// Messages have been read. Returns whether there seem to be more.
+    mutating func read(_ batches: [MessageBatch]) -> Bool {
         served()
+        let isBacklog = batches.contains { $0.count >= size.count }
         for batch in batches {
             guard let last = batch.last?.id else { continue }
             for index in positions.indices where positions[index].stream == batch.stream {
-                positions[index].last = max(positions[index].last, last)
+                positions[index].id = max(positions[index].id, last)
             }
         }
+        if let largest = batches.max(by: { $0.count < $1.count }) {
+            size.received(largest.count, bytes: largest.byteCount)
+        }
+        return isBacklog
     }
 
     private mutating func served() {
@@ -60,10 +61,7 @@ struct StreamConsumerStateMachine: ~Copyable {
 
     /// A step failed, or connecting did.
     mutating func failed(_ error: RedisError) -> FailureReaction {
-        if error.code == .replyTooLarge, count > 1 {
-            count /= 2
-            return .retry(error, attempt: 1)
-        }
+        if error.code == .replyTooLarge, size.tooLarge() { return .retry(error, attempt: 1) }
         if !error.isRetriable || (!hasEverServed && error.isUnreachable) { return .stop(error) }
         failures += 1
         return .retry(error, attempt: failures)

@@ -1,26 +1,27 @@
 internal import Logging
 internal import NIOCore
 
-/// Performs what `StreamConsumerStateMachine` decides: leases a connection, reads, and delivers to the mailbox.
-///
-/// An actor on an event loop, and its connection is on the same one: no step costs a change of threads.
-actor StreamEngine {
+/// Performs what `StreamConsumerStateMachine` decides, and delivers to the mailbox.
+actor StreamEngine: ConsumerEngine {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
 
     private let consumer: StreamConsumer
-    private let mailbox: Mailbox<MessageBatch>
-    private let logger: Logger
+    let mailbox: Mailbox<MessageBatch>
+    let logger: Logger
     private var machine: StreamConsumerStateMachine
+    var pipeline = Pipeline()
+    /// Whether a read is on its way: the next one begins where it ends.
+    private var isReading = false
 
-    private var configuration: StreamConsumer.Configuration { consumer.configuration }
-    private var pool: ConnectionPool { consumer.client.pool }
+    nonisolated var pool: ConnectionPool { consumer.client.pool }
+    nonisolated var backoff: Backoff { consumer.configuration.backoff }
 
     init(consumer: StreamConsumer, mailbox: Mailbox<MessageBatch>) {
         self.consumer = consumer
         self.mailbox = mailbox
         eventLoop = consumer.client.pool.nextEventLoop()
-        machine = StreamConsumerStateMachine(consumer.streams, count: consumer.configuration.batchSize)
+        machine = StreamConsumerStateMachine(consumer.streams, size: consumer.configuration.size)
         logger = consumer.client.logger
     }
 
@@ -29,49 +30,10 @@ actor StreamEngine {
         await mailbox.whileOpen { await self.readLoop() }
     }
 
-    private func readLoop() async {
-        while !mailbox.isStopping && !Task.isCancelled {
-            guard let reaction = await serve(), await follow(reaction) else { break }
-        }
-        // Cancelled, by the end of the client: a loop never just ends.
-        if !mailbox.isStopping { mailbox.fail(PoolStateMachine<RedisConnection>.shutDown) }
-    }
-
-    /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the
-    /// mailbox has stopped.
-    private func serve() async -> FailureReaction? {
-        let connection: RedisConnection
-        do throws(RedisError) {
-            connection = try await pool.lease(on: eventLoop)
-        } catch {
-            return mailbox.isStopping || Task.isCancelled ? nil : machine.failed(error)
-        }
-        defer { pool.release(connection) }
-        while await mailbox.waitForRoom() {
-            do throws(RedisError) {
-                try await perform(machine.next(), on: connection)
-            } catch {
-                return mailbox.isStopping || Task.isCancelled ? nil : machine.failed(error)
-            }
-        }
-        return nil
-    }
-
-    private func perform(
-        _ step: StreamConsumerStateMachine.Step,
-        on connection: RedisConnection
-    ) async throws(RedisError) {
-        switch step {
-        case .findLast(let stream):
-            machine.foundLast(try await Self.lastID(of: stream, on: connection), of: stream)
-        case .read(let positions):
-            let streams = positions.map { StreamOffset($0.stream, after: $0.last) }
-            let batches = try await connection.execute(
-                XREAD(streams, count: machine.count, block: configuration.block)
-            )
-            machine.read(batches)
-            for batch in batches { mailbox.deliver(batch) }
-        }
+    func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool {
+        guard case .findLast(let stream) = machine.next() else { return false }
+        machine.foundLast(try await Self.lastID(of: stream, on: connection), of: stream)
+        return true
     }
 
     /// The last id that the stream has given out. Not that of its last entry, which may have been deleted.
@@ -88,19 +50,44 @@ actor StreamEngine {
         }
     }
 
-    /// Waits as long as a failure asks for. Returns `false` if it is final.
-    private func follow(_ reaction: FailureReaction) async -> Bool {
-        switch reaction {
-        case .proceed: return true
-        case .retry(let error, let attempt):
-            let delay = configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
-            logger.info("consumer interrupted", metadata: LogKey.retry(error, attempt, delay))
-            await eventLoop.sleep(for: delay)
-            return true
-        case .stop(let error):
-            logger.info("consumer failed", metadata: [LogKey.reason: "\(error.code)"])
-            mailbox.fail(error)
-            return false
+    func readOn(on connection: RedisConnection) {
+        readOn(besides: 0, on: connection)
+    }
+
+    /// - Parameter arrived: How many messages have arrived and are not in the mailbox yet.
+    private func readOn(besides arrived: Int, on connection: RedisConnection) {
+        guard !isReading, pipeline.isRunning, mailbox.hasRoom(besides: arrived) else { return }
+        guard case .read(let positions) = machine.next() else { return }
+        let command = XREAD(positions, count: machine.count, block: consumer.configuration.block)
+        isReading = true
+        begin(command, on: connection) { engine, outcome in
+            engine.isReading = false
+            do throws(RedisError) {
+                engine.deliver(try command.result(of: outcome).get(), on: connection)
+                return nil
+            } catch {
+                return error
+            }
         }
+        connection.assumeIsolated { $0.flush() }
+    }
+
+    private func deliver(_ batches: [MessageBatch], on connection: RedisConnection) {
+        let isBacklog = machine.read(batches)
+        let count = batches.reduce(0) { $0 + $1.count }
+        // First the next read: the server works while these are handled. But not before what somebody waits for.
+        if isBacklog { readOn(besides: count, on: connection) }
+        for batch in batches { mailbox.deliver(batch, bytes: batch.byteCount) }
+    }
+
+    func paused() {}
+
+    func failed(_ error: RedisError) -> FailureReaction { machine.failed(error) }
+
+    func interrupted(by error: RedisError, retryAfter delay: Duration) {}
+
+    /// By the end of the client: a loop never just ends.
+    func cancelled() {
+        mailbox.fail(PoolStateMachine<RedisConnection>.shutDown)
     }
 }

@@ -43,9 +43,14 @@ extension GroupConsumer {
         /// Up to how many messages one read brings (`COUNT`). Default: 100.
         public var batchSize: Int = 100
 
-        /// Up to how many messages may wait to be handled when the next read is sent. Default: 100. The most that are
-        /// held is this and one batch more.
-        public var prefetch: Int = 100
+        /// Up to how many messages may wait to be handled when the next read is sent. Default: 300. The most that are
+        /// held is this and one batch more. With room for three batches, two reads are on their way while there is a
+        /// backlog, and the server never waits.
+        public var prefetch: Int = 300
+
+        /// Up to how many bytes of messages may wait to be handled when the next read is sent. Default: 4 MiB. A read
+        /// asks for no more messages than should fit into a quarter of that, as large as the last ones were.
+        public var prefetchBytes: Int = 4 << 20
 
         /// How long one read waits for a message on the server (`BLOCK`). Default: 5 s. It bounds how long a consumer
         /// can fail to notice what the server does not tell it.
@@ -56,9 +61,12 @@ extension GroupConsumer {
         /// at the same time.
         public var claimIdleTime: Duration? = .seconds(60)
 
-        /// How often to look for messages to claim. Default: `nil`, which is a quarter of ``claimIdleTime``, and a
-        /// second at most.
+        /// How often to look for messages to claim. Default: `nil`, which is a quarter of ``claimIdleTime``, and five
+        /// seconds at most. Looking costs no round trip: it goes with a read.
         public var claimInterval: Duration?
+
+        /// Where between three quarters of the interval (1) and the whole of it (0) this consumer looks; `nil` draws lots.
+        package var claimJitter: Double?
 
         /// The delays between attempts after a failure of the connection or the server.
         public var backoff = Backoff()
@@ -72,13 +80,18 @@ extension GroupConsumer {
         /// How often to look, or `nil` for never.
         var effectiveClaimInterval: Duration? {
             guard acknowledgement.keepsPending, let claimIdleTime else { return nil }
-            return claimInterval ?? Swift.max(.milliseconds(20), Swift.min(.seconds(1), claimIdleTime / 4))
+            return claimInterval ?? Swift.max(.milliseconds(20), Swift.min(.seconds(5), claimIdleTime / 4))
         }
+
+        var size: BatchSize { BatchSize(batchSize...batchSize, bytes: prefetchBytes / 4) }
 
         func validate() throws(RedisError) {
             try backoff.validate()
-            guard (1...100_000).contains(batchSize), prefetch >= 0 else {
-                throw RedisError(.invalidConfiguration, "batchSize must be 1 to 100000, and prefetch 0 or more.")
+            guard (1...100_000).contains(batchSize), prefetch >= 0, prefetchBytes > 0 else {
+                throw RedisError(
+                    .invalidConfiguration,
+                    "batchSize must be 1 to 100000, prefetch 0 or more, and prefetchBytes positive."
+                )
             }
             guard block >= .milliseconds(1), block <= .seconds(3600) else {
                 throw RedisError(.invalidConfiguration, "block must be from 1 ms to 1 h: a read never waits for ever.")

@@ -157,7 +157,12 @@ public struct GroupConsumer: Sendable {
     }
 
     func makeSession() -> GroupSession {
-        GroupSession(group: group, prefetch: configuration.prefetch, eventLoop: client.pool.nextEventLoop())
+        GroupSession(
+            group: group,
+            prefetch: configuration.prefetch,
+            bytes: configuration.prefetchBytes,
+            eventLoop: client.pool.nextEventLoop()
+        )
     }
 }
 

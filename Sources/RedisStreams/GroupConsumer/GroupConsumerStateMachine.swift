@@ -4,8 +4,8 @@ internal import NIOCore
 ///
 /// - `recovering`: reads what is pending for this consumer already, page by page, from before a restart or a lost
 ///   connection. Goes to `consuming` after the last page.
-/// - `consuming`: reads new messages; in between, as soon as it is due, claims what has been pending for too long, a
-///   step of the sweep and a read in turn until the sweep has come round.
+/// - `consuming`: reads new messages. As soon as it is due, a step of the sweep for what has been pending for too long goes
+///   before a read, in the same write; while that finds something, the next step follows the next read.
 ///
 /// In both, a missing group is created first, which also forgets where the sweep was.
 struct GroupConsumerStateMachine: ~Copyable {
@@ -26,42 +26,65 @@ struct GroupConsumerStateMachine: ~Copyable {
     private var phase: Phase
     private var needsGroup = false
     private var hasEverServed = false
-    /// How many messages to ask for at a time: less than configured once replies turned out to be too large.
-    private(set) var count: Int
+    private var size: BatchSize
     private var failures = 0
+    /// What the times between the steps of a sweep are multiplied with.
+    private let pace: Double
 
-    /// Where the sweep goes on; `nil` between sweeps.
-    private var claimCursor: StreamID?
-    private var nextSweep: NIODeadline
+    /// Where the sweep goes on; zero between sweeps.
+    private var claimCursor = StreamID.zero
+    private var nextClaim: NIODeadline
+    /// Whether the last step of the sweep has found something, so that the next one follows the next read.
+    private var isFinding = false
     /// Whether the last step was one of a sweep, so that a read is next.
     private var readIsNext = false
+    /// Whether a step of a sweep is on its way.
+    private var isClaiming = false
 
-    init(_ configuration: GroupConsumer.Configuration, now: NIODeadline) {
+    /// - Parameter jitter: From 0 to 1: consumers that started together shall not look together for ever.
+    init(_ configuration: GroupConsumer.Configuration, now: NIODeadline, jitter: Double = 0) {
         self.configuration = configuration
-        count = configuration.batchSize
+        size = configuration.size
         phase = configuration.acknowledgement.usesPendingList ? .recovering(after: .zero) : .consuming
-        nextSweep = now
+        nextClaim = now
+        pace = 1 - 0.25 * jitter
     }
 
     /// Decides on the next step.
     func next(now: NIODeadline) -> Step {
         if needsGroup { return .createGroup(hasEverServed ? .beginning : configuration.start) }
         if case .recovering(let id) = phase { return .readPending(after: id) }
-        guard configuration.effectiveClaimInterval != nil else { return .readNew(block: configuration.block) }
-        if let claimCursor {
-            return readIsNext ? .readNew(block: nil) : .claim(from: claimCursor)
-        }
-        if nextSweep <= now { return .claim(from: .zero) }
-        let untilSweep = Duration.nanoseconds((nextSweep - now).nanoseconds)
-        return .readNew(block: max(.milliseconds(1), min(configuration.block, untilSweep)))
+        guard let interval = configuration.effectiveClaimInterval else { return .readNew(block: configuration.block) }
+        // Behind a step of a sweep: where the last one found nothing, this one most likely finds nothing either.
+        if isClaiming { return .readNew(block: isFinding ? nil : bounded(interval)) }
+        if isFinding { return readIsNext ? .readNew(block: nil) : .claim(from: claimCursor) }
+        if nextClaim <= now { return .claim(from: claimCursor) }
+        return .readNew(block: bounded(.nanoseconds((nextClaim - now).nanoseconds)))
+    }
+
+    /// How many messages to ask for.
+    var count: Int { size.count }
+
+    /// How many messages to claim at a time: the server looks at ten times as many, while everybody else waits.
+    var claimCount: Int { min(count, 100) }
+
+    private func bounded(_ time: Duration) -> Duration {
+        max(.milliseconds(1), min(configuration.block, time))
+    }
+
+    /// A step of a sweep is on its way: the next read goes with it.
+    mutating func claimSent() {
+        isClaiming = true
     }
 
     // MARK: What came of it
 
     mutating func createdGroup() {
         needsGroup = false
-        claimCursor = nil
+        claimCursor = .zero
+        isFinding = false
         readIsNext = false
+        isClaiming = false
     }
 
     /// A page of the own pending messages; `last` is the id of its last one.
@@ -71,18 +94,24 @@ struct GroupConsumerStateMachine: ~Copyable {
     }
 
     /// A step of a sweep: `next` is where the server says it goes on, zero at the end.
-    mutating func claimed(next: StreamID, now: NIODeadline) {
+    ///
+    /// While there is something to take over, step follows step, with reads in between. What others are at work on costs
+    /// the server time to look through: then the steps keep a distance.
+    mutating func claimed(next: StreamID, isEmpty: Bool, now: NIODeadline) {
         served()
-        readIsNext = true
-        claimCursor = next == .zero ? nil : next
-        guard claimCursor == nil, let interval = configuration.effectiveClaimInterval else { return }
-        nextSweep = now + TimeAmount(interval)
-        readIsNext = false
+        isClaiming = false
+        claimCursor = next
+        isFinding = !isEmpty && next != .zero
+        readIsNext = isFinding
+        let interval = configuration.effectiveClaimInterval ?? .zero
+        nextClaim = now + TimeAmount((next == .zero ? interval : min(interval, .seconds(1))) * pace)
     }
 
-    mutating func readNew() {
+    /// New messages, so many with so many bytes.
+    mutating func readNew(_ messages: Int = 0, bytes: Int = 0) {
         served()
         readIsNext = false
+        size.received(messages, bytes: bytes)
     }
 
     /// There may be messages pending for this consumer that it does not know of.
@@ -99,6 +128,7 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// A step failed, or connecting did.
     mutating func failed(_ error: RedisError) -> FailureReaction {
+        isClaiming = false
         switch error.code {
         case .groupExists:
             // Another consumer was faster.
@@ -109,9 +139,8 @@ struct GroupConsumerStateMachine: ~Copyable {
             failures += 1
             // A group that is taken away as fast as it is created must not become a storm.
             return failures == 1 ? .proceed : .retry(error, attempt: failures - 1)
-        case .replyTooLarge where count > 1:
+        case .replyTooLarge where size.tooLarge():
             // The messages of that reply are pending for this consumer, and are read in smaller pieces.
-            count /= 2
             recover()
             return .retry(error, attempt: 1)
         case .connectionClosed, .timeout:

@@ -1,28 +1,31 @@
 internal import Logging
 internal import NIOCore
 
-/// Performs what `GroupConsumerStateMachine` decides: leases a connection, reads, claims, delivers to the session, and
+/// Performs what `GroupConsumerStateMachine` decides: creates the group, reads, claims, delivers to the session, and
 /// acknowledges what the session says is due.
-///
-/// An actor on an event loop, and its connection is on the same one: no step costs a change of threads.
-actor GroupEngine {
+actor GroupEngine: ConsumerEngine {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
 
-    private let consumer: GroupConsumer
-    private let session: GroupSession
+    let consumer: GroupConsumer
+    let session: GroupSession
+    let logger: Logger
     private let awaitsHandlers: Bool
-    private let logger: Logger
     private var machine: GroupConsumerStateMachine
-    /// Whether the last read brought all that it may: more is there, and the next read leaves soon.
-    private var isBusy = false
+    var pipeline = Pipeline()
+    /// How many messages the reads and claims on their way may bring.
+    private var expected = 0
+    /// How many reads are on their way.
+    private var reads = 0
+    /// Whether the last read brought all that it may: more is there.
+    private var isBacklog = false
     /// What was reported as deleted since the last sweep came round.
     private var reportedDeleted: Set<StreamID> = []
-    /// A read that was sent before the reply to the one before it was there.
-    private var ahead: Read?
 
-    private var configuration: GroupConsumer.Configuration { consumer.configuration }
-    private var pool: ConnectionPool { consumer.client.pool }
+    private nonisolated var configuration: GroupConsumer.Configuration { consumer.configuration }
+    nonisolated var pool: ConnectionPool { consumer.client.pool }
+    nonisolated var mailbox: Mailbox<DeliveredMessages> { session.mailbox }
+    nonisolated var backoff: Backoff { configuration.backoff }
 
     /// - Parameter awaitsHandlers: Whether to go on acknowledging when the task is cancelled, until the session is
     ///   finished. Somebody has to see to that.
@@ -31,7 +34,11 @@ actor GroupEngine {
         self.consumer = consumer
         self.session = session
         eventLoop = session.eventLoop
-        machine = GroupConsumerStateMachine(consumer.configuration, now: eventLoop.now)
+        machine = GroupConsumerStateMachine(
+            consumer.configuration,
+            now: eventLoop.now,
+            jitter: consumer.configuration.claimJitter ?? .random(in: 0...1)
+        )
         var logger = consumer.client.logger
         logger[metadataKey: LogKey.stream] = "\(consumer.stream)"
         logger[metadataKey: LogKey.group] = "\(consumer.group)"
@@ -50,83 +57,32 @@ actor GroupEngine {
         await acknowledgeRest()
     }
 
-    // MARK: Reading
-
-    private func readLoop() async {
-        while !session.mailbox.isStopping && !Task.isCancelled {
-            guard let reaction = await serve(), await follow(reaction) else { break }
-        }
-        if session.mailbox.isStopping { return }
-        // Cancelled: by those who handle messages, or, where they do not own this task, by the end of the client. That is
-        // told: a loop never just ends.
-        if awaitsHandlers {
-            session.mailbox.stop()
-        } else {
-            session.mailbox.fail(PoolStateMachine<RedisConnection>.shutDown)
-        }
+    /// By those who handle messages, or, where they do not own this task, by the end of the client. That is told: a loop
+    /// never just ends.
+    func cancelled() {
+        if awaitsHandlers { mailbox.stop() } else { mailbox.fail(PoolStateMachine<RedisConnection>.shutDown) }
     }
 
-    /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the
-    /// session has stopped.
-    ///
-    /// A read that was sent ahead is finished in any case: it may have brought messages, and taken acknowledgements along.
-    private func serve() async -> FailureReaction? {
-        let connection: RedisConnection
-        do throws(RedisError) {
-            connection = try await pool.lease(on: eventLoop)
-        } catch {
-            return session.mailbox.isStopping || Task.isCancelled ? nil : machine.failed(error)
-        }
-        let reaction = await takeSteps(on: connection)
-        await takeAhead(on: connection)
-        pool.release(connection)
-        return reaction
+    func failed(_ error: RedisError) -> FailureReaction { machine.failed(error) }
+
+    func paused() {
+        isBacklog = false
+        session.attend(false)
     }
 
-    private func takeSteps(on connection: RedisConnection) async -> FailureReaction? {
-        while await session.mailbox.waitForRoom() {
-            let step = machine.next(now: eventLoop.now)
-            do throws(RedisError) {
-                try await perform(step, on: connection)
-            } catch {
-                if session.mailbox.isStopping || Task.isCancelled { return nil }
-                let reaction = machine.failed(error)
-                if case .proceed = reaction { continue }
-                return reaction
-            }
-        }
-        return nil
+    func interrupted(by error: RedisError, retryAfter delay: Duration) {
+        report(.interrupted(error, retryAfter: delay))
     }
 
-    /// Waits as long as a failure asks for. Returns `false` if it is final.
-    private func follow(_ reaction: FailureReaction) async -> Bool {
-        switch reaction {
-        case .proceed: return true
-        case .retry(let error, let attempt):
-            let delay = configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
-            logger.info("consumer interrupted", metadata: LogKey.retry(error, attempt, delay))
-            report(.interrupted(error, retryAfter: delay))
-            await eventLoop.sleep(for: delay)
-            return true
-        case .stop(let error):
-            logger.info("consumer failed", metadata: [LogKey.reason: "\(error.code)"])
-            session.mailbox.fail(error)
-            return false
-        }
-    }
+    // MARK: Steps that are awaited
 
-    private func perform(
-        _ step: GroupConsumerStateMachine.Step,
-        on connection: RedisConnection
-    ) async throws(RedisError) {
-        if case .readNew(let block) = step { return try await readNew(block: block, on: connection) }
-        await takeAhead(on: connection)
-        switch step {
+    func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool {
+        switch machine.next(now: eventLoop.now) {
         case .createGroup(let start): try await createGroup(start, on: connection)
         case .readPending(let id): try await readPending(after: id, on: connection)
-        case .claim(let cursor): try await claim(from: cursor, on: connection)
-        case .readNew: break
+        case .claim, .readNew: return false
         }
+        return true
     }
 
     private func createGroup(_ start: XGROUP.Start, on connection: RedisConnection) async throws(RedisError) {
@@ -150,69 +106,69 @@ actor GroupEngine {
         )
         let batch = batches.first
         machine.readPending(last: batch?.last?.id)
-        if let batch { try await deliver(session.leavingOutKnown(batch), source: .pending, on: connection) }
-    }
-
-    private func claim(from cursor: StreamID, on connection: RedisConnection) async throws(RedisError) {
-        guard let idleTime = configuration.claimIdleTime else { return }
-        let result = try await connection.execute(
-            XAUTOCLAIM(
-                consumer.stream,
-                group: consumer.group,
-                consumer: consumer.name,
-                minIdle: idleTime,
-                start: cursor,
-                count: machine.count
-            )
-        )
-        machine.claimed(next: result.next, now: eventLoop.now)
-        let claimed = session.leavingOutKnown(result.messages)
-        if !claimed.isEmpty {
-            logger.info("claimed", metadata: [LogKey.count: "\(claimed.count)"])
-            report(.claimed(count: claimed.count))
+        guard let batch else { return }
+        if configuration.acknowledgement == .onDelivery {
+            // Handed out only once the server has it as acknowledged: else it could be handled twice.
+            try await acknowledgeFirst(batch, on: connection)
+        } else {
+            deliver(session.leavingOutKnown(batch), source: .pending)
         }
-        try await deliver(claimed, source: .claimed, on: connection)
-        reportDeleted(result.deletedIDs)
-        if result.isComplete { reportedDeleted = [] }
-        // Redis 6.2 gives deleted entries to the claimer without their ids: they show when it reads what it has pending.
-        if result.unidentifiedDeletions > 0 { machine.recover() }
     }
 
-    /// Reads new messages. While there is a backlog, another read is sent before the reply to this one is there, so that
-    /// the server works while a batch is parsed and handed out.
-    private func readNew(block: Duration?, on connection: RedisConnection) async throws(RedisError) {
-        let read = ahead ?? begin(block: block, on: connection)
-        ahead = nil
-        if isBusy, session.mailbox.hasRoom(besides: machine.count) {
-            ahead = begin(block: nil, on: connection)
-        }
-        try await handOver(finish(read), on: connection)
+    private func acknowledgeFirst(_ batch: MessageBatch, on connection: RedisConnection) async throws(RedisError) {
+        if batch.isEmpty { return }
+        _ = try await connection.execute(XACK(consumer.stream, group: consumer.group, ids: batch.map(\.id)))
+        deliver(batch, source: .pending)
     }
 
-    /// Delivers what a read brings that was sent ahead, before another kind of step.
+    // MARK: Reading and claiming
+
+    /// The most reads on their way at a time: the server works on one while what the other has brought is taken apart and
+    /// handed out.
+    private static let maxReads = 2
+
+    func readOn(on connection: RedisConnection) {
+        readOn(besides: 0, on: connection)
+    }
+
+    /// What is due to be acknowledged goes before a read, and what is due to be looked for, in the same write.
     ///
-    /// What the server has against it, it has against the next step as well.
-    private func takeAhead(on connection: RedisConnection) async {
-        guard let read = ahead else { return }
-        ahead = nil
-        do throws(RedisError) {
-            try await handOver(finish(read), on: connection)
-        } catch {
-            logger.debug("read ahead failed", metadata: [LogKey.reason: "\(error.code)"])
-            // It may have brought messages nevertheless.
-            machine.recover()
+    /// - Parameter arrived: How many messages have arrived and are not in the mailbox yet.
+    private func readOn(besides arrived: Int, on connection: RedisConnection) {
+        var hasBegun = false
+        while pipeline.isRunning, reads < (isBacklog ? Self.maxReads : 1),
+            mailbox.hasRoom(besides: arrived + expected), begin(machine.next(now: eventLoop.now), on: connection)
+        {
+            hasBegun = true
+        }
+        if hasBegun { connection.assumeIsolated { $0.flush() } }
+        // What is settled from now on waits for no read if none is to be sent soon.
+        session.attend(isBacklog && reads > 0)
+    }
+
+    /// Returns `false` for a step that has to wait until nothing is on its way.
+    private func begin(_ step: GroupConsumerStateMachine.Step, on connection: RedisConnection) -> Bool {
+        switch step {
+        case .createGroup, .readPending: return false
+        case .claim(let cursor): return beginClaim(from: cursor, on: connection)
+        case .readNew(let block):
+            beginAcknowledging(on: connection)
+            beginRead(block: reads == 0 ? block : nil, on: connection)
+            return true
         }
     }
 
-    /// A read on its way. What was due to be acknowledged went before it in the same write.
-    private struct Read {
-        let command: XREADGROUP
-        let acknowledge: XACK?
-        let replies: PendingReplies
-        let connection: RedisConnection
+    private func beginAcknowledging(on connection: RedisConnection) {
+        let ids = session.takeDue(atMost: Self.maxAcknowledged)
+        if ids.isEmpty { return }
+        let command = XACK(consumer.stream, group: consumer.group, ids: ids)
+        begin(command, on: connection) { engine, outcome in
+            engine.settle(ids, command.result(of: outcome))
+            return nil
+        }
     }
 
-    private func begin(block: Duration?, on connection: RedisConnection) -> Read {
+    private func beginRead(block: Duration?, on connection: RedisConnection) {
         let command = XREADGROUP(
             group: consumer.group,
             consumer: consumer.name,
@@ -221,42 +177,97 @@ actor GroupEngine {
             block: block,
             noAck: configuration.acknowledgement == .never
         )
-        let ids = session.takeDue(atMost: Self.maxAcknowledged)
-        let acknowledge = ids.isEmpty ? nil : XACK(consumer.stream, group: consumer.group, ids: ids)
-        let replies = connection.begin(count: ids.isEmpty ? 1 : 2) { writer in
-            if let acknowledge { writer.write(acknowledge) }
-            writer.write(command)
+        let count = machine.count
+        reads += 1
+        expected += count
+        begin(command, on: connection) { engine, outcome in
+            engine.reads -= 1
+            engine.expected -= count
+            do throws(RedisError) {
+                try engine.received(outcome, of: command, on: connection)
+                return nil
+            } catch {
+                return error
+            }
         }
-        return Read(command: command, acknowledge: acknowledge, replies: replies, connection: connection)
     }
 
-    private func finish(_ read: Read) async throws(RedisError) -> [MessageBatch] {
-        let outcomes = await read.replies.outcomes(onCancel: { read.connection.close() })
-        // Here this closes at once, before anybody else can be given the connection.
-        if read.replies.isAbandoned { read.connection.close() }
-        if let acknowledge = read.acknowledge { settle(acknowledge.ids, acknowledge.result(of: outcomes[0])) }
-        return try read.command.result(of: outcomes[outcomes.count - 1]).get()
+    private func received(
+        _ outcome: PendingReplies.Outcome,
+        of command: XREADGROUP,
+        on connection: RedisConnection
+    ) throws(RedisError) {
+        let arrived = (try? outcome.get().entryCount) ?? 0
+        isBacklog = arrived == command.count
+        // Before anything else: the server works while this batch is taken apart and handed out.
+        if isBacklog { readOn(besides: arrived, on: connection) }
+        let batch = try command.result(of: outcome).get().first
+        machine.readNew(arrived, bytes: batch?.byteCount ?? 0)
+        guard let batch else { return }
+        if configuration.acknowledgement != .onDelivery { return deliver(batch, source: .new) }
+        beginDelivery(of: batch, on: connection)
     }
 
-    private func handOver(_ batches: [MessageBatch], on connection: RedisConnection) async throws(RedisError) {
-        machine.readNew()
-        isBusy = batches.first?.count == machine.count
-        if let batch = batches.first { try await deliver(batch, source: .new, on: connection) }
+    /// Hands messages out once the server has them as acknowledged: else they could be handled twice.
+    private func beginDelivery(of batch: MessageBatch, on connection: RedisConnection) {
+        let command = XACK(consumer.stream, group: consumer.group, ids: batch.map(\.id))
+        expected += batch.count
+        begin(command, on: connection) { engine, outcome in
+            engine.expected -= batch.count
+            do throws(RedisError) {
+                _ = try command.result(of: outcome).get()
+                engine.deliver(batch, source: .new)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        connection.assumeIsolated { $0.flush() }
+    }
+
+    private func beginClaim(from cursor: StreamID, on connection: RedisConnection) -> Bool {
+        guard let idleTime = configuration.claimIdleTime else { return false }
+        let count = machine.claimCount
+        let command = XAUTOCLAIM(
+            consumer.stream,
+            group: consumer.group,
+            consumer: consumer.name,
+            minIdle: idleTime,
+            start: cursor,
+            count: count
+        )
+        machine.claimSent()
+        expected += count
+        begin(command, on: connection) { engine, outcome in
+            engine.expected -= count
+            do throws(RedisError) {
+                engine.claimed(try command.result(of: outcome).get())
+                return nil
+            } catch {
+                return error
+            }
+        }
+        return true
+    }
+
+    private func claimed(_ result: AutoclaimResult) {
+        machine.claimed(next: result.next, isEmpty: result.messages.isEmpty, now: eventLoop.now)
+        let claimed = session.leavingOutKnown(result.messages)
+        if !claimed.isEmpty {
+            logger.info("claimed", metadata: [LogKey.count: "\(claimed.count)"])
+            report(.claimed(count: claimed.count))
+        }
+        deliver(claimed, source: .claimed)
+        reportDeleted(result.deletedIDs)
+        if result.isComplete { reportedDeleted = [] }
+        // Redis 6.2 gives deleted entries to the claimer without their ids: they show when it reads what it has pending.
+        if result.unidentifiedDeletions > 0 { machine.recover() }
     }
 
     /// Hands a batch to the session, but for entries that were deleted while they were pending: those are acknowledged.
-    private func deliver(
-        _ batch: MessageBatch,
-        source: GroupMessage.Source,
-        on connection: RedisConnection
-    ) async throws(RedisError) {
+    private func deliver(_ batch: MessageBatch, source: GroupMessage.Source) {
         let deleted = source == .pending ? batch.deletedIDs : []
-        if configuration.acknowledgement == .onDelivery, !batch.isEmpty {
-            // Handed out only once the server has it as acknowledged: else it could be handled twice.
-            _ = try await connection.execute(XACK(consumer.stream, group: consumer.group, ids: batch.map(\.id)))
-        } else if !deleted.isEmpty {
-            session.acknowledge(deleted)
-        }
+        if !deleted.isEmpty, configuration.acknowledgement.keepsPending { session.acknowledge(deleted) }
         reportDeleted(deleted)
         let lease = configuration.effectiveClaimInterval == nil ? nil : configuration.claimIdleTime
         session.deliver(
@@ -284,15 +295,14 @@ actor GroupEngine {
     /// The most ids that go into one `XACK`.
     private static let maxAcknowledged = 1000
 
-    /// How long settled messages wait for company: longer while the next read will take them along.
+    /// How long settled messages wait for company.
     private static let gatherTime = Duration.milliseconds(1)
-    private static let busyGatherTime = Duration.milliseconds(5)
 
     /// Sends what no read takes along: while the reader waits on the server or for room, and at the end.
     private func acknowledgeLoop() async {
         var attempt = 0
         while await session.waitForDue(inAnyCase: awaitsHandlers) {
-            if !session.isDone { await eventLoop.sleep(for: isBusy ? Self.busyGatherTime : Self.gatherTime) }
+            if !session.isDone { await eventLoop.sleep(for: Self.gatherTime) }
             let ids = session.takeDue(atMost: Self.maxAcknowledged)
             if ids.isEmpty { continue }
             let outcome = await acknowledge(ids)

@@ -8,6 +8,8 @@ final class GroupSession: Sendable {
         var ledger = SettlementLedger()
         /// Nobody handles messages any more.
         var isDone = false
+        /// A read is about to be sent, which takes along what is due.
+        var isAttended = false
     }
 
     let mailbox: Mailbox<DeliveredMessages>
@@ -18,21 +20,21 @@ final class GroupSession: Sendable {
     private let state = Mutex(State())
     private let due = Signal()
 
-    init(group: String, prefetch: Int, eventLoop: any EventLoop) {
+    init(group: String, prefetch: Int, bytes: Int = .max, eventLoop: any EventLoop) {
         self.group = group
         self.eventLoop = eventLoop
-        mailbox = Mailbox(prefetch: prefetch)
+        mailbox = Mailbox(prefetch: prefetch, bytes: bytes)
     }
 
     // MARK: The side of the handlers
 
     /// The message has been handled, and is to be acknowledged.
     func settle(_ message: GroupMessage) {
-        let isFirst = state.withLock { state in
+        let hasToTell = state.withLock { state in
             let hadDue = state.ledger.hasDue
-            return state.ledger.settle(message.batch, message.position) && !hadDue
+            return state.ledger.settle(message.batch, message.position) && !hadDue && !state.isAttended
         }
-        if isFirst { due.fire() }
+        if hasToTell { due.fire() }
     }
 
     /// The message has not been handled, or has been acknowledged otherwise.
@@ -60,6 +62,16 @@ final class GroupSession: Sendable {
 
     // MARK: The side of the engine
 
+    /// Says whether a read is about to be sent, which takes along what is due: then nobody has to be woken for it.
+    func attend(_ isAttended: Bool) {
+        let hasToTell = state.withLock { state in
+            let wasAttended = state.isAttended
+            state.isAttended = isAttended
+            return wasAttended && !isAttended && state.ledger.hasDue
+        }
+        if hasToTell { due.fire() }
+    }
+
     var isDone: Bool { state.withLock { $0.isDone } }
 
     /// Leaves out of a batch what this consumer holds already.
@@ -72,7 +84,7 @@ final class GroupSession: Sendable {
         guard !batch.isEmpty else { return }
         let delivered = DeliveredBatch(batch, source: source, session: self, freshUntil: freshUntil)
         if isHeld { state.withLock { $0.ledger.hold(delivered) } }
-        mailbox.deliver(DeliveredMessages(batch: delivered))
+        mailbox.deliver(DeliveredMessages(batch: delivered), bytes: batch.byteCount)
     }
 
     /// Has ids acknowledged that are not handed out.

@@ -63,6 +63,14 @@ public struct MessageBatch: Sendable {
         storage = Storage(stream: stream, tape: tape, entries: entries)
     }
 
+    /// About how many bytes the messages have.
+    var byteCount: Int {
+        guard let first = storage.entries.first, let last = storage.entries.last else { return 0 }
+        let tape = storage.tape
+        // The strings of a reply stand one behind the other.
+        return tape.bytesWritten(before: tape.index(after: last.token)) - tape.bytesWritten(before: first.token)
+    }
+
     /// The ids of entries that are pending, and deleted.
     var deletedIDs: [StreamID] {
         storage.entries.filter { storage.isDeleted($0) }.map(\.id)

@@ -14,6 +14,7 @@ struct ReplyToken {
 
     var integer: Int64 { Int64(bitPattern: UInt64(high) << 32 | UInt64(low)) }
     var count: Int { Int(high) }
+    var isString: Bool { kind == .bulkString || kind == .simpleString || kind == .error }
 }
 
 /// One or more whole replies: a flat array of tokens, and one arena with the bytes of all their strings.
@@ -52,6 +53,17 @@ struct ReplyToken {
     /// The bytes of a string token of this tape. They must not outlive it.
     func bytes(of token: ReplyToken) -> UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(start: arena + Int(token.low), count: Int(token.high))
+    }
+
+    /// How many bytes of strings stand before the value at `index`, which may be one past the end.
+    func bytesWritten(before index: Int) -> Int {
+        var next = index
+        while next < tokenCount {
+            let token = self[next]
+            if token.isString { return Int(token.low) }
+            next += 1
+        }
+        return byteCount
     }
 
     /// The index of the value behind the one at `index`, past all its elements.

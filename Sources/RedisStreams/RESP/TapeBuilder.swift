@@ -67,9 +67,8 @@ internal import CHiredis
         unsafe arena.update(from: oldArena + replyByte, count: partialBytes)
         for index in 0..<partialTokens {
             let token = unsafe oldTokens[replyToken + index]
-            let moves = token.kind == .bulkString || token.kind == .simpleString || token.kind == .error
             unsafe tokens[index] =
-                moves
+                token.isString
                 ? ReplyToken(kind: token.kind, low: token.low - UInt32(replyByte), high: token.high)
                 : token
         }
