@@ -39,7 +39,7 @@ extension Worker {
         let (done, signal) = AsyncStream.makeStream(of: Void.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
-                try await consumer.run { message in
+                try await consumer.run(on: .eventLoop) { message in
                     let age = Self.age(of: message)
                     latencies.append(age)
                     if tally.add(Tally(message.fields)) == total { signal.finish() }

@@ -64,6 +64,7 @@ package struct Worker: Sendable {
         var configuration = StreamConsumer.Configuration()
         if let batch = order.batch {
             configuration.batchSize = batch
+            configuration.maxBatchSize = batch
             configuration.prefetch = 3 * batch
         }
         return StreamConsumer(redis, stream: stream, from: .beginning, configuration: configuration)

@@ -140,8 +140,11 @@ public actor RedisConnection {
         }
     }
 
-    /// Lets a command stand in line until `flush()`, and has its outcome handled on the event loop, later and in any case.
-    func begin(_ command: some RedisCommand, then handle: @escaping @Sendable (PendingReplies.Outcome) -> Void) {
+    /// Lets a command stand in line, and has its outcome handled on the event loop, later and in any case.
+    nonisolated func begin(
+        _ command: some RedisCommand,
+        then handle: @escaping @Sendable (PendingReplies.Outcome) -> Void
+    ) {
         let entry = SubmissionQueue.Entry(
             name: command.name,
             blockingTime: command.blockingTime,

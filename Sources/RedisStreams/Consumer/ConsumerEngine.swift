@@ -93,14 +93,23 @@ extension ConsumerEngine {
         then handle: @escaping @Sendable (isolated Self, PendingReplies.Outcome) -> RedisError?
     ) {
         pipeline.began()
-        connection.assumeIsolated { connection in
-            connection.begin(command) { outcome in
-                self.assumeIsolated { engine in
-                    engine.pipeline.ended()
-                    if let error = handle(engine, outcome) { engine.pipeline.failed(error) }
-                    if engine.pipeline.isRunning { engine.readOn(on: connection) }
-                    engine.finishIfIdle()
-                }
+        connection.begin(command) { outcome in
+            self.assumeIsolated { engine in
+                engine.pipeline.ended()
+                if let error = handle(engine, outcome) { engine.pipeline.failed(error) }
+                engine.goOn(on: connection)
+            }
+        }
+    }
+
+    /// Lets others begin, behind what was woken by what has come: who waits for a message is served first.
+    private func goOn(on connection: RedisConnection) {
+        guard pipeline.mayGoOn() else { return }
+        eventLoop.execute {
+            self.assumeIsolated { engine in
+                engine.pipeline.goesOn()
+                if engine.pipeline.isRunning { engine.readOn(on: connection) }
+                engine.finishIfIdle()
             }
         }
     }

@@ -11,6 +11,7 @@ struct Pipeline: ~Copyable {
     private var waiter: Waiter?
     private var failure: RedisError?
     private var count = 0
+    private var isGoingOn = false
 
     /// Whether a command may begin.
     var isRunning: Bool { waiter != nil && failure == nil }
@@ -29,6 +30,15 @@ struct Pipeline: ~Copyable {
 
     /// Nothing more begins, because of `error`.
     mutating func failed(_ error: RedisError) { failure = failure ?? error }
+
+    /// Whether somebody has to see to it that others begin: not if somebody does already.
+    mutating func mayGoOn() -> Bool {
+        defer { isGoingOn = true }
+        return !isGoingOn
+    }
+
+    /// Others may begin now.
+    mutating func goesOn() { isGoingOn = false }
 
     /// Takes the waiter out if nothing is on its way, with the first failure.
     mutating func takeFinished() -> (Waiter, RedisError?)? {

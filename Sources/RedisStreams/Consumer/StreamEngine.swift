@@ -69,7 +69,8 @@ actor StreamEngine: ConsumerEngine {
                 return error
             }
         }
-        connection.assumeIsolated { $0.flush() }
+        // While there is a backlog the server shall work at once; else first comes who waits for the message.
+        if arrived > 0 { connection.assumeIsolated { $0.flush() } }
     }
 
     private func deliver(_ batches: [MessageBatch], on connection: RedisConnection) {

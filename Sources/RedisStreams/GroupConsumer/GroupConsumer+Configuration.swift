@@ -19,6 +19,20 @@ extension GroupConsumer {
         var keepsPending: Bool { self == .afterHandling || self == .manual }
     }
 
+    /// Where the handlers of ``GroupConsumer/run(concurrency:on:_:)`` run.
+    public enum HandlerExecutor: Sendable, Hashable {
+        /// On the threads that Swift has for all tasks: handlers work side by side, on all cores, and may compute for as
+        /// long as they need.
+        case concurrent
+        /// On the event loop of the consumer's connection, which reads, hands out and handles on one thread: a message
+        /// reaches its handler without another thread being woken, which saves a good part of the way.
+        ///
+        /// For handlers that mostly wait, or compute for microseconds. Not for those that block the thread or compute for
+        /// longer: meanwhile nothing on this event loop is read, acknowledged or noticed, for this consumer and all
+        /// others there. What such a handler calls on other actors runs where those run.
+        case eventLoop
+    }
+
     /// Something that happened while consuming, for logs and metrics. Nothing depends on anybody looking.
     public enum Event: Sendable {
         /// The group was missing, and has been created; the stream too, if it was missing.

@@ -74,9 +74,14 @@ public struct GroupConsumer: Sendable {
     /// after ``Configuration/claimIdleTime``; the loop goes on. On a graceful shutdown no more messages are handed out,
     /// handlers finish, and what they finished is acknowledged before this returns.
     ///
+    /// - Parameters:
+    ///   - concurrency: How many messages are handled at a time, 1 to 10,000.
+    ///   - executor: Where handlers run; see ``HandlerExecutor`` for when to choose which.
+    ///   - handler: Handles a message.
     /// - Throws: ``RedisError``, when consuming cannot go on. What handlers throw is logged and not thrown.
     public func run(
         concurrency: Int = 1,
+        on executor: HandlerExecutor = .concurrent,
         _ handler: @escaping @Sendable (GroupMessage) async throws -> Void
     ) async throws {
         try configuration.validate()
@@ -85,13 +90,14 @@ public struct GroupConsumer: Sendable {
         }
         let session = makeSession()
         let engine = GroupEngine(consumer: self, session: session, awaitsHandlers: true)
+        let taskExecutor = executor == .eventLoop ? EventLoopTaskExecutor(session.eventLoop) : nil
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { await engine.run() }
                 defer { session.finish() }
                 try await withThrowingTaskGroup(of: Void.self) { workers in
                     for _ in 0..<concurrency {
-                        workers.addTask { try await work(on: session, handler) }
+                        workers.addTask(executorPreference: taskExecutor) { try await work(on: session, handler) }
                     }
                     try await workers.waitForAll()
                 }
@@ -132,9 +138,10 @@ public struct GroupConsumer: Sendable {
     /// ```
     public func service(
         concurrency: Int = 1,
+        on executor: HandlerExecutor = .concurrent,
         _ handler: @escaping @Sendable (GroupMessage) async throws -> Void
     ) -> some Service {
-        GroupService(consumer: self, concurrency: concurrency, handler: handler)
+        GroupService(consumer: self, concurrency: concurrency, executor: executor, handler: handler)
     }
 
     /// Acknowledges messages and waits for the server's word.
@@ -169,10 +176,11 @@ public struct GroupConsumer: Sendable {
 private struct GroupService: Service {
     let consumer: GroupConsumer
     let concurrency: Int
+    let executor: GroupConsumer.HandlerExecutor
     let handler: @Sendable (GroupMessage) async throws -> Void
 
     func run() async throws {
-        try await consumer.run(concurrency: concurrency, handler)
+        try await consumer.run(concurrency: concurrency, on: executor, handler)
     }
 }
 

@@ -19,6 +19,8 @@ actor GroupEngine: ConsumerEngine {
     private var reads = 0
     /// Whether the last read brought all that it may: more is there.
     private var isBacklog = false
+    /// Whether what is due is sent in a little while.
+    private var isGathering = false
     /// What was reported as deleted since the last sweep came round.
     private var reportedDeleted: Set<StreamID> = []
 
@@ -44,6 +46,10 @@ actor GroupEngine: ConsumerEngine {
         logger[metadataKey: LogKey.group] = "\(consumer.group)"
         logger[metadataKey: LogKey.consumer] = "\(consumer.name)"
         self.logger = logger
+        session.onDue { [weak self] in
+            guard let self else { return }
+            eventLoop.execute { self.assumeIsolated { $0.gather() } }
+        }
     }
 
     /// Serves the session until it is finished and everything that is due has been sent, or until something fails that
@@ -67,7 +73,7 @@ actor GroupEngine: ConsumerEngine {
 
     func paused() {
         isBacklog = false
-        session.attend(false)
+        updateAttention()
     }
 
     func interrupted(by error: RedisError, retryAfter delay: Duration) {
@@ -141,9 +147,9 @@ actor GroupEngine: ConsumerEngine {
         {
             hasBegun = true
         }
-        if hasBegun { connection.assumeIsolated { $0.flush() } }
-        // What is settled from now on waits for no read if none is to be sent soon.
-        session.attend(isBacklog && reads > 0)
+        // While there is a backlog the server shall work at once; else first comes who waits for the message.
+        if hasBegun, isBacklog { connection.assumeIsolated { $0.flush() } }
+        updateAttention()
     }
 
     /// Returns `false` for a step that has to wait until nothing is on its way.
@@ -204,8 +210,8 @@ actor GroupEngine: ConsumerEngine {
         let batch = try command.result(of: outcome).get().first
         machine.readNew(arrived, bytes: batch?.byteCount ?? 0)
         guard let batch else { return }
-        if configuration.acknowledgement != .onDelivery { return deliver(batch, source: .new) }
-        beginDelivery(of: batch, on: connection)
+        if configuration.acknowledgement == .onDelivery { return beginDelivery(of: batch, on: connection) }
+        deliver(batch, source: .new)
     }
 
     /// Hands messages out once the server has them as acknowledged: else they could be handled twice.
@@ -269,6 +275,8 @@ actor GroupEngine: ConsumerEngine {
         let deleted = source == .pending ? batch.deletedIDs : []
         if !deleted.isEmpty, configuration.acknowledgement.keepsPending { session.acknowledge(deleted) }
         reportDeleted(deleted)
+        // Most messages are handled before the time is over: then nobody has to be told of what is due.
+        let gathers = !isBacklog && beginGathering()
         let lease = configuration.effectiveClaimInterval == nil ? nil : configuration.claimIdleTime
         session.deliver(
             deleted.isEmpty ? batch : batch.leavingOutDeleted(),
@@ -276,6 +284,8 @@ actor GroupEngine: ConsumerEngine {
             isHeld: configuration.acknowledgement.keepsPending,
             freshUntil: lease.map { eventLoop.now + TimeAmount($0) }
         )
+        // Behind those whom the messages have woken.
+        if gathers { eventLoop.execute { self.assumeIsolated { $0.endGatheringLater() } } }
     }
 
     /// Reports each entry once, although both the own pending list and a claim may show it.
@@ -298,11 +308,47 @@ actor GroupEngine: ConsumerEngine {
     /// How long settled messages wait for company.
     private static let gatherTime = Duration.milliseconds(1)
 
-    /// Sends what no read takes along: while the reader waits on the server or for room, and at the end.
+    /// What is settled from now on is seen to: by the next read, or when the time for gathering is over.
+    private func updateAttention() {
+        session.attend(isGathering || (isBacklog && reads > 0))
+    }
+
+    /// Sends what is due in a little while, if no read has taken it along until then.
+    private func gather() {
+        if beginGathering() { endGatheringLater() }
+    }
+
+    /// Returns `false` if there is nothing to begin.
+    private func beginGathering() -> Bool {
+        guard !isGathering, configuration.acknowledgement.keepsPending else { return false }
+        isGathering = true
+        updateAttention()
+        return true
+    }
+
+    private func endGatheringLater() {
+        eventLoop.scheduleTask(in: TimeAmount(Self.gatherTime)) { self.assumeIsolated { $0.gathered() } }
+    }
+
+    private func gathered() {
+        isGathering = false
+        if !(isBacklog && reads > 0) { acknowledgeAtOnce() }
+        updateAttention()
+    }
+
+    /// On a shared connection, since a read may wait on this one.
+    private func acknowledgeAtOnce() {
+        guard let connection = pool.readyShared() else { return session.raiseAlarm() }
+        let ids = session.takeDue(atMost: Self.maxAcknowledged)
+        if ids.isEmpty { return }
+        let command = XACK(consumer.stream, group: consumer.group, ids: ids)
+        connection.begin(command) { outcome in self.settle(ids, command.result(of: outcome)) }
+    }
+
+    /// Sends what could not be sent at once, and what is left at the end.
     private func acknowledgeLoop() async {
         var attempt = 0
-        while await session.waitForDue(inAnyCase: awaitsHandlers) {
-            if !session.isDone { await eventLoop.sleep(for: Self.gatherTime) }
+        while await session.waitForAlarm(inAnyCase: awaitsHandlers) {
             let ids = session.takeDue(atMost: Self.maxAcknowledged)
             if ids.isEmpty { continue }
             let outcome = await acknowledge(ids)
@@ -357,7 +403,7 @@ actor GroupEngine: ConsumerEngine {
         return await task.value
     }
 
-    private func settle(_ ids: [StreamID], _ outcome: Result<Int, RedisError>) {
+    private nonisolated func settle(_ ids: [StreamID], _ outcome: Result<Int, RedisError>) {
         switch outcome {
         case .success: session.confirm(ids)
         case .failure(let error):

@@ -8,8 +8,11 @@ final class GroupSession: Sendable {
         var ledger = SettlementLedger()
         /// Nobody handles messages any more.
         var isDone = false
-        /// A read is about to be sent, which takes along what is due.
+        /// What is due will be seen to, without anybody being told.
         var isAttended = false
+        /// What is due needs somebody who takes his time.
+        var isAlarmed = false
+        var onDue: @Sendable () -> Void = {}
     }
 
     let mailbox: Mailbox<DeliveredMessages>
@@ -18,7 +21,7 @@ final class GroupSession: Sendable {
     /// The group that is read for.
     let group: String
     private let state = Mutex(State())
-    private let due = Signal()
+    private let alarm = Signal()
 
     init(group: String, prefetch: Int, bytes: Int = .max, eventLoop: any EventLoop) {
         self.group = group
@@ -34,7 +37,11 @@ final class GroupSession: Sendable {
             let hadDue = state.ledger.hasDue
             return state.ledger.settle(message.batch, message.position) && !hadDue && !state.isAttended
         }
-        if hasToTell { due.fire() }
+        if hasToTell { tell() }
+    }
+
+    private func tell() {
+        state.withLock { $0.onDue }()
     }
 
     /// The message has not been handled, or has been acknowledged otherwise.
@@ -57,19 +64,24 @@ final class GroupSession: Sendable {
             state.isDone = true
             state.ledger.releaseAll()
         }
-        due.fire()
+        alarm.fire()
     }
 
     // MARK: The side of the engine
 
-    /// Says whether a read is about to be sent, which takes along what is due: then nobody has to be woken for it.
+    /// Has `body` called when something is due that nobody sees to.
+    func onDue(_ body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.onDue = body }
+    }
+
+    /// Says whether what is due will be seen to: then nobody has to be told of it.
     func attend(_ isAttended: Bool) {
         let hasToTell = state.withLock { state in
             let wasAttended = state.isAttended
             state.isAttended = isAttended
             return wasAttended && !isAttended && state.ledger.hasDue
         }
-        if hasToTell { due.fire() }
+        if hasToTell { tell() }
     }
 
     var isDone: Bool { state.withLock { $0.isDone } }
@@ -90,17 +102,26 @@ final class GroupSession: Sendable {
     /// Has ids acknowledged that are not handed out.
     func acknowledge(_ ids: [StreamID]) {
         state.withLock { $0.ledger.acknowledge(ids) }
-        due.fire()
+        tell()
     }
 
-    /// Waits until something is to be acknowledged. Returns `false` when there will be nothing more, and on
-    /// cancellation, unless it has to wait in any case.
-    func waitForDue(inAnyCase: Bool) async -> Bool {
+    /// Wakes who waits for an alarm.
+    func raiseAlarm() {
+        state.withLock { $0.isAlarmed = true }
+        alarm.fire()
+    }
+
+    /// Waits until something is due and there was an alarm, or nobody handles messages any more. Returns `false` when
+    /// there will be nothing more, and on cancellation, unless it has to wait in any case.
+    func waitForAlarm(inAnyCase: Bool) async -> Bool {
         while true {
-            let (hasDue, isDone) = state.withLock { ($0.ledger.hasDue, $0.isDone) }
-            if hasDue { return true }
+            let (isAlarmed, hasDue, isDone) = state.withLock { state in
+                defer { state.isAlarmed = false }
+                return (state.isAlarmed, state.ledger.hasDue, state.isDone)
+            }
+            if hasDue, isAlarmed || isDone { return true }
             if isDone || (Task.isCancelled && !inAnyCase) { return false }
-            if inAnyCase { await due.waitInAnyCase() } else { await due.wait() }
+            if inAnyCase { await alarm.waitInAnyCase() } else { await alarm.wait() }
         }
     }
 
@@ -109,6 +130,6 @@ final class GroupSession: Sendable {
 
     func restore(_ ids: [StreamID]) {
         state.withLock { $0.ledger.restore(ids) }
-        due.fire()
+        raiseAlarm()
     }
 }
