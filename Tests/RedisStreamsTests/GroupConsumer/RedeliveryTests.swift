@@ -47,6 +47,8 @@ import Testing
             await server.expect(readPending(), answer: noPending)
             let old = array([bulk("0-0"), array(["$-1\r\n", entry("5-0")])])
             await server.expect(claim(), answer: old)
+            // It went along with the claim.
+            await server.expect(readNew(), answer: nothing)
             // The claimed one is held by now, and is not handed out a second time.
             await server.expect(readPending(), answer: batch(deletedEntry("4-0"), entry("5-0")))
             await server.expect(readPending(after: "5-0"), answer: noPending)

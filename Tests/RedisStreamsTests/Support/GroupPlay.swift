@@ -37,6 +37,7 @@ struct GroupPlay {
     init(_ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
         var configuration = GroupConsumer.Configuration()
         configuration.claimInterval = .seconds(86_400)
+        configuration.claimJitter = 0
         let events = events
         configuration.onEvent = { events.record($0) }
         change(&configuration)
