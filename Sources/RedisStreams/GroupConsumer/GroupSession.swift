@@ -93,11 +93,11 @@ final class GroupSession: Sendable {
         due.fire()
     }
 
-    /// Waits until something is to be acknowledged. Returns `false` when there will be nothing more, and on
+    /// Waits until something is to be acknowledged that no read takes along. Returns `false` when there will be nothing more, and on
     /// cancellation, unless it has to wait in any case.
     func waitForDue(inAnyCase: Bool) async -> Bool {
         while true {
-            let (hasDue, isDone) = state.withLock { ($0.ledger.hasDue, $0.isDone) }
+            let (hasDue, isDone) = state.withLock { ($0.ledger.hasDue && (!$0.isAttended || $0.isDone), $0.isDone) }
             if hasDue { return true }
             if isDone || (Task.isCancelled && !inAnyCase) { return false }
             if inAnyCase { await due.waitInAnyCase() } else { await due.wait() }
