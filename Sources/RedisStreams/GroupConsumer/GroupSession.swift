@@ -93,8 +93,8 @@ final class GroupSession: Sendable {
         due.fire()
     }
 
-    /// Waits until something is to be acknowledged that no read takes along. Returns `false` when there will be nothing more, and on
-    /// cancellation, unless it has to wait in any case.
+    /// Waits until something is to be acknowledged that no read takes along. Returns `false` when there will be nothing
+    /// more, and on cancellation, unless it has to wait in any case.
     func waitForDue(inAnyCase: Bool) async -> Bool {
         while true {
             let (hasDue, isDone) = state.withLock { ($0.ledger.hasDue && (!$0.isAttended || $0.isDone), $0.isDone) }
