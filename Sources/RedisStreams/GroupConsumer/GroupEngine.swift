@@ -159,18 +159,22 @@ actor GroupEngine: ConsumerEngine {
         case .claim(let cursor): return beginClaim(from: cursor, on: connection)
         case .readNew(let block):
             beginAcknowledging(on: connection)
-            beginRead(block: reads == 0 ? block : nil, on: connection)
+            // On a backlog none waits on the server: what is behind it, and what it is to take along, would wait too.
+            beginRead(block: isBacklog ? nil : block, on: connection)
             return true
         }
     }
 
     private func beginAcknowledging(on connection: RedisConnection) {
-        let ids = session.takeDue(atMost: Self.maxAcknowledged)
-        if ids.isEmpty { return }
-        let command = XACK(consumer.stream, group: consumer.group, ids: ids)
-        begin(command, on: connection) { engine, outcome in
-            engine.settle(ids, command.result(of: outcome))
-            return nil
+        // All of it: a read may bring more than one command acknowledges.
+        while true {
+            let ids = session.takeDue(atMost: Self.maxAcknowledged)
+            if ids.isEmpty { return }
+            let command = XACK(consumer.stream, group: consumer.group, ids: ids)
+            begin(command, on: connection) { engine, outcome in
+                engine.settle(ids, command.result(of: outcome))
+                return nil
+            }
         }
     }
 
@@ -272,6 +276,7 @@ actor GroupEngine: ConsumerEngine {
 
     /// Hands a batch to the session, but for entries that were deleted while they were pending: those are acknowledged.
     private func deliver(_ batch: MessageBatch, source: GroupMessage.Source) {
+        if batch.isEmpty { return }
         let deleted = source == .pending ? batch.deletedIDs : []
         if !deleted.isEmpty, configuration.acknowledgement.keepsPending { session.acknowledge(deleted) }
         reportDeleted(deleted)
@@ -409,6 +414,8 @@ actor GroupEngine: ConsumerEngine {
         case .failure(let error):
             logger.info("could not acknowledge", metadata: [LogKey.reason: "\(error.code)"])
             if error.isRetriable || error.code == .cancelled { return session.restore(ids) }
+            // That was another command's reply, and ended the connection.
+            if error.code == .replyTooLarge { return session.restore(ids) }
             // Trying again will not help, and reading on would only pile up what cannot be acknowledged.
             session.confirm(ids)
             session.mailbox.fail(error)

@@ -34,22 +34,22 @@ private typealias Machine = StreamConsumerStateMachine
 
     @Test func `The position advances with what was read, for each stream by itself`() {
         var machine = Machine(["a": .beginning, "b": .after(id("3-0"))])
-        machine.read([messageBatch(of: "a", ["1-0", "2-0"])])
+        _ = machine.read([messageBatch(of: "a", ["1-0", "2-0"])])
         let first = machine.next()
         #expect(first == .read([position("a", "2-0"), position("b", "3-0")]))
-        machine.read([messageBatch(of: "b", ["4-0"]), messageBatch(of: "a", ["2-1"])])
+        _ = machine.read([messageBatch(of: "b", ["4-0"]), messageBatch(of: "a", ["2-1"])])
         let second = machine.next()
         #expect(second == .read([position("a", "2-1"), position("b", "4-0")]))
-        machine.read([])
+        _ = machine.read([])
         let third = machine.next()
         #expect(third == second)
     }
 
     @Test func `A position never goes back`() {
         var machine = Machine(["a": .after(id("100-0"))])
-        machine.read([messageBatch(of: "a", ["5-0"])])
-        machine.read([messageBatch(of: "a", [])])
-        machine.read([messageBatch(of: "unknown", ["200-0"])])
+        _ = machine.read([messageBatch(of: "a", ["5-0"])])
+        _ = machine.read([messageBatch(of: "a", [])])
+        _ = machine.read([messageBatch(of: "unknown", ["200-0"])])
         let step = machine.next()
         #expect(step == .read([position("a", "100-0")]))
     }
@@ -59,7 +59,7 @@ private typealias Machine = StreamConsumerStateMachine
             var machine = Machine(["a": .beginning])
             let first = Reaction(machine.failed(RedisError(code, "away")))
             #expect(first == .stop(code))
-            machine.read([])
+            _ = machine.read([])
             let second = Reaction(machine.failed(RedisError(code, "away")))
             #expect(second == .retry(code, attempt: 1))
         }
@@ -79,9 +79,34 @@ private typealias Machine = StreamConsumerStateMachine
 
     @Test(arguments: allCodes) func `What may pass is tried again, and the rest is told`(code: RedisError.Code) {
         var machine = Machine(["a": .beginning])
-        machine.read([])
+        _ = machine.read([])
         let reaction = Reaction(machine.failed(RedisError(code, "test")))
         #expect(reaction == (code.isRetriable ? .retry(code, attempt: 1) : .stop(code)))
+    }
+
+    @Test func `A full batch of any stream means that there is more`() {
+        var machine = Machine(["a": .beginning, "b": .beginning], size: BatchSize(2...8, bytes: 1000))
+        let small = machine.read([messageBatch(of: "a", ["1-0"])])
+        #expect(!small)
+        let full = machine.read([messageBatch(of: "a", ["2-0"]), messageBatch(of: "b", ["1-0", "2-0"])])
+        #expect(full)
+        #expect(machine.count == 4)
+        let half = machine.read([messageBatch(of: "b", ["3-0", "4-0"])])
+        #expect(!half)
+        #expect(machine.count == 2)
+        let none = machine.read([])
+        #expect(!none)
+    }
+
+    @Test func `A reply that is too large is asked for in smaller pieces, down to one message`() {
+        var machine = Machine(["a": .beginning], size: BatchSize(4...8, bytes: 1000))
+        for count in [2, 1] {
+            let reaction = Reaction(machine.failed(RedisError(.replyTooLarge, "large")))
+            #expect(reaction == .retry(.replyTooLarge, attempt: 1))
+            #expect(machine.count == count)
+        }
+        let end = Reaction(machine.failed(RedisError(.replyTooLarge, "large")))
+        #expect(end == .stop(.replyTooLarge))
     }
 
     @Test(arguments: seeds) func `On a random walk positions only go up and equal what was read`(seed: UInt64) {
@@ -104,19 +129,19 @@ private typealias Machine = StreamConsumerStateMachine
                 machine.foundLast(last, of: key)
                 model[key] = last
             case .read(let positions):
-                let seen = Dictionary(uniqueKeysWithValues: positions.map { ($0.stream, $0.last) })
+                let seen = Dictionary(uniqueKeysWithValues: positions.map { ($0.stream, $0.id) })
                 #expect(seen == model)
                 guard let key = keys.randomElement(using: &random), let last = model[key] else { continue }
                 let next = StreamID(milliseconds: last.milliseconds + UInt64.random(in: 1...3, using: &random))
-                machine.read([messageBatch(of: key, ["\(next)"])])
+                _ = machine.read([messageBatch(of: key, ["\(next)"])])
                 model[key] = next
             }
         }
     }
 }
 
-private func position(_ stream: StreamKey, _ last: String) -> Machine.StreamPosition {
-    .init(stream: stream, last: id(last))
+private func position(_ stream: StreamKey, _ last: String) -> StreamOffset {
+    .init(stream, after: id(last))
 }
 
 /// What a machine says to a failure, to compare with.

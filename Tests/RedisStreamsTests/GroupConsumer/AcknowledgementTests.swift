@@ -25,10 +25,13 @@ import Testing
     @Test func `While the read waits on the server, acknowledgements go over a shared connection`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
-            let loop = Task { for try await _ in consumer {} }
+            let gate = Gate()
+            let loop = Task { for try await _ in consumer { await gate.wait() } }
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew())
+            gate.open()
+            await play.clock.calmDown()
             let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
             await shared.expect(acknowledge("1-0", "2-0"), answer: ":2\r\n")
             loop.cancel()
@@ -44,10 +47,7 @@ import Testing
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(acknowledge("1-0", "2-0"))
-            for _ in 0..<50 {
-                await play.clock.settle()
-                await Task.yield()
-            }
+            await play.clock.calmDown()
             #expect(handled.all.isEmpty)
             server.send(":2\r\n")
             #expect(await handled.wait(for: 2) == ["1-0", "2-0"])
@@ -141,8 +141,10 @@ import Testing
         let play = GroupPlay { $0.claimInterval = .seconds(1) }
         try await play.running { consumer in
             let handled = Journal<String>()
+            let gate = Gate()
             let running = Task {
                 try await consumer.run { message in
+                    await gate.wait()
                     handled.record("\(message.id) \(message.source)")
                     if message.source == .new, message.name == "1-0" { throw Failed() }
                 }
@@ -150,6 +152,7 @@ import Testing
             let server = await play.start()
             await server.expect(readNew(block: 1000), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew(block: 1000))
+            gate.open()
             #expect(await handled.wait(for: 2) == ["1-0 new", "2-0 new"])
             // It is claimed when it has been idle, and handed out again, although this consumer had it.
             await play.clock.advance(by: .seconds(1))

@@ -12,9 +12,9 @@ import Testing
             await server.expect(readPending(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readPending(after: "2-0"), answer: noPending)
             await server.expect(claim(), answer: claimed(next: "9-0", [entry("3-0")]))
-            await server.expect(readNew(block: nil), answer: batch(entry("20-0")))
+            await server.expect(readNew(), answer: batch(entry("20-0")))
             await server.expect(claim(from: "9-0"), answer: claimed([entry("10-0")]))
-            await server.expect(readNew(), answer: batch(entry("21-0")))
+            await server.expect(readNew(block: nil), answer: batch(entry("21-0")))
             await server.expect(readNew())
             var got: [String] = []
             for _ in 0..<6 {

@@ -7,7 +7,7 @@ private typealias Machine = GroupConsumerStateMachine
 
 @Suite struct GroupConsumerStateMachineTests {
     @Test func `What is pending for the consumer comes first, page by page, then a sweep, then new messages`() {
-        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        var machine = Machine(configuration(interval: .seconds(2)), now: .at(0))
         let first = machine.next(now: .at(0))
         #expect(first == .readPending(after: .zero))
         machine.readPending(last: id("5-0"))
@@ -16,9 +16,9 @@ private typealias Machine = GroupConsumerStateMachine
         machine.readPending(last: nil)
         let third = machine.next(now: .at(0))
         #expect(third == .claim(from: .zero))
-        machine.claimed(next: .zero, now: .at(0))
+        machine.claimed(next: .zero, isEmpty: true, now: .at(0))
         let fourth = machine.next(now: .at(0))
-        #expect(fourth == .readNew(block: .seconds(1)))
+        #expect(fourth == .readNew(block: .seconds(2)))
     }
 
     @Test func `Without a pending list only new messages are read`() {
@@ -75,7 +75,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `A read waits no longer than until the next sweep`() {
         var machine = Machine(configuration(interval: .seconds(3)), now: .at(0))
         machine.readPending(last: nil)
-        machine.claimed(next: .zero, now: .at(1000))
+        machine.claimed(next: .zero, isEmpty: true, now: .at(1000))
         let blocks = [1000, 2500, 3999, 4000].map { machine.next(now: .at($0)) }
         #expect(blocks[0] == .readNew(block: .seconds(3)))
         #expect(blocks[1] == .readNew(block: .milliseconds(1500)))
@@ -86,7 +86,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `A read never asks to wait for less than the server can count`() {
         var machine = Machine(configuration(interval: .seconds(3)), now: .at(0))
         machine.readPending(last: nil)
-        machine.claimed(next: .zero, now: .at(0))
+        machine.claimed(next: .zero, isEmpty: true, now: .at(0))
         let step = machine.next(now: .uptimeNanoseconds(2_999_999_999))
         #expect(step == .readNew(block: .milliseconds(1)))
     }
@@ -94,25 +94,42 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `A read waits as long as configured if the next sweep is far away`() {
         var machine = Machine(configuration(interval: .seconds(60)), now: .at(0))
         machine.readPending(last: nil)
-        machine.claimed(next: .zero, now: .at(0))
+        machine.claimed(next: .zero, isEmpty: true, now: .at(0))
         let step = machine.next(now: .at(0))
         #expect(step == .readNew(block: .seconds(5)))
     }
 
-    @Test func `Within a sweep, claims and reads take turns, and the cursor is kept`() {
+    @Test func `A claim that is on its way is not waited for: the read behind it may wait on the server`() {
+        for (interval, block) in [(Duration.seconds(3), Duration.seconds(3)), (.seconds(60), .seconds(5))] {
+            var machine = Machine(configuration(interval: interval), now: .at(0))
+            machine.readPending(last: nil)
+            let claim = machine.next(now: .at(0))
+            #expect(claim == .claim(from: .zero))
+            machine.claimSent()
+            let read = machine.next(now: .at(0))
+            #expect(read == .readNew(block: block))
+            let another = machine.next(now: .at(100_000))
+            #expect(another == read, "one claim at a time")
+        }
+    }
+
+    @Test func `While a sweep finds something, claims and reads take turns, and the cursor is kept`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
         machine.readPending(last: nil)
-        machine.claimed(next: id("10-0"), now: .at(0))
+        machine.claimed(next: id("10-0"), isEmpty: false, now: .at(0))
         let read = machine.next(now: .at(0))
         #expect(read == .readNew(block: nil), "a read within a sweep does not wait")
         machine.readNew()
         let claim = machine.next(now: .at(0))
         #expect(claim == .claim(from: id("10-0")))
-        machine.claimed(next: id("20-0"), now: .at(5000))
+        machine.claimSent()
+        let behind = machine.next(now: .at(0))
+        #expect(behind == .readNew(block: nil), "nor does one behind a claim that most likely finds something")
+        machine.claimed(next: id("20-0"), isEmpty: false, now: .at(5000))
         machine.readNew()
         let next = machine.next(now: .at(5000))
         #expect(next == .claim(from: id("20-0")))
-        machine.claimed(next: .zero, now: .at(6000))
+        machine.claimed(next: .zero, isEmpty: false, now: .at(6000))
         let rest = machine.next(now: .at(6000))
         #expect(rest == .readNew(block: .seconds(1)), "the next sweep is a whole interval away")
         machine.readNew()
@@ -120,9 +137,61 @@ private typealias Machine = GroupConsumerStateMachine
         #expect(sweep == .claim(from: .zero), "it begins anew")
     }
 
+    @Test(arguments: [(200, 200), (1000, 1000), (4000, 1000)])
+    func `A sweep that finds nothing goes on after a while, and after a second at most`(interval: Int, pause: Int) {
+        var machine = Machine(configuration(interval: .milliseconds(interval)), now: .at(0))
+        machine.readPending(last: nil)
+        machine.claimed(next: id("10-0"), isEmpty: true, now: .at(0))
+        let read = machine.next(now: .at(0))
+        #expect(read == .readNew(block: .milliseconds(pause)))
+        let early = machine.next(now: .at(pause - 1))
+        #expect(early == .readNew(block: .milliseconds(1)))
+        let claim = machine.next(now: .at(pause))
+        #expect(claim == .claim(from: id("10-0")))
+    }
+
+    @Test func `Jitter shortens the interval, by a quarter at most`() {
+        for (jitter, milliseconds) in [(0.0, 4000), (0.5, 3500), (1.0, 3000)] {
+            var machine = Machine(configuration(interval: .seconds(4)), now: .at(0), jitter: jitter)
+            machine.readPending(last: nil)
+            machine.claimed(next: .zero, isEmpty: true, now: .at(0))
+            let read = machine.next(now: .at(0))
+            #expect(read == .readNew(block: .milliseconds(milliseconds)))
+            let claim = machine.next(now: .at(milliseconds))
+            #expect(claim == .claim(from: .zero))
+        }
+    }
+
+    @Test(arguments: [(10, 10), (100, 100), (5000, 100)])
+    func `A claim asks for a hundred messages at most`(batchSize: Int, count: Int) {
+        var configuration = GroupConsumer.Configuration()
+        configuration.batchSize = batchSize
+        let machine = Machine(configuration, now: .at(0))
+        #expect(machine.count == batchSize)
+        #expect(machine.claimCount == count)
+    }
+
+    @Test func `Large messages are asked for in smaller numbers, and small ones again in full`() {
+        var configuration = GroupConsumer.Configuration()
+        configuration.prefetchBytes = 4000
+        var machine = Machine(configuration, now: .at(0))
+        machine.readNew(100, bytes: 10_000)
+        #expect(machine.count == 10, "a quarter of what may wait")
+        #expect(machine.claimCount == 10)
+        machine.readNew(10, bytes: 20_000)
+        #expect(machine.count == 1)
+        for expected in [2, 4, 8] {
+            machine.readNew(machine.count, bytes: 10 * machine.count)
+            #expect(machine.count == expected)
+        }
+        machine.readNew(1, bytes: 10)
+        #expect(machine.count == 100, "the batch was not full, and its message small")
+    }
+
     @Test func `The interval of claiming follows from the idle time`() {
         let expected: [(Duration, Duration)] = [
-            (.seconds(60), .seconds(1)), (.seconds(2), .milliseconds(500)), (.milliseconds(10), .milliseconds(20)),
+            (.seconds(60), .seconds(5)), (.seconds(20), .seconds(5)), (.seconds(8), .seconds(2)),
+            (.seconds(2), .milliseconds(500)), (.milliseconds(10), .milliseconds(20)),
         ]
         for (idle, interval) in expected {
             var configuration = GroupConsumer.Configuration()
@@ -137,7 +206,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `Messages that it may not know of send it back to what it has pending`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
         machine.readPending(last: nil)
-        machine.claimed(next: id("10-0"), now: .at(0))
+        machine.claimed(next: id("10-0"), isEmpty: false, now: .at(0))
         machine.recover()
         let recovery = machine.next(now: .at(0))
         #expect(recovery == .readPending(after: .zero))
@@ -185,10 +254,12 @@ private typealias Machine = GroupConsumerStateMachine
     @Test(arguments: [true, false]) func `A new group forgets where the sweep was`(isOther: Bool) {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
         machine.readPending(last: nil)
-        machine.claimed(next: id("10-0"), now: .at(0))
+        machine.claimed(next: id("10-0"), isEmpty: false, now: .at(0))
         _ = machine.failed(noGroup)
         if isOther { _ = machine.failed(RedisError(.groupExists, "test")) } else { machine.createdGroup() }
-        let step = machine.next(now: .at(0))
+        let read = machine.next(now: .at(0))
+        #expect(read == .readNew(block: .seconds(1)), "in a new group there is nothing to find yet")
+        let step = machine.next(now: .at(1000))
         #expect(step == .claim(from: .zero))
     }
 
@@ -211,7 +282,7 @@ private typealias Machine = GroupConsumerStateMachine
     func `After a reply that may have been lost it reads what it has pending`(code: RedisError.Code) {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
         machine.readPending(last: nil)
-        machine.claimed(next: .zero, now: .at(0))
+        machine.claimed(next: .zero, isEmpty: true, now: .at(0))
         let reaction = Reaction(machine.failed(RedisError(code, "lost")))
         #expect(reaction == .retry(code, attempt: 1))
         let step = machine.next(now: .at(0))
@@ -239,6 +310,16 @@ private typealias Machine = GroupConsumerStateMachine
         #expect(later == .retry(code, attempt: 1))
     }
 
+    @Test func `A claim whose connection is lost is sent again`() {
+        var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
+        machine.readPending(last: nil)
+        machine.claimSent()
+        _ = machine.failed(RedisError(.connectionClosed, "lost"))
+        machine.readPending(last: nil)
+        let step = machine.next(now: .at(0))
+        #expect(step == .claim(from: .zero))
+    }
+
     @Test(arguments: allCodes) func `Each code has its reaction`(code: RedisError.Code) {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
         machine.readPending(last: nil)
@@ -248,111 +329,11 @@ private typealias Machine = GroupConsumerStateMachine
         default: #expect(reaction == (code.isRetriable ? .retry(code, attempt: 1) : .stop(code)))
         }
     }
-
-    @Test(arguments: seeds) func `On a random walk claims happen on time, and the steps follow from what came of them`(
-        seed: UInt64
-    ) {
-        var random = SeededGenerator(seed: seed)
-        let interval = Int.random(in: 20...3000, using: &random)
-        var machine = Machine(configuration(interval: .milliseconds(interval)), now: .at(0))
-        var walk = Walk(interval: interval)
-        for _ in 0..<500 {
-            let step = machine.next(now: .at(walk.now))
-            walk.check(step)
-            guard random.chance(0.85) else {
-                walk.fail(&machine, &random)
-                continue
-            }
-            walk.perform(step, on: &machine, &random)
-        }
-    }
 }
 
-/// What has to be true of each step, given what came of those before.
-private struct Walk {
-    let interval: Int
-    var now = 0
-    var recoversAfter: StreamID? = .zero
-    var needsGroup = false
-    var cursor: StreamID = .zero
-    var isSweeping = false
-    var hasClaimedLast = false
-    var lastSweep: Int?
+let noGroup = RedisError(.noGroup, "test")
 
-    init(interval: Int) {
-        self.interval = interval
-    }
-
-    func check(_ step: Machine.Step) {
-        switch step {
-        case .createGroup: #expect(needsGroup)
-        case .readPending(let after):
-            #expect(!needsGroup)
-            #expect(after == recoversAfter)
-        case .claim(let from):
-            #expect(!needsGroup && recoversAfter == nil)
-            #expect(from == cursor)
-            #expect(!(isSweeping && hasClaimedLast), "reads and claims take turns")
-            if !isSweeping, let lastSweep { #expect(now >= lastSweep + interval, "too early") }
-        case .readNew(let block):
-            #expect(!needsGroup && recoversAfter == nil)
-            #expect((block == nil) == isSweeping)
-            guard let block else { return }
-            #expect(block <= .seconds(5) && block >= .milliseconds(1))
-            let untilSweep = (lastSweep ?? 0) + interval - now
-            #expect(block <= .milliseconds(max(1, untilSweep)), "the next sweep would be late")
-        }
-    }
-
-    mutating func perform(_ step: Machine.Step, on machine: inout Machine, _ random: inout SeededGenerator) {
-        switch step {
-        case .createGroup:
-            machine.createdGroup()
-            forgetGroup()
-        case .readPending(let after):
-            let last = random.chance(0.5) ? StreamID(milliseconds: after.milliseconds + 1) : nil
-            machine.readPending(last: last)
-            recoversAfter = last
-        case .claim(let from):
-            let next = random.chance(0.6) ? StreamID(milliseconds: from.milliseconds + 1) : .zero
-            now += Int.random(in: 0...5, using: &random)
-            machine.claimed(next: next, now: .at(now))
-            cursor = next
-            isSweeping = next != .zero
-            hasClaimedLast = isSweeping
-            if !isSweeping { lastSweep = now }
-        case .readNew(let block):
-            let most = block.map { Int($0.wholeMilliseconds) } ?? 1
-            now += Int.random(in: 0...most, using: &random)
-            machine.readNew()
-            hasClaimedLast = false
-        }
-    }
-
-    mutating func fail(_ machine: inout Machine, _ random: inout SeededGenerator) {
-        let codes: [RedisError.Code] = [.noGroup, .groupExists, .connectionClosed, .timeout, .loading, .unblocked]
-        let code = codes.randomElement(using: &random) ?? .noGroup
-        _ = machine.failed(RedisError(code, "test"))
-        now += Int.random(in: 0...100, using: &random)
-        switch code {
-        case .noGroup: needsGroup = true
-        case .groupExists: forgetGroup()
-        case .connectionClosed, .timeout: recoversAfter = .zero
-        default: break
-        }
-    }
-
-    private mutating func forgetGroup() {
-        needsGroup = false
-        cursor = .zero
-        isSweeping = false
-        hasClaimedLast = false
-    }
-}
-
-private let noGroup = RedisError(.noGroup, "test")
-
-private func configuration(interval: Duration) -> GroupConsumer.Configuration {
+func configuration(interval: Duration) -> GroupConsumer.Configuration {
     var configuration = GroupConsumer.Configuration()
     configuration.claimInterval = interval
     return configuration
@@ -360,7 +341,7 @@ private func configuration(interval: Duration) -> GroupConsumer.Configuration {
 
 extension NIODeadline {
     /// So many milliseconds after the beginning.
-    fileprivate static func at(_ milliseconds: Int) -> NIODeadline {
+    static func at(_ milliseconds: Int) -> NIODeadline {
         .uptimeNanoseconds(UInt64(milliseconds) * 1_000_000)
     }
 }

@@ -47,6 +47,8 @@ import Testing
             await server.expect(readPending(), answer: noPending)
             let old = array([bulk("0-0"), array(["$-1\r\n", entry("5-0")])])
             await server.expect(claim(), answer: old)
+            // It went along with the claim.
+            await server.expect(readNew(), answer: nothing)
             // The claimed one is held by now, and is not handed out a second time.
             await server.expect(readPending(), answer: batch(deletedEntry("4-0"), entry("5-0")))
             await server.expect(readPending(after: "5-0"), answer: noPending)
@@ -89,26 +91,32 @@ import Testing
         let play = GroupPlay()
         try await play.running { consumer in
             let handled = Journal<String>()
+            let gates: [String: Gate] = ["1-0": Gate(), "2-0": Gate()]
             let loop = Task {
-                for try await message in consumer { handled.record(message.name) }
+                for try await message in consumer {
+                    handled.record(message.name)
+                    await gates[message.name]?.wait()
+                }
             }
             let server = await play.start()
-            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew())
-            _ = await handled.wait(for: 1)
-            server.send(batch(entry("2-0")))
+            gates["1-0"]?.open()
+            _ = await handled.wait(for: 2)
+            server.send(batch(entry("3-0")))
             await server.expect(acknowledge("1-0"))
             await server.expect(readNew())
-            _ = await handled.wait(for: 2)
+            gates["2-0"]?.open()
+            _ = await handled.wait(for: 3)
             server.close()
             guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
             let rest = play.serve(
-                new: Replies(batch(entry("4-0"))),
-                pending: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0")))
+                new: Replies(batch(entry("5-0"))),
+                pending: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"), entry("4-0")))
             )
             await play.clock.advance(by: delay)
-            #expect(await handled.wait(for: 4) == ["1-0", "2-0", "3-0", "4-0"])
-            await play.clock.advance(by: .milliseconds(1)) { _ = await rest.acknowledged(atLeast: 3) }
+            #expect(await handled.wait(for: 5) == ["1-0", "2-0", "3-0", "4-0", "5-0"])
+            await play.clock.advance(by: .milliseconds(1)) { _ = await rest.acknowledged(atLeast: 4) }
             #expect(rest.acknowledged.filter { $0 == "1-0" }.count == 1)
             loop.cancel()
             try await loop.value

@@ -56,6 +56,24 @@ import Testing
         }
     }
 
+    @Test(arguments: [1000, 4096, 65_537])
+    func `A bulk string that is longer than a line may be is read, in whatever pieces it arrives`(length: Int) {
+        let long = Value.bulk((0..<200_000).map { UInt8(truncatingIfNeeded: $0) })
+        let value = Value.array([.simple("before"), long, .array([long, .integer(1)]), .null])
+        let wire = value.wire
+        let pieces = stride(from: 0, to: wire.count, by: length).map { wire[$0..<min($0 + length, wire.count)] }
+        #expect(outcome(ofFeeding: pieces) == Outcome(replies: [value]))
+    }
+
+    @Test func `A bulk string that is longer than a line may be is cut anywhere around its ends`() {
+        let limit = RESPLimits().maxLineBytes
+        let value = Value.array([.bulk([UInt8](repeating: 0x61, count: limit + 100)), .integer(1)])
+        let wire = value.wire
+        for place in Array(0..<20) + Array(limit..<wire.count) {
+            #expect(outcome(ofFeeding: [wire[..<place], wire[place...]]) == Outcome(replies: [value]), "at \(place)")
+        }
+    }
+
     @Test func `An empty piece changes nothing`() {
         #expect(outcome(ofFeeding: [[], Array("+O".utf8), [], Array("K\r\n".utf8), []]).replies == [.simple("OK")])
     }

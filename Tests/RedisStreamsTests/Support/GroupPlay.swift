@@ -5,17 +5,17 @@ import Testing
 
 // The commands of a consumer `ann` of the group `billing` on the stream `orders`.
 
-func readPending(after id: String = "0-0") -> [String] {
-    ["XREADGROUP", "GROUP", "billing", "ann", "COUNT", "100", "STREAMS", "orders", id]
+func readPending(after id: String = "0-0", count: Int = 100) -> [String] {
+    ["XREADGROUP", "GROUP", "billing", "ann", "COUNT", "\(count)", "STREAMS", "orders", id]
 }
 
-func claim(from id: String = "0-0", idle: Int = 60_000) -> [String] {
-    ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "100"]
+func claim(from id: String = "0-0", idle: Int = 60_000, count: Int = 100) -> [String] {
+    ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "\(count)"]
 }
 
 /// - Parameter block: In milliseconds; `nil` for a read that does not wait.
-func readNew(block: Int? = 5000, noAck: Bool = false) -> [String] {
-    var command: [String] = ["XREADGROUP", "GROUP", "billing", "ann", "COUNT", "100"]
+func readNew(block: Int? = 5000, noAck: Bool = false, count: Int = 100) -> [String] {
+    var command: [String] = ["XREADGROUP", "GROUP", "billing", "ann", "COUNT", "\(count)"]
     if let block { command += ["BLOCK", "\(block)"] }
     if noAck { command.append("NOACK") }
     return command + ["STREAMS", "orders", ">"]
@@ -32,11 +32,13 @@ struct GroupPlay {
     private let connections = Journal<FakeConnection>()
     private let servers = Journal<ScriptedServer>()
     let configuration: GroupConsumer.Configuration
+    var client = RedisClient.Configuration.patient
 
     /// Never claims by itself, unless the test says so.
     init(_ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
         var configuration = GroupConsumer.Configuration()
         configuration.claimInterval = .seconds(86_400)
+        configuration.claimJitter = 0
         let events = events
         configuration.onEvent = { events.record($0) }
         change(&configuration)
@@ -71,7 +73,7 @@ struct GroupPlay {
 
     /// Runs a client, and gives `body` the consumer. What still comes when that is done is answered.
     func running<Result: Sendable>(_ body: (GroupConsumer) async throws -> Result) async throws -> Result {
-        let client = try log.makeClient(.patient)
+        let client = try log.makeClient(client)
         return try await client.running { client in
             defer { answerTheRest() }
             return try await body(consumer(of: client))
@@ -86,8 +88,11 @@ struct GroupPlay {
     func start() async -> FakeConnection {
         let server = await nextConnection()
         if configuration.acknowledgement.usesPendingList {
-            await server.expect(readPending(), answer: noPending)
-            if configuration.effectiveClaimInterval != nil { await server.expect(claim(), answer: claimed()) }
+            let count = configuration.batchSize
+            await server.expect(readPending(count: count), answer: noPending)
+            if configuration.effectiveClaimInterval != nil {
+                await server.expect(claim(count: min(count, 100)), answer: claimed())
+            }
         }
         return server
     }
@@ -106,6 +111,16 @@ struct GroupPlay {
         }
         servers.record(server)
         return server
+    }
+}
+
+extension ManualClock {
+    /// Does everything that is to be done without anybody else doing something.
+    func calmDown() async {
+        for _ in 0..<50 {
+            await settle()
+            await Task.yield()
+        }
     }
 }
 

@@ -87,6 +87,7 @@ extension FakeConnection {
 final class WriteLog: Transport {
     let base: FakeTransport
     private let writes = Mutex<[ByteBuffer]>([])
+    private let watcher = Mutex<(@Sendable ([String]) -> Void)?>(nil)
 
     init(answersGreeting: Bool = true) {
         base = FakeTransport(answersGreeting: answersGreeting)
@@ -95,6 +96,19 @@ final class WriteLog: Transport {
     /// The names of the commands of each write, as far as there were several in it.
     var joined: [[String]] {
         writes.withLock { $0 }.map(Self.commands).filter { $0.count > 1 }
+    }
+
+    /// The names of all commands, in the order in which they left.
+    var names: [String] { writes.withLock { $0 }.flatMap(Self.commands) }
+
+    /// Has `watcher` called with the names of the commands of each write that leaves from now on.
+    func watch(_ watcher: @escaping @Sendable ([String]) -> Void) {
+        self.watcher.withLock { $0 = watcher }
+    }
+
+    private func note(_ write: ByteBuffer) {
+        writes.withLock { $0.append(write) }
+        watcher.withLock { $0 }?(Self.commands(of: write))
     }
 
     func connect(
@@ -124,7 +138,7 @@ final class WriteLog: Transport {
         }
 
         func write(_ bytes: ByteBuffer) {
-            log.writes.withLock { $0.append(bytes) }
+            log.note(bytes)
             base.write(bytes)
         }
 

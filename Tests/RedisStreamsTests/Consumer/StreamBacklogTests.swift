@@ -1,0 +1,105 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+/// How a stream consumer reads while there is more than one read brings.
+@Suite(.timeLimit(.minutes(1))) struct StreamBacklogTests {
+    @Test func `The next read is sent before the batch is handed out, and asks for more`() async throws {
+        let log = WriteLog()
+        let client = try log.makeClient(.patient)
+        try await client.running { redis in
+            let mailbox = Mailbox<MessageBatch>(prefetch: 10)
+            let engine = StreamEngine(consumer: small(redis), mailbox: mailbox)
+            let running = Task { await engine.run() }
+            let reading = Task { try await mailbox.next() }
+            let server = await log.base.nextConnection()
+            await server.expect(read(after: "0-0", count: 2))
+            while mailbox.waitingCount == 0 { await Task.yield() }
+            let waiting = Journal<Int>()
+            log.watch { _ in waiting.record(mailbox.waitingCount) }
+            server.send(batch(entry("1-0"), entry("2-0")))
+            await server.expect(read(after: "2-0", count: 4))
+            #expect(waiting.all == [1], "while the reader still waits")
+            let first = try await reading.value
+            #expect(first?.id == id("1-0"))
+            mailbox.stop()
+            await running.value
+        }
+    }
+
+    @Test func `COUNT grows with full batches, and shrinks with small ones and with large messages`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            let messages = small(redis).makeAsyncIterator()
+            let server = await transport.nextConnection()
+            await server.expect(read(after: "0-0", count: 2), answer: batch(entry("1-0"), entry("2-0")))
+            let four = batch(entry("3-0"), entry("4-0"), entry("5-0"), entry("6-0"))
+            await server.expect(read(after: "2-0", count: 4), answer: four)
+            await server.expect(read(after: "6-0", count: 5), answer: batch(entry("7-0")))
+            await server.expect(read(after: "7-0", count: 2), answer: batch(entry("8-0"), entry("9-0")))
+            let large = String(repeating: "x", count: 600)
+            await server.expect(read(after: "9-0", count: 4), answer: batch(entry("10-0", ["field", large])))
+            await server.expect(read(after: "10-0", count: 1), answer: nothing)
+            await server.expect(read(after: "10-0", count: 1))
+            _ = messages
+        }
+    }
+
+    @Test func `Many large messages that wait stop the reading, until they are taken`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            var messages = small(redis).makeAsyncIterator()
+            let server = await transport.nextConnection()
+            let large = String(repeating: "x", count: 1000)
+            let two = batch(entry("1-0", ["field", large]), entry("2-0", ["field", large]))
+            await server.expect(read(after: "0-0", count: 2), answer: two)
+            // It had left when there was still room.
+            await server.expect(read(after: "2-0", count: 1), answer: batch(entry("3-0", ["field", large])))
+            let order = Journal<String>()
+            let reading = Task {
+                await server.expect(read(after: "3-0", count: 1))
+                order.record("read")
+            }
+            _ = try await messages.next()
+            await transport.clock.calmDown()
+            order.record("the batch is not used up")
+            _ = try await messages.next()
+            await reading.value
+            #expect(order.all == ["the batch is not used up", "read"])
+        }
+    }
+
+    @Test func `A lost connection on a backlog loses nothing and brings nothing twice`() async throws {
+        let transport = FakeTransport()
+        let log = LogJournal(of: "consumer interrupted")
+        let redis = try transport.makeClient(.patient, logger: log.logger)
+        try await redis.running { redis in
+            var messages = small(redis).makeAsyncIterator()
+            let server = await transport.nextConnection()
+            await server.expect(read(after: "0-0", count: 2), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(read(after: "2-0", count: 4))
+            server.close()
+            _ = await log.journal.wait(for: 1)
+            await transport.clock.advance(by: .milliseconds(50))
+            let next = await transport.nextConnection()
+            await next.expect(read(after: "2-0", count: 4), answer: batch(entry("3-0")))
+            var got: [StreamID] = []
+            for _ in 0..<3 { if let message = try await messages.next() { got.append(message.id) } }
+            #expect(got == ids("1-0", "2-0", "3-0"))
+        }
+    }
+
+    /// Batches of 2 to 5 messages and 500 bytes.
+    private func small(_ redis: RedisClient) -> StreamConsumer {
+        var configuration = StreamConsumer.Configuration()
+        configuration.batchSize = 2
+        configuration.maxBatchSize = 5
+        configuration.prefetchBytes = 2000
+        return StreamConsumer(redis, stream: "orders", from: .beginning, configuration: configuration)
+    }
+}
+
+private func read(after id: String, count: Int) -> [String] {
+    ["XREAD", "COUNT", "\(count)", "BLOCK", "5000", "STREAMS", "orders", id]
+}
