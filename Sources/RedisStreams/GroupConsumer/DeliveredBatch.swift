@@ -33,6 +33,10 @@ struct SettlementLedger: ~Copyable {
     private var held: [DeliveredBatch] = []
     private var due: [StreamID] = []
     private var sent: [[StreamID]] = []
+    /// How many replies are to come that may bring what is pending.
+    private var looksBack = 0
+    /// What was acknowledged while the server may have looked already.
+    private var confirmed: Set<StreamID> = []
 
     /// Whether there is something to acknowledge.
     var hasDue: Bool { !due.isEmpty }
@@ -47,10 +51,19 @@ struct SettlementLedger: ~Copyable {
         held.append(batch)
     }
 
+    /// Something is sent that may bring what is pending. The server may see it before an acknowledgement that overtakes
+    /// its reply, on another connection.
+    mutating func beginLookingBack() { looksBack += 1 }
+
+    mutating func endLookingBack() {
+        looksBack -= 1
+        if looksBack == 0 { confirmed = [] }
+    }
+
     /// Leaves out of a batch what is held already, or on its way to be acknowledged.
     func leavingOutKnown(_ batch: MessageBatch) -> MessageBatch {
         guard !batch.isEmpty else { return batch }
-        let acknowledged = Set(due).union(sent.joined())
+        let acknowledged = Set(due).union(sent.joined()).union(confirmed)
         return batch.filter { entry in !acknowledged.contains(entry.id) && !isHeld(entry.id) }
     }
 
@@ -98,6 +111,7 @@ struct SettlementLedger: ~Copyable {
     /// The server has acknowledged them.
     mutating func confirm(_ ids: [StreamID]) {
         removeSent(ids)
+        if looksBack > 0 { confirmed.formUnion(ids) }
     }
 
     /// It is not known whether the server has acknowledged them: they are sent again, which does no harm.

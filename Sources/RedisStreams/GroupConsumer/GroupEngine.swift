@@ -102,6 +102,8 @@ actor GroupEngine: ConsumerEngine {
 
     /// Reads a page of what is pending for this consumer, and hands over what it does not hold.
     private func readPending(after id: StreamID, on connection: RedisConnection) async throws(RedisError) {
+        session.beginLookingBack()
+        defer { session.endLookingBack() }
         let batches = try await connection.execute(
             XREADGROUP(
                 group: consumer.group,
@@ -248,8 +250,10 @@ actor GroupEngine: ConsumerEngine {
         )
         machine.claimSent()
         expected += count
+        session.beginLookingBack()
         begin(command, on: connection) { engine, outcome in
             engine.expected -= count
+            defer { engine.session.endLookingBack() }
             do throws(RedisError) {
                 engine.claimed(try command.result(of: outcome).get())
                 return nil
@@ -354,6 +358,7 @@ actor GroupEngine: ConsumerEngine {
     private func acknowledgeLoop() async {
         var attempt = 0
         while await session.waitForAlarm(inAnyCase: awaitsHandlers) {
+            if !session.isDone { await eventLoop.sleep(for: Self.gatherTime) }
             let ids = session.takeDue(atMost: Self.maxAcknowledged)
             if ids.isEmpty { continue }
             let outcome = await acknowledge(ids)

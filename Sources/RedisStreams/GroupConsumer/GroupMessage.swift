@@ -37,6 +37,9 @@ public struct GroupMessage: Sendable, Identifiable {
     /// Whether the message may have been handled before, wholly or in part.
     public var isRedelivered: Bool { batch.source != .new }
 
+    /// A copy of the entry that keeps nothing else in memory; see ``StreamMessage/detached()``.
+    public func detached() -> StreamMessage { message.detached() }
+
     /// Reads the fields as a value; see ``StreamMessage/decode(_:)``.
     ///
     /// - Throws: ``RedisError`` with ``RedisError/Code/decodingFailed``, which names the field.

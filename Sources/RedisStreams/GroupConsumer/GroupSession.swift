@@ -86,6 +86,12 @@ final class GroupSession: Sendable {
 
     var isDone: Bool { state.withLock { $0.isDone } }
 
+    /// Something is sent that may bring what is pending for this consumer, or was when the server looked.
+    func beginLookingBack() { state.withLock { $0.ledger.beginLookingBack() } }
+
+    /// What it has brought has been compared with what is known.
+    func endLookingBack() { state.withLock { $0.ledger.endLookingBack() } }
+
     /// Leaves out of a batch what this consumer holds already.
     func leavingOutKnown(_ batch: MessageBatch) -> MessageBatch {
         state.withLock { $0.ledger.leavingOutKnown(batch) }

@@ -69,9 +69,20 @@ public struct StreamField: Sendable {
     /// The bytes of the value.
     public var valueBytes: [UInt8] { valueReply.bytes ?? [] }
 
+    /// Calls `body` with the bytes of the name, without a copy. The buffer must not escape.
+    public func withUnsafeNameBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
+        unsafe try withUnsafeBytes(of: tape[index], body)
+    }
+
     /// Calls `body` with the bytes of the value, without a copy. The buffer must not escape.
     public func withUnsafeValueBytes<Result>(_ body: (UnsafeRawBufferPointer) throws -> Result) rethrows -> Result {
-        let token = tape[index + 1]
+        unsafe try withUnsafeBytes(of: tape[index + 1], body)
+    }
+
+    private func withUnsafeBytes<Result>(
+        of token: ReplyToken,
+        _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) rethrows -> Result {
         guard token.kind == .bulkString else { return unsafe try body(UnsafeRawBufferPointer(start: nil, count: 0)) }
         return unsafe try body(tape.bytes(of: token))
     }

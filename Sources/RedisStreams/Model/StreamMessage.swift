@@ -1,6 +1,6 @@
 /// An entry of a stream: an id, and fields in the order in which they were added.
 ///
-/// A view on the reply that brought it, two words in size. It keeps that whole reply in memory.
+/// A view on the reply that brought it, two words in size. It keeps that whole reply in memory; ``detached()`` does not.
 public struct StreamMessage: Sendable, Identifiable {
     let storage: MessageBatch.Storage
     let position: Int
@@ -30,6 +30,16 @@ public struct StreamMessage: Sendable, Identifiable {
 
     /// The text of the first field called `name`, or `nil` if there is none. Bytes that are not UTF-8 appear as U+FFFD.
     public subscript(name: String) -> String? { fields[name] }
+
+    /// A copy of the message that keeps nothing else in memory.
+    ///
+    /// A message is a view on the reply that brought it, and of a reply with a thousand messages one that is kept keeps
+    /// all. Detach messages that outlive their handling by far, such as those that go into a cache.
+    public func detached() -> StreamMessage {
+        let tape = ReplyTape(copying: storage.tape, at: entry.token)
+        let entry = MessageBatch.Entry(id: id, token: 0)
+        return StreamMessage(storage: .init(stream: stream, tape: tape, entries: [entry]), position: 0)
+    }
 
     /// How long the message had been pending when it was claimed, where the server says so (`XREADGROUP … CLAIM`).
     public var idleTime: Duration? {

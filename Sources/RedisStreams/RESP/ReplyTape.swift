@@ -14,6 +14,12 @@ struct ReplyToken {
 
     var integer: Int64 { Int64(bitPattern: UInt64(high) << 32 | UInt64(low)) }
     var count: Int { Int(high) }
+
+    /// The token when the bytes stand so much nearer to the beginning of the arena.
+    func moved(back bytes: Int) -> ReplyToken {
+        isString ? ReplyToken(kind: kind, low: low - UInt32(bytes), high: high) : self
+    }
+
     var isString: Bool { kind == .bulkString || kind == .simpleString || kind == .error }
 }
 
@@ -43,6 +49,21 @@ struct ReplyToken {
     deinit {
         unsafe tokens.deallocate()
         unsafe arena.deallocate()
+    }
+
+    /// A tape with nothing but a copy of the value at `index`, and all its elements.
+    convenience init(copying tape: ReplyTape, at index: Int) {
+        let end = tape.index(after: index)
+        let start = tape.bytesWritten(before: index)
+        let byteCount = tape.bytesWritten(before: end) - start
+        let tokens = UnsafeMutablePointer<ReplyToken>.allocate(capacity: end - index)
+        for position in index..<end {
+            let token = tape[position]
+            unsafe (tokens + (position - index)).initialize(to: token.moved(back: start))
+        }
+        let arena = UnsafeMutablePointer<UInt8>.allocate(capacity: max(1, byteCount))
+        unsafe arena.update(from: tape.arena + start, count: byteCount)
+        unsafe self.init(tokens: tokens, tokenCount: end - index, arena: arena, byteCount: byteCount)
     }
 
     subscript(index: Int) -> ReplyToken {

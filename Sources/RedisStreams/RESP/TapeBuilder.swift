@@ -67,10 +67,7 @@ internal import CHiredis
         unsafe arena.update(from: oldArena + replyByte, count: partialBytes)
         for index in 0..<partialTokens {
             let token = unsafe oldTokens[replyToken + index]
-            unsafe tokens[index] =
-                token.isString
-                ? ReplyToken(kind: token.kind, low: token.low - UInt32(replyByte), high: token.high)
-                : token
+            unsafe tokens[index] = token.moved(back: replyByte)
         }
         tokenCount = partialTokens
         byteCount = partialBytes

@@ -106,6 +106,22 @@ import Testing
         #expect(taken == ids("1-0", "2-0"))
     }
 
+    @Test func `What is acknowledged while the server may have looked already is no news`() {
+        var ledger = SettlementLedger()
+        let batch = delivered(["1-0", "2-0"])
+        ledger.hold(batch)
+        _ = ledger.settle(batch, 0)
+        let first = ledger.takeDue(atMost: 10)
+        ledger.beginLookingBack()
+        ledger.beginLookingBack()
+        ledger.confirm(first)
+        expectUnknown(ledger, ["1-0"], [])
+        ledger.endLookingBack()
+        expectUnknown(ledger, ["1-0"], [])
+        ledger.endLookingBack()
+        expectUnknown(ledger, ["1-0"], ids("1-0"))
+    }
+
     @Test func `An empty batch passes through`() {
         let ledger = SettlementLedger()
         expectUnknown(ledger, [], [])

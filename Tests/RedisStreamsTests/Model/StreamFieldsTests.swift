@@ -39,6 +39,28 @@ import Testing
         #expect(copied == [0, 13, 10, 255])
     }
 
+    @Test func `A detached message is the same, and keeps its reply no longer`() throws {
+        let wire = "*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nb\r\n$2\r\n22\r\n"
+        var detached: [StreamMessage] = []
+        weak var tape: ReplyTape?
+        do {
+            let batch = try #require(MessageBatch(stream: "s", reply: reply(wire)))
+            tape = batch.storage.tape
+            detached = batch.map { $0.detached() }
+        }
+        #expect(tape == nil)
+        #expect(detached.map { "\($0)" } == ["s 1-0 (1 fields)", "s 2-0 (1 fields)"])
+        #expect(detached.map { $0["a"] ?? $0["b"] } == ["1", "22"])
+        #expect(detached[1].storage.tape.byteCount == 3 + 1 + 2)
+        let name = unsafe detached[1].fields[0].withUnsafeNameBytes { unsafe [UInt8]($0) }
+        #expect(name == Array("b".utf8))
+    }
+
+    @Test func `A detached message may be a deleted one`() throws {
+        let batch = try #require(MessageBatch(stream: "s", reply: reply("*1\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n")))
+        #expect(batch[0].detached().isDeleted)
+    }
+
     @Test func `A deleted entry has no fields`() throws {
         let batch = try #require(MessageBatch(stream: "s", reply: reply("*1\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n")))
         #expect(batch[0].isDeleted)
