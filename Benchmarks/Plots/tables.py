@@ -39,8 +39,8 @@ def row_of(workload):
         f"{against}: {figure(workload['baseline'])}",
         median,
         spread(workload["ratio"]),
-        f"{sign} {workload['bound']:g}",
-        f"{workload['aim']:g}",
+        f"{sign} {workload['bound']:g}" if "bound" in workload else "–",
+        f"{workload['aim']:g}" if "aim" in workload else "–",
         share(workload.get("serverCPUShare")),
     ]
 

@@ -28,7 +28,7 @@ extension Worker {
         return report(stopwatch, tally, latencies)
     }
 
-    /// The same with `run`.
+    /// The same with `run`, and the handler on the event loop: the shortest way there is.
     @concurrent
     func receiveInRun(_ redis: RedisClient) async throws -> RunReport {
         let stopwatch = Stopwatch()

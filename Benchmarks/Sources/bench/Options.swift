@@ -12,7 +12,6 @@ struct Options {
     var rounds = 7
     var messages = 1_000_000
     var backlog = 10_000_000
-    var latencyJob = Order.Job.latency
     /// Short measurements, for CI.
     var isQuick = false
     /// Whether a goal that is missed makes the run fail.
@@ -38,7 +37,6 @@ struct Options {
             case "--quick": continue
             case "--strict": isStrict = true
             case "--update": updatesThresholds = true
-            case "--latency-run": latencyJob = .latencyRun
             case "--rounds": rounds = try Self.number(of: name, &rest, atLeast: 1)
             case "--messages": messages = try Self.number(of: name, &rest, atLeast: 1000)
             case "--backlog": backlog = try Self.number(of: name, &rest, atLeast: 100_000)
@@ -91,7 +89,6 @@ struct Options {
           --rounds N       How often each side runs; the ratio is that of one round. Default: 7; of sweeps 5.
           --messages N     Messages in each run. Default: 1000000; of peers and sweeps 300000.
           --backlog N      Entries in the long backlog. Default: 10000000.
-          --latency-run    Latency in 'run' instead of in a loop.
           --quick          3 rounds, 100000 messages, short waits.
           --strict         End with 1 if a workload misses its goal.
           --update         With 'allocations': write what was measured, with some room, as the new thresholds.

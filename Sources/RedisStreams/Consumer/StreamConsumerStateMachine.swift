@@ -48,9 +48,8 @@ struct StreamConsumerStateMachine: ~Copyable {
                 positions[index].id = max(positions[index].id, last)
             }
         }
-        if let largest = batches.max(by: { $0.count < $1.count }) {
-            size.received(largest.count, bytes: largest.byteCount)
-        }
+        // `COUNT` is that of each stream, and the bytes are those of all.
+        size.received(batches.map(\.count).max() ?? 0, bytes: batches.reduce(0) { $0 + $1.byteCount })
         return isBacklog
     }
 

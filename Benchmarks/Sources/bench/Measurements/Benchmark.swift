@@ -17,7 +17,8 @@ struct Benchmark {
         Measurement(workloads: [.group, .clientCPU]) { try await $0.groupRead() },
         rate(.groupRun, .groupRun),
         rate(.xadd, .xadd), rate(.producer, .producer),
-        Measurement(workloads: [.latencyMedian, .latencyTail]) { try await $0.latency() },
+        wait(.latencyRun, median: .latencyMedian, tail: .latencyTail),
+        wait(.latency, median: .loopMedian, tail: .loopTail),
         Measurement(workloads: [.idleConsumers]) { try await [$0.resources.idleConsumers()] },
         Measurement(workloads: [.sharedGroup]) { try await $0.sharedGroup() },
         Measurement(workloads: [.backlog]) { try await $0.backlog() },
@@ -61,15 +62,19 @@ struct Benchmark {
         return [rate, cpu]
     }
 
-    private func latency() async throws -> [Figure] {
+    private static func wait(_ job: Order.Job, median: Workload, tail: Workload) -> Measurement {
+        Measurement(workloads: [median, tail]) { try await $0.latency(job, [(median, 50), (tail, 99)]) }
+    }
+
+    private func latency(_ job: Order.Job, _ percentiles: [(Workload, Double)]) async throws -> [Figure] {
         let latency = Latency(
             server: server,
-            job: options.latencyJob,
+            job: job,
             samples: options.isQuick ? 1000 : 5000,
             rounds: options.rounds
         )
         let runs = try await latency.run([.c, .swift])
-        return [(Workload.latencyMedian, 50.0), (.latencyTail, 99.0)].map { workload, percent in
+        return percentiles.map { workload, percent in
             let values = runs.map { side in side.map { Latency.percentile(percent, $0.latencies) } }
             var figure = Figure(workload, values: values[1], baseline: values[0])
             (figure.swift, figure.other) = (Figure.Usage(runs[1].map(\.sample)), Figure.Usage(runs[0].map(\.sample)))

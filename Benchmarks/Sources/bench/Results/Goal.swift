@@ -8,6 +8,9 @@ struct Goal: Sendable {
     static func atLeast(_ bound: Double, aim: Double) -> Goal { Goal(isCeiling: false, bound: bound, aim: aim) }
     static func atMost(_ bound: Double, aim: Double) -> Goal { Goal(isCeiling: true, bound: bound, aim: aim) }
 
+    /// The ratio is only shown.
+    static let none = Goal(isCeiling: true, bound: .infinity, aim: .infinity)
+
     func isReached(by ratio: Double) -> Bool { isCeiling ? ratio <= bound : ratio >= bound }
 
     /// Whether the ratio is not worse than the bound by more than a factor.
@@ -15,7 +18,7 @@ struct Goal: Sendable {
         isCeiling ? ratio <= bound * factor : ratio >= bound / factor
     }
 
-    var text: String { (isCeiling ? "≤ " : "≥ ") + decimal(bound) }
+    var text: String { bound.isInfinite ? "–" : (isCeiling ? "≤ " : "≥ ") + decimal(bound) }
 }
 
 /// Two places behind the point, and a third where the first two say too little.

@@ -11,8 +11,9 @@ struct Report: Encodable {
         let value: Double
         let baseline: Double
         let isCeiling: Bool
-        let bound: Double
-        let aim: Double
+        /// `nil` where the ratio is only shown.
+        let bound: Double?
+        let aim: Double?
         let reached: Bool
         /// Nanoseconds, of the Swift side.
         let clientCPUPerMessage: Double?
@@ -31,8 +32,9 @@ struct Report: Encodable {
             value = figure.value
             baseline = figure.baseline
             isCeiling = figure.workload.goal.isCeiling
-            bound = figure.workload.goal.bound
-            aim = figure.workload.goal.aim
+            let goal = figure.workload.goal
+            bound = goal.bound.isFinite ? goal.bound : nil
+            aim = goal.aim.isFinite ? goal.aim : nil
             reached = figure.isReached
             clientCPUPerMessage = figure.swift?.clientCPU
             baselineClientCPUPerMessage = figure.other?.clientCPU
