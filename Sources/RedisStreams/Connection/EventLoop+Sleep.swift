@@ -15,6 +15,13 @@ extension EventLoop {
             sleeper.wake()
         }
     }
+
+    /// Waits for `duration`, cancelled or not.
+    func sleepInAnyCase(for duration: Duration, isolation: isolated (any Actor)? = #isolation) async {
+        await withCheckedContinuation { continuation in
+            _ = self.scheduleTask(in: TimeAmount(duration)) { continuation.resume() }
+        }
+    }
 }
 
 /// Wakes once: by its timer, or by cancellation, whichever is first.

@@ -82,6 +82,8 @@ extension ConsumerEngine {
             connection.close()
         }
         paused()
+        // Here this closes at once, before anybody else can be given the connection.
+        if Task.isCancelled { connection.close() }
         if let failure { throw failure }
     }
 

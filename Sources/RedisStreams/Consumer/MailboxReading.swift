@@ -24,6 +24,8 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     deinit {
+        // A message holds the session that it is of, and the session this mailbox.
+        mailbox.withdraw()
         mailbox.stop()
         finish()
     }

@@ -41,6 +41,9 @@ struct SettlementLedger: ~Copyable {
     /// Whether there is something to acknowledge.
     var hasDue: Bool { !due.isEmpty }
 
+    /// Whether something was sent whose reply is not there.
+    var isSending: Bool { !sent.isEmpty }
+
     /// Nothing is held any more: what is open stays pending on the server.
     mutating func releaseAll() {
         held = []
@@ -84,6 +87,12 @@ struct SettlementLedger: ~Copyable {
     /// A message has not been handled: it stays pending on the server, and may be delivered again.
     mutating func release(_ batch: DeliveredBatch, _ position: Int) {
         _ = close(batch, position)
+    }
+
+    /// A message has been acknowledged by somebody else who has it.
+    mutating func acknowledged(_ batch: DeliveredBatch, _ position: Int) {
+        _ = close(batch, position)
+        if looksBack > 0 { confirmed.insert(batch.storage.entries[position].id) }
     }
 
     private mutating func close(_ batch: DeliveredBatch, _ position: Int) -> Bool {

@@ -159,7 +159,7 @@ public struct GroupConsumer: Sendable {
             )
         }
         let count = try await client.execute(XACK(stream, group: group, ids: messages.map(\.id)))
-        for message in messages { message.batch.session.release(message) }
+        for message in messages { message.batch.session.acknowledged(message) }
         return count
     }
 

@@ -151,6 +151,8 @@ struct GroupConsumerStateMachine: ~Copyable {
         default:
             guard error.isRetriable else { return .stop(error) }
             if !hasEverServed, error.isUnreachable { return .stop(error) }
+            // What has been read and could not be acknowledged was not handed out.
+            if configuration.acknowledgement == .onDelivery { recover() }
             failures += 1
             return .retry(error, attempt: failures)
         }

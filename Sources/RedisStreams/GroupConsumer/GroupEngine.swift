@@ -357,6 +357,7 @@ actor GroupEngine: ConsumerEngine {
     /// Sends what could not be sent at once, and what is left at the end.
     private func acknowledgeLoop() async {
         var attempt = 0
+        var lastAttempts = 0
         while await session.waitForAlarm(inAnyCase: awaitsHandlers) {
             if !session.isDone { await eventLoop.sleep(for: Self.gatherTime) }
             let ids = session.takeDue(atMost: Self.maxAcknowledged)
@@ -365,16 +366,26 @@ actor GroupEngine: ConsumerEngine {
             settle(ids, outcome)
             guard case .failure = outcome else {
                 attempt = 0
+                // The rest has nobody else.
+                if ids.count == Self.maxAcknowledged { session.raiseAlarm() }
                 continue
             }
             attempt += 1
             // At the end there are a few more attempts; what is left is delivered again, to whoever claims it.
-            if (session.isDone || Task.isCancelled) && attempt >= Self.lastAttempts { break }
-            await eventLoop.sleep(for: configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1)))
+            if session.isDone || (Task.isCancelled && !awaitsHandlers) { lastAttempts += 1 }
+            if lastAttempts == Self.maxLastAttempts { break }
+            await pause(behind: attempt)
         }
     }
 
-    private static let lastAttempts = 3
+    private static let maxLastAttempts = 3
+
+    private func pause(behind attempt: Int) async {
+        let delay = configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+        if !Task.isCancelled || session.isDone { return await eventLoop.sleep(for: delay) }
+        // Handlers are still at work: cancellation must not make a storm of this.
+        await eventLoop.sleepInAnyCase(for: min(delay, .milliseconds(100)))
+    }
 
     /// Sends what is due when everything else has ended, once.
     private func acknowledgeRest() async {
@@ -420,7 +431,7 @@ actor GroupEngine: ConsumerEngine {
             logger.info("could not acknowledge", metadata: [LogKey.reason: "\(error.code)"])
             if error.isRetriable || error.code == .cancelled { return session.restore(ids) }
             // That was another command's reply, and ended the connection.
-            if error.code == .replyTooLarge { return session.restore(ids) }
+            if [.replyTooLarge, .protocolViolation].contains(error.code) { return session.restore(ids) }
             // Trying again will not help, and reading on would only pile up what cannot be acknowledged.
             session.confirm(ids)
             session.mailbox.fail(error)

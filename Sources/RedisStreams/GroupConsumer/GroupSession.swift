@@ -44,9 +44,14 @@ final class GroupSession: Sendable {
         state.withLock { $0.onDue }()
     }
 
-    /// The message has not been handled, or has been acknowledged otherwise.
+    /// The message has not been handled.
     func release(_ message: GroupMessage) {
         state.withLock { $0.ledger.release(message.batch, message.position) }
+    }
+
+    /// The message has been acknowledged, with the server's word.
+    func acknowledged(_ message: GroupMessage) {
+        state.withLock { $0.ledger.acknowledged(message.batch, message.position) }
     }
 
     /// Gives a message up that has waited here for so long that another consumer may have claimed it: handled now, it
@@ -79,7 +84,7 @@ final class GroupSession: Sendable {
         let hasToTell = state.withLock { state in
             let wasAttended = state.isAttended
             state.isAttended = isAttended
-            return wasAttended && !isAttended && state.ledger.hasDue
+            return wasAttended && !isAttended && state.ledger.hasDue && !state.isAlarmed
         }
         if hasToTell { tell() }
     }
@@ -101,7 +106,8 @@ final class GroupSession: Sendable {
     func deliver(_ batch: MessageBatch, source: GroupMessage.Source, isHeld: Bool, freshUntil: NIODeadline? = nil) {
         guard !batch.isEmpty else { return }
         let delivered = DeliveredBatch(batch, source: source, session: self, freshUntil: freshUntil)
-        if isHeld { state.withLock { $0.ledger.hold(delivered) } }
+        // A reply may come when nobody handles any more.
+        if isHeld { state.withLock { if !$0.isDone { $0.ledger.hold(delivered) } } }
         mailbox.deliver(DeliveredMessages(batch: delivered), bytes: batch.byteCount)
     }
 
@@ -121,18 +127,26 @@ final class GroupSession: Sendable {
     /// there will be nothing more, and on cancellation, unless it has to wait in any case.
     func waitForAlarm(inAnyCase: Bool) async -> Bool {
         while true {
-            let (isAlarmed, hasDue, isDone) = state.withLock { state in
+            let (isAlarmed, hasDue, isSending, isDone) = state.withLock { state in
                 defer { state.isAlarmed = false }
-                return (state.isAlarmed, state.ledger.hasDue, state.isDone)
+                return (state.isAlarmed, state.ledger.hasDue, state.ledger.isSending, state.isDone)
             }
             if hasDue, isAlarmed || isDone { return true }
-            if isDone || (Task.isCancelled && !inAnyCase) { return false }
+            // What is on its way may come back.
+            if (isDone && !isSending) || (Task.isCancelled && !inAnyCase) { return false }
             if inAnyCase { await alarm.waitInAnyCase() } else { await alarm.wait() }
         }
     }
 
     func takeDue(atMost limit: Int) -> [StreamID] { state.withLock { $0.ledger.takeDue(atMost: limit) } }
-    func confirm(_ ids: [StreamID]) { state.withLock { $0.ledger.confirm(ids) } }
+
+    func confirm(_ ids: [StreamID]) {
+        let isDone = state.withLock { state in
+            state.ledger.confirm(ids)
+            return state.isDone
+        }
+        if isDone { alarm.fire() }
+    }
 
     func restore(_ ids: [StreamID]) {
         state.withLock { $0.ledger.restore(ids) }

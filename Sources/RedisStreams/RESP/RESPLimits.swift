@@ -23,8 +23,8 @@ public struct RESPLimits: Sendable, Hashable {
         guard maxArrayElements > 0, maxReplyBytes > 0, (1...8).contains(maxDepth), maxLineBytes > 0 else {
             throw RedisError(.invalidConfiguration, "RESP limits must be positive, and maxDepth at most 8.")
         }
-        guard maxReplyBytes <= Int(UInt32.max) else {
-            throw RedisError(.invalidConfiguration, "RESPLimits.maxReplyBytes must be below 4 GiB.")
+        guard maxReplyBytes <= 2 << 30 else {
+            throw RedisError(.invalidConfiguration, "RESPLimits.maxReplyBytes must be at most 2 GiB.")
         }
     }
 }
