@@ -14,6 +14,24 @@ import Testing
         #expect(server.acknowledged == ["1-0", "2-0"])
     }
 
+    @Test func `A loop that is left leaves nothing in memory`() async throws {
+        let play = GroupPlay()
+        let kept = try await play.running { consumer in
+            let loop = Task {
+                for try await message in consumer { return WeakSession(message.batch.session) }
+                return WeakSession(nil)
+            }
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
+            let kept = try await loop.value
+            while await server.nextCommand() != nil {}
+            return kept
+        }
+        // Until its last timer is over.
+        await play.clock.advance(by: .milliseconds(1))
+        #expect(kept.session == nil)
+    }
+
     @Test func `What was handled is acknowledged also if the client ends right then`() async throws {
         for _ in 0..<20 {
             let play = GroupPlay()
@@ -179,5 +197,14 @@ import Testing
             await reading.value
             #expect(order.all == ["one taken, one left", "read"])
         }
+    }
+}
+
+// SAFETY: A weak reference may be read by several threads; this one is never written after it was made.
+private struct WeakSession: @unchecked Sendable {
+    private(set) weak var session: GroupSession?
+
+    init(_ session: GroupSession?) {
+        self.session = session
     }
 }

@@ -51,7 +51,7 @@ import Testing
         await eventLoop.shutdownGracefully()
     }
 
-    @Test func `Who waits for an alarm is woken by that, by what could not be acknowledged, and by the end`() async throws {
+    @Test func `Who waits for an alarm is woken by it, by a failed acknowledgement, and by the end`() async throws {
         let session = session
         session.acknowledge(ids("1-0"))
         session.raiseAlarm()

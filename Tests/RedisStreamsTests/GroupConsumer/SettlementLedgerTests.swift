@@ -122,6 +122,18 @@ import Testing
         expectUnknown(ledger, ["1-0"], ids("1-0"))
     }
 
+    @Test func `So it is with what was acknowledged by hand`() {
+        var ledger = SettlementLedger()
+        let batch = delivered(["1-0", "2-0"])
+        ledger.hold(batch)
+        ledger.beginLookingBack()
+        ledger.acknowledged(batch, 0)
+        expectUnknown(ledger, ["1-0"], [])
+        ledger.endLookingBack()
+        expectUnknown(ledger, ["1-0", "2-0"], ids("1-0"))
+        expectDue(ledger, false)
+    }
+
     @Test func `An empty batch passes through`() {
         let ledger = SettlementLedger()
         expectUnknown(ledger, [], [])

@@ -40,7 +40,8 @@ import Testing
     }
 
     @Test func `A detached message is the same, and keeps its reply no longer`() throws {
-        let wire = "*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nb\r\n$2\r\n22\r\n"
+        let first = "*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n"
+        let wire = "*2\r\n" + first + "*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nb\r\n$2\r\n22\r\n"
         var detached: [StreamMessage] = []
         weak var tape: ReplyTape?
         do {
