@@ -14,6 +14,12 @@ struct Options {
     var backlog = 10_000_000
     /// Short measurements, for CI.
     var isQuick = false
+    /// How many latencies are measured in a run.
+    var samples: Int { isQuick ? 1000 : 5000 }
+    /// How many pieces of a backlog are read in a run.
+    var passes: Int { isQuick ? 10 : 66 }
+    /// How long what has no end of its own is measured.
+    var seconds: Double { isQuick ? 3 : 10 }
     /// Whether a goal that is missed makes the run fail.
     var isStrict = false
     /// Whether the measured allocations are the thresholds from now on.

@@ -88,17 +88,17 @@ extension ConsumerEngine {
     }
 
     /// Lets a command stand in line until the connection is flushed. Its outcome is handled on the event loop; an error
-    /// that `handle` returns ends the reading. Afterwards, others may begin.
+    /// that `handle` throws ends the reading. Afterwards, others may begin.
     func begin(
         _ command: some RedisCommand,
         on connection: RedisConnection,
-        then handle: @escaping @Sendable (isolated Self, PendingReplies.Outcome) -> RedisError?
+        then handle: @escaping @Sendable (isolated Self, PendingReplies.Outcome) throws(RedisError) -> Void
     ) {
         pipeline.began()
         connection.begin(command) { outcome in
             self.assumeIsolated { engine in
                 engine.pipeline.ended()
-                if let error = handle(engine, outcome) { engine.pipeline.failed(error) }
+                do throws(RedisError) { try handle(engine, outcome) } catch { engine.pipeline.failed(error) }
                 engine.goOn(on: connection)
             }
         }

@@ -60,14 +60,9 @@ actor StreamEngine: ConsumerEngine {
         guard case .read(let positions) = machine.next() else { return }
         let command = XREAD(positions, count: machine.count, block: consumer.configuration.block)
         isReading = true
-        begin(command, on: connection) { engine, outcome in
+        begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.isReading = false
-            do throws(RedisError) {
-                engine.deliver(try command.result(of: outcome).get(), on: connection)
-                return nil
-            } catch {
-                return error
-            }
+            engine.deliver(try command.result(of: outcome).get(), on: connection)
         }
         // While there is a backlog the server shall work at once; else first comes who waits for the message.
         if arrived > 0 { connection.assumeIsolated { $0.flush() } }

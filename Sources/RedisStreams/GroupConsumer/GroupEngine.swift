@@ -125,7 +125,7 @@ actor GroupEngine: ConsumerEngine {
 
     private func acknowledgeFirst(_ batch: MessageBatch, on connection: RedisConnection) async throws(RedisError) {
         if batch.isEmpty { return }
-        _ = try await connection.execute(XACK(consumer.stream, group: consumer.group, ids: batch.map(\.id)))
+        _ = try await connection.execute(xack(batch.map(\.id)))
         deliver(batch, source: .pending)
     }
 
@@ -172,10 +172,9 @@ actor GroupEngine: ConsumerEngine {
         while true {
             let ids = session.takeDue(atMost: Self.maxAcknowledged)
             if ids.isEmpty { return }
-            let command = XACK(consumer.stream, group: consumer.group, ids: ids)
-            begin(command, on: connection) { engine, outcome in
+            let command = xack(ids)
+            begin(command, on: connection) { (engine, outcome) throws(RedisError) in
                 engine.settle(ids, command.result(of: outcome))
-                return nil
             }
         }
     }
@@ -192,15 +191,10 @@ actor GroupEngine: ConsumerEngine {
         let count = machine.count
         reads += 1
         expected += count
-        begin(command, on: connection) { engine, outcome in
+        begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.reads -= 1
             engine.expected -= count
-            do throws(RedisError) {
-                try engine.received(outcome, of: command, on: connection)
-                return nil
-            } catch {
-                return error
-            }
+            try engine.received(outcome, of: command, on: connection)
         }
     }
 
@@ -222,17 +216,12 @@ actor GroupEngine: ConsumerEngine {
 
     /// Hands messages out once the server has them as acknowledged: else they could be handled twice.
     private func beginDelivery(of batch: MessageBatch, on connection: RedisConnection) {
-        let command = XACK(consumer.stream, group: consumer.group, ids: batch.map(\.id))
+        let command = xack(batch.map(\.id))
         expected += batch.count
-        begin(command, on: connection) { engine, outcome in
+        begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.expected -= batch.count
-            do throws(RedisError) {
-                _ = try command.result(of: outcome).get()
-                engine.deliver(batch, source: .new)
-                return nil
-            } catch {
-                return error
-            }
+            _ = try command.result(of: outcome).get()
+            engine.deliver(batch, source: .new)
         }
         connection.assumeIsolated { $0.flush() }
     }
@@ -251,15 +240,10 @@ actor GroupEngine: ConsumerEngine {
         machine.claimSent()
         expected += count
         session.beginLookingBack()
-        begin(command, on: connection) { engine, outcome in
+        begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.expected -= count
             defer { engine.session.endLookingBack() }
-            do throws(RedisError) {
-                engine.claimed(try command.result(of: outcome).get())
-                return nil
-            } catch {
-                return error
-            }
+            engine.claimed(try command.result(of: outcome).get())
         }
         return true
     }
@@ -317,9 +301,14 @@ actor GroupEngine: ConsumerEngine {
     /// How long settled messages wait for company.
     private static let gatherTime = Duration.milliseconds(1)
 
+    private func xack(_ ids: [StreamID]) -> XACK { XACK(consumer.stream, group: consumer.group, ids: ids) }
+
+    /// Whether a read comes back soon, so that the next one takes along what is due.
+    private var isReadingOn: Bool { isBacklog && reads > 0 }
+
     /// What is settled from now on is seen to: by the next read, or when the time for gathering is over.
     private func updateAttention() {
-        session.attend(isGathering || (isBacklog && reads > 0))
+        session.attend(isGathering || isReadingOn)
     }
 
     /// Sends what is due in a little while, if no read has taken it along until then.
@@ -341,7 +330,7 @@ actor GroupEngine: ConsumerEngine {
 
     private func gathered() {
         isGathering = false
-        if !(isBacklog && reads > 0) { acknowledgeAtOnce() }
+        if !isReadingOn { acknowledgeAtOnce() }
         updateAttention()
     }
 
@@ -350,7 +339,7 @@ actor GroupEngine: ConsumerEngine {
         guard let connection = pool.readyShared() else { return session.raiseAlarm() }
         let ids = session.takeDue(atMost: Self.maxAcknowledged)
         if ids.isEmpty { return }
-        let command = XACK(consumer.stream, group: consumer.group, ids: ids)
+        let command = xack(ids)
         connection.begin(command) { outcome in self.settle(ids, command.result(of: outcome)) }
     }
 
@@ -400,7 +389,7 @@ actor GroupEngine: ConsumerEngine {
 
     /// Sends an `XACK` on a shared connection. Cancellation does not keep it from being sent.
     private func acknowledge(_ ids: [StreamID]) async -> Result<Int, RedisError> {
-        let command = XACK(consumer.stream, group: consumer.group, ids: ids)
+        let command = xack(ids)
         do throws(RedisError) {
             return try await pool.shared().executeToTheEnd(command)
         } catch {
@@ -429,9 +418,9 @@ actor GroupEngine: ConsumerEngine {
         case .success: session.confirm(ids)
         case .failure(let error):
             logger.info("could not acknowledge", metadata: [LogKey.reason: "\(error.code)"])
-            if error.isRetriable || error.code == .cancelled { return session.restore(ids) }
-            // That was another command's reply, and ended the connection.
-            if [.replyTooLarge, .protocolViolation].contains(error.code) { return session.restore(ids) }
+            // The last two were another command's reply, and ended the connection.
+            let isNoRefusal = [.cancelled, .replyTooLarge, .protocolViolation].contains(error.code)
+            if error.isRetriable || isNoRefusal { return session.restore(ids) }
             // Trying again will not help, and reading on would only pile up what cannot be acknowledged.
             session.confirm(ids)
             session.mailbox.fail(error)

@@ -46,25 +46,7 @@ import Testing
     @Test func `What a read took along when it was ended is acknowledged`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
-            let handled = Journal<String>()
-            let gates: [String: Gate] = ["1-0": Gate(), "2-0": Gate()]
-            let loop = Task {
-                for try await message in consumer {
-                    handled.record(message.name)
-                    await gates[message.name]?.wait()
-                }
-            }
-            let server = await play.start()
-            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
-            await server.expect(readNew())
-            gates["1-0"]?.open()
-            _ = await handled.wait(for: 2)
-            server.send(batch(entry("3-0")))
-            // Nobody answers, so that it is not known what has become of it.
-            await server.expect(acknowledge("1-0"))
-            await server.expect(readNew())
-            gates["2-0"]?.open()
-            _ = await handled.wait(for: 3)
+            let (_, loop, _) = await play.untilAcknowledgementIsUnanswered(by: consumer)
             let rest = play.serve(new: Replies())
             loop.cancel()
             try await loop.value

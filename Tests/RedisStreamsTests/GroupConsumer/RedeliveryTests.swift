@@ -90,24 +90,7 @@ import Testing
     {
         let play = GroupPlay()
         try await play.running { consumer in
-            let handled = Journal<String>()
-            let gates: [String: Gate] = ["1-0": Gate(), "2-0": Gate()]
-            let loop = Task {
-                for try await message in consumer {
-                    handled.record(message.name)
-                    await gates[message.name]?.wait()
-                }
-            }
-            let server = await play.start()
-            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
-            await server.expect(readNew())
-            gates["1-0"]?.open()
-            _ = await handled.wait(for: 2)
-            server.send(batch(entry("3-0")))
-            await server.expect(acknowledge("1-0"))
-            await server.expect(readNew())
-            gates["2-0"]?.open()
-            _ = await handled.wait(for: 3)
+            let (server, loop, handled) = await play.untilAcknowledgementIsUnanswered(by: consumer)
             server.close()
             guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
             let rest = play.serve(

@@ -97,6 +97,32 @@ struct GroupPlay {
         return server
     }
 
+    /// Plays a loop that has handled the first two of three messages, and begun with the third. The acknowledgement of
+    /// the first was sent, and nobody answers, so that it is not known what has become of it.
+    func untilAcknowledgementIsUnanswered(
+        by consumer: GroupConsumer
+    ) async -> (server: FakeConnection, loop: Task<Void, any Error>, handled: Journal<String>) {
+        let handled = Journal<String>()
+        let gates: [String: Gate] = ["1-0": Gate(), "2-0": Gate()]
+        let loop = Task {
+            for try await message in consumer {
+                handled.record(message.name)
+                await gates[message.name]?.wait()
+            }
+        }
+        let server = await start()
+        await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
+        await server.expect(readNew())
+        gates["1-0"]?.open()
+        _ = await handled.wait(for: 2)
+        server.send(batch(entry("3-0")))
+        await server.expect(acknowledge("1-0"))
+        await server.expect(readNew())
+        gates["2-0"]?.open()
+        _ = await handled.wait(for: 3)
+        return (server, loop, handled)
+    }
+
     /// Plays a server that goes on by itself: new messages from `new`, nothing pending but `pending`, nothing to claim.
     func serve(new: Replies, pending: Replies = Replies(), claims: Replies = Replies()) -> ScriptedServer {
         let server = ScriptedServer(on: transport) { command in

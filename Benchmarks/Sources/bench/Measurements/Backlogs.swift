@@ -29,16 +29,11 @@ struct Backlogs {
     }
 
     private func measure(_ servers: [Server], _ backlogs: [Int]) async throws -> [[Sample]] {
-        var samples = backlogs.map { _ in [Sample]() }
-        for round in 0..<rounds {
-            for turn in backlogs.indices {
-                let index = (turn + round) % backlogs.count
-                samples[index].append(try await measure(servers[index], backlogs[index]))
-            }
-            let rates = backlogs.indices.map { "\(backlogs[$0]): \(Int((samples[$0].last?.rate ?? 0) / 1000)) k/s" }
-            Progress.say("backlog, round \(round + 1) of \(rounds): \(rates.joined(separator: ", "))")
+        try await Rounds(name: "backlog", count: rounds).run(backlogs.map { "\($0):" }) { index in
+            try await measure(servers[index], backlogs[index])
+        } tell: { sample in
+            sample.thousands
         }
-        return samples
     }
 
     private func measure(_ server: Server, _ backlog: Int) async throws -> Sample {
@@ -47,15 +42,15 @@ struct Backlogs {
         // Spread over the first half, so that at least half of the backlog waits behind each pass.
         order.stride = backlog > Self.least ? backlog / 2 / passes : 0
         try await server.destroyGroups()
-        let before = try await server.cpuSeconds()
-        let report = try await Contestant.swift.process(order).report()
-        let after = try await server.cpuSeconds()
+        let (report, serverSeconds) = try await server.measuringCPU {
+            try await Contestant.swift.process(order).report()
+        }
         var expected = Tally()
         for pass in 0..<passes {
             let start = pass * order.stride
             expected += Tally(of: start + 1...start + Order.passMessages, payload: order.payload)
         }
         try server.check("backlog", seen: report.tally, expected: expected)
-        return Sample(report, messages: messages, serverSeconds: after - before)
+        return Sample(report, messages: messages, serverSeconds: serverSeconds)
     }
 }

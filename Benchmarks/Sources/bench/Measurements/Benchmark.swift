@@ -70,7 +70,7 @@ struct Benchmark {
         let latency = Latency(
             server: server,
             job: job,
-            samples: options.isQuick ? 1000 : 5000,
+            samples: options.samples,
             rounds: options.rounds
         )
         let runs = try await latency.run([.c, .swift])
@@ -92,7 +92,7 @@ struct Benchmark {
     }
 
     private func backlog() async throws -> [Figure] {
-        let backlogs = Backlogs(server: server, passes: options.isQuick ? 10 : 66, rounds: options.rounds)
+        let backlogs = Backlogs(server: server, passes: options.passes, rounds: options.rounds)
         let samples = try await backlogs.run([Backlogs.least, options.backlog])
         return [Figure(.backlog, swift: samples[1], over: samples[0])]
     }

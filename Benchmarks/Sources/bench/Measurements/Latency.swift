@@ -18,20 +18,12 @@ struct Latency {
 
     /// Returns the runs of each contestant.
     func run(_ contestants: [Contestant]) async throws -> [[Run]] {
-        var runs = contestants.map { _ in [Run]() }
-        for round in 0..<rounds {
-            for turn in contestants.indices {
-                let index = (turn + round) % contestants.count
-                runs[index].append(try await measure(contestants[index]))
-            }
-            let texts = contestants.indices.map { index in
-                let latencies = runs[index].last?.latencies ?? []
-                let (median, tail) = (Self.percentile(50, latencies), Self.percentile(99, latencies))
-                return "\(contestants[index].name) p50 \(Int(median)) µs, p99 \(Int(tail)) µs"
-            }
-            Progress.say("\(job), round \(round + 1) of \(rounds): \(texts.joined(separator: "; "))")
+        try await Rounds(name: "\(job)", count: rounds).run(contestants.map(\.name)) { index in
+            try await measure(contestants[index])
+        } tell: { run in
+            let (median, tail) = (Self.percentile(50, run.latencies), Self.percentile(99, run.latencies))
+            return "p50 \(Int(median)) µs, p99 \(Int(tail)) µs"
         }
-        return runs
     }
 
     private func measure(_ contestant: Contestant) async throws -> Run {
@@ -40,21 +32,24 @@ struct Latency {
         order.batch = nil
         try await server.clear()
         try await server.resetGroup()
-        let before = try await server.cpuSeconds()
-        let reader = try contestant.process(order)
-        async let report = reader.report()
-        try await waitUntilBlocked()
-        let sender = ["latency-send", order.stream, "\(messages)", "\(order.timeLimit)"]
-        _ = try await ChildProcess(built: "CBaseline", sender).report()
-        let result = try await report
-        let after = try await server.cpuSeconds()
+        let (result, serverSeconds) = try await server.measuringCPU { try await exchange(order, contestant) }
         let expected = Tally(of: 1...messages, payload: 0)
         guard result.messages == messages, result.tally.checksum == expected.checksum,
             let latencies = result.latencies, latencies.count == messages
         else { throw Failure("\(job), \(contestant.name): not every message was there exactly once.") }
         try await server.checkGroup("\(job), \(contestant.name)")
-        let sample = Sample(result, messages: messages, serverSeconds: after - before)
+        let sample = Sample(result, messages: messages, serverSeconds: serverSeconds)
         return Run(latencies: latencies.dropFirst(Order.warmUp).sorted(), sample: sample)
+    }
+
+    /// One process waits, then another sends. Returns the report of the one that waited.
+    private func exchange(_ order: Order, _ contestant: Contestant) async throws -> RunReport {
+        let reader = try contestant.process(order)
+        async let report = reader.report()
+        try await waitUntilBlocked()
+        let sender = ["latency-send", order.stream, "\(order.messages)", "\(order.timeLimit)"]
+        _ = try await ChildProcess(built: "CBaseline", sender).report()
+        return try await report
     }
 
     private func waitUntilBlocked() async throws {

@@ -14,14 +14,15 @@ struct Resources {
         let limits = (megabytes: 100.0, threads: 8.0, cpuPercent: 1.0)
         var order = server.order(.idleConsumers, messages: 0)
         order.consumers = 1000
-        order.seconds = options.isQuick ? 3 : 10
+        order.seconds = options.seconds
         order.timeLimit = 120
         let keys = order.idleStreams.map { StreamKey($0) }
-        let before = try await server.cpuSeconds()
-        let report = try await cleaning(keys) {
-            let report = try await Contestant.swift.process(order).report()
-            try await checkIdle(report, keys, groups: order.idleGroups.count)
-            return report
+        let (report, serverSeconds) = try await server.measuringCPU {
+            try await cleaning(keys) {
+                let report = try await Contestant.swift.process(order).report()
+                try await checkIdle(report, keys, groups: order.idleGroups.count)
+                return report
+            }
         }
         let megabytes = Double(report.resident ?? 0) / Self.megabyte
         let threads = Double(report.threads ?? 0)
@@ -30,7 +31,6 @@ struct Resources {
         let worst = max(megabytes / limits.megabytes, threads / limits.threads, cpuPercent / limits.cpuPercent)
         var figure = Figure(.idleConsumers, values: [worst * limits.megabytes], baseline: [limits.megabytes])
         figure.value = megabytes
-        let serverSeconds = try await server.cpuSeconds() - before
         figure.swift = Figure.Usage([Sample(report, messages: order.consumers, serverSeconds: serverSeconds)])
         figure.details = ["resident MB": megabytes, "threads": threads, "CPU %": cpuPercent]
         Progress.say("idle consumers: \(decimal(megabytes)) MB, \(Int(threads)) threads, \(decimal(cpuPercent)) % CPU")
@@ -73,10 +73,10 @@ struct Resources {
             var order = server.order(.slowHandler, messages: total / payload)
             order.batch = nil
             order.payload = payload
-            order.seconds = options.isQuick ? 3 : 10
-            let before = try await server.cpuSeconds()
-            let report = try await Contestant.swift.process(order).report()
-            let serverSeconds = try await server.cpuSeconds() - before
+            order.seconds = options.seconds
+            let (report, serverSeconds) = try await server.measuringCPU {
+                try await Contestant.swift.process(order).report()
+            }
             samples.append(Sample(report, messages: report.messages, serverSeconds: serverSeconds))
             let expected = Tally(of: 1...max(1, report.messages), payload: payload)
             try server.check("memory", seen: report.tally, expected: expected)

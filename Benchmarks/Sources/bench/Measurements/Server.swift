@@ -23,8 +23,17 @@ struct Server {
         return "Redis \(info["redis_version"] ?? "of unknown version")"
     }
 
-    /// The CPU time that the server has taken until now, in seconds.
-    func cpuSeconds() async throws -> Double {
+    /// Returns what `body` returns, and the CPU time that the server took meanwhile, in seconds.
+    func measuringCPU<Result>(
+        _ body: () async throws -> Result
+    ) async throws -> (result: Result, serverSeconds: Double) {
+        let before = try await cpuSeconds()
+        let result = try await body()
+        return (result, try await cpuSeconds() - before)
+    }
+
+    /// The CPU time that the server has taken until now.
+    private func cpuSeconds() async throws -> Double {
         let info = try await redis.info("cpu")
         guard let user = info["used_cpu_user"].flatMap({ Double($0) }),
             let system = info["used_cpu_sys"].flatMap({ Double($0) })

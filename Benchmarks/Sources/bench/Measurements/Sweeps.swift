@@ -71,19 +71,19 @@ struct Sweeps {
 
     private func backlogs() async throws -> Sweep {
         let lengths = [10_000, 100_000, 1_000_000, 10_000_000].filter { $0 <= options.backlog }
-        let passes = options.isQuick ? 10 : 66
-        let samples = try await Backlogs(server: server, passes: passes, rounds: options.rounds).run(lengths)
+        let backlogs = Backlogs(server: server, passes: options.passes, rounds: options.rounds)
+        let samples = try await backlogs.run(lengths)
         let points = zip(lengths, samples).map { Point(x: $0, rate: Spread($1.map(\.rate))) }
         return Sweep(name: "group read, backlog", lines: [Line(client: "Swift", points: points)])
     }
 
     /// Microseconds by percent, for C, a loop in Swift, and `run`.
     private func latencies() async throws -> [String: [String: Double]] {
-        let samples = options.isQuick ? 1000 : 5000
-        let loop = try await Latency(server: server, job: .latency, samples: samples, rounds: options.rounds)
-            .run([.c, .swift])
-        let run = try await Latency(server: server, job: .latencyRun, samples: samples, rounds: options.rounds)
-            .run([.swift])
+        func latency(_ job: Order.Job) -> Latency {
+            Latency(server: server, job: job, samples: options.samples, rounds: options.rounds)
+        }
+        let loop = try await latency(.latency).run([.c, .swift])
+        let run = try await latency(.latencyRun).run([.swift])
         return [
             "C": Latency.distribution(loop[0]), "Swift, loop": Latency.distribution(loop[1]),
             "Swift, run": Latency.distribution(run[0]),

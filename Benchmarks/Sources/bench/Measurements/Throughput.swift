@@ -37,19 +37,11 @@ struct Throughput {
     /// Returns the samples of each contestant, round by round.
     func run(_ contestants: [Contestant]) async throws -> [[Sample]] {
         try await setUp()
-        var samples = contestants.map { _ in [Sample]() }
-        for round in 0..<rounds {
-            for turn in contestants.indices {
-                // Who goes first may find warmer or colder caches: it is each one's turn.
-                let index = (turn + round) % contestants.count
-                samples[index].append(try await measure(contestants[index], order))
-            }
-            let rates = contestants.indices.map { index in
-                "\(contestants[index].name) \(Int((samples[index].last?.rate ?? 0) / 1000)) k/s"
-            }
-            Progress.say("\(name), round \(round + 1) of \(rounds): \(rates.joined(separator: ", "))")
+        return try await Rounds(name: name, count: rounds).run(contestants.map(\.name)) { index in
+            try await measure(contestants[index], order)
+        } tell: { sample in
+            sample.thousands
         }
-        return samples
     }
 
     /// Once for a workload.
@@ -67,17 +59,18 @@ struct Throughput {
     }
 
     /// Returns the report and the CPU time of the server.
-    func runChecked(_ contestant: Contestant, _ order: Order) async throws -> (RunReport, Double) {
+    func runChecked(
+        _ contestant: Contestant,
+        _ order: Order
+    ) async throws -> (result: RunReport, serverSeconds: Double) {
         switch scene {
         case .filledStream: break
         case .unreadGroup: try await server.resetGroup()
         case .noStream: try await server.clear()
         }
-        let before = try await server.cpuSeconds()
-        let report = try await contestant.process(order).report()
-        let after = try await server.cpuSeconds()
-        try await check(report, by: contestant)
-        return (report, after - before)
+        let measured = try await server.measuringCPU { try await contestant.process(order).report() }
+        try await check(measured.result, by: contestant)
+        return measured
     }
 
     /// No figure without its guarantee: every message exactly once, and nothing left unacknowledged.
@@ -95,12 +88,5 @@ struct Throughput {
             }
             try server.check(run, seen: try await server.contents(), expected: expected)
         }
-    }
-}
-
-/// What is being done, for those who wait.
-enum Progress {
-    static func say(_ line: String) {
-        FileHandle.standardError.write(Data("\(line)\n".utf8))
     }
 }

@@ -14,6 +14,9 @@ struct Sample: Sendable {
         clientCPU = report.cpuSeconds / Double(max(1, messages)) * 1e9
         serverCPUShare = serverSeconds / report.seconds
     }
+
+    /// The rate, for those who wait.
+    var thousands: String { "\(Int(rate / 1000)) k/s" }
 }
 
 /// The figures of several rounds.
