@@ -39,7 +39,7 @@ actor GroupEngine: ConsumerEngine {
         machine = GroupConsumerStateMachine(
             consumer.configuration,
             now: eventLoop.now,
-            jitter: consumer.configuration.claimJitter ?? .random(in: 0...1)
+            jitter: consumer.configuration.claimJitter ?? consumer.client.pool.randomness()
         )
         var logger = consumer.client.logger
         logger[metadataKey: LogKey.stream] = "\(consumer.stream)"
@@ -370,7 +370,7 @@ actor GroupEngine: ConsumerEngine {
     private static let maxLastAttempts = 3
 
     private func pause(behind attempt: Int) async {
-        let delay = configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+        let delay = configuration.backoff.delay(attempt: attempt, jitter: pool.randomness())
         if !Task.isCancelled || session.isDone { return await eventLoop.sleep(for: delay) }
         // Handlers are still at work: cancellation must not make a storm of this.
         await eventLoop.sleepInAnyCase(for: min(delay, .milliseconds(100)))
