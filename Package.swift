@@ -57,6 +57,7 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
             ],
             swiftSettings: swiftSettings
         ),
@@ -74,6 +75,19 @@ let package = Package(
             name: "consumer-process",
             dependencies: ["RedisStreams"],
             path: "Tests/ConsumerProcess",
+            swiftSettings: swiftSettings
+        ),
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "RedisStreams", "RedisStreamsTesting",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Tests/Simulation",
             swiftSettings: swiftSettings
         ),
         .testTarget(

@@ -1,0 +1,37 @@
+import RedisStreams
+
+/// A process in a simulation with a client of its own.
+///
+// SAFETY: there is one thread.
+final class Node: @unchecked Sendable {
+    let name: String
+    let process: SimulatedProcess
+    /// Whether it has been killed: its effects count no more, and nothing of it reaches anybody.
+    private(set) var isAlive = true
+    /// Whether its main task has come to its end.
+    private(set) var hasEnded = false
+    var delayUntil = VirtualTime.zero
+    var isPartitioned = false
+    /// Its main task.
+    var task: Task<Void, Never>?
+    /// Asks it to end, as SIGTERM does.
+    var shutDown: (() -> Void)?
+    /// Whether it was asked to end, in whatever way.
+    var isEnding = false
+    /// Until when something may have kept it from renewing its leases.
+    var hinderedUntil = VirtualTime.zero
+
+    init(name: String, process: SimulatedProcess) {
+        self.name = name
+        self.process = process
+    }
+
+    func die() {
+        isAlive = false
+        isEnding = true
+    }
+
+    func ended() {
+        hasEnded = true
+    }
+}
