@@ -45,6 +45,8 @@ struct Runner {
         for seed in options.ownSeeds {
             // Should the process die, this says at which seed.
             write("B\t\(seed)")
+            // One that does not end dies, and is told by its number.
+            alarm(60)
             let outcome = Self.run(seed).outcome
             write(outcome.line)
             if options.isVerified, Self.run(seed).outcome.line != outcome.line { write("D\t\(seed)") }

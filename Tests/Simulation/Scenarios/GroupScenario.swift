@@ -81,8 +81,7 @@ final class GroupScenario: @unchecked Sendable {
     private func close() throws {
         isClosing = true
         for node in consumers where !node.isEnding {
-            node.isEnding = true
-            node.shutDown?()
+            node.shutDown()
         }
         let limit = VirtualTime.seconds(60)
         if !world.run(for: limit, until: { self.consumers.allSatisfy(\.hasEnded) }) {
@@ -116,7 +115,7 @@ final class GroupScenario: @unchecked Sendable {
     private func runServices(_ client: RedisClient, _ service: some Service, at node: Node) async throws {
         let logger = Logger(label: "simulation", factory: { _ in SwiftLogNoOpLogHandler() })
         let services = ServiceGroup(services: [client, service], logger: logger)
-        node.shutDown = {
+        node.onShutdown = {
             Task.detached(executorPreference: node.process) { await services.triggerGracefulShutdown() }
         }
         try await services.run()
@@ -176,14 +175,14 @@ final class GroupScenario: @unchecked Sendable {
             let gap = VirtualTime(nanoseconds: plan.duration.nanoseconds / Int64(plan.messages))
             for number in 1...plan.messages {
                 try await sleep(world.random.oneIn(2) ? .zero : gap + gap, on: node.process)
-                await produce(number, client)
+                await produce(number, client, node)
             }
             hasProduced = true
         }
     }
 
     /// Adds a message, until it is known that it was not added or that it was.
-    private func produce(_ number: Int, _ client: RedisClient) async {
+    private func produce(_ number: Int, _ client: RedisClient, _ node: Node) async {
         while true {
             do throws(RedisError) {
                 return world.checker.confirmed(try await client.xadd(Self.stream, ["n": "\(number)"]))
@@ -191,6 +190,8 @@ final class GroupScenario: @unchecked Sendable {
                 world.trace.note("producer", "could not add \(number): \(error.code)")
                 // It may be there; nobody was told so.
                 if error.mayHaveExecuted == true { return }
+                try? await sleep(.milliseconds(50), on: node.process)
+                if Task.isCancelled { return }
             }
         }
     }

@@ -14,8 +14,11 @@ final class Node: @unchecked Sendable {
     var isPartitioned = false
     /// Its main task.
     var task: Task<Void, Never>?
-    /// Asks it to end, as SIGTERM does.
-    var shutDown: (() -> Void)?
+    /// How to ask it to end, once it listens.
+    var onShutdown: (() -> Void)? {
+        didSet { if isAskedToEnd { onShutdown?() } }
+    }
+    private var isAskedToEnd = false
     /// Whether it was asked to end, in whatever way.
     var isEnding = false
     /// Until when something may have kept it from renewing its leases.
@@ -29,6 +32,13 @@ final class Node: @unchecked Sendable {
     func die() {
         isAlive = false
         isEnding = true
+    }
+
+    /// Asks it to end, as SIGTERM does.
+    func shutDown() {
+        isEnding = true
+        isAskedToEnd = true
+        onShutdown?()
     }
 
     func ended() {

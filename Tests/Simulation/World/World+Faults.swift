@@ -125,8 +125,7 @@ extension World {
             setting.replace(node, fault)
         default:
             noteFault(fault, at: nil)
-            node.isEnding = true
-            node.shutDown?()
+            node.shutDown()
             setting.replace(node, fault)
         }
     }
