@@ -36,12 +36,12 @@ struct CommandSpec: Sendable {
         self.handler = handler
     }
 
-    func isKnown(to version: RedisVersion) -> Bool {
+    func isKnown(to version: InMemoryRedis.Version) -> Bool {
         !flags.contains(.onlyRedis8_2) || version == .redis8_2
     }
 
     /// The error for a wrong number of arguments, or for a subcommand that there is not.
-    func arityError(_ command: [Bytes], _ version: RedisVersion) -> ReplyError? {
+    func arityError(_ command: [Bytes], _ version: InMemoryRedis.Version) -> ReplyError? {
         if !Self.fits(command.count, arity) { return .arity(name) }
         guard !subcommands.isEmpty, version.isAtLeast7_0 else { return nil }
         let word = command[1].uppercase.text

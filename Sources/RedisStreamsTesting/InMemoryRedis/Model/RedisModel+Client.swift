@@ -19,7 +19,7 @@ extension RedisModel {
         var watches: [(place: KeyPlace, changes: Int)] = []
         var wait: Wait?
         /// Commands that came while the connection waits.
-        var inbox: Deque<[Bytes]> = []
+        var inbox: Deque<Request> = []
         /// The command that was executed last, in small letters.
         var lastCommand = ""
 
@@ -30,6 +30,14 @@ extension RedisModel {
         }
 
         var isWaiting: Bool { wait != nil }
+    }
+
+    /// What a client has sent.
+    enum Request {
+        /// Never empty.
+        case command([Bytes])
+        /// Something that is answered with this error.
+        case refusal(ReplyError)
     }
 
     /// The commands between `MULTI` and `EXEC`.

@@ -2,7 +2,7 @@
 extension RedisModel {
     /// Executes or queues a command. Returns the reply: nothing if the command waits.
     func run(_ command: [Bytes], for client: Client) -> Bytes {
-        write { writer in
+        write { _ in
             guard let spec = CommandTable.specs[command[0].uppercase], spec.isKnown(to: version) else {
                 return refuse(unknownCommand(command), client)
             }
@@ -17,6 +17,11 @@ extension RedisModel {
             client.lastCommand = spec.name
             execute(spec, Call(arguments: command, client: client))
         }
+    }
+
+    /// Answers with an error what would have been executed.
+    func refusal(_ error: ReplyError, for client: Client) -> Bytes {
+        write { _ in refuse(error, client) }
     }
 
     /// Executes a command that has waited once more.

@@ -44,7 +44,7 @@ package final class RedisModel {
         package var closes: Bool
     }
 
-    package let version: RedisVersion
+    package let version: InMemoryRedis.Version
     /// What `AUTH` has to give; `nil` for nothing.
     package var password: Bytes?
     /// The port that `INFO` tells.
@@ -73,7 +73,7 @@ package final class RedisModel {
     private var lastClientID = 0
 
     /// An empty server.
-    package init(version: RedisVersion) {
+    package init(version: InMemoryRedis.Version) {
         self.version = version
     }
 
@@ -99,14 +99,13 @@ package final class RedisModel {
     ///
     /// Take what comes of it with ``takeOutputs()``.
     package func execute(_ command: [Bytes], on connection: ConnectionID, at time: Time) {
-        begin(time)
-        guard let client = clients[connection], !command.isEmpty else { return }
-        if client.isWaiting {
-            client.inbox.append(command)
-        } else {
-            process(command, for: client)
-        }
-        settle()
+        guard !command.isEmpty else { return }
+        accept(.command(command), on: connection, at: time)
+    }
+
+    /// Answers a command with an error instead of executing it; in its turn, if the connection waits for something.
+    package func refuse(_ command: [Bytes], with error: String, on connection: ConnectionID, at time: Time) {
+        accept(.refusal(ReplyError(error)), on: connection, at: time)
     }
 
     /// Does what is due: ends waits, and removes keys that have expired.
@@ -153,8 +152,22 @@ package final class RedisModel {
         if startTime == nil { startTime = time }
     }
 
-    private func process(_ command: [Bytes], for client: Client) {
-        emit(run(command, for: client), to: client)
+    private func accept(_ request: Request, on connection: ConnectionID, at time: Time) {
+        begin(time)
+        guard let client = clients[connection] else { return }
+        if client.isWaiting || !client.inbox.isEmpty {
+            client.inbox.append(request)
+        } else {
+            process(request, for: client)
+        }
+        settle()
+    }
+
+    private func process(_ request: Request, for client: Client) {
+        switch request {
+        case .command(let command): emit(run(command, for: client), to: client)
+        case .refusal(let error): emit(refusal(error, for: client), to: client)
+        }
         serveWaiting()
         if client.closesAfterReply { close(client) }
     }

@@ -3,14 +3,14 @@ internal import RedisStreams
 /// How many entries a group has read and has yet to read, as far as the server can tell without counting.
 extension StreamValue {
     /// Whether an entry was deleted in or behind the place where `start` is.
-    private func hasTombstones(from start: StreamID, _ version: RedisVersion) -> Bool {
+    private func hasTombstones(from start: StreamID, _ version: InMemoryRedis.Version) -> Bool {
         if isEmpty || maxDeletedID == .zero { return false }
         if version != .redis8_2, firstID > maxDeletedID { return false }
         return start <= maxDeletedID
     }
 
     /// How many entries there were ever up to `id`; `nil` if that cannot be told.
-    func entriesRead(upTo id: StreamID, _ version: RedisVersion) -> Int? {
+    func entriesRead(upTo id: StreamID, _ version: InMemoryRedis.Version) -> Int? {
         if entriesAdded == 0 { return 0 }
         if isEmpty, id <= lastID { return entriesAdded }
         if version == .redis8_2, id != .zero, id < maxDeletedID { return nil }
@@ -24,7 +24,7 @@ extension StreamValue {
     }
 
     /// Counts an entry that the group reads now.
-    func countRead(_ id: StreamID, by group: MessageGroup, _ version: RedisVersion) {
+    func countRead(_ id: StreamID, by group: MessageGroup, _ version: InMemoryRedis.Version) {
         let start = version == .redis8_2 ? group.lastID : id
         if let read = group.entriesRead, !hasTombstones(from: start, version) {
             group.entriesRead = read + 1
@@ -34,7 +34,7 @@ extension StreamValue {
     }
 
     /// How many entries the group has yet to read; `nil` if that cannot be told.
-    func lag(of group: MessageGroup, _ version: RedisVersion) -> Int? {
+    func lag(of group: MessageGroup, _ version: InMemoryRedis.Version) -> Int? {
         if entriesAdded == 0 { return 0 }
         if version == .redis8_2 {
             if isEmpty { return 0 }
