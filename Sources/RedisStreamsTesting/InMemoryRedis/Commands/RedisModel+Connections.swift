@@ -23,14 +23,19 @@ extension RedisModel {
         client.isAuthenticated = true
     }
 
+    private static let loginMissing = ReplyError(
+        "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> "
+            + "option can be used to authenticate the client and select the RESP protocol version at the same time"
+    )
     private static let wrongPassword = ReplyError("WRONGPASS invalid username-password pair or user is disabled.")
 
-    /// Version 2 of the protocol is the only one here.
     func hello(_ call: Call) throws(ReplyError) {
+        var usesRESP3 = call.client.usesRESP3
         if call.count > 1 {
             let error = ReplyError("ERR Protocol version is not an integer or out of range")
             let version = try call.integer(1, or: error)
-            guard version == 2 else { throw ReplyError("NOPROTO unsupported protocol version") }
+            guard version == 2 || version == 3 else { throw ReplyError("NOPROTO unsupported protocol version") }
+            usesRESP3 = version == 3
         }
         var position = 2
         while position < call.count {
@@ -44,12 +49,14 @@ extension RedisModel {
                 throw ReplyError(Bytes("ERR Syntax error in HELLO option '"), call[position], Bytes("'"))
             }
         }
-        if password != nil, !call.client.isAuthenticated { throw ReplyError("NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO <proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP protocol version at the same time") }
+        if password != nil, !call.client.isAuthenticated { throw Self.loginMissing }
+        call.client.usesRESP3 = usesRESP3
+        reply.isRESP3 = usesRESP3
         greet(call.client)
     }
 
     private func greet(_ client: Client) {
-        reply.array(14)
+        reply.map(7)
         for (name, value) in [
             ("server", version == .valkey9_1 ? "valkey" : "redis"), ("version", version.number),
         ] {
@@ -57,7 +64,7 @@ extension RedisModel {
             reply.bulk(value)
         }
         reply.bulk("proto")
-        reply.integer(2)
+        reply.integer(client.usesRESP3 ? 3 : 2)
         reply.bulk("id")
         reply.integer(client.number)
         for (name, value) in [("mode", "standalone"), ("role", "master")] {
@@ -79,6 +86,7 @@ extension RedisModel {
         stopWatching(client)
         client.database = 0
         client.name = []
+        client.usesRESP3 = false
         client.isAuthenticated = false
         reply.simple("RESET")
     }

@@ -25,7 +25,7 @@ extension RedisModel {
     private func consumersInfo(_ group: MessageGroup) {
         reply.array(group.members.count)
         for member in group.members {
-            reply.array(version.isAtLeast7_2 ? 8 : 6)
+            reply.map(version.isAtLeast7_2 ? 4 : 3)
             reply.bulk("name")
             reply.bulk(member.name)
             named("pending", member.pending.count)
@@ -37,7 +37,7 @@ extension RedisModel {
     }
 
     private func groupInfo(_ group: MessageGroup, of stream: StreamValue) {
-        reply.array(version.isAtLeast7_0 ? 12 : 8)
+        reply.map(version.isAtLeast7_0 ? 6 : 4)
         reply.bulk("name")
         reply.bulk(group.name)
         named("consumers", group.members.count)
@@ -75,7 +75,7 @@ extension RedisModel {
             }
         }
         let details = version.isAtLeast7_0 ? 7 : 4
-        reply.array(2 * (details + (fullCount == nil ? 3 : 2)))
+        reply.map(details + (fullCount == nil ? 3 : 2))
         named("length", stream.count)
         named("radix-tree-keys", stream.nodes.count)
         named("radix-tree-nodes", RadixTree.nodeCount(stream.nodes.map(\.firstID)))
@@ -102,7 +102,7 @@ extension RedisModel {
         reply.bulk("groups")
         reply.array(stream.groups.count)
         for group in stream.groups {
-            reply.array(version.isAtLeast7_0 ? 14 : 10)
+            reply.map(version.isAtLeast7_0 ? 7 : 5)
             reply.bulk("name")
             reply.bulk(group.name)
             named("last-delivered-id", group.lastID)
@@ -116,7 +116,7 @@ extension RedisModel {
     }
 
     private func fullInfo(_ member: GroupMember, count: Int) {
-        reply.array(version.isAtLeast7_2 ? 10 : 8)
+        reply.map(version.isAtLeast7_2 ? 5 : 4)
         reply.bulk("name")
         reply.bulk(member.name)
         named("seen-time", member.seenTime)

@@ -40,7 +40,7 @@ extension RedisModel {
         let mark = reply.mark
         var answered = 0
         for (index, start) in starts.enumerated() where try answer(call, options, index, start) { answered += 1 }
-        if answered > 0 { return reply.array(answered, from: mark) }
+        if answered > 0 { return reply.pairs(answered, from: mark) }
         guard let timeout = options.timeout, call.mayBlock else { return reply.nullArray() }
         wait(call, options, starts, timeout)
     }
@@ -107,7 +107,7 @@ extension RedisModel {
     }
 
     private func header(_ key: Bytes) {
-        reply.array(2)
+        reply.pair()
         reply.bulk(key)
     }
 

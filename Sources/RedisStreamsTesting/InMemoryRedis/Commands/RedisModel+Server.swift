@@ -68,7 +68,7 @@ extension RedisModel {
             let found = settings.values.filter { setting in
                 patterns.contains { $0 == setting.name || $0 == "*" }
             }
-            reply.array(2 * found.count)
+            reply.map(found.count)
             for setting in found {
                 reply.bulk(setting.name)
                 reply.bulk(setting.value)

@@ -108,7 +108,7 @@ extension RedisModel {
 
     func hgetall(_ call: Call) throws(ReplyError) {
         let fields = try hash(place(call[1], call)) ?? []
-        reply.array(2 * fields.count)
+        reply.map(fields.count)
         for pair in fields {
             reply.bulk(pair.field)
             reply.bulk(pair.value)

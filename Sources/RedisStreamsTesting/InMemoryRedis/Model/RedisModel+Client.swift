@@ -12,6 +12,7 @@ extension RedisModel {
         var database = 0
         var isAuthenticated = false
         var isClosed = false
+        var usesRESP3 = false
         /// Whether the connection is closed once the reply has left.
         var closesAfterReply = false
         var transaction: Transaction?

@@ -2,7 +2,7 @@
 extension RedisModel {
     /// Executes or queues a command. Returns the reply: nothing if the command waits.
     func run(_ command: [Bytes], for client: Client) -> Bytes {
-        write { _ in
+        write(for: client) {
             guard let spec = CommandTable.specs[command[0].uppercase], spec.isKnown(to: version) else {
                 return refuse(unknownCommand(command), client)
             }
@@ -21,12 +21,12 @@ extension RedisModel {
 
     /// Answers with an error what would have been executed.
     func refusal(_ error: ReplyError, for client: Client) -> Bytes {
-        write { _ in refuse(error, client) }
+        write(for: client) { refuse(error, client) }
     }
 
     /// Executes a command that has waited once more.
     func runRepeatedly(_ wait: Wait, for client: Client) -> Bytes {
-        write { _ in
+        write(for: client) {
             guard let spec = CommandTable.specs[wait.command[0].uppercase] else { return }
             var call = Call(arguments: wait.command, client: client)
             call.isRepeated = true
@@ -46,10 +46,10 @@ extension RedisModel {
         }
     }
 
-    private func write(_ body: (RedisModel) -> Void) -> Bytes {
+    private func write(for client: Client, _ body: () -> Void) -> Bytes {
         let outer = reply
-        reply = ReplyWriter()
-        body(self)
+        reply = ReplyWriter(isRESP3: client.usesRESP3)
+        body()
         let bytes = reply.bytes
         reply = outer
         return bytes

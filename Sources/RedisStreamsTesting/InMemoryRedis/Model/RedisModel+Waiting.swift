@@ -23,7 +23,7 @@ extension RedisModel {
     /// Ends the waiting of a client with this reply.
     func release(_ client: Client, _ write: (inout ReplyWriter) -> Void) {
         stopWaiting(client)
-        var writer = ReplyWriter()
+        var writer = ReplyWriter(isRESP3: client.usesRESP3)
         write(&writer)
         emit(writer.bytes, to: client)
         released.append(client)
@@ -103,10 +103,11 @@ extension RedisModel {
         guard stream.lastID > start, let first = start.next else { return }
         let count = wait.count == 0 ? 1000 : wait.count
         release(client) { writer in
-            writer.array(1)
-            writer.array(2)
+            let mark = writer.mark
+            writer.pair()
             writer.bulk(place.key)
             read(stream, from: first, count: count, reading, into: &writer)
+            writer.pairs(1, from: mark)
         }
     }
 }

@@ -1,11 +1,16 @@
 internal import RedisStreams
 
-/// Writes replies in RESP2.
+/// Writes replies in RESP2, or in RESP3 for clients that insist.
 package struct ReplyWriter {
     /// What was written.
     package private(set) var bytes: Bytes = []
 
-    package init() {}
+    /// Whether "nothing" and maps have a form of their own.
+    var isRESP3: Bool
+
+    package init(isRESP3: Bool = false) {
+        self.isRESP3 = isRESP3
+    }
 
     /// What is written to put a count in front of elements that are not counted yet.
     struct Mark {
@@ -14,9 +19,9 @@ package struct ReplyWriter {
 
     mutating func ok() { raw("+OK\r\n") }
 
-    mutating func null() { raw("$-1\r\n") }
+    mutating func null() { raw(isRESP3 ? "_\r\n" : "$-1\r\n") }
 
-    mutating func nullArray() { raw("*-1\r\n") }
+    mutating func nullArray() { raw(isRESP3 ? "_\r\n" : "*-1\r\n") }
 
     mutating func simple(_ text: String) {
         raw("+")
@@ -41,6 +46,19 @@ package struct ReplyWriter {
         bytes.append(UInt8(ascii: "*"))
         bytes.append(decimal: count)
         raw("\r\n")
+    }
+
+    /// So many names, with a value behind each.
+    mutating func map(_ count: Int) {
+        if !isRESP3 { return array(2 * count) }
+        bytes.append(UInt8(ascii: "%"))
+        bytes.append(decimal: count)
+        raw("\r\n")
+    }
+
+    /// What stands before a name and its value where RESP2 has an array of pairs, and RESP3 a map.
+    mutating func pair() {
+        if !isRESP3 { array(2) }
     }
 
     mutating func bulk(_ value: Bytes) {
@@ -84,7 +102,16 @@ package struct ReplyWriter {
 
     /// Makes what was written since `mark` the elements of an array.
     mutating func array(_ count: Int, from mark: Mark) {
-        var header: Bytes = [UInt8(ascii: "*")]
+        insertHeader("*", count, at: mark)
+    }
+
+    /// Makes what was written since `mark` so many pairs; see ``pair()``.
+    mutating func pairs(_ count: Int, from mark: Mark) {
+        insertHeader(isRESP3 ? "%" : "*", count, at: mark)
+    }
+
+    private mutating func insertHeader(_ sign: String, _ count: Int, at mark: Mark) {
+        var header = Bytes(sign)
         header.append(decimal: count)
         header.append(contentsOf: [13, 10])
         bytes.insert(contentsOf: header, at: mark.position)
