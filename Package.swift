@@ -19,6 +19,7 @@ let package = Package(
     products: [
         .library(name: "RedisStreams", targets: ["RedisStreams"]),
         .library(name: "RedisStreamsTesting", targets: ["RedisStreamsTesting"]),
+        .executable(name: "in-memory-redis", targets: ["in-memory-redis"]),
     ],
     traits: [
         .trait(name: "TLS", description: "rediss:// connections, through swift-nio-ssl."),
@@ -61,6 +62,15 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
+        .executableTarget(
+            name: "in-memory-redis",
+            dependencies: [
+                "RedisStreamsTesting",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: swiftSettings
+        ),
         .testTarget(
             name: "RedisStreamsTests",
             dependencies: [
@@ -93,7 +103,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "RedisStreams",
+                "RedisStreams", "RedisStreamsTesting",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
