@@ -29,7 +29,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
 
     private let scheduler: Scheduler
     private let trace: Trace
-    private let version: RedisVersion
+    private let version: InMemoryRedis.Version
     private var model: RedisModel
     private var peers: [Int: Peer] = [:]
     private var numbers: [RedisModel.ConnectionID: Int] = [:]
@@ -44,7 +44,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     /// The group whose pending messages are looked at.
     var watched: (stream: StreamKey, group: String)?
 
-    init(scheduler: Scheduler, trace: Trace, version: RedisVersion) {
+    init(scheduler: Scheduler, trace: Trace, version: InMemoryRedis.Version) {
         self.scheduler = scheduler
         self.trace = trace
         self.version = version

@@ -29,7 +29,7 @@ final class World: @unchecked Sendable {
         random = SeededGenerator(seed: seed)
         trace = Trace(isKept: isTraced) { scheduler.now }
         checker = Checker(trace: trace) { scheduler.now }
-        server = ServerHost(scheduler: scheduler, trace: trace, version: random.pick(RedisVersion.allCases))
+        server = ServerHost(scheduler: scheduler, trace: trace, version: random.pick(InMemoryRedis.Version.allCases))
         network = SimulatedNetwork(scheduler: scheduler, trace: trace, server: server, seed: seed)
         network.onFault = { [unowned self] fault, node in noteFault(fault, at: node) }
     }
