@@ -92,7 +92,7 @@ extension GroupEngine {
     private static let maxLastAttempts = 3
 
     private func pause(behind attempt: Int) async {
-        let delay = configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+        let delay = configuration.backoff.delay(attempt: attempt, jitter: pool.randomness())
         if !Task.isCancelled || session.isDone { return await eventLoop.sleep(for: delay) }
         // Handlers are still at work: cancellation must not make a storm of this.
         await eventLoop.sleepInAnyCase(for: min(delay, .milliseconds(100)))

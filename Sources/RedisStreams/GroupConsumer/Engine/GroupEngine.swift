@@ -56,7 +56,7 @@ actor GroupEngine: ConsumerEngine {
         machine = GroupConsumerStateMachine(
             consumer.configuration,
             now: eventLoop.now,
-            jitter: consumer.configuration.claimJitter ?? .random(in: 0...1)
+            jitter: consumer.configuration.claimJitter ?? consumer.client.pool.randomness()
         )
         var logger = consumer.client.logger
         logger[metadataKey: LogKey.stream] = "\(consumer.stream)"
