@@ -170,7 +170,7 @@ extension GroupEngine {
     private func observed(_ groups: [GroupInfo], _ pending: PendingSummary, _ stream: StreamInfo) {
         guard let group = groups.first(where: { $0.name == consumer.group }) else { return }
         guard let trimmed = watch.observe(group: group, stream: stream, lowestPending: pending.lowestID) else { return }
-        logger.warning("entries were trimmed unread", metadata: [LogKey.count: "\(trimmed.count ?? -1)"])
+        logger.warning("entries were trimmed unread", metadata: [LogKey.count: "\(trimmed.count)"])
         report(.trimmedUnread(count: trimmed.count, after: trimmed.after, before: trimmed.before))
     }
 
