@@ -10,6 +10,7 @@ extension GroupEngine {
     /// stays whole. Returns when there is nothing more to wait for.
     func endRead() async {
         session.stopWaitingForNothing()
+        tookAll.fire()
         retryTimer?.cancel()
         guard let id = connection?.clientID, pipeline.isWaiting, let shared = pool.readyShared() else { return }
         shared.begin(CLIENT.UNBLOCK(id: id)) { _ in }
