@@ -26,6 +26,8 @@ func acknowledgeIfOwned(_ ids: String...) -> [String] { call(.acknowledge, ids) 
 
 func setAside(_ id: String, idle: Int, count: Int) -> [String] { call(.setAside, [id, "\(idle)", "\(count)"]) }
 
+func creation(after id: String) -> [String] { ["XGROUP", "CREATE", "orders", "billing", id, "MKSTREAM"] }
+
 /// What is asked of a group to look after it.
 let lookingAfter: [[String]] = [
     ["XINFO", "GROUPS", "orders"], ["XPENDING", "orders", "billing"], ["XINFO", "STREAM", "orders"],
@@ -107,12 +109,16 @@ struct GroupPlay {
     }
 
     /// Plays the start of a consumer that has nothing pending and claims nothing.
-    func start() async -> FakeConnection {
+    ///
+    /// - Parameters:
+    ///   - delivered: Up to where the group has handed out its messages.
+    ///   - lowestPending: The first message that is pending for anybody.
+    func start(delivered: String = "0-0", lowestPending: String? = nil) async -> FakeConnection {
         let server = await nextConnection()
         if configuration.acknowledgement.usesPendingList {
             let count = configuration.batchSize
             await server.expect(sweep(count: min(count, 100)), answer: noPending)
-            await server.expectLook()
+            await server.expectLook(delivered: delivered, lowestPending: lowestPending)
             if configuration.effectiveClaimInterval != nil {
                 await server.expect(claim(count: min(count, 100)), answer: claimed())
             }
@@ -197,6 +203,17 @@ enum GroupReplies {
 }
 
 extension FakeConnection {
+    /// Plays that a lost group is created, in a stream that ends with `last`.
+    func expectCreation(
+        after id: String,
+        last: String,
+        answer: String = "+OK\r\n",
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async {
+        await expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: last), sourceLocation: sourceLocation)
+        await expect(creation(after: id), answer: answer, sourceLocation: sourceLocation)
+    }
+
     /// Plays that a consumer looks after its group, of which everything up to `delivered` was handed out.
     func expectLook(
         delivered: String = "0-0",
