@@ -41,7 +41,10 @@ final class ConsumerObserver: Sendable {
     /// How many events wait for somebody who takes them.
     static let bufferedEvents = 256
 
-    init() {
+    private let onEvent: (@Sendable (ConsumerEvent) -> Void)?
+
+    init(onEvent: (@Sendable (ConsumerEvent) -> Void)? = nil) {
+        self.onEvent = onEvent
         (events, feed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(Self.bufferedEvents))
     }
 
@@ -56,6 +59,7 @@ final class ConsumerObserver: Sendable {
     func report(_ event: ConsumerEvent) {
         state.withLock { $0.add(event) }
         if case .dropped = feed.yield(event) { state.withLock { $0.eventsDropped += 1 } }
+        onEvent?(event)
     }
 }
 
