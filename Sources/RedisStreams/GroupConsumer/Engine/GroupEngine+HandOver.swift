@@ -11,9 +11,16 @@ extension GroupEngine {
     func endRead() async {
         session.stopWaitingForNothing()
         retryTimer?.cancel()
-        guard let id = connection?.clientID, pipeline.isWaiting, let shared = pool.readyShared() else { return }
-        shared.begin(CLIENT.UNBLOCK(id: id)) { _ in }
+        guard pipeline.isWaiting, endWaiting() else { return }
         await eventLoop.sleep(for: Self.endPatience)
+    }
+
+    /// Has the server answer a read that waits. Returns `false` if there is no way to ask for that.
+    @discardableResult
+    func endWaiting() -> Bool {
+        guard let id = connection?.clientID, let shared = pool.readyShared() else { return false }
+        shared.begin(CLIENT.UNBLOCK(id: id)) { _ in }
+        return true
     }
 
     /// Ends what a connection that was lost may still wait for on the server. Nothing depends on the right to do that.

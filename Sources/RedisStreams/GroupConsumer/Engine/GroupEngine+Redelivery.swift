@@ -77,14 +77,19 @@ extension GroupEngine {
         if !ids.isEmpty {
             // What turns up after the first time was given to this consumer, and got lost on the way.
             let mode: TakeMode = machine.hasSwept || !configuration.acknowledgement.keepsPending ? .known : .fair
-            try await take(Array(ids), mode, on: connection)
+            try await take(Array(ids), mode, source: .pending, on: connection)
         }
         let isFirst = !machine.hasSwept
         machine.swept(last: entries.count == page ? entries.last?.id : nil)
         if isFirst, machine.hasSwept { await observe(on: connection) }
     }
 
-    private func take(_ ids: [StreamID], _ mode: TakeMode, on connection: RedisConnection) async throws(RedisError) {
+    private func take(
+        _ ids: [StreamID],
+        _ mode: TakeMode,
+        source: GroupMessage.Source,
+        on connection: RedisConnection
+    ) async throws(RedisError) {
         let sent = eventLoop.now
         let call = takeCall(ids, mode)
         let taken = try TakenMessages(try await connection.run(call), to: call, of: consumer.stream)
@@ -93,7 +98,7 @@ extension GroupEngine {
             if taken.batch.isEmpty { return }
             _ = try await connection.execute(xack(taken.batch.map(\.id)))
         }
-        took(taken, sent: sent, source: .pending)
+        took(taken, sent: sent, source: source)
     }
 
     /// Takes messages without waiting for them. What cannot be taken now is found again by a search for idle messages.
@@ -131,7 +136,7 @@ extension GroupEngine {
             session.add(.acknowledge(taken.deleted, isProven: false))
             reportDeleted(taken.deleted)
         }
-        if !taken.suspects.isEmpty { suspect(taken.suspects) }
+        if !taken.suspects.isEmpty { suspect(taken.suspects, source: source) }
         taken.keep(Set(session.unknown(among: taken.batch.map(\.id))))
         var given = Set<StreamID>()
         for (message, count) in zip(taken.batch, taken.counts) {
@@ -150,8 +155,9 @@ extension GroupEngine {
 
     /// Somebody may have died of these: each is handled alone, so that it takes nothing else along. Where the user says
     /// when a message is done with, that could take for ever.
-    private func suspect(_ ids: [StreamID]) {
-        if configuration.acknowledgement == .manual { return beginTaking(ids, .suspects, source: .claimed) }
+    private func suspect(_ ids: [StreamID], source: GroupMessage.Source) {
+        if configuration.acknowledgement == .manual { return beginTaking(ids, .suspects, source: source) }
+        if source == .claimed { claimedSuspects.formUnion(ids) }
         session.wait(for: ids)
         machine.suspect(ids)
         logger.info("messages are handled alone", metadata: [LogKey.count: "\(ids.count)"])
@@ -165,7 +171,8 @@ extension GroupEngine {
         defer { session.endLookingBack() }
         session.stopWaiting(for: [id])
         do throws(RedisError) {
-            try await take([id], .suspects, on: connection)
+            let source: GroupMessage.Source = claimedSuspects.remove(id) == nil ? .pending : .claimed
+            try await take([id], .suspects, source: source, on: connection)
         } catch {
             session.wait(for: [id])
             throw error

@@ -30,6 +30,8 @@ actor GroupEngine: ConsumerEngine {
     var retries = RetrySchedule()
     /// What is handled again after more than a lease.
     var parked: [StreamID: SetAside] = [:]
+    /// Which of the messages that wait to be handled alone were others'.
+    var claimedSuspects: Set<StreamID> = []
     var retryTimer: Scheduled<Void>?
     var leaseTimer: Scheduled<Void>?
     var watch = GroupWatch()
@@ -142,6 +144,7 @@ actor GroupEngine: ConsumerEngine {
         machine.createdGroup()
         session.stopWaiting(for: machine.takeSuspects() + parked.keys)
         parked = [:]
+        claimedSuspects = []
         retries = RetrySchedule()
     }
 
@@ -283,6 +286,8 @@ actor GroupEngine: ConsumerEngine {
         logger.info("claimed", metadata: [LogKey.count: "\(ids.count)"])
         report(.claimed(count: ids.count))
         beginTaking(ids, .fair, source: .claimed)
+        // More is to be had than one step brings, and the read behind it may wait for as long as one may.
+        if !result.isComplete { endWaiting() }
     }
 
     /// Hands a batch to the session.
