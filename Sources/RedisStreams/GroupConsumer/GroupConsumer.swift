@@ -116,8 +116,8 @@ public struct GroupConsumer: Sendable {
             terms: configuration.terms,
             rules: FailureRules(retry: configuration.retry, deadLetter: configuration.deadLetter),
             observer: observer,
-            eventLoop: client.pool.nextEventLoop(),
-            randomness: client.pool.randomness
+            randomness: client.pool.randomness,
+            eventLoop: client.pool.nextEventLoop()
         )
     }
 }

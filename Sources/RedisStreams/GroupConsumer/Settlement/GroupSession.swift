@@ -41,14 +41,14 @@ final class GroupSession: Sendable {
         terms: SettlementLedger.Terms = .init(),
         rules: FailureRules = FailureRules(),
         observer: ConsumerObserver = ConsumerObserver(),
-        eventLoop: any EventLoop,
-        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) }
+        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
+        eventLoop: any EventLoop
     ) {
-        self.randomness = randomness
         self.group = group
         self.eventLoop = eventLoop
         self.rules = rules
         self.observer = observer
+        self.randomness = randomness
         lease = terms.lease
         state = Mutex(State(ledger: SettlementLedger(terms)))
         mailbox = Mailbox(prefetch: prefetch, bytes: bytes)
