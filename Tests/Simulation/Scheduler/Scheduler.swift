@@ -26,6 +26,14 @@ final class Scheduler: @unchecked Sendable {
     private var nextTimer: UInt64 = 0
     /// Once in how many steps the clock goes on although there is work: a machine that is slow. Zero is never.
     var slowness = 0
+    /// How many there were when the clock moved last.
+    private var stepsAtMove = 0
+    private static let tooManySteps = 20_000
+    /// Whether work goes on and on while the clock stands still.
+    private(set) var isRunningInCircles = false
+    /// Of whom the last pieces of work were.
+    var lastWorker: String { lastProcess?.name ?? "nobody" }
+    private weak var lastProcess: SimulatedProcess?
     /// What is to be done after so many steps.
     private var stepTimers: [(step: Int, body: () -> Void)] = []
 
@@ -79,10 +87,13 @@ final class Scheduler: @unchecked Sendable {
     // MARK: Running
 
     /// Runs until `isDone`, or until nothing is left to do, or time is up. Returns whether it is done.
-    func run(until deadline: VirtualTime, maxSteps: Int, isDone: () -> Bool) -> Bool {
-        let lastStep = steps + maxSteps
+    func run(until deadline: VirtualTime, isDone: () -> Bool) -> Bool {
         while !isDone() {
-            if steps >= lastStep { return false }
+            // Whoever works for so long without waiting for anything runs in circles.
+            if steps - stepsAtMove > Self.tooManySteps {
+                isRunningInCircles = true
+                return false
+            }
             if !stepTimers.isEmpty { fireStepTimers() }
             if !step(until: deadline) { return isDone() }
         }
@@ -109,6 +120,7 @@ final class Scheduler: @unchecked Sendable {
     }
 
     private func run(_ work: SimulatedProcess.Work, of process: SimulatedProcess) {
+        lastProcess = process
         switch work {
         case .closure(let body):
             runningLoop = process.eventLoop
@@ -131,7 +143,10 @@ final class Scheduler: @unchecked Sendable {
     private func fireTimers(until deadline: VirtualTime) -> Bool {
         while let first = timers.min, first.isCancelled { timers.removeMin() }
         guard let next = timers.min, next.deadline <= deadline else { return false }
-        now = max(now, next.deadline)
+        if next.deadline > now {
+            now = next.deadline
+            stepsAtMove = steps
+        }
         while let timer = timers.min, timer.deadline <= now {
             timers.removeMin()
             if let body = timer.body.take() { timer.process.execute(body) }
@@ -141,7 +156,13 @@ final class Scheduler: @unchecked Sendable {
 
     /// Forgets all timers, so that nothing keeps a finished run alive.
     func discard() {
-        while let timer = timers.popMin() { timer.body = nil }
+        while let timer = timers.popMin() {
+            timer.body = nil
+            // A promise must not go without an answer.
+            runningLoop = timer.process.eventLoop
+            timer.onDiscard?()
+        }
+        runningLoop = nil
         stepTimers = []
         for process in processes { process.discard() }
         processes = []
@@ -155,6 +176,8 @@ final class Scheduler: @unchecked Sendable {
         fileprivate let number: UInt64
         fileprivate let process: SimulatedProcess
         fileprivate var body: (() -> Void)?
+        /// Called when it is clear that the time will never come.
+        var onDiscard: (() -> Void)?
 
         fileprivate init(
             deadline: VirtualTime,

@@ -31,6 +31,7 @@ final class SimulatedEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendable 
             // Not `succeed`, which is for values that are sent to other threads.
             promise.assumeIsolated().completeWith(Result { try task() })
         }
+        timer.onDiscard = { promise.fail(EventLoopError.cancelled) }
         return Scheduled(promise: promise) { timer.cancel() }
     }
 

@@ -155,5 +155,6 @@ enum Invariant: String, CaseIterable {
     case attemptsCountFailures = "attempts count failures only"
     case endsClean = "in the end nothing is pending"
     case shutdownInTime = "a shutdown ends in time, and hands back the rest"
+    case comesToRest = "nobody works in circles"
     case noLeak = "nothing is left behind"
 }

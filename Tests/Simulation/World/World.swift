@@ -103,8 +103,13 @@ final class World: @unchecked Sendable {
 
     /// Runs until `isDone`, at most for `limit` of virtual time.
     @discardableResult
-    func run(for limit: VirtualTime, maxSteps: Int = 400_000, until isDone: () -> Bool = { false }) -> Bool {
-        scheduler.run(until: now + limit, maxSteps: maxSteps, isDone: isDone)
+    func run(for limit: VirtualTime, until isDone: () -> Bool = { false }) -> Bool {
+        if scheduler.isRunningInCircles { return false }
+        let isDone = scheduler.run(until: now + limit, isDone: isDone)
+        if scheduler.isRunningInCircles {
+            checker.violated(.comesToRest, "\(scheduler.lastWorker) works on and on")
+        }
+        return isDone
     }
 
     /// Ends all nodes that are left, and says what does not end.
@@ -113,6 +118,7 @@ final class World: @unchecked Sendable {
             node.process.goOn()
             node.task?.cancel()
         }
+        if scheduler.isRunningInCircles { return }
         if !run(for: .seconds(120), until: { nodes.allSatisfy(\.hasEnded) }) {
             let names = nodes.filter { !$0.hasEnded }.map(\.name)
             checker.violated(.noLeak, "\(names) do not end when they are cancelled")
