@@ -59,6 +59,7 @@ import Testing
             await play.clock.advance(by: .milliseconds(1)) {
                 #expect(await shared.nextCommand()?.prefix(2) == ["EVALSHA", Script.setAside.sha1])
             }
+            shared.send("*0\r\n")
             await play.end(running)
         }
     }
@@ -91,6 +92,7 @@ import Testing
                 #expect(command.prefix(2) == ["EVALSHA", Script.setAside.sha1])
                 #expect(command.last == "1000")
             }
+            shared.send("*0\r\n")
             #expect(consumer.counters.failures == 1)
             await play.end(running)
         }
@@ -140,6 +142,7 @@ import Testing
             gate.open()
             let command = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() } ?? []
             expectLetter(command, attempts: "1", error: "Reject", reason: "no such customer")
+            shared.send(array([bulk("7-0")]))
             await play.end(running)
         }
     }
@@ -163,6 +166,8 @@ import Testing
             let first = await play.clock.advance(by: .milliseconds(1)) {
                 [await shared.nextCommand() ?? [], await shared.nextCommand() ?? []]
             }
+            // Replies to both.
+            for command in first { shared.send(GroupReplies.usual(to: command)) }
             let command = first.first { $0.starts(with: ["EVALSHA", Script.emit.sha1]) } ?? []
             let reason = error == "crash" ? "Whoever handled it died or lost it, 3 times." : "Failed 5 times."
             expectLetter(command, attempts: attempts, error: error, reason: reason)

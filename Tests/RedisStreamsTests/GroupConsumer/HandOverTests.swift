@@ -74,7 +74,7 @@ import Testing
             await server.expect(readNew())
             loop.cancel()
             try await loop.value
-            await shared.expect(["CLIENT", "UNBLOCK", "2"], answer: ":1\r\n")
+            await shared.expect(["CLIENT", "UNBLOCK", "2", "TIMEOUT"], answer: ":1\r\n")
             server.send(batch(entry("1-0")))
             await play.clock.calmDown()
             let aside = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() }

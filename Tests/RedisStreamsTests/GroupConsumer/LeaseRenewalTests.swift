@@ -211,13 +211,17 @@ import Testing
     @Test func `A renewal that is refused for good ends the consumer`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
-            let running = Task { await caught { try await consumer.run { _ in await untilCancelled() } } }
+            let gate = Gate()
+            let running = Task { await caught { try await consumer.run { _ in await gate.wait() } } }
             let shared = try await play.openShared(of: consumer)
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0"), answer: "-NOPERM this user has no permissions to run 'evalsha'\r\n")
+            await play.clock.calmDown()
+            // Who is at work is heard.
+            gate.open()
             play.answerTheRest()
             let error = await play.clock.advance(by: .milliseconds(100)) { await running.value }
             #expect(error?.code == .permissionDenied)

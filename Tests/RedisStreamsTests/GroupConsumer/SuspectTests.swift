@@ -32,6 +32,7 @@ import Testing
             #expect(play.log.names.count == count + 1, "nothing is read")
             gates["1-0"]?.open()
             await server.expect(claim(), answer: claimed())
+            await server.expect(acknowledge("2-0", "1-0"), answer: ":2\r\n")
             await server.expect(readNew(), answer: batch(entry("3-0")))
             #expect(await handled.wait(for: 3).last == "3-0 new 0 1")
             await play.end(running)
@@ -76,11 +77,9 @@ import Testing
             await play.clock.calmDown()
             #expect(play.log.names.count == count, "what is due has to wait")
             gates["1-0"]?.open()
-            let commands = await play.clock.advance(by: .milliseconds(1)) {
-                [await shared.nextCommand() ?? [], await shared.nextCommand() ?? []]
-            }
-            #expect(Set(commands) == [take("5-0"), acknowledge("1-0")])
-            #expect(handled.all == ["5-0 new", "1-0 claimed"])
+            await server.expect(acknowledge("1-0"), answer: ":1\r\n")
+            await shared.expect(take("5-0"), answer: taken([("5-0", 1001)]))
+            #expect(await handled.wait(for: 3) == ["5-0 new", "1-0 claimed", "5-0 retried"])
             await play.end(running)
         }
     }
@@ -111,6 +110,7 @@ import Testing
             // It was next, and is not there any more.
             await server.expect(take("1-0", mode: "suspects"), answer: taken([]))
             await server.expect(claim(), answer: claimed())
+            await server.expect(acknowledge("2-0"), answer: ":1\r\n")
             await server.expect(readNew())
             #expect(handled.all == ["2-0"])
             await play.end(running)
