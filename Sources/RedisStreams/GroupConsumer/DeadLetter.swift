@@ -69,6 +69,7 @@ extension DeadLetter {
             (.attempts, .integer(verdict.attempts)), (.error, .text(verdict.error)),
             (.reason, .text(verdict.reason)), (.time, .integer(Host.millisecondsSince1970)),
         ]
-        return told.flatMap { [.text($0.rawValue), $1] } + message.fields.flatMap { [.bytes($0.nameBytes), .bytes($0.valueBytes)] }
+        return told.flatMap { [.text($0.rawValue), $1] }
+            + message.fields.flatMap { [.bytes($0.nameBytes), .bytes($0.valueBytes)] }
     }
 }

@@ -50,7 +50,12 @@ import Testing
 
     @Test func `Reading that does not end by itself is cancelled`() async throws {
         let mailbox = Mailbox<[Int]>(prefetch: 10)
-        let open = Task { await mailbox.whileOpen { await untilCancelled() } ending: {} }
+        let open = Task {
+            await mailbox.whileOpen {
+                await untilCancelled()
+            } ending: {
+            }
+        }
         mailbox.stop()
         await open.value
     }

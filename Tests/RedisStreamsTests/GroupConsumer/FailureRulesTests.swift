@@ -72,9 +72,12 @@ import Testing
 
     @Test func `Retry chooses its time, and uses up an attempt all the same`() {
         let rules = FailureRules(retry: .fixed(.seconds(3)), deadLetter: letter)
-        guard case .retry(after: .milliseconds(20)) = rules.fate(
-            of: message(1), after: Retry(after: .milliseconds(20)), jitter: 0
-        ), case .retry(after: .seconds(3)) = rules.fate(of: message(1), after: Retry(), jitter: 0),
+        guard
+            case .retry(after: .milliseconds(20)) = rules.fate(
+                of: message(1),
+                after: Retry(after: .milliseconds(20)),
+                jitter: 0
+            ), case .retry(after: .seconds(3)) = rules.fate(of: message(1), after: Retry(), jitter: 0),
             case .bury = rules.fate(of: message(4001), after: Retry(after: .zero), jitter: 0)
         else {
             Issue.record("not the time that was asked for")
@@ -86,7 +89,8 @@ import Testing
 
     @Test func `Reject makes a dead letter at once, or drops the message if there is no stream for those`() {
         let rules = FailureRules(deadLetter: letter)
-        guard case .bury(let verdict, _) = rules.fate(of: message(1), after: Reject("no such customer"), jitter: 0) else {
+        guard case .bury(let verdict, _) = rules.fate(of: message(1), after: Reject("no such customer"), jitter: 0)
+        else {
             Issue.record("it is tried again")
             return
         }
@@ -100,10 +104,12 @@ import Testing
 
     // MARK: Before another attempt
 
-    @Test(arguments: [
-        (1, nil), (2, nil), (3, nil), (4, "crash"), (2003, nil), (2004, "crash"), (4001, nil), (5000, "unknown"),
-        (5001, "unknown"), (Int.max, "unknown"),
-    ] as [(Int, String?)])
+    @Test(
+        arguments: [
+            (1, nil), (2, nil), (3, nil), (4, "crash"), (2003, nil), (2004, "crash"), (4001, nil), (5000, "unknown"),
+            (5001, "unknown"), (Int.max, "unknown"),
+        ] as [(Int, String?)]
+    )
     func `A message is given up when it has failed, or killed, too often`(count: Int, error: String?) {
         let verdict = FailureRules(deadLetter: letter).verdict(on: DeliveryCount(count))
         #expect(verdict?.error == error)
@@ -145,7 +151,11 @@ import Testing
     private func message(_ count: Int) -> GroupMessage {
         let counts = [DeliveryCount(count)]
         let batch = DeliveredBatch(
-            messageBatch(["1-0"]), counts: counts, source: .new, session: session, granted: .at(0)
+            messageBatch(["1-0"]),
+            counts: counts,
+            source: .new,
+            session: session,
+            granted: .at(0)
         )
         return GroupMessage(batch: batch, position: 0)
     }

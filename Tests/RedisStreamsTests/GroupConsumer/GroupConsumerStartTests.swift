@@ -37,10 +37,13 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (XGROUP.Start.beginning, nil, "0-0"), (.id(id("3-1")), nil, "3-1"), (.latest, streamInfo(last: "7-0"), "7-0"),
-        (.latest, "-ERR no such key\r\n", "0-0"),
-    ] as [(XGROUP.Start, String?, String)])
+    @Test(
+        arguments: [
+            (XGROUP.Start.beginning, nil, "0-0"), (.id(id("3-1")), nil, "3-1"),
+            (.latest, streamInfo(last: "7-0"), "7-0"),
+            (.latest, "-ERR no such key\r\n", "0-0"),
+        ] as [(XGROUP.Start, String?, String)]
+    )
     func `The group and the stream are created where the configuration says, if they are missing`(
         start: XGROUP.Start,
         info: String?,

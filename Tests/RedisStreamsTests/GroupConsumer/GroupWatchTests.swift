@@ -59,15 +59,18 @@ import Testing
         #expect(told == GroupWatch.Trimmed(count: 15, after: id("5-0"), before: id("20-1")))
     }
 
-    @Test(arguments: [
-        // Nothing was deleted behind the position.
-        ("10-0", 10, "11-0", "10-0"),
-        // Something was, but the entries before it are there: it was deleted, not trimmed.
-        ("5-0", 5, "3-0", "8-0"),
-        // A server that is too old to say.
-        ("5-0", 5, "11-0", nil),
-    ] as [(String, Int, String, String?)])
-    func `What was read, or deleted by name, is not told`(delivered: String, read: Int, first: String, deleted: String?) {
+    @Test(
+        arguments: [
+            // Nothing was deleted behind the position.
+            ("10-0", 10, "11-0", "10-0"),
+            // Something was, but the entries before it are there: it was deleted, not trimmed.
+            ("5-0", 5, "3-0", "8-0"),
+            // A server that is too old to say.
+            ("5-0", 5, "11-0", nil),
+        ] as [(String, Int, String, String?)]
+    )
+    func `What was read, or deleted by name, is not told`(delivered: String, read: Int, first: String, deleted: String?)
+    {
         var watch = GroupWatch()
         let told = watch.observe(
             group: group(delivered, read: read),
@@ -78,7 +81,10 @@ import Testing
     }
 
     private func group(_ delivered: String, read: Int? = nil) -> GroupInfo {
-        guard let info = GroupInfo(reply(groupInfo(delivered: delivered, entriesRead: read)).array?[offset: 0] ?? reply("*0\r\n"))
+        guard
+            let info = GroupInfo(
+                reply(groupInfo(delivered: delivered, entriesRead: read)).array?[offset: 0] ?? reply("*0\r\n")
+            )
         else { fatalError("not a group") }
         return info
     }

@@ -38,7 +38,8 @@ import Testing
             #expect { try policy.validate() } throws: { ($0 as? RedisError)?.code == .invalidConfiguration }
         }
         let right: [RetryPolicy] = [
-            .immediately, .fixed(.seconds(30 * 86_400)), .exponential(), .exponential(from: .seconds(1), upTo: .seconds(1)),
+            .immediately, .fixed(.seconds(30 * 86_400)), .exponential(),
+            .exponential(from: .seconds(1), upTo: .seconds(1)),
         ]
         for policy in right { #expect(throws: Never.self) { try policy.validate() } }
     }
@@ -47,7 +48,9 @@ import Testing
 
     @Test func `What is due comes out in ascending order of ids, so much at a time, the earliest first`() {
         var schedule = RetrySchedule()
-        for (text, due) in [("3-0", 10), ("1-0", 20), ("2-0", 10), ("4-0", 30)] { schedule.add(id(text), due: .at(due)) }
+        for (text, due) in [("3-0", 10), ("1-0", 20), ("2-0", 10), ("4-0", 30)] {
+            schedule.add(id(text), due: .at(due))
+        }
         #expect(schedule.next == .at(10))
         let taken1 = schedule.takeDue(now: .at(9), atMost: 10)
         #expect(taken1.isEmpty)

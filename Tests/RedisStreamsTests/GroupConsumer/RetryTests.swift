@@ -37,7 +37,8 @@ import Testing
                 await play.clock.advance(by: .milliseconds(1))
                 // Idle for so long that it can be claimed when it is due.
                 await shared.expect(
-                    setAside("1-0", idle: 30_000 - delay + 1, count: attempt * 1000), answer: "*0\r\n"
+                    setAside("1-0", idle: 30_000 - delay + 1, count: attempt * 1000),
+                    answer: "*0\r\n"
                 )
                 await play.clock.calmDown()
                 await play.clock.advance(by: .milliseconds(delay - 2))
@@ -125,7 +126,9 @@ import Testing
         }
     }
 
-    @Test func `By hand, a message can be said to have failed, to be refused, or not to have been handled`() async throws {
+    @Test func `By hand, a message can be said to have failed, to be refused, or not to have been handled`()
+        async throws
+    {
         let play = GroupPlay {
             $0.acknowledgement = .manual
             $0.retry = .fixed(.seconds(2))

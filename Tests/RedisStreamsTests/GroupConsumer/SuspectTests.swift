@@ -5,7 +5,8 @@ import Testing
 
 /// Messages that somebody may have died of are handled alone.
 @Suite(.timeLimit(.minutes(1))) struct SuspectTests {
-    @Test func `A suspect is taken when nothing else is held, and nothing is read until it is done with`() async throws {
+    @Test func `A suspect is taken when nothing else is held, and nothing is read until it is done with`() async throws
+    {
         let play = GroupPlay()
         try await play.running { consumer in
             let handled = Journal<String>()
@@ -77,6 +78,7 @@ import Testing
             await play.clock.calmDown()
             #expect(play.log.names.count == count, "what is due has to wait")
             gates["1-0"]?.open()
+            await server.expect(claim(), answer: claimed())
             await server.expect(acknowledge("1-0"), answer: ":1\r\n")
             await shared.expect(take("5-0"), answer: taken([("5-0", 1001)]))
             #expect(await handled.wait(for: 3) == ["5-0 new", "1-0 claimed", "5-0 retried"])

@@ -59,7 +59,10 @@ import Testing
             let transport = FakeTransport()
             let observer = ConsumerObserver()
             let session = GroupSession(
-                group: "billing", prefetch: 10, rules: rules, observer: observer,
+                group: "billing",
+                prefetch: 10,
+                rules: rules,
+                observer: observer,
                 eventLoop: try transport.makeClient().pool.nextEventLoop()
             )
             let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, granted: .at(0))
