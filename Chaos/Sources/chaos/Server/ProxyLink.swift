@@ -1,0 +1,66 @@
+import NIOCore
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// A connection through the proxy: a channel to the client and one to the server, on the same event loop.
+final class ProxyLink: Sendable {
+    private let client: any Channel
+    private let server: any Channel
+    private let ghost = Mutex(false)
+
+    init(client: any Channel, server: any Channel) {
+        self.client = client
+        self.server = server
+    }
+
+    /// Whether the client is gone without the server's knowledge.
+    var isGhost: Bool { ghost.withLock { $0 } }
+
+    /// Hands on what either side sends. On the event loop.
+    func relay() throws {
+        try client.pipeline.syncOperations.addHandler(Relay(to: server))
+        try server.pipeline.syncOperations.addHandler(Relay(to: client))
+        for channel in [client, server] { channel.setOption(.autoRead, value: true).whenFailure { _ in channel.close(promise: nil) } }
+    }
+
+    /// Ends both sides with an RST.
+    func reset() {
+        for channel in [client, server] { Self.reset(channel) }
+    }
+
+    /// Ends the client's side with an RST. What the server sends from then on goes nowhere.
+    func cutClient() {
+        ghost.withLock { $0 = true }
+        Self.reset(client)
+    }
+
+    private static func reset(_ channel: any Channel) {
+        guard let options = channel as? any SocketOptionProvider else { return channel.close(promise: nil) }
+        options.setSoLinger(linger(l_onoff: 1, l_linger: 0)).whenComplete { _ in channel.close(promise: nil) }
+    }
+}
+
+/// Hands on what comes in.
+private final class Relay: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let peer: any Channel
+
+    init(to peer: any Channel) {
+        self.peer = peer
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        // To a side that is gone this fails, as it should.
+        peer.writeAndFlush(unwrapInboundIn(data), promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        context.close(promise: nil)
+    }
+}
