@@ -26,6 +26,18 @@ struct Outcome: Sendable {
         if !holds { problems.append(problem) }
     }
 
+    /// Adds what came of a part of the case.
+    mutating func add(_ part: Outcome) {
+        tried += part.tried
+        fired += part.fired
+        planned += part.planned
+        lost += part.lost
+        duplicated += part.duplicated
+        if let time = part.slowestRecovery { recovered(in: time) }
+        notes += part.notes
+        problems += part.problems
+    }
+
     /// What makes the verdict.
     var faults: [String] {
         fired < planned ? problems + ["only \(fired) of \(planned) faults happened"] : problems

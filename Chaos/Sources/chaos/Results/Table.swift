@@ -19,7 +19,7 @@ struct Row: Sendable {
 
     /// What is told as soon as the case is done.
     var line: String {
-        let details = outcome.notes + outcome.faults.prefix(8).map { "! \($0)" }
+        let details = outcome.notes + outcome.faults.prefix(40).map { "! \($0)" }
         return (["\(name): \(verdict) after \(duration.seconds) s"] + details.map { "   \($0)" })
             .joined(separator: "\n")
     }

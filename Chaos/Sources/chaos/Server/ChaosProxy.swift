@@ -118,6 +118,11 @@ final class ChaosProxy: Sendable {
     /// How many connections there were.
     var connections: Int { state.withLock { $0.count } }
 
+    /// Keeps what the server sends next on one of the connections from the client.
+    func dropReply() {
+        state.withLock { $0.links.values.randomElement() }?.dropNext()
+    }
+
     /// Resets all connections, towards both sides.
     func resetAll() {
         let links = state.withLock { state in

@@ -12,6 +12,7 @@ final class ProxyLink: Sendable {
     private let client: any Channel
     private let server: any Channel
     private let ghost = Mutex(false)
+    private let dropsNext = Mutex(false)
 
     init(client: any Channel, server: any Channel) {
         self.client = client
@@ -21,11 +22,23 @@ final class ProxyLink: Sendable {
     /// Whether the client is gone without the server's knowledge.
     var isGhost: Bool { ghost.withLock { $0 } }
 
+    /// Keeps what the server sends next from the client.
+    func dropNext() { dropsNext.withLock { $0 = true } }
+
     /// Hands on what either side sends. On the event loop.
     func relay() throws {
-        try client.pipeline.syncOperations.addHandler(Relay(to: server))
-        try server.pipeline.syncOperations.addHandler(Relay(to: client))
-        for channel in [client, server] { channel.setOption(.autoRead, value: true).whenFailure { _ in channel.close(promise: nil) } }
+        try client.pipeline.syncOperations.addHandler(Relay(to: server) { false })
+        try server.pipeline.syncOperations.addHandler(Relay(to: client) { self.takeDrop() })
+        for channel in [client, server] {
+            channel.setOption(.autoRead, value: true).whenFailure { _ in channel.close(promise: nil) }
+        }
+    }
+
+    private func takeDrop() -> Bool {
+        dropsNext.withLock { drops in
+            defer { drops = false }
+            return drops
+        }
     }
 
     /// Ends both sides with an RST.
@@ -50,12 +63,14 @@ private final class Relay: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let peer: any Channel
+    private let drops: () -> Bool
 
-    init(to peer: any Channel) {
-        self.peer = peer
+    init(to peer: any Channel, droppingIf drops: @escaping () -> Bool) {
+        (self.peer, self.drops) = (peer, drops)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        if drops() { return }
         // To a side that is gone this fails, as it should.
         peer.writeAndFlush(unwrapInboundIn(data), promise: nil)
     }
