@@ -27,10 +27,11 @@ let package = Package(
     targets: [
         // What the two programs tell each other: orders, and the files in which effects are noted.
         .target(name: "ChaosWork", dependencies: [redisStreams], swiftSettings: swiftSettings),
+        .target(name: "CSpawn"),
         .executableTarget(
             name: "chaos",
             dependencies: [
-                "ChaosWork", redisStreams,
+                "ChaosWork", "CSpawn", redisStreams,
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

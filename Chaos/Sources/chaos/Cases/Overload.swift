@@ -37,9 +37,9 @@ struct Overload: ChaosCase {
     }
 }
 
-/// One state, and one consumer that has to bear it.
+/// One state, and consumers that have to bear it: one that is there already, and one that begins.
 private struct OverloadRound: Sendable {
-    /// The most requests in a second that are in vain.
+    /// The most requests of a consumer in a second that are in vain.
     static let most = 10.0
 
     let scene: Scene
@@ -56,27 +56,32 @@ private struct OverloadRound: Sendable {
         // With the delays that everybody has.
         try await server.withClient { $0.backoff = Backoff() } _: { redis in
             let failures = Failures()
-            var (consumer, outcome) = (Task {}, Outcome())
-            if state != .outOfMemoryWithoutGroup { consumer = try await started(redis, controller, failures) }
-            defer { consumer.cancel() }
+            var (consumers, outcome): ([Task<Void, Never>], Outcome) = ([], Outcome())
+            defer { for consumer in consumers { consumer.cancel() } }
+            if state.hasGroup { consumers.append(try await started(redis, controller, failures)) }
             let before = try await Requests(controller)
             var time = Duration.zero
             try await state.during(server, controller) {
-                if state == .outOfMemoryWithoutGroup { consumer = start(redis, failures) }
-                time = try await observe(controller, &outcome)
+                if state.allowsBeginning { consumers.append(start(redis, failures)) }
+                time = try await observe(controller, consumers.count, &outcome)
             }
-            if !state.allowsInfo { check(try await Requests(controller).refused - before.refused, in: time, &outcome) }
+            if !state.allowsInfo {
+                let refused = try await Requests(controller).refused - before.refused
+                check(refused, consumers.count, in: time, &outcome)
+            }
             outcome.fired += 1
-            try await eventually("a message is added", within: .seconds(10)) {
-                (try? await controller.xadd(stream, ["n": 9999])) != nil
-            }
-            outcome.recovered(
-                in: try await eventually("messages are handled again", within: .seconds(8), every: .milliseconds(2)) {
-                    handled.contains(9999)
-                }
-            )
+            outcome.recovered(in: try await recovery(controller))
             outcome.problems += failures.all
             return outcome
+        }
+    }
+
+    private func recovery(_ controller: RedisClient) async throws -> Duration {
+        try await eventually("a message is added", within: .seconds(10)) {
+            (try? await controller.xadd(stream, ["n": 9999])) != nil
+        }
+        return try await eventually("messages are handled again", within: .seconds(8), every: .milliseconds(2)) {
+            handled.contains(9999)
         }
     }
 
@@ -144,7 +149,11 @@ private struct OverloadRound: Sendable {
     // MARK: What is looked at
 
     /// Waits for a while, and returns how long.
-    private func observe(_ controller: RedisClient, _ outcome: inout Outcome) async throws -> Duration {
+    private func observe(
+        _ controller: RedisClient,
+        _ consumers: Int,
+        _ outcome: inout Outcome
+    ) async throws -> Duration {
         let start = ContinuousClock.now
         let before = state.allowsInfo ? try await Requests(controller) : Requests()
         try await Task.sleep(for: .milliseconds(scene.count(3000, quick: 2000)))
@@ -152,14 +161,15 @@ private struct OverloadRound: Sendable {
         let time = ContinuousClock.now - start
         guard state.allowsInfo else { return time }
         let after = try await Requests(controller)
-        check(state.allowsWork ? after.refused - before.refused : after.all - before.all, in: time, &outcome)
+        let count = state.allowsWork ? after.refused - before.refused : after.all - before.all
+        check(count, consumers, in: time, &outcome)
         return time
     }
 
-    private func check(_ count: Int, in time: Duration, _ outcome: inout Outcome) {
-        let rate = Double(count) / (time / .seconds(1))
+    private func check(_ count: Int, _ consumers: Int, in time: Duration, _ outcome: inout Outcome) {
+        let rate = Double(count) / (time / .seconds(1)) / Double(consumers)
         outcome.tried += count
-        outcome.demand(rate <= Self.most, "\(server.binary.name), \(state): \(Int(rate)) requests in a second, in vain")
+        outcome.demand(rate <= Self.most, "\(server.binary.name), \(state): \(Int(rate)) requests of a consumer in a second, in vain")
     }
 
     /// What can be done is done.

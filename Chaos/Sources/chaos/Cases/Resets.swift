@@ -1,4 +1,5 @@
 import ChaosWork
+import NIOCore
 import RedisStreams
 
 /// All connections go through a proxy that resets each of them after a random time.
@@ -9,7 +10,13 @@ struct Resets: ChaosCase {
 
     func run(_ scene: Scene) async throws -> Outcome {
         try await ChaosServer.with(scene.server) { server in
-            try await ChaosProxy.with(to: server.port, lifetime: 50...500, seed: scene.seed) { proxy in
+            // The delay keeps commands and replies on their way, so that resets hit them.
+            try await ChaosProxy.with(
+                to: server.port,
+                lifetime: 50...500,
+                delay: .milliseconds(2),
+                seed: scene.seed
+            ) { proxy in
                 try await server.withController { controller in
                     try await server.withClient(port: proxy.port) { redis in
                         try await play(scene, proxy, redis, controller)

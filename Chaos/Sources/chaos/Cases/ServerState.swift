@@ -13,6 +13,12 @@ enum ServerState: String, CaseIterable, Sendable {
     /// Whether the consumer can do its work all the same.
     var allowsWork: Bool { self == .outOfMemory }
 
+    /// Whether the group is there already, and a consumer with it.
+    var hasGroup: Bool { self != .outOfMemoryWithoutGroup }
+
+    /// Whether a consumer can begin meanwhile. One that waits for a message may notice nothing of the state.
+    var allowsBeginning: Bool { self != .outOfMemory && self != .maxClients }
+
     /// Whether the server tells its statistics meanwhile.
     var allowsInfo: Bool { self != .busyScript }
 

@@ -15,11 +15,11 @@ final class ChaosProxy: Sendable {
     let port: Int
     private let upstream: Int
     private let lifetime: ClosedRange<Int64>?
+    private let delay: TimeAmount
     private let state: Mutex<State>
 
-    private init(upstream: Int, lifetime: ClosedRange<Int64>?, seed: UInt64) async throws {
-        self.upstream = upstream
-        self.lifetime = lifetime
+    private init(upstream: Int, lifetime: ClosedRange<Int64>?, delay: TimeAmount, seed: UInt64) async throws {
+        (self.upstream, self.lifetime, self.delay) = (upstream, lifetime, delay)
         state = Mutex(State(random: SeededGenerator(seed: seed)))
         port = try await FreePort.find()
     }
@@ -29,13 +29,15 @@ final class ChaosProxy: Sendable {
     /// - Parameters:
     ///   - upstream: The port of the server.
     ///   - lifetime: After how many milliseconds each connection is reset; `nil` for never.
+    ///   - delay: How long everything takes in each direction.
     static func with<Result>(
         to upstream: Int,
         lifetime: ClosedRange<Int64>? = nil,
+        delay: TimeAmount = .zero,
         seed: UInt64,
         _ body: (ChaosProxy) async throws -> Result
     ) async throws -> Result {
-        let proxy = try await ChaosProxy(upstream: upstream, lifetime: lifetime, seed: seed)
+        let proxy = try await ChaosProxy(upstream: upstream, lifetime: lifetime, delay: delay, seed: seed)
         let channel = try await proxy.listen()
         do {
             let result = try await body(proxy)
@@ -79,7 +81,7 @@ final class ChaosProxy: Sendable {
     }
 
     private func connect(_ client: any Channel, _ server: any Channel) {
-        let link = ProxyLink(client: client, server: server)
+        let link = ProxyLink(client: client, server: server, delay: delay)
         let (number, lifetime) = register(link)
         client.closeFuture.whenComplete { _ in self.closed(number, server) }
         server.closeFuture.whenComplete { _ in client.close(promise: nil) }

@@ -38,9 +38,8 @@ final class ChaosServer: Sendable {
         _ settings: [[String]] = [],
         _ body: (ChaosServer) async throws -> Result
     ) async throws -> Result {
-        let server = try await ChaosServer(binary, settings)
+        let server = try await started(binary, settings)
         do {
-            try await server.launch()
             let result = try await body(server)
             await server.remove()
             return result
@@ -48,6 +47,22 @@ final class ChaosServer: Sendable {
             await server.remove()
             throw error
         }
+    }
+
+    /// Tries another port when somebody was faster.
+    private static func started(_ binary: ServerBinary, _ settings: [[String]]) async throws -> ChaosServer {
+        for _ in 0..<10 {
+            let server = try await ChaosServer(binary, settings)
+            do {
+                try await server.launch()
+                return server
+            } catch {
+                let isTaken = server.log.contains("Address already in use")
+                await server.remove()
+                if !isTaken { throw error }
+            }
+        }
+        throw Failure("\(binary.name) finds no free port.")
     }
 
     private func remove() async {

@@ -1,3 +1,4 @@
+import CSpawn
 import ChaosWork
 import Foundation
 import Synchronization
@@ -69,6 +70,8 @@ final class ChildProcess: Sendable {
         unsafe posix_spawn_file_actions_adddup2(&actions, input, 0)
         unsafe posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
+        // In the child, connections would stay open when this process closes them, and ports would stay taken.
+        unsafe chaos_spawn_close_from(&actions, 3)
         var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
         defer { unsafe pointers.forEach { unsafe free($0) } }
         var pid = pid_t()

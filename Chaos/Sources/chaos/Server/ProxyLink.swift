@@ -14,9 +14,11 @@ final class ProxyLink: Sendable {
     private let ghost = Mutex(false)
     private let dropsNext = Mutex(false)
 
-    init(client: any Channel, server: any Channel) {
-        self.client = client
-        self.server = server
+    private let delay: TimeAmount
+
+    /// - Parameter delay: How long everything takes in each direction.
+    init(client: any Channel, server: any Channel, delay: TimeAmount) {
+        (self.client, self.server, self.delay) = (client, server, delay)
     }
 
     /// Whether the client is gone without the server's knowledge.
@@ -27,8 +29,8 @@ final class ProxyLink: Sendable {
 
     /// Hands on what either side sends. On the event loop.
     func relay() throws {
-        try client.pipeline.syncOperations.addHandler(Relay(to: server) { false })
-        try server.pipeline.syncOperations.addHandler(Relay(to: client) { self.takeDrop() })
+        try client.pipeline.syncOperations.addHandler(Relay(to: server, delay) { false })
+        try server.pipeline.syncOperations.addHandler(Relay(to: client, delay) { self.takeDrop() })
         for channel in [client, server] {
             channel.setOption(.autoRead, value: true).whenFailure { _ in channel.close(promise: nil) }
         }
@@ -63,16 +65,19 @@ private final class Relay: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let peer: any Channel
+    private let delay: TimeAmount
     private let drops: () -> Bool
 
-    init(to peer: any Channel, droppingIf drops: @escaping () -> Bool) {
-        (self.peer, self.drops) = (peer, drops)
+    init(to peer: any Channel, _ delay: TimeAmount, droppingIf drops: @escaping () -> Bool) {
+        (self.peer, self.delay, self.drops) = (peer, delay, drops)
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if drops() { return }
+        let (peer, bytes) = (peer, unwrapInboundIn(data))
         // To a side that is gone this fails, as it should.
-        peer.writeAndFlush(unwrapInboundIn(data), promise: nil)
+        if delay == .zero { return peer.writeAndFlush(bytes, promise: nil) }
+        context.eventLoop.scheduleTask(in: delay) { peer.writeAndFlush(bytes, promise: nil) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
