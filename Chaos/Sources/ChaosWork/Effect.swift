@@ -8,8 +8,6 @@ package struct Effect: Sendable, Hashable {
         case begun = "b"
         /// It has handled the message.
         case done = "d"
-        /// It was not allowed to finish, since the message is no longer its own.
-        case refused = "r"
     }
 
     package var kind: Kind

@@ -25,12 +25,19 @@ enum Main {
                 consumer: order.name,
                 configuration: configuration(order)
             )
-            try await consumer.run(concurrency: order.concurrency) { message in
+            try await consumer.run(concurrency: order.concurrency) { message, context in
                 guard let number = message["n"].flatMap({ Int($0) }) else { throw Failure("A message has no number.") }
+                if order.output != nil { log.note(.begun, number) }
                 if order.handlingMicroseconds > 0 {
                     try await Task.sleep(for: .microseconds(order.handlingMicroseconds))
                 }
+                if let output = order.output { try await add(["n": .integer(number)], to: StreamKey(output), context) }
                 log.note(.done, number)
+            }
+
+            @Sendable func add(_ fields: NewFields, to stream: StreamKey, _ context: HandlerContext) async throws {
+                if order.isUnfenced { return _ = try await redis.xadd(stream, fields) }
+                try context.emit(fields, to: stream)
             }
         }
     }

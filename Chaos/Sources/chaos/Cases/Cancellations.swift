@@ -118,8 +118,7 @@ private struct Observer {
     }
 
     func connections() async throws -> Int {
-        try await controller.send("CLIENT", "LIST").string?.split(separator: "\n")
-            .count { $0.contains(" name=\(name) ") } ?? 0
+        try await controller.connections(of: name).count
     }
 
     /// Their number when it does not change any more.

@@ -21,6 +21,7 @@ struct SlowHandlers: ChaosCase {
         for number in 0..<count { try await redis.xadd(stream, ["n": .integer(number)]) }
         var configuration = GroupConsumer.Configuration.chaotic
         configuration.claimIdleTime = lease
+        if scene.isControl { configuration.leaveOut(.renewal) }
         configuration.batchSize = 20
         configuration.prefetch = 50
         let consumers = Consumers(redis, stream, concurrency: 50, configuration)

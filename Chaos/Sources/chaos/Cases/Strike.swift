@@ -35,11 +35,11 @@ enum Strike: String, CaseIterable, Sendable {
             try await redis.xgroupDelConsumer(stream, group: Consumers.group, consumer: Self.holder)
         case .killConnections: try await redis.send("CLIENT", "KILL", "TYPE", "normal")
         case .killReader:
-            for id in try await Self.connections(redis, of: victim) { try await redis.clientKill(id: id) }
+            for id in try await redis.connections(of: victim) { try await redis.clientKill(id: id) }
         case .unblock:
-            for id in try await Self.connections(redis, of: victim) { try await redis.clientUnblock(id: id) }
+            for id in try await redis.connections(of: victim) { try await redis.clientUnblock(id: id) }
         case .unblockWithError:
-            for id in try await Self.connections(redis, of: victim) {
+            for id in try await redis.connections(of: victim) {
                 try await redis.clientUnblock(id: id, reason: .error)
             }
         case .loseReply: try await loseReply(redis, stream, victim)
@@ -58,7 +58,7 @@ enum Strike: String, CaseIterable, Sendable {
 
     /// The reply to a read is written to a connection that is closed before it is sent.
     private func loseReply(_ redis: RedisClient, _ stream: StreamKey, _ victim: String) async throws {
-        guard let reader = try await Self.connections(redis, of: victim, blocked: true).first else { return }
+        guard let reader = try await redis.connections(of: victim, blocked: true).first else { return }
         _ = try await redis.transaction(
             XADD(stream, ["n": 0]),
             RawCommand("CLIENT", "KILL", "ID", .text("\(reader)"))
@@ -89,19 +89,5 @@ enum Strike: String, CaseIterable, Sendable {
             if let ids = try read.get().first?.map(\.id), !ids.isEmpty { return ids }
         }
         throw Failure("The holder gets nothing to hold.")
-    }
-
-    private static func connections(
-        _ redis: RedisClient,
-        of name: String,
-        blocked: Bool = false
-    ) async throws -> [Int] {
-        let list = try await redis.send("CLIENT", "LIST").string ?? ""
-        return list.split(separator: "\n").compactMap { line in
-            let fields = line.split(separator: " ")
-            guard fields.contains("name=\(name)") else { return nil }
-            if blocked, !fields.contains(where: { $0.hasPrefix("flags=") && $0.contains("b") }) { return nil }
-            return fields.first { $0.hasPrefix("id=") }.flatMap { Int($0.dropFirst(3)) }
-        }
     }
 }
