@@ -17,6 +17,9 @@ protocol ConsumerEngine: Actor {
     nonisolated var logger: Logger { get }
     var pipeline: Pipeline { get set }
 
+    /// There is a connection to read on, the first one or another one.
+    func leased(_ connection: RedisConnection) async throws(RedisError)
+
     /// Does what is next, if it is something to be awaited. Returns whether it was.
     func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool
 
@@ -54,6 +57,7 @@ extension ConsumerEngine {
             return mailbox.isStopping || Task.isCancelled ? nil : failed(error)
         }
         defer { pool.release(connection) }
+        do throws(RedisError) { try await leased(connection) } catch { return failed(error) }
         while await mailbox.waitForRoom() {
             do throws(RedisError) {
                 if try await takeStep(on: connection) { continue }

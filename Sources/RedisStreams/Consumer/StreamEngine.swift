@@ -30,24 +30,12 @@ actor StreamEngine: ConsumerEngine {
         await mailbox.whileOpen { await self.readLoop() }
     }
 
+    func leased(_ connection: RedisConnection) {}
+
     func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool {
         guard case .findLast(let stream) = machine.next() else { return false }
-        machine.foundLast(try await Self.lastID(of: stream, on: connection), of: stream)
+        machine.foundLast(try await connection.lastGeneratedID(of: stream), of: stream)
         return true
-    }
-
-    /// The last id that the stream has given out. Not that of its last entry, which may have been deleted.
-    private static func lastID(
-        of stream: StreamKey,
-        on connection: RedisConnection
-    ) async throws(RedisError) -> StreamID {
-        do throws(RedisError) {
-            return try await connection.execute(XINFO.STREAM(stream)).lastGeneratedID
-        } catch {
-            // The one error of this command without a word of its own: there is no such key.
-            guard error.serverCode == "ERR" else { throw error }
-            return .zero
-        }
     }
 
     func readOn(on connection: RedisConnection) {

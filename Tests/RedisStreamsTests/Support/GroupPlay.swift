@@ -9,8 +9,8 @@ func readPending(after id: String = "0-0", count: Int = 100) -> [String] {
     ["XREADGROUP", "GROUP", "billing", "ann", "COUNT", "\(count)", "STREAMS", "orders", id]
 }
 
-func claim(from id: String = "0-0", idle: Int = 60_000, count: Int = 100) -> [String] {
-    ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "\(count)"]
+func claim(from id: String = "0-0", idle: Int = 30_000, count: Int = 100) -> [String] {
+    ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "\(count)", "JUSTID"]
 }
 
 /// - Parameter block: In milliseconds; `nil` for a read that does not wait.
@@ -28,7 +28,7 @@ let noPending = batch()
 /// A consumer of a client on a transport that a test plays the server of.
 struct GroupPlay {
     let log = WriteLog()
-    let events = Journal<GroupConsumer.Event>()
+    let events = Journal<ConsumerEvent>()
     private let connections = Journal<FakeConnection>()
     private let servers = Journal<ScriptedServer>()
     let configuration: GroupConsumer.Configuration
