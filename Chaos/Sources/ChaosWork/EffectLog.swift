@@ -13,7 +13,7 @@ package final class EffectLog: Sendable {
 
     /// Appends to the file at `path`, which is created if it is missing.
     package init(path: String) throws {
-        file = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
+        file = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND, 0o600)
         guard file >= 0 else { throw Failure("\(path) cannot be written: errno \(errno).") }
     }
 

@@ -45,7 +45,7 @@ struct Resets: ChaosCase {
             if number % 50 == 0 { try? await Task.sleep(for: .milliseconds(1)) }
             handled.note(number)
         } _: {
-            try await load.run()
+            try await bounded("all messages are confirmed or refused", within: .seconds(60)) { try await load.run() }
             let start = ContinuousClock.now
             do { try await Consumers.drained(controller, stream) } catch { outcome.problems.append("\(error)") }
             outcome.recovered(in: ContinuousClock.now - start)

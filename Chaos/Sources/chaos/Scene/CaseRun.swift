@@ -35,24 +35,11 @@ struct CaseRun {
     }
 
     private func outcome() async -> Outcome {
-        await withTaskGroup(of: Outcome?.self) { group in
-            group.addTask {
-                do {
-                    return try await chosen.run(scene)
-                } catch is CancellationError {
-                    return nil
-                } catch {
-                    return Outcome(problems: ["\(error)"])
-                }
-            }
-            group.addTask {
-                try? await Task.sleep(for: limit)
-                return Task.isCancelled ? nil : Outcome(problems: ["not done after \(limit)"])
-            }
-            var result: Outcome?
-            while result == nil, let next = await group.next() { result = next }
-            group.cancelAll()
-            return result ?? Outcome(problems: ["ended without a result"])
+        let (chosen, scene) = (chosen, scene)
+        do {
+            return try await bounded("the case", within: limit) { try await chosen.run(scene) }
+        } catch {
+            return Outcome(problems: ["\(error)"])
         }
     }
 }

@@ -38,13 +38,14 @@ struct Consumers: Sendable {
         _ handler: @escaping @Sendable (_ number: Int, _ consumer: Int) async throws -> Void,
         _ body: () async throws -> Result
     ) async throws -> Result {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for number in 0..<count {
-                group.addTask { await run(number, handler) }
-            }
-            defer { group.cancelAll() }
-            return try await body()
+        let tasks = (0..<count).map { number in Task { await run(number, handler) } }
+        defer { for task in tasks { task.cancel() } }
+        let result = try await body()
+        for task in tasks { task.cancel() }
+        try await bounded("consumers end when they are cancelled", within: .seconds(10)) {
+            for task in tasks { await task.value }
         }
+        return result
     }
 
     private func run(_ consumer: Int, _ handler: @escaping @Sendable (Int, Int) async throws -> Void) async {

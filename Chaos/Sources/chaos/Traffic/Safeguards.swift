@@ -1,9 +1,20 @@
 // What users cannot turn off is reached in debug builds only, which these are.
 @testable import RedisStreams
 
+/// What a control run leaves out to show the use of it.
+enum Safeguard: Sendable {
+    case renewal, sweep, ghostKill, handOver
+}
+
 extension GroupConsumer.Configuration {
-    /// Leaves out what a control run shows the use of.
-    mutating func leaveOut(_ safeguards: GroupConsumer.Safeguards...) {
-        for safeguard in safeguards { self.safeguards.subtract(safeguard) }
+    mutating func leaveOut(_ safeguards: Safeguard...) {
+        for safeguard in safeguards {
+            switch safeguard {
+            case .renewal: self.safeguards.remove(.renewal)
+            case .sweep: self.safeguards.remove(.sweep)
+            case .ghostKill: self.safeguards.remove(.ghostKill)
+            case .handOver: self.safeguards.remove(.handOver)
+            }
+        }
     }
 }
