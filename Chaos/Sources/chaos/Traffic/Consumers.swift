@@ -68,11 +68,17 @@ struct Consumers: Sendable {
         _ stream: StreamKey,
         within limit: Duration = .seconds(60)
     ) async throws {
-        try await eventually("everything is read and acknowledged", within: limit, every: .milliseconds(20)) {
-            guard let group = try? await redis.xinfoGroups(stream).first,
-                let last = try? await redis.xinfoStream(stream).lastGeneratedID
-            else { return false }
-            return group.pendingCount == 0 && group.lastDeliveredID == last
+        var state = "nothing is known of the group"
+        do {
+            try await eventually("everything is read and acknowledged", within: limit, every: .milliseconds(20)) {
+                guard let group = try? await redis.xinfoGroups(stream).first,
+                    let last = try? await redis.xinfoStream(stream).lastGeneratedID
+                else { return false }
+                state = "\(group.pendingCount) are pending, read to \(group.lastDeliveredID) of \(last)"
+                return group.pendingCount == 0 && group.lastDeliveredID == last
+            }
+        } catch {
+            throw Failure("\(error) \(state).")
         }
     }
 }
