@@ -5,7 +5,8 @@ import Foundation
 struct Options {
     /// All cases, in the order in which they run.
     static let all: [any ChaosCase] = [
-        ServerKills(), ConsumerKills(), Resets(), Ghosts(), SlowHandlers(), StoppedOwners(), Cancellations(), Shutdowns(),
+        ServerKills(), ConsumerKills(), Resets(), Ghosts(), SlowHandlers(), StoppedOwners(), Cancellations(),
+        Shutdowns(),
         Strikes(), Overload(),
     ]
 

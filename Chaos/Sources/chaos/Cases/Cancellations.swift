@@ -44,7 +44,9 @@ struct Cancellations: ChaosCase {
             let tasks = works.map { work in
                 let value = UInt64.random(in: 1_000_000...9_999_999, using: &random)
                 return Task {
-                    if try await !work.run("\(value)", redis) { mixed.add("a caller got what was not its own: \(work)") }
+                    if try await !work.run("\(value)", redis) {
+                        mixed.add("a caller got what was not its own: \(work)")
+                    }
                 }
             }
             for task in tasks.shuffled(using: &random) {
@@ -59,7 +61,9 @@ struct Cancellations: ChaosCase {
         outcome.problems += mixed.all
         if scene.isControl { await Self.leak(redis) }
         // With one connection leaked, there are not enough left.
-        do { try await Self.leaseAll(redis) } catch { outcome.problems.append("a connection is not given back: \(error)") }
+        do { try await Self.leaseAll(redis) } catch {
+            outcome.problems.append("a connection is not given back: \(error)")
+        }
         var after = 0
         do {
             // Those that are closed are closed in a moment.

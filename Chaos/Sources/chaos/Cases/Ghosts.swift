@@ -50,7 +50,11 @@ struct Ghosts: ChaosCase {
                 outcome.tried += 1
                 do {
                     outcome.recovered(
-                        in: try await eventually("message \(number) is handled", within: Self.bound, every: .milliseconds(1)) {
+                        in: try await eventually(
+                            "message \(number) is handled",
+                            within: Self.bound,
+                            every: .milliseconds(1)
+                        ) {
                             handled.contains(number)
                         }
                     )

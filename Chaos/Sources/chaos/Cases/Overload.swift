@@ -54,7 +54,9 @@ private struct OverloadRound: Sendable {
 
     func play(_ controller: RedisClient) async throws -> Outcome {
         // With the delays that everybody has.
-        try await server.withClient { $0.backoff = Backoff() } _: { redis in
+        try await server.withClient {
+            $0.backoff = Backoff()
+        } _: { redis in
             let failures = Failures()
             var (consumers, outcome): ([Task<Void, Never>], Outcome) = ([], Outcome())
             defer { for consumer in consumers { consumer.cancel() } }
@@ -169,7 +171,10 @@ private struct OverloadRound: Sendable {
     private func check(_ count: Int, _ consumers: Int, in time: Duration, _ outcome: inout Outcome) {
         let rate = Double(count) / (time / .seconds(1)) / Double(consumers)
         outcome.tried += count
-        outcome.demand(rate <= Self.most, "\(server.binary.name), \(state): \(Int(rate)) requests of a consumer in a second, in vain")
+        outcome.demand(
+            rate <= Self.most,
+            "\(server.binary.name), \(state): \(Int(rate)) requests of a consumer in a second, in vain"
+        )
     }
 
     /// What can be done is done.

@@ -45,13 +45,19 @@ struct Resets: ChaosCase {
             if number % 50 == 0 { try? await Task.sleep(for: .milliseconds(1)) }
             handled.note(number)
         } _: {
-            try await bounded("all messages are confirmed or refused", within: .seconds(scene.isQuick ? 20 : 90)) { try await load.run() }
+            try await bounded("all messages are confirmed or refused", within: .seconds(scene.isQuick ? 20 : 90)) {
+                try await load.run()
+            }
             let start = ContinuousClock.now
-            do { try await Consumers.drained(controller, stream, within: .seconds(20)) } catch { outcome.problems.append("\(error)") }
+            do { try await Consumers.drained(controller, stream, within: .seconds(20)) } catch {
+                outcome.problems.append("\(error)")
+            }
             outcome.recovered(in: ContinuousClock.now - start)
         }
         outcome.fired = proxy.resets
-        outcome.notes.append("\(proxy.connections) connections; recovery: from the last message until nothing is pending")
+        outcome.notes.append(
+            "\(proxy.connections) connections; recovery: from the last message until nothing is pending"
+        )
         outcome.problems += consumers.problems
         outcome.check(handled, load, most: proxy.resets * consumers.window / consumers.count)
         return outcome

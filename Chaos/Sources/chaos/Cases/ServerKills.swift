@@ -39,7 +39,10 @@ struct ServerKills: ChaosCase {
                 do {
                     for kill in 1...kills {
                         // A control run gets stuck there, for want of messages.
-                        try await eventually("the next kill is due", within: scene.isControl ? .seconds(5) : .seconds(170)) {
+                        try await eventually(
+                            "the next kill is due",
+                            within: scene.isControl ? .seconds(5) : .seconds(170)
+                        ) {
                             handled.total >= count * kill / (kills + 1)
                         }
                         try await Task.sleep(for: .milliseconds(Int.random(in: 0...30, using: &random)))

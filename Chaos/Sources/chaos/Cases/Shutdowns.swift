@@ -117,7 +117,10 @@ private final class Shutdown: Sendable {
     /// What was finished is acknowledged, and what was not another consumer gets at once.
     private func checkRest(_ outcome: inout Outcome) async throws {
         let rest = try await controller.xpending(
-            Self.stream, group: Consumers.group, count: 100_000, consumer: name
+            Self.stream,
+            group: Consumers.group,
+            count: 100_000,
+            consumer: name
         ).map(\.id)
         let unacknowledged = finished.withLock { $0.intersection(rest) }.count
         outcome.demand(unacknowledged == 0, "\(name) left \(unacknowledged) finished messages unacknowledged")

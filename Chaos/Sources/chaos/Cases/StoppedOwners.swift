@@ -94,7 +94,8 @@ private struct WorkerPair: Sendable {
     /// Waits until one of the two handles the message.
     private func owner(of number: Int) async throws -> WorkerProcess {
         var owner: WorkerProcess?
-        try await eventually("message \(number) is handled by somebody", within: .seconds(10), every: .milliseconds(2)) {
+        try await eventually("message \(number) is handled by somebody", within: .seconds(10), every: .milliseconds(2))
+        {
             if let failure = workers.compactMap(\.failure).first { throw Failure(failure) }
             owner = try workers.first { try $0.effects.contains { $0.kind == .begun && $0.number == number } }
             return owner != nil

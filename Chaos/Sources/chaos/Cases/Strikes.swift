@@ -115,7 +115,11 @@ private struct StrikeRound: Sendable {
             }
             do {
                 part.recovered(
-                    in: try await eventually("what was added afterwards is handled", within: Self.bound, every: .milliseconds(1)) {
+                    in: try await eventually(
+                        "what was added afterwards is handled",
+                        within: Self.bound,
+                        every: .milliseconds(1)
+                    ) {
                         handled.contains(number)
                     }
                 )

@@ -52,7 +52,11 @@ struct Consumers: Sendable {
         do {
             let name = "c\(consumer)"
             try await GroupConsumer(
-                redis, stream: stream, group: Self.group, consumer: name, configuration: configuration
+                redis,
+                stream: stream,
+                group: Self.group,
+                consumer: name,
+                configuration: configuration
             ).run(concurrency: concurrency) { message in
                 guard let number = message["n"].flatMap({ Int($0) }) else { throw Failure("A message has no number.") }
                 try await handler(number, consumer)
