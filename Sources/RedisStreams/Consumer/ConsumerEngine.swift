@@ -130,7 +130,7 @@ extension ConsumerEngine {
         switch reaction {
         case .proceed: return true
         case .retry(let error, let attempt):
-            let delay = backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+            let delay = backoff.delay(attempt: attempt, jitter: pool.randomness())
             logger.info("consumer interrupted", metadata: LogKey.retry(error, attempt, delay))
             interrupted(by: error, retryAfter: delay)
             await eventLoop.sleep(for: delay)

@@ -28,6 +28,7 @@ final class GroupSession: Sendable {
     /// What becomes of messages that fail.
     let rules: FailureRules
     let observer: ConsumerObserver
+    private let randomness: @Sendable () -> Double
     private let lease: TimeAmount?
     private let state: Mutex<State>
     private let alarm = Signal()
@@ -40,12 +41,14 @@ final class GroupSession: Sendable {
         terms: SettlementLedger.Terms = .init(),
         rules: FailureRules = FailureRules(),
         observer: ConsumerObserver = ConsumerObserver(),
+        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
         eventLoop: any EventLoop
     ) {
         self.group = group
         self.eventLoop = eventLoop
         self.rules = rules
         self.observer = observer
+        self.randomness = randomness
         lease = terms.lease
         state = Mutex(State(ledger: SettlementLedger(terms)))
         mailbox = Mailbox(prefetch: prefetch, bytes: bytes)
@@ -68,7 +71,7 @@ final class GroupSession: Sendable {
     /// The handler has failed.
     func fail(_ message: GroupMessage, because error: any Error) {
         observer.count { $0.failures += 1 }
-        switch rules.fate(of: message, after: error, jitter: .random(in: 0...1)) {
+        switch rules.fate(of: message, after: error, jitter: randomness()) {
         case .retry(let delay):
             let aside = SetAside(
                 id: message.id,
@@ -286,6 +289,9 @@ final class GroupSession: Sendable {
 
     /// What was handed out, and had no outcome when nobody handled any more: somebody may still be at work on it.
     var keptAtEnd: Set<StreamID> { state.withLock { $0.kept } }
+
+    /// What becomes of these at the end has been seen to.
+    func keepAtEnd(_ ids: [StreamID]) { state.withLock { $0.kept.formUnion(ids) } }
 
     // MARK: Settlements on their way
 
