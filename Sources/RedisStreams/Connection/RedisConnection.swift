@@ -23,6 +23,9 @@ public actor RedisConnection {
     private let logger: Logger
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
+    /// Whether replies are being handled. What comes in meanwhile waits in `unread`.
+    private var isReading = false
+    private var unread: [ByteBuffer] = []
     private var stream: (any ByteStream)?
     private var isGreeted = false
     private nonisolated let submissions = SubmissionQueue()
@@ -239,7 +242,17 @@ extension RedisConnection: ByteStreamDelegate {
         }
     }
 
+    /// Who handles a reply may send something. If that fails, the channel closes, and reads what is left before it does:
+    /// in the middle of this.
     private func read(_ bytes: ByteBuffer) {
+        if isReading { return unread.append(bytes) }
+        isReading = true
+        defer { isReading = false }
+        readNow(bytes)
+        while !unread.isEmpty { readNow(unread.removeFirst()) }
+    }
+
+    private func readNow(_ bytes: ByteBuffer) {
         guard machine.closeReason == nil else { return }
         do throws(RedisError) {
             try parse(bytes)
