@@ -9,6 +9,8 @@ struct CommandSpec: Sendable {
         static let beforeLogin = Flags(rawValue: 2)
         /// Redis 8.2 has it.
         static let onlyRedis8_2 = Flags(rawValue: 4)
+        /// Redis 6.2 knows no options.
+        static let optionsSince7_0 = Flags(rawValue: 8)
     }
 
     typealias Handler = @Sendable (RedisModel, Call) throws(ReplyError) -> Void
@@ -42,7 +44,8 @@ struct CommandSpec: Sendable {
 
     /// The error for a wrong number of arguments, or for a subcommand that there is not.
     func arityError(_ command: [Bytes], _ version: InMemoryRedis.Version) -> ReplyError? {
-        if !Self.fits(command.count, arity) { return .arity(name) }
+        let isPlain = flags.contains(.optionsSince7_0) && !version.isAtLeast7_0
+        if !Self.fits(command.count, isPlain ? -arity : arity) { return .arity(name) }
         guard !subcommands.isEmpty, version.isAtLeast7_0 else { return nil }
         let word = command[1].uppercase.text
         guard let arity = subcommands[word] else { return unknownSubcommand(command[1]) }

@@ -9,11 +9,16 @@ extension StreamValue {
         return start <= maxDeletedID
     }
 
+    /// Whether entries may have been trimmed before the group has read them.
+    private func hasGap(_ group: MessageGroup, _ version: InMemoryRedis.Version) -> Bool {
+        version.isAtLeast7_2 && group.lastID < firstID
+    }
+
     /// How many entries there were ever up to `id`; `nil` if that cannot be told.
     func entriesRead(upTo id: StreamID, _ version: InMemoryRedis.Version) -> Int? {
         if entriesAdded == 0 { return 0 }
         if isEmpty, id <= lastID { return entriesAdded }
-        if version == .redis8_2, id != .zero, id < maxDeletedID { return nil }
+        if version.isAtLeast7_2, id != .zero, id < maxDeletedID { return nil }
         if id == lastID { return entriesAdded }
         if id > lastID { return nil }
         if maxDeletedID == .zero || maxDeletedID < firstID {
@@ -25,8 +30,8 @@ extension StreamValue {
 
     /// Counts an entry that the group reads now.
     func countRead(_ id: StreamID, by group: MessageGroup, _ version: InMemoryRedis.Version) {
-        let start = version == .redis8_2 ? group.lastID : id
-        if let read = group.entriesRead, !hasTombstones(from: start, version) {
+        let start = version.isAtLeast7_2 ? group.lastID : id
+        if let read = group.entriesRead, !hasGap(group, version), !hasTombstones(from: start, version) {
             group.entriesRead = read + 1
         } else if entriesAdded != 0 {
             group.entriesRead = entriesRead(upTo: id, version)
@@ -40,7 +45,9 @@ extension StreamValue {
             if isEmpty { return 0 }
             if group.lastID < firstID, maxDeletedID < firstID { return count }
         }
-        if let read = group.entriesRead, !hasTombstones(from: group.lastID, version) { return entriesAdded - read }
+        if let read = group.entriesRead, !hasGap(group, version), !hasTombstones(from: group.lastID, version) {
+            return entriesAdded - read
+        }
         return entriesRead(upTo: group.lastID, version).map { entriesAdded - $0 }
     }
 }

@@ -98,9 +98,9 @@ final class StreamValue {
     }
 
     /// The last entry that is there; `0-0` if there is none.
-    var lastEntryID: StreamID { nodes.last?.entries.last?.id ?? .zero }
-    var firstEntry: StreamEntry? { nodes.first?.entries.first }
-    var lastEntry: StreamEntry? { nodes.last?.entries.last }
+    var lastEntryID: StreamID { lastEntry?.id ?? .zero }
+    var firstEntry: StreamEntry? { nodes.first { !$0.entries.isEmpty }?.entries.first }
+    var lastEntry: StreamEntry? { nodes.last { !$0.entries.isEmpty }?.entries.last }
 
     // MARK: Removing
 
@@ -130,13 +130,13 @@ final class StreamValue {
             if trimming.isDone(count: count) { break }
             let entries = nodes[node].entries
             if trimming.limit > 0, removed + entries.count > trimming.limit { break }
-            let isWhole = trimming.takes(entries, of: count)
+            let isWhole = trimming.takes(nodes[node], of: count)
             if trimming.policy != .keep {
-                guard isWhole || !trimming.isApproximate else { break }
-                let (taken, left) = trimReferences(trimming, node: node)
-                removed += taken
+                // Redis 8.2 removes nothing by an approximate threshold then.
+                if trimming.isApproximate { break }
+                removed += trimReferences(trimming, node: node)
                 if !isWhole { break }
-                if left { node += 1 }
+                if nodes[node].entries.isEmpty { nodes.remove(at: node) } else { node += 1 }
                 continue
             }
             if isWhole {
@@ -156,17 +156,18 @@ final class StreamValue {
         return removed
     }
 
-    /// Removes the entries of a node one by one, as their references in groups demand. Returns how many, and whether the
-    /// node is still there.
-    private func trimReferences(_ trimming: Trimming, node: Int) -> (removed: Int, isLeft: Bool) {
+    /// Removes the entries of a node one by one, as their references in groups demand. Returns how many.
+    private func trimReferences(_ trimming: Trimming, node: Int) -> Int {
         var removed = 0
         for entry in nodes[node].entries {
             if trimming.isDone(count: count) || trimming.keeps(entry.id) { break }
             if trimming.policy == .acknowledged, isReferenced(entry.id) { continue }
             if trimming.policy == .delete { removeReferences(entry.id) }
-            if remove(entry.id) { removed += 1 }
+            nodes[node].remove(at: nodes[node].lowerBound(entry.id))
+            count -= 1
+            removed += 1
         }
-        return (removed, node < nodes.count && nodes[node].entries.first.map { !trimming.keeps($0.id) } ?? false)
+        return removed
     }
 
     private func refreshFirstID() {
