@@ -46,7 +46,11 @@ extension IntegrationTests.Conformance {
     ]
 
     /// The replies to the commands, whether the reader still waits behind them, and what it gets when it no longer does.
-    private static func onServer(_ server: TestServer, _ reader: [String], _ commands: [[String]]) async throws -> [RESPText] {
+    private static func onServer(
+        _ server: TestServer,
+        _ reader: [String],
+        _ commands: [[String]]
+    ) async throws -> [RESPText] {
         let (blocked, other) = (try await RawConnection(port: server.port), try await RawConnection(port: server.port))
         blocked.send([["CLIENT", "ID"]])
         let number = await blocked.replies(1)[0].description.dropFirst()

@@ -11,7 +11,10 @@ extension IntegrationTests {
             try await server.withClient { InMemoryRedis.Version(try await $0.info("server")) }
         }
 
-        @Test("random commands have the same replies, whatever came before", arguments: TestServer.all, 1...8)
+        /// `CONFORMANCE_SEEDS=100` tries more.
+        static let seeds = 1...(ProcessInfo.processInfo.environment["CONFORMANCE_SEEDS"].flatMap { Int($0) } ?? 8)
+
+        @Test("random commands have the same replies, whatever came before", arguments: TestServer.all, seeds)
         func randomCommands(binary: ServerBinary, seed: Int) async throws {
             try await TestServer.withOwn(binary) { server in
                 guard let version = try await Self.version(of: server) else { return }
@@ -20,7 +23,11 @@ extension IntegrationTests {
             }
         }
 
-        static func compare(_ commands: [[String]], _ server: TestServer, _ version: InMemoryRedis.Version) async throws {
+        private static func compare(
+            _ commands: [[String]],
+            _ server: TestServer,
+            _ version: InMemoryRedis.Version
+        ) async throws {
             let real = try await RawConnection(port: server.port)
             let model = ModelServer(version)
             real.send(commands)
@@ -29,36 +36,36 @@ extension IntegrationTests {
             let found = model.replies()
             #expect(expected.count == commands.count)
             #expect(found.count == commands.count)
-            var queue: [[String]]?
-            for (index, pair) in zip(expected, found).enumerated() {
-                var command = commands[index]
-                var (expected, found) = (pair.0.masked(command), pair.1.masked(command))
-                // A transaction is compared command by command.
-                if let queued = queue, command == ["EXEC"], expected.elements.count == found.elements.count {
-                    let replies = zip(expected.elements, found.elements)
-                    let masked = zip(queued, replies).map { ($0, $1.0.masked($0), $1.1.masked($0)) }
-                    if let first = masked.first(where: { $0.1 != $0.2 }) { (command, expected, found) = first }
-                    else { (expected, found) = (.null(""), .null("")) }
+            if let drift = drift(commands, expected, found) {
+                Issue.record("In memory, \(version.rawValue) differs from the real one: \(drift)")
+            }
+        }
+
+        /// Describes the first reply that differs; `nil` if there is none.
+        private static func drift(_ commands: [[String]], _ expected: [RESPText], _ found: [RESPText]) -> String? {
+            var queue: [[String]] = []
+            for (index, command) in commands.enumerated() {
+                var triples = [(command, expected[index], found[index])]
+                if expected[index] == .line("+QUEUED") { queue.append(command) }
+                if command == ["EXEC"] {
+                    let (real, inMemory) = (expected[index].elements, found[index].elements)
+                    // A transaction is compared command by command.
+                    if !real.isEmpty, real.count == inMemory.count {
+                        triples = zip(queue, zip(real, inMemory)).map { ($0, $1.0, $1.1) }
+                    }
+                    queue = []
                 }
-                if command == ["MULTI"], expected == .line("+OK") { queue = [] }
-                if expected == .line("+QUEUED") { queue?.append(command) }
-                if command == ["EXEC"] { queue = nil }
-                guard expected != found else { continue }
-                if let dump = ProcessInfo.processInfo.environment["CONFORMANCE_DUMP"] {
-                    try JSONEncoder().encode(Array(commands[...index])).write(to: URL(fileURLWithPath: "\(dump)/\(version.rawValue)-\(index).json"))
-                }
+                guard let first = triples.first(where: { $1.masked($0) != $2.masked($0) }) else { continue }
                 let before = commands[max(0, index - 40)..<index].map { $0.joined(separator: " ").prefix(120) }
-                Issue.record(
-                    """
-                    Command \(index), \(command.joined(separator: " ").prefix(300)), differs on \(version.rawValue):
-                      real:      \(expected)
-                      in memory: \(found)
-                    After:
+                return """
+                    command \(index), \(first.0.joined(separator: " ").prefix(300))
+                      real:      \(first.1)
+                      in memory: \(first.2)
+                    after:
                       \(before.joined(separator: "\n  "))
                     """
-                )
-                return
             }
+            return nil
         }
     }
 }

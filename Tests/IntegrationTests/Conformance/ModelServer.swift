@@ -27,7 +27,9 @@ final class ModelServer {
 
     /// What has come for a connection.
     func replies(on number: Int = 0) -> [RESPText] {
-        guard let connection = connections[number], let bytes = replies.removeValue(forKey: connection) else { return [] }
+        guard let connection = connections[number], let bytes = replies.removeValue(forKey: connection) else {
+            return []
+        }
         var (position, found): (Int, [RESPText]) = (0, [])
         while position < bytes.count, let reply = RESPText(bytes, &position) { found.append(reply) }
         return found

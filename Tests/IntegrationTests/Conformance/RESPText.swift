@@ -65,7 +65,7 @@ extension RESPText {
     /// The reply to a command, without what depends on the time.
     func masked(_ command: [String]) -> RESPText {
         let words = command.prefix(2).map { $0.uppercased() }
-        if words[0] == "XPENDING", command.count > 3 { return mapElements { $1.masking(2).maskingIDs }  }
+        if words[0] == "XPENDING", command.count > 3 { return mapElements { $1.masking(2).maskingIDs } }
         if words == ["XINFO", "CONSUMERS"] { return mapElements { $1.maskingValues(of: ["idle", "inactive"]) } }
         if words == ["XINFO", "STREAM"], command.count > 3 { return maskingFull.maskingIDs }
         return maskingIDs

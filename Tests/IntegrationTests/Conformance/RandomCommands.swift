@@ -87,7 +87,8 @@ struct RandomCommands {
         default: break
         }
         lastID += 1
-        let fields = chance(80) ? ["n", "\(number(300))"] : ["field", String(repeating: "x", count: number(200)), "m", "-7"]
+        let long = String(repeating: "x", count: number(200))
+        let fields = chance(80) ? ["n", "\(number(300))"] : ["field", long, "m", "-7"]
         return ["XADD", key()] + sometimes(5, "NOMKSTREAM") + trimming + [id] + (chance(2) ? ["odd"] : fields)
     }
 

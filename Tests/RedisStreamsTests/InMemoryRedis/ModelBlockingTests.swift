@@ -12,7 +12,8 @@ import Testing
     }
 
     private func prefix(_ text: String) -> String {
-        text.split(separator: " | ").first { $0.hasPrefix("1:") }.map { $0.split(separator: " ")[1] }.map(String.init) ?? ""
+        let reply = text.split(separator: " | ").first { $0.hasPrefix("1:") }
+        return reply.map { String($0.split(separator: " ")[1]) } ?? ""
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases)

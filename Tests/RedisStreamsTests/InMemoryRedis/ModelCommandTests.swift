@@ -53,14 +53,31 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
     func `Entries are added, trimmed and read`(_ example: ModelCase) { example.check() }
 
     @Test(arguments: [
-        ModelCase("XREADGROUP GROUP g c STREAMS s >", gives: "-NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option"),
-        ModelCase("XGROUP CREATE s g 0 MKSTREAM", "XGROUP CREATE s g 0", gives: "-BUSYGROUP Consumer Group name already exists"),
+        ModelCase(
+            "XREADGROUP GROUP g c STREAMS s >",
+            gives: "-NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option"
+        ),
+        ModelCase(
+            "XGROUP CREATE s g 0 MKSTREAM",
+            "XGROUP CREATE s g 0",
+            gives: "-BUSYGROUP Consumer Group name already exists"
+        ),
         ModelCase("XGROUP CREATE s g 0 MKSTREAM", "XREADGROUP GROUP g c STREAMS s >", gives: "*-1"),
         ModelCase("XGROUP CREATE s g 0 MKSTREAM", "XREADGROUP GROUP g c STREAMS s 0", gives: "*1 *2 $1 s *0"),
         ModelCase("XACK s g 1-0", gives: ":0"),
         ModelCase("XPENDING s g", gives: "-NOGROUP No such key 's' or consumer group 'g'"),
-        ModelCase(.redis8_2, "XGROUP CREATE s g 0 MKSTREAM", "XADD s 1-0 a 1", "XREADGROUP GROUP g c STREAMS s >", "XACKDEL s g IDS 2 1-0 2-0", gives: "*2 :1 :-1"),
-        ModelCase("XACKDEL s g IDS 1 1-0", gives: "-ERR unknown command 'XACKDEL', with args beginning with: 's' 'g' 'IDS' '1' '1-0' "),
+        ModelCase(
+            .redis8_2,
+            "XGROUP CREATE s g 0 MKSTREAM",
+            "XADD s 1-0 a 1",
+            "XREADGROUP GROUP g c STREAMS s >",
+            "XACKDEL s g IDS 2 1-0 2-0",
+            gives: "*2 :1 :-1"
+        ),
+        ModelCase(
+            "XACKDEL s g IDS 1 1-0",
+            gives: "-ERR unknown command 'XACKDEL', with args beginning with: 's' 'g' 'IDS' '1' '1-0' "
+        ),
     ])
     func `Groups deliver and acknowledge`(_ example: ModelCase) { example.check() }
 
@@ -72,9 +89,10 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
         reply: String
     ) {
         let table = ModelTable(version)
-        for command in ["XGROUP CREATE s g 0 MKSTREAM", "XADD s 1-0 a 1", "XREADGROUP GROUP g c STREAMS s >", "XDEL s 1-0"] {
-            table.run(command)
-        }
+        table.run("XGROUP CREATE s g 0 MKSTREAM")
+        table.run("XADD s 1-0 a 1")
+        table.run("XREADGROUP GROUP g c STREAMS s >")
+        table.run("XDEL s 1-0")
         #expect(table.run("XREADGROUP GROUP g c STREAMS s 0") == "*1 *2 $1 s *1 *2 $3 1-0 *-1")
         #expect(table.run("XAUTOCLAIM s g d 0 0") == reply)
     }

@@ -54,7 +54,8 @@ struct CommandSpec: Sendable {
 
     /// What servers say of a subcommand that they do not know.
     func unknownSubcommand(_ word: Bytes) -> ReplyError {
-        ReplyError(Bytes("ERR unknown subcommand '"), Array(word.prefix(128)), Bytes("'. Try \(name.uppercased()) HELP."))
+        let advice = "'. Try \(name.uppercased()) HELP."
+        return ReplyError(Bytes("ERR unknown subcommand '"), Array(word.prefix(128)), Bytes(advice))
     }
 
     private static func fits(_ count: Int, _ arity: Int) -> Bool {
@@ -65,16 +66,11 @@ struct CommandSpec: Sendable {
 extension RedisModel {
     /// What servers say of a subcommand whose arguments make no sense.
     func subcommandSyntax(_ call: Call) -> ReplyError {
-        let command = call[0].uppercase.text
-        if version == .redis6_2 {
-            return ReplyError(
-                Bytes("ERR Unknown subcommand or wrong number of arguments for '"), Array(call[1].prefix(128)),
-                Bytes("'. Try \(command) HELP.")
-            )
-        }
+        let word = version == .redis6_2 ? "Unknown" : "unknown"
         return ReplyError(
-            Bytes("ERR unknown subcommand or wrong number of arguments for '"), Array(call[1].prefix(128)),
-            Bytes("'. Try \(command) HELP.")
+            Bytes("ERR \(word) subcommand or wrong number of arguments for '"),
+            Array(call[1].prefix(128)),
+            Bytes("'. Try \(call[0].uppercase.text) HELP.")
         )
     }
 }

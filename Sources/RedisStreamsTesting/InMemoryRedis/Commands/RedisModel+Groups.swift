@@ -111,7 +111,7 @@ extension RedisModel {
 
     private func groupHelp() {
         reply.array(1)
-        reply.simple("XGROUP <subcommand> [<arg> [value] [opt] ...]: CREATE, SETID, DESTROY, CREATECONSUMER, DELCONSUMER")
+        reply.simple("XGROUP <subcommand> [<arg> …]: CREATE, SETID, DESTROY, CREATECONSUMER, DELCONSUMER")
     }
 
     func xack(_ call: Call) throws(ReplyError) {

@@ -73,7 +73,8 @@ extension RedisModel {
 
     private func unknownCommand(_ command: [Bytes]) -> ReplyError {
         let (open, close, separator) = version == .redis6_2 ? ("`", "`", ", ") : ("'", "'", " ")
-        var text = Bytes("ERR unknown command \(open)") + command[0].prefix(128) + Bytes("\(close), with args beginning with: ")
+        var text = Bytes("ERR unknown command \(open)") + command[0].prefix(128)
+        text += Bytes("\(close), with args beginning with: ")
         for argument in command.dropFirst() where text.count < 128 + 60 {
             text += Bytes(open) + argument.prefix(128) + Bytes("\(close)\(separator)")
         }
