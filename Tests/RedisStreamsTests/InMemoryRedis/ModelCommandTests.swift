@@ -8,7 +8,12 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
     let reply: String
     var version = InMemoryRedis.Version.redis7_0
 
-    init(_ version: InMemoryRedis.Version = .redis7_0, _ commands: String..., gives reply: String) {
+    init(_ commands: String..., gives reply: String) {
+        self.commands = commands
+        self.reply = reply
+    }
+
+    init(_ version: InMemoryRedis.Version, _ commands: String..., gives reply: String) {
         self.version = version
         self.commands = commands
         self.reply = reply

@@ -5,13 +5,8 @@ extension StreamValue {
     /// Whether an entry was deleted in or behind the place where `start` is.
     private func hasTombstones(from start: StreamID, _ version: InMemoryRedis.Version) -> Bool {
         if isEmpty || maxDeletedID == .zero { return false }
-        if version != .redis8_2, firstID > maxDeletedID { return false }
+        if !version.isAtLeast7_2, firstID > maxDeletedID { return false }
         return start <= maxDeletedID
-    }
-
-    /// Whether entries may have been trimmed before the group has read them.
-    private func hasGap(_ group: MessageGroup, _ version: InMemoryRedis.Version) -> Bool {
-        version.isAtLeast7_2 && group.lastID < firstID
     }
 
     /// How many entries there were ever up to `id`; `nil` if that cannot be told.
@@ -31,7 +26,9 @@ extension StreamValue {
     /// Counts an entry that the group reads now.
     func countRead(_ id: StreamID, by group: MessageGroup, _ version: InMemoryRedis.Version) {
         let start = version.isAtLeast7_2 ? group.lastID : id
-        if let read = group.entriesRead, !hasGap(group, version), !hasTombstones(from: start, version) {
+        // Entries may have been trimmed before the group has read them.
+        let hasGap = version.isAtLeast7_2 && group.lastID < firstID
+        if let read = group.entriesRead, !hasGap, !hasTombstones(from: start, version) {
             group.entriesRead = read + 1
         } else if entriesAdded != 0 {
             group.entriesRead = entriesRead(upTo: id, version)
@@ -45,9 +42,7 @@ extension StreamValue {
             if isEmpty { return 0 }
             if group.lastID < firstID, maxDeletedID < firstID { return count }
         }
-        if let read = group.entriesRead, !hasGap(group, version), !hasTombstones(from: group.lastID, version) {
-            return entriesAdded - read
-        }
+        if let read = group.entriesRead, !hasTombstones(from: group.lastID, version) { return entriesAdded - read }
         return entriesRead(upTo: group.lastID, version).map { entriesAdded - $0 }
     }
 }
