@@ -10,9 +10,10 @@ extension RedisModel {
     }
 
     func xdelex(_ call: Call) throws(ReplyError) {
-        let (range, policy) = try deletion(call, from: 2)
         let place = place(call[1], call)
-        guard let stream = try stream(place) else { return missing(range.count) }
+        let found = try stream(place)
+        let (range, policy) = try deletion(call, from: 2)
+        guard let stream = found else { return missing(range.count) }
         let ids = try call.ids(range)
         var hasChanged = false
         reply.array(ids.count)
@@ -25,9 +26,10 @@ extension RedisModel {
     }
 
     func xackdel(_ call: Call) throws(ReplyError) {
-        let (range, policy) = try deletion(call, from: 3)
         let place = place(call[1], call)
-        guard let stream = try stream(place), let group = stream.group(call[2]) else { return missing(range.count) }
+        let found = try stream(place)
+        let (range, policy) = try deletion(call, from: 3)
+        guard let stream = found, let group = stream.group(call[2]) else { return missing(range.count) }
         let ids = try call.ids(range)
         var hasChanged = false
         reply.array(ids.count)

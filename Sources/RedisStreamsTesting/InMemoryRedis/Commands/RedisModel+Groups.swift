@@ -79,7 +79,7 @@ extension RedisModel {
     private func setGroupID(_ call: Call, _ stream: StreamValue?, _ options: GroupOptions) throws(ReplyError) {
         guard let stream, let group = stream.group(call[3]) else { throw .noGroupForKey(call[2], call[3]) }
         let isLast = call[4] == [UInt8(ascii: "$")]
-        group.lastID = isLast ? stream.lastID : try call.id(4, isStrict: false)
+        stream.move(group, to: isLast ? stream.lastID : try call.id(4, isStrict: false))
         group.entriesRead = entriesRead(options, stream)
         reply.ok()
     }

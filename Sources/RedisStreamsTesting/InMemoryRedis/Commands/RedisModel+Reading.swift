@@ -143,7 +143,7 @@ extension RedisModel {
         let group = reading.group
         if id > group.lastID {
             stream.countRead(id, by: group, version)
-            group.lastID = id
+            stream.move(group, to: id)
         }
         guard !reading.isAcknowledged else { return }
         reading.member.activeTime = time.wall

@@ -14,6 +14,9 @@ final class StreamValue {
     var entriesAdded = 0
     /// In the order of their names.
     private(set) var groups: [MessageGroup] = []
+    /// How far the group has read that has read least, as Redis 8.2 remembers it: a group that is destroyed goes on
+    /// counting, and `ACKED` then keeps entries that nobody needs. `nil` if it has to be looked up.
+    private var lowestLastID: StreamID?
 
     var isEmpty: Bool { count == 0 }
 
@@ -184,6 +187,7 @@ final class StreamValue {
     func addGroup(_ name: Bytes, lastID: StreamID, entriesRead: Int?) -> Bool {
         guard group(name) == nil else { return false }
         let position = groups.firstIndex { Bytes.precedes(name, $0.name) } ?? groups.count
+        if let lowest = lowestLastID { lowestLastID = min(lowest, lastID) }
         groups.insert(MessageGroup(name: name, lastID: lastID, entriesRead: entriesRead), at: position)
         return true
     }
@@ -192,9 +196,19 @@ final class StreamValue {
         groups.removeAll { $0 === group }
     }
 
+    /// Sets how far a group has read.
+    func move(_ group: MessageGroup, to id: StreamID) {
+        if let lowest = lowestLastID {
+            lowestLastID = group.lastID == lowest ? nil : min(lowest, id)
+        }
+        group.lastID = id
+    }
+
     /// Whether a group has yet to read the entry, or to acknowledge it.
     func isReferenced(_ id: StreamID) -> Bool {
-        groups.contains { id > $0.lastID || $0.pending.find(id) != nil }
+        let lowest = lowestLastID ?? groups.map(\.lastID).min() ?? .max
+        lowestLastID = lowest
+        return id > lowest || groups.contains { $0.pending.find(id) != nil }
     }
 
     /// Takes the entry out of what is pending in any group.
