@@ -21,11 +21,17 @@ final class Checker: @unchecked Sendable {
         /// How many handlers have thrown.
         var failed = 0
         var rejected = false
+        /// Whether it was taken out of the pending list, and whether into a dead letter.
+        var isSettled = false
+        var isBuried = false
         /// Whether the harness has destroyed it, or told the server to forget it.
         var isDestroyed = false
         var confirmed: VirtualTime?
         var firstDone: VirtualTime?
         var firstBegun: VirtualTime?
+
+        /// Whether it should have been handled, and was not.
+        var isMissing: Bool { confirmed != nil && done == 0 && !isDestroyed && !rejected && !isBuried }
     }
 
     private let trace: Trace
@@ -63,10 +69,14 @@ final class Checker: @unchecked Sendable {
     // MARK: Handlers
 
     /// A handler begins. Returns the number of the run.
-    func begin(_ id: StreamID, at node: Node) -> Int {
+    func begin(_ id: StreamID, attempt: Int, at node: Node) -> Int {
         lastRun += 1
         guard node.isAlive else { return lastRun }
-        trace.note(node.name, "begins \(id)")
+        trace.note(node.name, "begins \(id), attempt \(attempt)")
+        let failed = records[id]?.failed ?? 0
+        if attempt > failed + 1 {
+            violated(.attemptsCountFailures, "\(node.name) is told attempt \(attempt) of \(id), which has failed \(failed) times")
+        }
         for (_, other) in running.sorted(by: { $0.key < $1.key }) where other.id == id && !other.isTold {
             if other.node === node {
                 violated(.notTwiceInOne, "\(node.name) begins \(id), which it is handling since \(other.begun)")
@@ -122,23 +132,24 @@ final class Checker: @unchecked Sendable {
     // MARK: The server
 
     /// A message of `owner` is not pending any more, because a node has settled it.
-    func settled(_ id: StreamID, of owner: String, by node: Node) {
+    func settled(_ id: StreamID, of owner: String, by node: Node, isBuried: Bool) {
         guard let record = records[id], !record.isDestroyed else { return }
-        if record.done == 0, !record.rejected {
+        records[id]?.isSettled = true
+        records[id]?.isBuried = isBuried
+        if record.done == 0, !record.rejected, !isBuried {
             violated(.acknowledgedIsProcessed, "\(node.name) acknowledges \(id), which nobody has handled")
         }
-        if owner != node.name, clockIsTrue {
+        if owner != node.name, ownersAreKnown {
             violated(.ownersSettle, "\(node.name) acknowledges \(id), which \(owner) owns")
         }
     }
 
-    /// Whether the clock of the server has not jumped, by which it knows what is idle.
-    var clockIsTrue = true
+    /// Whether the server still knows what it has told: its clock has not jumped, and it has lost no data.
+    var ownersAreKnown = true
 
     /// How many confirmed messages nobody has handled to the end, of those that were not taken away.
     var missing: [StreamID] {
-        records.filter { $0.value.confirmed != nil && $0.value.done == 0 && !$0.value.isDestroyed && !$0.value.rejected }
-            .keys.sorted()
+        records.filter { $0.value.isMissing }.keys.sorted()
     }
 }
 

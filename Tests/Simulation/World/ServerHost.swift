@@ -190,6 +190,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     struct Pending: CustomStringConvertible {
         let id: StreamID
         let consumer: String
+        let idle: VirtualTime
         let count: Int
 
         var description: String { "\(id) of \(consumer) (\(count))" }
@@ -205,6 +206,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
             return Pending(
                 id: id,
                 consumer: parts[offset: 1]?.string ?? "",
+                idle: .milliseconds(parts[offset: 2]?.integer ?? 0),
                 count: parts[offset: 3]?.integer ?? 0
             )
         }
@@ -218,6 +220,20 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     /// The ids of a stream.
     func entries(_ stream: StreamKey) -> [StreamID] {
         firstIDs(ask("XRANGE", "\(stream)", "-", "+"))
+    }
+
+    /// The values of a field of all entries of a stream.
+    func values(of field: String, in stream: StreamKey) -> [String] {
+        guard let entries = ask("XRANGE", "\(stream)", "-", "+")?.array else { return [] }
+        return entries.compactMap { entry in
+            guard let fields = entry.array?[offset: 1]?.array else { return nil }
+            let words = fields.map { $0.string ?? "" }
+            return words.firstIndex(of: field).map { words[$0 + 1] }
+        }
+    }
+
+    func isDeadLetter(_ id: StreamID, in stream: StreamKey) -> Bool {
+        values(of: DeadLetter.Field.id.rawValue, in: stream).contains("\(id)")
     }
 
     private func firstIDs(_ reply: RedisReply?) -> [StreamID] {

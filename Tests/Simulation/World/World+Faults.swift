@@ -96,7 +96,7 @@ extension World {
         let isForward = random.oneIn(2)
         trace.note("fault", "the server's clock goes \(isForward ? "forward" : "back") by \(size) ms")
         server.clockOffset = isForward ? server.clockOffset + size : server.clockOffset - size
-        checker.clockIsTrue = false
+        checker.ownersAreKnown = false
         noteFault(.clockStep, at: nil)
     }
 
