@@ -2,7 +2,7 @@
 ///
 /// A dead letter is an entry with the fields of the message, behind some that tell of it: where it came from, how often it
 /// was tried, why it was given up, and when. It is added in the same step in which the message is acknowledged, if it is
-/// still this consumer's. ``RedisClient/redrive(_:count:)`` puts dead letters back.
+/// still this consumer's. ``RedisCommandExecutor/redrive(_:count:)`` puts dead letters back.
 public struct DeadLetter: Sendable, Hashable {
     /// The stream for dead letters. In a cluster it must be in the same slot as the stream of the messages: give both the
     /// same hash tag, such as `{orders}` and `{orders}:dead`.
@@ -69,6 +69,7 @@ extension DeadLetter {
             (.attempts, .integer(verdict.attempts)), (.error, .text(verdict.error)),
             (.reason, .text(verdict.reason)), (.time, .integer(Host.millisecondsSince1970)),
         ]
-        return told.flatMap { [.text($0.rawValue), $1] } + message.fields.flatMap { [.bytes($0.nameBytes), .bytes($0.valueBytes)] }
+        return told.flatMap { [.text($0.rawValue), $1] }
+            + message.fields.flatMap { [.bytes($0.nameBytes), .bytes($0.valueBytes)] }
     }
 }

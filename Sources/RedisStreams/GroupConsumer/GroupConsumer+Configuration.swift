@@ -160,7 +160,10 @@ extension GroupConsumer {
         var terms: SettlementLedger.Terms {
             let lease = lease.map { TimeAmount($0) }
             if !safeguards.contains(.fencing) { return .init(lease: lease, proof: nil) }
-            return .init(lease: lease, proof: fencing == .always ? .zero : lease.map { .nanoseconds($0.nanoseconds / 4 * 3) })
+            return .init(
+                lease: lease,
+                proof: fencing == .always ? .zero : lease.map { .nanoseconds($0.nanoseconds / 4 * 3) }
+            )
         }
 
         var size: BatchSize { BatchSize(batchSize...batchSize, bytes: prefetchBytes / 4) }

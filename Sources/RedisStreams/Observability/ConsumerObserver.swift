@@ -67,14 +67,14 @@ extension ConsumerCounters {
     fileprivate mutating func add(_ event: ConsumerEvent) {
         switch event {
         case .leaseLost(let ids): leasesLost += ids.count
-        case .retrying: failures += 1
         case .deadLettered: deadLettered += 1
         case .rejected: rejected += 1
         case .deleted(let ids): deleted += ids.count
         case .trimmedUnread(let count, _, _): trimmedUnread += count ?? 0
         case .discontinuity: discontinuities += 1
         case .interrupted: interruptions += 1
-        case .groupCreated, .claimed, .lagNearsTrimming, .reconnected: break
+        // A failure is counted whatever comes of it.
+        case .groupCreated, .claimed, .retrying, .lagNearsTrimming, .reconnected: break
         }
     }
 }

@@ -85,7 +85,11 @@ extension IntegrationTests {
                     try await owner.run(concurrency: 1) { message, context in
                         guard message.number == 1 else { return seen.add("next") }
                         let stolen = try await redis.xclaim(
-                            stream, group: "g", consumer: "thief", minIdle: .zero, ids: [message.id]
+                            stream,
+                            group: "g",
+                            consumer: "thief",
+                            minIdle: .zero,
+                            ids: [message.id]
                         )
                         #expect(stolen.count == 1)
                         try? await eventually("the handler is told") { context.leaseLost }
@@ -124,7 +128,9 @@ extension IntegrationTests {
                 }
                 running.cancel()
                 try await running.value
-                #expect(try await redis.xrange(one).compactMap { $0["n"].flatMap { Int($0) } }.sorted() == Array(1...50))
+                #expect(
+                    try await redis.xrange(one).compactMap { $0["n"].flatMap { Int($0) } }.sorted() == Array(1...50)
+                )
                 #expect(try await redis.xrange(two).map { $0.fields.count } == Array(repeating: 2, count: 50))
                 #expect(consumer.counters.acknowledged == 50)
             }

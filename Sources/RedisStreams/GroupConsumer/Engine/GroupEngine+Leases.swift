@@ -28,7 +28,7 @@ extension GroupEngine {
         if configuration.lease != nil, configuration.safeguards.contains(.renewal) { renewLeases() }
         unpark()
         if mailbox.isStopping { return }
-        if configuration.lease == nil { lookForStrays() }
+        if configuration.lease == nil, !isAlone { lookForStrays() }
         observeLater()
     }
 
@@ -57,8 +57,8 @@ extension GroupEngine {
     }
 
     private func renew(_ ids: [StreamID], of batches: [DeliveredBatch]) {
-        // Without a connection nothing is renewed: the next time there may be one.
-        guard !ids.isEmpty, let connection = pool.readyShared() else { return }
+        if ids.isEmpty { return }
+        guard let connection = pool.readyShared() else { return renewWhenConnected() }
         let sent = eventLoop.now
         let call = ScriptCall(
             .renew,
@@ -67,6 +67,18 @@ extension GroupEngine {
         )
         connection.begin(call) { result in
             self.eventLoop.execute { self.assumeIsolated { $0.renewed(batches, sent: sent, call, result) } }
+        }
+    }
+
+    /// Handlers that take long settle nothing: then nobody else has had the shared connections made.
+    private func renewWhenConnected() {
+        if isConnecting { return }
+        isConnecting = true
+        Task {
+            let connection = try? await pool.shared()
+            isConnecting = false
+            // Else the next time there may be one.
+            if connection != nil, leaseTimer != nil { renewLeases() }
         }
     }
 
@@ -170,7 +182,7 @@ extension GroupEngine {
     private func observed(_ groups: [GroupInfo], _ pending: PendingSummary, _ stream: StreamInfo) {
         guard let group = groups.first(where: { $0.name == consumer.group }) else { return }
         guard let trimmed = watch.observe(group: group, stream: stream, lowestPending: pending.lowestID) else { return }
-        logger.warning("entries were trimmed unread", metadata: [LogKey.count: "\(trimmed.count ?? -1)"])
+        logger.warning("entries were trimmed unread", metadata: [LogKey.count: "\(trimmed.count)"])
         report(.trimmedUnread(count: trimmed.count, after: trimmed.after, before: trimmed.before))
     }
 

@@ -115,7 +115,10 @@ extension GroupEngine {
                 self.eventLoop.execute {
                     self.assumeIsolated { engine in
                         engine.expected -= part.count
-                        defer { engine.session.endLookingBack() }
+                        defer {
+                            engine.session.endLookingBack()
+                            if engine.expected == 0 { engine.tookAll.fire() }
+                        }
                         do throws(RedisError) {
                             let taken = try TakenMessages(try result.get(), to: call, of: engine.consumer.stream)
                             engine.took(taken, sent: sent, source: source)
@@ -165,6 +168,13 @@ extension GroupEngine {
 
     /// Takes a suspect as soon as nothing else is held, and waits until it is done with.
     func takeSuspect(_ id: StreamID, on connection: RedisConnection) async throws(RedisError) {
+        isAlone = true
+        defer {
+            isAlone = false
+            armRetryTimer()
+        }
+        // What is being taken on another connection would be handled beside it.
+        while expected > 0, !mailbox.isStopping, !Task.isCancelled { await tookAll.wait() }
         await session.waitUntilNothingIsHeld()
         if mailbox.isStopping || Task.isCancelled { return }
         session.beginLookingBack()
@@ -201,13 +211,13 @@ extension GroupEngine {
     private func armRetryTimer() {
         retryTimer?.cancel()
         retryTimer = nil
-        guard let next = retries.next, !mailbox.isStopping else { return }
+        guard let next = retries.next, !isAlone, !mailbox.isStopping else { return }
         retryTimer = eventLoop.scheduleTask(deadline: next) { self.assumeIsolated { $0.retryDue() } }
     }
 
     private func retryDue() {
         retryTimer = nil
-        if mailbox.isStopping { return }
+        if mailbox.isStopping || isAlone { return }
         if mailbox.hasRoom(besides: expected) {
             beginTaking(retries.takeDue(now: eventLoop.now, atMost: Self.maxTaken), .fair, source: .retried)
             return armRetryTimer()

@@ -239,6 +239,8 @@ extension GroupEngine {
         case (.acknowledge, .count(let count)): session.observer.count { $0.acknowledged += count }
         case (.setAside(let asides), .others(let others)):
             if !others.isEmpty { report(.leaseLost(ids: others)) }
+            // Given back once is enough.
+            if mailbox.isStopping { session.keepAtEnd(asides.map(\.id)) }
             let others = Set(others)
             let again = asides.filter { $0.due != nil && !others.contains($0.id) }
             if !again.isEmpty { eventLoop.execute { self.assumeIsolated { $0.schedule(again) } } }
@@ -274,6 +276,7 @@ extension GroupEngine {
             // The handler has chosen a stream that cannot be: that is its failure.
             let delay = configuration.retry.delay(failures: emission.count.failed.failures, jitter: 1)
             let aside = SetAside(id: emission.id, count: emission.count.failed, due: eventLoop.now + TimeAmount(delay))
+            session.observer.count { $0.failures += 1 }
             report(.retrying(id: emission.id, failures: aside.count.failures, after: delay))
             return session.add(.setAside([aside]))
         default: break

@@ -34,6 +34,12 @@ actor GroupEngine: ConsumerEngine {
     var claimedSuspects: Set<StreamID> = []
     var retryTimer: Scheduled<Void>?
     var leaseTimer: Scheduled<Void>?
+    /// Whether shared connections are being made, to renew leases on.
+    var isConnecting = false
+    /// Whether a message is handled alone: nothing else is taken meanwhile.
+    var isAlone = false
+    /// What was being taken has come.
+    let tookAll = Signal()
     var watch = GroupWatch()
     /// How many messages had been delivered when the group was looked at last.
     var observedDeliveries = -1
@@ -93,7 +99,11 @@ actor GroupEngine: ConsumerEngine {
         if awaitsHandlers { mailbox.stop() } else { mailbox.fail(PoolStateMachine<RedisConnection>.shutDown) }
     }
 
-    func failed(_ error: RedisError) -> FailureReaction { machine.failed(error) }
+    func failed(_ error: RedisError) -> FailureReaction {
+        // Another consumer has made the group anew.
+        if error.code == .groupExists { groupIsNew() }
+        return machine.failed(error)
+    }
 
     func paused() {
         isBacklog = false
@@ -132,15 +142,15 @@ actor GroupEngine: ConsumerEngine {
         try await connection.execute(
             XGROUP.CREATE(consumer.stream, group: consumer.group, from: .id(start), createStream: true)
         )
-        forgetPending()
+        groupIsNew()
         watch.created(after: start)
-        repeatedUpTo = lastNew
         logger.info("group created", metadata: [LogKey.message: "\(start)"])
         report(.groupCreated(after: start, wasLost: isLost))
     }
 
-    /// The group is another one than before: nothing is pending in it.
-    func forgetPending() {
+    /// The group is another one than before: nothing is pending in it, and what was delivered may be again.
+    private func groupIsNew() {
+        repeatedUpTo = lastNew
         machine.createdGroup()
         session.stopWaiting(for: machine.takeSuspects() + parked.keys)
         parked = [:]

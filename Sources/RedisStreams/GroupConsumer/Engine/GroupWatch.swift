@@ -7,7 +7,7 @@ struct GroupWatch {
 
     /// Entries that were trimmed before the group had read them.
     struct Trimmed: Equatable {
-        var count: Int?
+        var count: Int
         var after: StreamID
         var before: StreamID
     }
@@ -23,15 +23,10 @@ struct GroupWatch {
     mutating func observe(group: GroupInfo, stream: StreamInfo, lowestPending: StreamID?) -> Trimmed? {
         let delivered = group.lastDeliveredID
         watermark = min(delivered, lowestPending.map { $0.previous ?? .zero } ?? delivered)
-        // Redis 6.2 does not say what was deleted.
-        guard let deleted = stream.details.maxDeletedEntryID, deleted > delivered else { return nil }
+        // Redis 6.2 does not count, nor does any after some deletions.
+        guard let added = stream.details.entriesAdded, let read = group.entriesRead else { return nil }
         let before = stream.firstEntry?.id ?? stream.lastGeneratedID.next ?? stream.lastGeneratedID
         guard before > delivered else { return nil }
-        guard let added = stream.details.entriesAdded, let read = group.entriesRead else {
-            guard gap?.after != delivered else { return nil }
-            gap = (delivered, 0)
-            return Trimmed(count: nil, after: delivered, before: before)
-        }
         let count = added - read - stream.length
         let told = gap?.after == delivered ? gap?.count ?? 0 : 0
         guard count > told else { return nil }

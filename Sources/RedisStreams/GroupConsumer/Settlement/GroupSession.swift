@@ -290,6 +290,9 @@ final class GroupSession: Sendable {
     /// What was handed out, and had no outcome when nobody handled any more: somebody may still be at work on it.
     var keptAtEnd: Set<StreamID> { state.withLock { $0.kept } }
 
+    /// What becomes of these at the end has been seen to.
+    func keepAtEnd(_ ids: [StreamID]) { state.withLock { $0.kept.formUnion(ids) } }
+
     // MARK: Settlements on their way
 
     /// Wakes who waits for an alarm.
