@@ -32,7 +32,8 @@ struct Simulate {
         let name = "SWIFT_DETERMINISTIC_HASHING"
         guard unsafe getenv(name) == nil else { return }
         setenv(name, "1", 1)
-        var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
+        var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) }
+        unsafe arguments.append(nil)
         _ = unsafe execv("/proc/self/exe", &arguments)
         print("error: could not start again with \(name)")
         exit(2)

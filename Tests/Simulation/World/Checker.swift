@@ -21,6 +21,8 @@ final class Checker: @unchecked Sendable {
         /// How many handlers have thrown.
         var failed = 0
         var rejected = false
+        /// How many processes have died while they handled it.
+        var crashes = 0
         /// Whether it was taken out of the pending list, and whether into a dead letter.
         var isSettled = false
         var isBuried = false
@@ -77,6 +79,7 @@ final class Checker: @unchecked Sendable {
         if attempt > failed + 1 {
             violated(.attemptsCountFailures, "\(node.name) is told attempt \(attempt) of \(id), which has failed \(failed) times")
         }
+        checkAlone(id, at: node)
         for (_, other) in running.sorted(by: { $0.key < $1.key }) where other.id == id && !other.isTold {
             if other.node === node {
                 violated(.notTwiceInOne, "\(node.name) begins \(id), which it is handling since \(other.begun)")
@@ -90,6 +93,15 @@ final class Checker: @unchecked Sendable {
         if records[id]?.firstBegun == nil { records[id]?.firstBegun = now() }
         running[lastRun] = Run(node: node, id: id, begun: now())
         return lastRun
+    }
+
+    /// What may have killed a process is handled while nothing else is.
+    private func checkAlone(_ id: StreamID, at node: Node) {
+        let others = running.values.filter { $0.node === node && $0.id != id && !$0.isTold }
+        guard !others.isEmpty else { return }
+        if (records[id]?.crashes ?? 0) > 0 || others.contains(where: { (records[$0.id]?.crashes ?? 0) > 0 }) {
+            violated(.suspectsAlone, "\(node.name) begins \(id) beside \(others.map(\.id))")
+        }
     }
 
     /// A handler is told that the message is not its own any more.
@@ -117,6 +129,7 @@ final class Checker: @unchecked Sendable {
 
     /// Everything of a process vanishes.
     func died(_ node: Node) {
+        for run in running.values where run.node === node { records[run.id]?.crashes += 1 }
         running = running.filter { $0.value.node !== node }
     }
 
@@ -147,6 +160,11 @@ final class Checker: @unchecked Sendable {
     /// Whether the server still knows what it has told: its clock has not jumped, and it has lost no data.
     var ownersAreKnown = true
 
+    /// Whoever looks for himself whether everything was done says so.
+    func markAllDone() {
+        for id in records.keys { records[id]?.done = 1 }
+    }
+
     /// How many confirmed messages nobody has handled to the end, of those that were not taken away.
     var missing: [StreamID] {
         records.filter { $0.value.isMissing }.keys.sorted()
@@ -164,6 +182,7 @@ enum Invariant: String, CaseIterable {
     case noWayBack = "a cursor never goes back without an event"
     case outputsOnce = "outputs exactly once"
     case attemptsCountFailures = "attempts count failures only"
+    case suspectsAlone = "what may have killed a process is handled alone"
     case endsClean = "in the end nothing is pending"
     case shutdownInTime = "a shutdown ends in time, and hands back the rest"
     case comesToRest = "nobody works in circles"

@@ -36,6 +36,9 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     private var deeds: [(deed: Deed, time: RedisModel.Time)] = []
     private var control: RedisModel.ConnectionID
     private var timer: Scheduler.Timer?
+    /// Whether a reply now and then changes places with the next one, as no server does.
+    var swapsReplies = false
+    private var heldBack: [Int: ByteBuffer] = [:]
     /// What the server's clock is wrong by.
     var clockOffset = VirtualTime.zero
     /// Called with commands that may settle messages, by whom they were sent, and what was pending for whom before and
@@ -112,11 +115,23 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
             guard let number = numbers[output.connection], let peer = peers[number] else { continue }
             if !output.bytes.isEmpty {
                 trace.note("reply", number, "to \(peer.connection.node.name)#\(number) \(describe(reply: output.bytes))")
-                peer.connection.reply(ByteBuffer(bytes: output.bytes))
+                send(ByteBuffer(bytes: output.bytes), peer.connection)
             }
             if output.closes { peer.connection.closeByServer() }
         }
         schedule()
+    }
+
+    private func send(_ bytes: ByteBuffer, _ connection: SimulatedConnection) {
+        if swapsReplies {
+            if heldBack[connection.number] == nil, scheduler.random.oneIn(10) {
+                return heldBack[connection.number] = bytes
+            }
+            connection.reply(bytes)
+            if let held = heldBack.removeValue(forKey: connection.number) { connection.reply(held) }
+            return
+        }
+        connection.reply(bytes)
     }
 
     private func schedule() {
