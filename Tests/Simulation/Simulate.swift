@@ -6,6 +6,7 @@ import Glibc
 ///     simulate                       all seeds, in two processes
 ///     simulate --seeds 1000          fewer
 ///     simulate --seed 4711           one, with a trace of what happened
+///     simulate --control             with something left out: the checker has to find it
 ///     simulate --verify              each seed twice: both runs have to be the same
 @main
 struct Simulate {
@@ -17,6 +18,7 @@ struct Simulate {
             let isGood: Bool
             switch options.mode {
             case .one(let seed): isGood = Runner(options).runOne(seed)
+            case .controls: isGood = Runner(options).runControls()
             case .worker: isGood = Runner(options).runWorker()
             case .all: isGood = try Runner(options).runAll()
             }

@@ -44,7 +44,7 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
     }
 
     func close() {
-        guard isOpenAtClient else { return }
+        guard isOpenAtClient, !network.leaks else { return }
         network.trace.note("client", number, "\(node.name)#\(number) closes the connection")
         isOpenAtClient = false
         delegate = nil

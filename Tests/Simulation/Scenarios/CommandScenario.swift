@@ -28,6 +28,8 @@ final class CommandScenario: @unchecked Sendable {
                 }
             }
         }
+        if plan.sabotage == .leak { world.network.leaks = true }
+        if plan.sabotage == .circles { workWithoutRest() }
         world.run(for: .seconds(4))
         world.calmDown()
         let calm = world.now
@@ -35,6 +37,14 @@ final class CommandScenario: @unchecked Sendable {
             world.checker.violated(.endsClean, "commands do not end")
         }
         return world.now - calm
+    }
+
+    private func workWithoutRest() {
+        world.scheduler.after(.seconds(1)) { [world] in
+            Task.detached(executorPreference: world.nodes[0].process) {
+                while !Task.isCancelled { await Task.yield() }
+            }
+        }
     }
 
     private func ask(_ client: RedisClient, _ node: Node) async {

@@ -28,6 +28,7 @@ final class GroupHandlers: @unchecked Sendable {
             world.noteFault(.kill, at: nil)
             scenario.replace(node, after: .seconds(1))
             world.kill(node)
+            if plan.sabotage == .forgetDeaths { scenario.forgetDeliveries(to: node) }
         }
         do {
             try await work(run)

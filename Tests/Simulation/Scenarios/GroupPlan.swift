@@ -67,4 +67,8 @@ enum Sabotage {
     case lostMessage
     /// A connection is left open.
     case leak
+    /// A task goes on without waiting for anything.
+    case circles
+    /// The server forgets that a message was delivered when its consumer dies.
+    case forgetDeaths
 }

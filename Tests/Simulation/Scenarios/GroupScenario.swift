@@ -192,6 +192,15 @@ final class GroupScenario: @unchecked Sendable {
         for id in before where !after.contains(id) { world.checker.destroyed(id) }
     }
 
+    /// What was delivered to a consumer counts as never delivered.
+    func forgetDeliveries(to node: Node) {
+        for pending in world.server.pending() where pending.consumer == node.name {
+            world.server.doTo(
+                "XCLAIM", "\(Self.stream)", Self.group, node.name, "0", "\(pending.id)", "RETRYCOUNT", "0", "JUSTID"
+            )
+        }
+    }
+
     // MARK: The producer
 
     private func startProducer() throws {
