@@ -33,7 +33,7 @@ struct Simulate {
     private static func repeatWithFixedHashing() {
         let name = "SWIFT_DETERMINISTIC_HASHING"
         guard unsafe getenv(name) == nil else { return }
-        setenv(name, "1", 1)
+        unsafe setenv(name, "1", 1)
         var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) }
         unsafe arguments.append(nil)
         _ = unsafe execv("/proc/self/exe", &arguments)

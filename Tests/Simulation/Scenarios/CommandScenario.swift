@@ -20,7 +20,7 @@ final class CommandScenario: @unchecked Sendable {
             for entry in 1...number { world.server.doTo("XADD", "s\(number)", "\(entry)-\(number)", "n", "\(number)") }
         }
         world.server.swapsReplies = plan.sabotage == .swappedReplies
-        world.plan(plan.faults, count: plan.faultCount, within: .seconds(4), lease: .seconds(2), setting: FaultSetting())
+        world.plan(plan.faults, count: plan.faultCount, within: .milliseconds(1500), lease: .seconds(2), setting: FaultSetting())
         try world.start("asker") { [self] client, node in
             await withTaskGroup(of: Void.self) { group in
                 for _ in 0..<8 {
