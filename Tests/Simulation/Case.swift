@@ -47,7 +47,9 @@ enum Case: String, CaseIterable {
         case .network, .fanOut, .commands: plan.faults = Self.networkFaults
         case .server: plan.faults = [.restart, .restart, .clockStep]
         case .kills: plan.faults = [.kill, .pause, .cancel]
-        case .handOver: plan.faults = [.shutdown]
+        case .handOver:
+            plan.faults = [.shutdown]
+            plan.slowOneIn = random.pick([0, 10])
         case .retries: addFailures(&plan, &random)
         case .poison:
             plan.poisonEvery = random.int(6...30)

@@ -9,7 +9,12 @@ struct Control: Sendable {
     let shape: Case
     let change: @Sendable (inout GroupPlan) -> Void
 
-    private init(_ invariant: Invariant, _ name: String, _ shape: Case, _ change: @escaping @Sendable (inout GroupPlan) -> Void) {
+    private init(
+        _ invariant: Invariant,
+        _ name: String,
+        _ shape: Case,
+        _ change: @escaping @Sendable (inout GroupPlan) -> Void
+    ) {
         self.invariant = invariant
         self.name = name
         self.shape = shape
@@ -69,8 +74,8 @@ struct Control: Sendable {
         },
         Control(.shutdownInTime, "nothing is handed back", .handOver) {
             $0.configuration.safeguards.remove(.handOver)
-            $0.configuration.prefetch = 300
-            $0.configuration.batchSize = 100
+            $0.slowOneIn = 3
+            $0.concurrency = 1
         },
     ]
 

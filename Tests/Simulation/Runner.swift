@@ -37,8 +37,10 @@ struct Runner {
         print("")
         let faults = outcome.fired.sorted { $0.key < $1.key }.map { "\($0.value) × \($0.key)" }.joined(separator: ", ")
         print("seed \(seed): \(outcome.name.rawValue), \(outcome.messages) messages, faults: \(faults)")
-        print("steps \(outcome.steps), fingerprint \(String(outcome.fingerprint, radix: 16)), "
-            + "\(outcome.duplicated) duplicates, settled \(outcome.recovery) ms after the last fault")
+        print(
+            "steps \(outcome.steps), fingerprint \(String(outcome.fingerprint, radix: 16)), "
+                + "\(outcome.duplicated) duplicates, settled \(outcome.recovery) ms after the last fault"
+        )
         for violation in outcome.violations { print("VIOLATED: \(violation)") }
         return outcome.violations.isEmpty
     }

@@ -14,7 +14,9 @@ struct Simulate {
         do {
             let options = try Options(CommandLine.arguments.dropFirst())
             repeatWithFixedHashing()
-            guard ConcurrencyHooks.install() else { throw Options.Mistake("This toolchain has no hooks for executors.") }
+            guard ConcurrencyHooks.install() else {
+                throw Options.Mistake("This toolchain has no hooks for executors.")
+            }
             let isGood: Bool
             switch options.mode {
             case .one(let seed): isGood = Runner(options).runOne(seed)

@@ -17,10 +17,12 @@ final class CommandScenario: @unchecked Sendable {
 
     func run() throws -> VirtualTime {
         for number in 1...Self.streams {
-            for entry in 1...number { world.server.doTo("XADD", "s\(number)", "\(entry)-\(number)", "n", "\(number)") }
+            for entry in 1...number {
+                world.server.doTo("XADD", "s\(number)", "\(entry)-\(number)", "n", "\(number)")
+            }
         }
         world.server.swapsReplies = plan.sabotage == .swappedReplies
-        world.plan(plan.faults, count: plan.faultCount, within: .milliseconds(1500), lease: .seconds(2), setting: FaultSetting())
+        world.plan(plan.faults, count: plan.faultCount, within: .milliseconds(1500), lease: .seconds(2))
         try world.start("asker") { [self] client, node in
             await withTaskGroup(of: Void.self) { group in
                 for _ in 0..<8 {

@@ -20,14 +20,15 @@ final class FanOutScenario: @unchecked Sendable {
 
     func run() throws -> VirtualTime {
         let faults = plan.faults + [.restart]
-        world.plan(faults, count: plan.faultCount, within: plan.duration, lease: .seconds(3), setting: FaultSetting())
+        world.plan(faults, count: plan.faultCount, within: plan.duration, lease: .seconds(3))
         for number in 0..<plan.consumers { try startReader(number) }
         try startProducer()
         world.run(for: .seconds(600)) { hasProduced }
         world.run(for: .seconds(1))
         world.calmDown()
         let calm = world.now
-        world.run(for: .seconds(120)) { seen.allSatisfy { ids in confirmed.last.map { ids.last ?? .zero >= $0 } ?? true } }
+        let last = confirmed.last ?? .zero
+        world.run(for: .seconds(120)) { seen.allSatisfy { $0.last ?? .zero >= last } }
         let recovery = world.now - calm
         for (number, ids) in seen.enumerated() {
             let missing = Set(confirmed).subtracting(ids).sorted()
@@ -47,7 +48,8 @@ final class FanOutScenario: @unchecked Sendable {
             configuration.block = plan.configuration.block
             configuration.backoff.limit = .seconds(1)
             while !Task.isCancelled {
-                let consumer = StreamConsumer(client, stream: Self.stream, from: .beginning, configuration: configuration)
+                let stream = Self.stream
+                let consumer = StreamConsumer(client, stream: stream, from: .beginning, configuration: configuration)
                 do {
                     for try await message in consumer {
                         note(message.id, reader: number)

@@ -43,7 +43,9 @@ struct GroupPlan {
 
     /// How long a handler takes.
     func handlerTime(_ random: inout SeededGenerator) -> VirtualTime {
-        if random.oneIn(slowOneIn) { return VirtualTime(milliseconds: lease.milliseconds * (1 + 2 * random.fraction())) }
+        if random.oneIn(slowOneIn) {
+            return VirtualTime(milliseconds: lease.milliseconds * (1 + 2 * random.fraction()))
+        }
         return random.oneIn(3) ? .zero : random.duration(milliseconds: 0.2...100)
     }
 

@@ -49,8 +49,9 @@ final class GroupScenario: @unchecked Sendable {
         world.server.onSettling = { [world, plan] node, before, after in
             let left = Set(after.map(\.id))
             for pending in before where !left.contains(pending.id) {
-                let isBuried = plan.configuration.deadLetter.map { world.server.isDeadLetter(pending.id, in: $0.stream) }
-                world.checker.settled(pending.id, of: pending.consumer, by: node, isBuried: isBuried ?? false)
+                let letters = plan.configuration.deadLetter?.stream
+                let isBuried = letters.map { world.server.isDeadLetter(pending.id, in: $0) } ?? false
+                world.checker.settled(pending.id, of: pending.consumer, by: node, isBuried: isBuried)
             }
         }
     }
@@ -88,7 +89,8 @@ final class GroupScenario: @unchecked Sendable {
         isClosing = true
         for node in consumers where !node.isEnding { node.shutDown() }
         let limit = VirtualTime.seconds(60)
-        if !world.run(for: limit, until: { self.consumers.allSatisfy(\.hasEnded) }), !world.scheduler.isRunningInCircles {
+        let haveEnded = world.run(for: limit) { self.consumers.allSatisfy(\.hasEnded) }
+        if !haveEnded, !world.scheduler.isRunningInCircles {
             let names = consumers.filter { !$0.hasEnded }.map(\.name)
             world.checker.violated(.shutdownInTime, "\(names) have not ended \(limit) ms after they were asked to")
         }
@@ -98,9 +100,12 @@ final class GroupScenario: @unchecked Sendable {
     private func checkOutputs() {
         var counts: [String: Int] = [:]
         for id in world.server.values(of: "of", in: Self.outputs) { counts[id, default: 0] += 1 }
-        for (id, record) in world.checker.records.sorted(by: { $0.key < $1.key }) where record.isSettled && !record.isBuried {
+        for (id, record) in world.checker.records.sorted(by: { $0.key < $1.key }) {
+            guard record.isSettled, !record.isBuried else { continue }
             let count = counts["\(id)"] ?? 0
-            if count > 1 || (count == 0 && !record.rejected) { world.checker.violated(.outputsOnce, "\(id) has \(count) outputs") }
+            if count > 1 || (count == 0 && !record.rejected) {
+                world.checker.violated(.outputsOnce, "\(id) has \(count) outputs")
+            }
         }
     }
 
@@ -147,8 +152,13 @@ final class GroupScenario: @unchecked Sendable {
         guard node.isAlive, node.isEnding, world.fired.keys.allSatisfy({ $0 == .shutdown }), plan.failOneIn == 0 else {
             return
         }
+        let limit = plan.configuration.shutdownDeadline + .seconds(2)
+        if let asked = node.askedToEndAt, (world.now - asked).duration > limit {
+            world.checker.violated(.shutdownInTime, "\(node.name) has taken \(world.now - asked) ms to end")
+        }
         for pending in world.server.pending() where pending.consumer == node.name && pending.idle < plan.lease {
-            world.checker.violated(.shutdownInTime, "\(node.name) has ended, and \(pending) is idle for \(pending.idle) ms only")
+            let text = "\(node.name) has ended, and \(pending) is idle for \(pending.idle) ms only"
+            world.checker.violated(.shutdownInTime, text)
         }
     }
 
@@ -196,7 +206,15 @@ final class GroupScenario: @unchecked Sendable {
     func forgetDeliveries(to node: Node) {
         for pending in world.server.pending() where pending.consumer == node.name {
             world.server.doTo(
-                "XCLAIM", "\(Self.stream)", Self.group, node.name, "0", "\(pending.id)", "RETRYCOUNT", "0", "JUSTID"
+                "XCLAIM",
+                "\(Self.stream)",
+                Self.group,
+                node.name,
+                "0",
+                "\(pending.id)",
+                "RETRYCOUNT",
+                "0",
+                "JUSTID"
             )
         }
     }

@@ -16,7 +16,7 @@ final class ProducerScenario: @unchecked Sendable {
     }
 
     func run() throws -> VirtualTime {
-        world.plan(plan.faults, count: plan.faultCount, within: plan.duration, lease: .seconds(3), setting: FaultSetting())
+        world.plan(plan.faults, count: plan.faultCount, within: plan.duration, lease: .seconds(3))
         try world.start("explicit") { [self] client, node in
             for number in 1...plan.messages {
                 try await sleep(world.random.duration(milliseconds: 0.1...200), on: node.process)
@@ -75,7 +75,9 @@ final class ProducerScenario: @unchecked Sendable {
     private func check() {
         let there = world.server.entries("explicit")
         let expected = (1...plan.messages).map { StreamID(milliseconds: UInt64($0), sequence: 1) }
-        if there != expected { world.checker.violated(.nothingLost, "explicit ids: \(there.count) of \(expected.count)") }
+        if there != expected {
+            world.checker.violated(.nothingLost, "explicit ids: \(there.count) of \(expected.count)")
+        }
         for id in explicit { world.checker.confirmed(id) }
         if explicit != expected { world.checker.violated(.repliesInOrder, "explicit ids are confirmed as others") }
         var entries = Set(world.server.entries("batched"))

@@ -77,7 +77,8 @@ final class Checker: @unchecked Sendable {
         trace.note(node.name, "begins \(id), attempt \(attempt)")
         let failed = records[id]?.failed ?? 0
         if attempt > failed + 1 {
-            violated(.attemptsCountFailures, "\(node.name) is told attempt \(attempt) of \(id), which has failed \(failed) times")
+            let text = "\(node.name) is told attempt \(attempt) of \(id), which has failed \(failed) times"
+            violated(.attemptsCountFailures, text)
         }
         checkAlone(id, at: node)
         for (_, other) in running.sorted(by: { $0.key < $1.key }) where other.id == id && !other.isTold {

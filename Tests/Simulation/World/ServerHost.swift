@@ -114,7 +114,8 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         for output in model.takeOutputs() {
             guard let number = numbers[output.connection], let peer = peers[number] else { continue }
             if !output.bytes.isEmpty {
-                trace.note("reply", number, "to \(peer.connection.node.name)#\(number) \(describe(reply: output.bytes))")
+                let name = peer.connection.node.name
+                trace.note("reply", number, "to \(name)#\(number) \(describe(reply: output.bytes))")
                 send(ByteBuffer(bytes: output.bytes), peer.connection)
             }
             if output.closes { peer.connection.closeByServer() }
@@ -228,7 +229,8 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     }
 
     private func maySettle(_ command: [Bytes]) -> Bool {
-        guard watched != nil, let name = command.first.map({ String(decoding: $0, as: UTF8.self) }) else { return false }
+        guard watched != nil, let first = command.first else { return false }
+        let name = String(decoding: first, as: UTF8.self)
         return ["XACK", "EVALSHA", "EVAL", "EXEC", "XGROUP", "XACKDEL"].contains(name)
     }
 

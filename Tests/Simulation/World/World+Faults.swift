@@ -3,7 +3,13 @@ extension World {
     /// Plans `count` faults of these kinds at times that the seed draws.
     ///
     /// - Parameter victims: Those who can be killed, stopped and cut off.
-    func plan(_ faults: [Fault], count: Int, within time: VirtualTime, lease: VirtualTime, setting: FaultSetting) {
+    func plan(
+        _ faults: [Fault],
+        count: Int,
+        within time: VirtualTime,
+        lease: VirtualTime,
+        setting: FaultSetting = FaultSetting()
+    ) {
         guard !faults.isEmpty else { return }
         for _ in 0..<count {
             let fault = random.pick(faults)
