@@ -40,7 +40,11 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     var swapsReplies = false
     private var heldBack: [Int: ByteBuffer] = [:]
     /// What the server's clock is wrong by.
-    var clockOffset = VirtualTime.zero
+    var clockOffset = VirtualTime.zero {
+        didSet { highestOffset = max(highestOffset, clockOffset) }
+    }
+    /// The most that it was ever wrong by: what was delivered then counts as idle from then on only.
+    private(set) var highestOffset = VirtualTime.zero
     /// Called with commands that may settle messages, by whom they were sent, and what was pending for whom before and
     /// behind them.
     var onSettling: (Node, _ before: [Pending], _ after: [Pending]) -> Void = { _, _, _ in }
