@@ -11,9 +11,11 @@ swift_paths := Package.swift Sources Tests Examples Benchmarks Chaos
 install := Scripts/install-dependencies.sh $(if $(REDIS_URL),--library-only)
 # `make test ARGS='--filter GroupConsumer'`
 ARGS ?=
+# `make simulate SEED=4711`
+SEED ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix check lint format build examples chaos chaos-check chaos-control bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix simulate check lint format build examples chaos chaos-check chaos-control bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,13 +46,24 @@ test-matrix: ## Fetch all four servers into .servers/ and run all tests on each 
 	echo 'Testing on these servers; building first takes some minutes from clean …'; \
 	$(test)
 
+# Optimised, since ten thousand runs are many. SEED replays one; without it and ARGS the controls follow.
+simulate: ## Run 10,000 seeds of whole consumers with faults on a virtual clock (SEED=4711 replays one; ARGS='--control')
+	@Scripts/install-dependencies.sh --library-only
+	@echo 'Building the simulation in release mode: some minutes from clean …'
+	@swift build -c release --product simulate
+	@swift run -c release --skip-build simulate $(if $(SEED),--seed $(SEED)) $(ARGS)
+ifeq ($(SEED)$(ARGS),)
+	@echo
+	@swift run -c release --skip-build simulate --control
+endif
+
 # What CI does, with warnings as errors. ARGS is not for it: CI runs everything.
 check: export REDIS_STREAMS_STRICT := 1
-check: ## Do what CI does: lint, build with warnings as errors, test-matrix, examples, chaos-check, bench-check
-	@for step in lint build test-matrix examples chaos-check bench-check; do \
+check: ## Do what CI does: lint, build with warnings as errors, test-matrix, simulate, examples, chaos-check, bench-check
+	@for step in lint build test-matrix simulate examples chaos-check bench-check; do \
 	    printf '\n==> make %s\n' $$step; \
 	    start=$$SECONDS; \
-	    $(MAKE) $$step ARGS= || { printf '==> make %s FAILED after %d s\n' $$step $$((SECONDS - start)); exit 1; }; \
+	    $(MAKE) $$step ARGS= SEED= || { printf '==> make %s FAILED after %d s\n' $$step $$((SECONDS - start)); exit 1; }; \
 	    printf '==> make %s took %d s\n' $$step $$((SECONDS - start)); \
 	done
 

@@ -3,6 +3,7 @@ struct Options {
     enum Mode {
         case all
         case one(UInt64)
+        case controls
         /// A part of all, for another process.
         case worker
     }
@@ -21,9 +22,9 @@ struct Options {
     var workers: UInt64 = 2
     /// Which part of the seeds a worker runs.
     var part: UInt64 = 0
+    /// Up to which seed another worker has come.
+    var after: UInt64 = 0
     var isVerified = false
-    /// Where a worker writes.
-    var only: Case?
 
     init(_ arguments: some Sequence<String>) throws {
         var iterator = arguments.makeIterator()
@@ -40,6 +41,8 @@ struct Options {
             case "--worker":
                 mode = .worker
                 part = try number(argument)
+            case "--after": after = try number(argument)
+            case "--control": mode = .controls
             case "--verify": isVerified = true
             default: throw Mistake("There is no option '\(argument)'.")
             }
@@ -47,5 +50,15 @@ struct Options {
     }
 
     /// The seeds of one worker.
-    var ownSeeds: StrideTo<UInt64> { stride(from: first + part, to: first + seeds, by: Int(workers)) }
+    var ownSeeds: some Sequence<UInt64> {
+        stride(from: first + part, to: first + seeds, by: Int(workers)).lazy.filter { $0 > after }
+    }
+
+    /// The arguments of a process that runs a part.
+    func arguments(part: UInt64, after: UInt64) -> [String] {
+        let numbers: [(String, UInt64)] = [
+            ("--worker", part), ("--workers", workers), ("--seeds", seeds), ("--first", first), ("--after", after),
+        ]
+        return numbers.flatMap { [$0, "\($1)"] } + (isVerified ? ["--verify"] : [])
+    }
 }

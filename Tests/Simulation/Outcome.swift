@@ -14,7 +14,8 @@ struct Outcome {
     var line: String {
         let faults = fired.sorted { $0.key < $1.key }.map { "\($0.key.rawValue)=\($0.value)" }.joined(separator: ",")
         let numbers = [fingerprint, UInt64(steps), UInt64(messages), UInt64(lost), UInt64(duplicated)].map(String.init)
-        let parts = ["E", "\(seed)", "\(Case.allCases.firstIndex(of: name) ?? 0)"] + numbers
+        let parts =
+            ["E", "\(seed)", "\(Case.allCases.firstIndex(of: name) ?? 0)"] + numbers
             + ["\(recovery.nanoseconds)", faults, violations.joined(separator: " | ")]
         return parts.joined(separator: "\t")
     }
@@ -22,9 +23,11 @@ struct Outcome {
     /// Returns `nil` for a line that says something else.
     init?(line: some StringProtocol) {
         let parts = line.split(separator: "\t", omittingEmptySubsequences: false)
-        guard parts.count == 11, parts[0] == "E", let seed = UInt64(parts[1]), let index = Int(parts[2]) else { return nil }
+        guard parts.count == 11, parts[0] == "E" else { return nil }
         let numbers = parts[3..<8].compactMap { UInt64($0) }
-        guard numbers.count == 5, let recovery = Int64(parts[8]), Case.allCases.indices.contains(index) else { return nil }
+        guard let seed = UInt64(parts[1]), let index = Int(parts[2]), let recovery = Int64(parts[8]),
+            numbers.count == 5, Case.allCases.indices.contains(index)
+        else { return nil }
         self.seed = seed
         name = Case.allCases[index]
         fingerprint = numbers[0]

@@ -16,7 +16,9 @@ struct Report {
     private var steps = 0
 
     /// Takes what a worker has written.
-    mutating func add(_ text: String, hasCrashed: Bool) {
+    ///
+    /// - Returns: The seed at which it died, if it did.
+    mutating func add(_ text: String, hasDied: Bool) -> UInt64? {
         var last: UInt64?
         for line in text.split(separator: "\n") {
             if let outcome = Outcome(line: line) {
@@ -28,7 +30,9 @@ struct Report {
                 failures.append((seed, "two runs of this seed differ"))
             }
         }
-        if hasCrashed || last != nil { failures.append((last ?? 0, "the process died at this seed")) }
+        guard hasDied || last != nil else { return nil }
+        failures.append((last ?? 0, "the process died at this seed, or did not end"))
+        return last
     }
 
     private mutating func add(_ outcome: Outcome) {
@@ -45,6 +49,9 @@ struct Report {
         rows[outcome.name] = row
         for violation in outcome.violations { failures.append((outcome.seed, violation)) }
     }
+
+    /// Something went wrong that is not about a seed.
+    mutating func fail(_ text: String) { failures.append((0, text)) }
 
     func isGood(expected: Int) -> Bool { failures.isEmpty && count == expected }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 
 /// Runs seeds: one with its trace, or many in several processes.
 struct Runner {
@@ -11,12 +12,16 @@ struct Runner {
     // MARK: One seed
 
     /// Runs a seed.
-    static func run(_ seed: UInt64, isTraced: Bool = false) -> (outcome: Outcome, trace: [String]) {
+    static func run(
+        _ seed: UInt64,
+        isTraced: Bool = false,
+        change: (inout GroupPlan) -> Void = { _ in }
+    ) -> (outcome: Outcome, trace: [String]) {
         let name = Case.of(seed)
         let world = World(seed: seed, isTraced: isTraced)
         var recovery = VirtualTime.zero
         do {
-            recovery = try name.run(in: world)
+            recovery = try name.run(in: world, change)
         } catch {
             world.checker.violated(.noLeak, "the scenario throws \(error)")
         }
@@ -32,8 +37,10 @@ struct Runner {
         print("")
         let faults = outcome.fired.sorted { $0.key < $1.key }.map { "\($0.value) × \($0.key)" }.joined(separator: ", ")
         print("seed \(seed): \(outcome.name.rawValue), \(outcome.messages) messages, faults: \(faults)")
-        print("steps \(outcome.steps), fingerprint \(String(outcome.fingerprint, radix: 16)), "
-            + "\(outcome.duplicated) duplicates, settled \(outcome.recovery) ms after the last fault")
+        print(
+            "steps \(outcome.steps), fingerprint \(String(outcome.fingerprint, radix: 16)), "
+                + "\(outcome.duplicated) duplicates, settled \(outcome.recovery) ms after the last fault"
+        )
         for violation in outcome.violations { print("VIOLATED: \(violation)") }
         return outcome.violations.isEmpty
     }
@@ -65,27 +72,53 @@ struct Runner {
         let folder = FileManager.default.temporaryDirectory.appending(path: "simulate-\(getpid())")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let workers = try (0..<options.workers).map { part in try startWorker(part, folder) }
-        for (process, _) in workers { process.waitUntilExit() }
-        var report = Report()
-        for (process, file) in workers {
-            report.add(try String(contentsOf: file, encoding: .utf8), hasCrashed: process.terminationStatus != 0)
+        let report = Mutex(Report())
+        DispatchQueue.concurrentPerform(iterations: Int(options.workers)) { part in
+            do {
+                try runPart(UInt64(part), in: folder, report)
+            } catch {
+                report.withLock { $0.fail("a part could not be run: \(error)") }
+            }
         }
-        report.print(seconds: Date().timeIntervalSince(start))
-        return report.isGood(expected: Int(options.seeds))
+        let result = report.withLock { $0 }
+        result.print(seconds: Date().timeIntervalSince(start))
+        return result.isGood(expected: Int(options.seeds))
     }
 
-    private func startWorker(_ part: UInt64, _ folder: URL) throws -> (Process, URL) {
-        let file = folder.appending(path: "\(part).txt")
-        try Data().write(to: file)
-        let process = Process()
-        process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
-        process.arguments = [
-            "--worker", "\(part)", "--workers", "\(options.workers)", "--seeds", "\(options.seeds)",
-            "--first", "\(options.first)",
-        ] + (options.isVerified ? ["--verify"] : [])
-        process.standardOutput = try FileHandle(forWritingTo: file)
-        try process.run()
-        return (process, file)
+    /// Runs a part in a process, and what is left of it in another one should that die.
+    private func runPart(_ part: UInt64, in folder: URL, _ report: borrowing Mutex<Report>) throws {
+        var after: UInt64 = 0
+        for attempt in 0..<Self.maxDeaths {
+            let file = folder.appending(path: "\(part)-\(attempt).txt")
+            try Data().write(to: file)
+            let process = Process()
+            process.executableURL = URL(filePath: "/proc/self/exe").resolvingSymlinksInPath()
+            process.arguments = options.arguments(part: part, after: after)
+            process.standardOutput = try FileHandle(forWritingTo: file)
+            try process.run()
+            process.waitUntilExit()
+            let text = try String(contentsOf: file, encoding: .utf8)
+            guard let last = report.withLock({ $0.add(text, hasDied: process.terminationStatus != 0) }) else { return }
+            after = last
+        }
+    }
+
+    private static let maxDeaths = 20
+
+    // MARK: Controls
+
+    /// Runs with something left out, until the checker finds what it has to find.
+    func runControls() -> Bool {
+        var isGood = true
+        print("What has to be found, and is:\n")
+        for control in Control.all {
+            let (found, tried) = control.run { _ in
+                alarm(60)
+            }
+            let result = found.map { "found with seed \($0)" } ?? "NOT FOUND"
+            print("  \(control.invariant.rawValue)\n      \(control.name): \(result), \(tried) tried")
+            if found == nil { isGood = false }
+        }
+        return isGood
     }
 }

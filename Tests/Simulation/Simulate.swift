@@ -6,6 +6,7 @@ import Glibc
 ///     simulate                       all seeds, in two processes
 ///     simulate --seeds 1000          fewer
 ///     simulate --seed 4711           one, with a trace of what happened
+///     simulate --control             with something left out: the checker has to find it
 ///     simulate --verify              each seed twice: both runs have to be the same
 @main
 struct Simulate {
@@ -13,10 +14,13 @@ struct Simulate {
         do {
             let options = try Options(CommandLine.arguments.dropFirst())
             repeatWithFixedHashing()
-            guard ConcurrencyHooks.install() else { throw Options.Mistake("This toolchain has no hooks for executors.") }
+            guard ConcurrencyHooks.install() else {
+                throw Options.Mistake("This toolchain has no hooks for executors.")
+            }
             let isGood: Bool
             switch options.mode {
             case .one(let seed): isGood = Runner(options).runOne(seed)
+            case .controls: isGood = Runner(options).runControls()
             case .worker: isGood = Runner(options).runWorker()
             case .all: isGood = try Runner(options).runAll()
             }
@@ -31,8 +35,9 @@ struct Simulate {
     private static func repeatWithFixedHashing() {
         let name = "SWIFT_DETERMINISTIC_HASHING"
         guard unsafe getenv(name) == nil else { return }
-        setenv(name, "1", 1)
-        var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) } + [nil]
+        unsafe setenv(name, "1", 1)
+        var arguments = unsafe CommandLine.arguments.map { unsafe strdup($0) }
+        unsafe arguments.append(nil)
         _ = unsafe execv("/proc/self/exe", &arguments)
         print("error: could not start again with \(name)")
         exit(2)

@@ -9,8 +9,8 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
     let node: Node
     private let network: SimulatedNetwork
     private var delegate: (any ByteStreamDelegate)?
-    private var toServer: Pipe!  // swiftlint:disable:this implicitly_unwrapped_optional
-    private var toClient: Pipe!  // swiftlint:disable:this implicitly_unwrapped_optional
+    private var toServer: Pipe!
+    private var toClient: Pipe!
     private(set) var isOpenAtClient = true
     private(set) var isOpenAtServer = true
     /// Before which piece of a reply the connection breaks, so that something was executed whose reply is lost.
@@ -23,8 +23,16 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
         self.node = node
         self.network = network
         self.delegate = delegate
-        toServer = Pipe(network) { [unowned self] in arrivedAtServer($0) } end: { [unowned self] in endAtServer() }
-        toClient = Pipe(network) { [unowned self] in arrivedAtClient($0) } end: { [unowned self] in endAtClient() }
+        toServer = Pipe(
+            network,
+            receive: { [unowned self] in arrivedAtServer($0) },
+            end: { [unowned self] in endAtServer() }
+        )
+        toClient = Pipe(
+            network,
+            receive: { [unowned self] in arrivedAtClient($0) },
+            end: { [unowned self] in endAtClient() }
+        )
     }
 
     var isOpen: Bool { isOpenAtClient || isOpenAtServer }
@@ -44,7 +52,7 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
     }
 
     func close() {
-        guard isOpenAtClient else { return }
+        guard isOpenAtClient, !network.leaks else { return }
         network.trace.note("client", number, "\(node.name)#\(number) closes the connection")
         isOpenAtClient = false
         delegate = nil

@@ -21,6 +21,8 @@ final class SimulatedNetwork: @unchecked Sendable {
     var isServerUp = true
     private(set) var connections: [SimulatedConnection] = []
     private var lastNumber = 0
+    /// Whether connections stay open although they were closed.
+    var leaks = false
     /// Told of each fault that did something.
     var onFault: (Fault, Node?) -> Void = { _, _ in }
 

@@ -20,7 +20,7 @@ final class Scheduler: @unchecked Sendable {
     /// On what event loop, if any, the piece of work runs that is being run.
     private(set) var runningLoop: SimulatedEventLoop?
     /// What is not part of any process that can be stopped: the network, the servers, the harness.
-    private(set) var outside: SimulatedProcess!  // swiftlint:disable:this implicitly_unwrapped_optional
+    private(set) var outside: SimulatedProcess!
     private var processes: [SimulatedProcess] = []
     private var timers = Heap<Timer>()
     private var nextTimer: UInt64 = 0

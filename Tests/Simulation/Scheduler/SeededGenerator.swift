@@ -30,17 +30,18 @@ struct SeededGenerator: RandomNumberGenerator {
         range.lowerBound + Int(next() % UInt64(range.upperBound - range.lowerBound + 1))
     }
 
-    /// In milliseconds, with small ones as likely as large ones: each order of magnitude is drawn as often.
+    /// A time, small ones as likely as large ones: each doubling is drawn as often.
     mutating func duration(milliseconds range: ClosedRange<Double>) -> VirtualTime {
-        let ratio = range.upperBound / range.lowerBound
-        var value = range.lowerBound
-        // By halves, without a logarithm, which libraries round differently.
-        var rest = ratio
-        while rest > 2, next() & 1 == 0 {
-            value *= 2
-            rest /= 2
+        // By doublings, without a logarithm, which libraries round differently.
+        var doublings = 0
+        var bound = range.lowerBound
+        while bound * 2 <= range.upperBound {
+            bound *= 2
+            doublings += 1
         }
-        return VirtualTime(milliseconds: value * (1 + fraction() * min(1, rest - 1)))
+        var value = range.lowerBound
+        for _ in 0..<int(0...doublings) { value *= 2 }
+        return VirtualTime(milliseconds: min(range.upperBound, value * (1 + fraction())))
     }
 
     mutating func pick<Element>(_ elements: [Element]) -> Element {

@@ -17,7 +17,7 @@ final class SimulatedProcess: TaskExecutor, @unchecked Sendable {
 
     let name: String
     unowned let scheduler: Scheduler
-    private(set) var eventLoop: SimulatedEventLoop!  // swiftlint:disable:this implicitly_unwrapped_optional
+    private(set) var eventLoop: SimulatedEventLoop!
     /// What the event loop has to do, in order.
     private var loopWork = Deque<Work>()
     /// Jobs of tasks, which the threads of the process take in any order.

@@ -21,11 +21,19 @@ final class Checker: @unchecked Sendable {
         /// How many handlers have thrown.
         var failed = 0
         var rejected = false
+        /// How many processes have died while they handled it.
+        var crashes = 0
+        /// Whether it was taken out of the pending list, and whether into a dead letter.
+        var isSettled = false
+        var isBuried = false
         /// Whether the harness has destroyed it, or told the server to forget it.
         var isDestroyed = false
         var confirmed: VirtualTime?
         var firstDone: VirtualTime?
         var firstBegun: VirtualTime?
+
+        /// Whether it should have been handled, and was not.
+        var isMissing: Bool { confirmed != nil && done == 0 && !isDestroyed && !rejected && !isBuried }
     }
 
     private let trace: Trace
@@ -63,10 +71,16 @@ final class Checker: @unchecked Sendable {
     // MARK: Handlers
 
     /// A handler begins. Returns the number of the run.
-    func begin(_ id: StreamID, at node: Node) -> Int {
+    func begin(_ id: StreamID, attempt: Int, at node: Node) -> Int {
         lastRun += 1
         guard node.isAlive else { return lastRun }
-        trace.note(node.name, "begins \(id)")
+        trace.note(node.name, "begins \(id), attempt \(attempt)")
+        let failed = records[id]?.failed ?? 0
+        if attempt > failed + 1 {
+            let text = "\(node.name) is told attempt \(attempt) of \(id), which has failed \(failed) times"
+            violated(.attemptsCountFailures, text)
+        }
+        checkAlone(id, at: node)
         for (_, other) in running.sorted(by: { $0.key < $1.key }) where other.id == id && !other.isTold {
             if other.node === node {
                 violated(.notTwiceInOne, "\(node.name) begins \(id), which it is handling since \(other.begun)")
@@ -80,6 +94,15 @@ final class Checker: @unchecked Sendable {
         if records[id]?.firstBegun == nil { records[id]?.firstBegun = now() }
         running[lastRun] = Run(node: node, id: id, begun: now())
         return lastRun
+    }
+
+    /// What may have killed a process is handled while nothing else is.
+    private func checkAlone(_ id: StreamID, at node: Node) {
+        let others = running.values.filter { $0.node === node && $0.id != id && !$0.isTold }
+        guard !others.isEmpty else { return }
+        if (records[id]?.crashes ?? 0) > 0 || others.contains(where: { (records[$0.id]?.crashes ?? 0) > 0 }) {
+            violated(.suspectsAlone, "\(node.name) begins \(id) beside \(others.map(\.id))")
+        }
     }
 
     /// A handler is told that the message is not its own any more.
@@ -107,6 +130,7 @@ final class Checker: @unchecked Sendable {
 
     /// Everything of a process vanishes.
     func died(_ node: Node) {
+        for run in running.values where run.node === node { records[run.id]?.crashes += 1 }
         running = running.filter { $0.value.node !== node }
     }
 
@@ -122,23 +146,29 @@ final class Checker: @unchecked Sendable {
     // MARK: The server
 
     /// A message of `owner` is not pending any more, because a node has settled it.
-    func settled(_ id: StreamID, of owner: String, by node: Node) {
+    func settled(_ id: StreamID, of owner: String, by node: Node, isBuried: Bool) {
         guard let record = records[id], !record.isDestroyed else { return }
-        if record.done == 0, !record.rejected {
+        records[id]?.isSettled = true
+        records[id]?.isBuried = isBuried
+        if record.done == 0, !record.rejected, !isBuried {
             violated(.acknowledgedIsProcessed, "\(node.name) acknowledges \(id), which nobody has handled")
         }
-        if owner != node.name, clockIsTrue {
+        if owner != node.name, ownersAreKnown {
             violated(.ownersSettle, "\(node.name) acknowledges \(id), which \(owner) owns")
         }
     }
 
-    /// Whether the clock of the server has not jumped, by which it knows what is idle.
-    var clockIsTrue = true
+    /// Whether the server still knows what it has told: its clock has not jumped, and it has lost no data.
+    var ownersAreKnown = true
+
+    /// Whoever looks for himself whether everything was done says so.
+    func markAllDone() {
+        for id in records.keys { records[id]?.done = 1 }
+    }
 
     /// How many confirmed messages nobody has handled to the end, of those that were not taken away.
     var missing: [StreamID] {
-        records.filter { $0.value.confirmed != nil && $0.value.done == 0 && !$0.value.isDestroyed && !$0.value.rejected }
-            .keys.sorted()
+        records.filter { $0.value.isMissing }.keys.sorted()
     }
 }
 
@@ -153,6 +183,7 @@ enum Invariant: String, CaseIterable {
     case noWayBack = "a cursor never goes back without an event"
     case outputsOnce = "outputs exactly once"
     case attemptsCountFailures = "attempts count failures only"
+    case suspectsAlone = "what may have killed a process is handled alone"
     case endsClean = "in the end nothing is pending"
     case shutdownInTime = "a shutdown ends in time, and hands back the rest"
     case comesToRest = "nobody works in circles"

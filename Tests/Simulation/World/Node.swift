@@ -19,6 +19,8 @@ final class Node: @unchecked Sendable {
         didSet { if isAskedToEnd { onShutdown?() } }
     }
     private var isAskedToEnd = false
+    /// When it was asked to end.
+    private(set) var askedToEndAt: VirtualTime?
     /// Whether it was asked to end, in whatever way.
     var isEnding = false
     /// Until when something may have kept it from renewing its leases.
@@ -38,6 +40,7 @@ final class Node: @unchecked Sendable {
     func shutDown() {
         isEnding = true
         isAskedToEnd = true
+        askedToEndAt = process.scheduler.now
         onShutdown?()
     }
 

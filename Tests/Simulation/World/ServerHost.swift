@@ -36,8 +36,15 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     private var deeds: [(deed: Deed, time: RedisModel.Time)] = []
     private var control: RedisModel.ConnectionID
     private var timer: Scheduler.Timer?
+    /// Whether a reply now and then changes places with the next one, as no server does.
+    var swapsReplies = false
+    private var heldBack: [Int: ByteBuffer] = [:]
     /// What the server's clock is wrong by.
-    var clockOffset = VirtualTime.zero
+    var clockOffset = VirtualTime.zero {
+        didSet { highestOffset = max(highestOffset, clockOffset) }
+    }
+    /// The most that it was ever wrong by: what was delivered then counts as idle from then on only.
+    private(set) var highestOffset = VirtualTime.zero
     /// Called with commands that may settle messages, by whom they were sent, and what was pending for whom before and
     /// behind them.
     var onSettling: (Node, _ before: [Pending], _ after: [Pending]) -> Void = { _, _, _ in }
@@ -111,12 +118,25 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         for output in model.takeOutputs() {
             guard let number = numbers[output.connection], let peer = peers[number] else { continue }
             if !output.bytes.isEmpty {
-                trace.note("reply", number, "to \(peer.connection.node.name)#\(number) \(describe(reply: output.bytes))")
-                peer.connection.reply(ByteBuffer(bytes: output.bytes))
+                let name = peer.connection.node.name
+                trace.note("reply", number, "to \(name)#\(number) \(describe(reply: output.bytes))")
+                send(ByteBuffer(bytes: output.bytes), peer.connection)
             }
             if output.closes { peer.connection.closeByServer() }
         }
         schedule()
+    }
+
+    private func send(_ bytes: ByteBuffer, _ connection: SimulatedConnection) {
+        if swapsReplies {
+            if heldBack[connection.number] == nil, scheduler.random.oneIn(10) {
+                return heldBack[connection.number] = bytes
+            }
+            connection.reply(bytes)
+            if let held = heldBack.removeValue(forKey: connection.number) { connection.reply(held) }
+            return
+        }
+        connection.reply(bytes)
     }
 
     private func schedule() {
@@ -190,6 +210,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     struct Pending: CustomStringConvertible {
         let id: StreamID
         let consumer: String
+        let idle: VirtualTime
         let count: Int
 
         var description: String { "\(id) of \(consumer) (\(count))" }
@@ -205,19 +226,35 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
             return Pending(
                 id: id,
                 consumer: parts[offset: 1]?.string ?? "",
+                idle: .milliseconds(parts[offset: 2]?.integer ?? 0),
                 count: parts[offset: 3]?.integer ?? 0
             )
         }
     }
 
     private func maySettle(_ command: [Bytes]) -> Bool {
-        guard watched != nil, let name = command.first.map({ String(decoding: $0, as: UTF8.self) }) else { return false }
+        guard watched != nil, let first = command.first else { return false }
+        let name = String(decoding: first, as: UTF8.self)
         return ["XACK", "EVALSHA", "EVAL", "EXEC", "XGROUP", "XACKDEL"].contains(name)
     }
 
     /// The ids of a stream.
     func entries(_ stream: StreamKey) -> [StreamID] {
         firstIDs(ask("XRANGE", "\(stream)", "-", "+"))
+    }
+
+    /// The values of a field of all entries of a stream.
+    func values(of field: String, in stream: StreamKey) -> [String] {
+        guard let entries = ask("XRANGE", "\(stream)", "-", "+")?.array else { return [] }
+        return entries.compactMap { entry in
+            guard let fields = entry.array?[offset: 1]?.array else { return nil }
+            let words = fields.map { $0.string ?? "" }
+            return words.firstIndex(of: field).map { words[$0 + 1] }
+        }
+    }
+
+    func isDeadLetter(_ id: StreamID, in stream: StreamKey) -> Bool {
+        values(of: DeadLetter.Field.id.rawValue, in: stream).contains("\(id)")
     }
 
     private func firstIDs(_ reply: RedisReply?) -> [StreamID] {
