@@ -163,7 +163,7 @@ enum Reaction: Equatable {
 let allCodes: [RedisError.Code] = [
     .invalidArgument, .invalidConfiguration, .hostNotFound, .connectionRefused, .connectTimeout, .tlsFailure,
     .connectionUnavailable, .clientShutDown, .cancelled, .connectionClosed, .timeout, .protocolViolation,
-    .unexpectedReply, .decodingFailed, .encodingFailed, .unsupportedByServer, .authenticationFailed,
+    .unexpectedReply, .discontinuity, .decodingFailed, .encodingFailed, .unsupportedByServer, .authenticationFailed,
     .permissionDenied, .wrongType, .noGroup, .groupExists, .unblocked, .loading, .busy, .outOfMemory, .misconfigured,
     .noReplicas, .readOnly, .masterDown, .clusterUnavailable, .redirected, .crossSlot, .transactionAborted,
     .noScript, .tooManyClients, .serverError,
