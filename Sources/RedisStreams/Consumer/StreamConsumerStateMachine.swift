@@ -164,11 +164,12 @@ struct StreamConsumerStateMachine: ~Copyable {
 
     // MARK: Looking
 
-    /// Those of the streams of which it has to be known whether the entry at the position is there.
+    /// The entries of which it has to be known whether they are there.
     func suspects(among looks: [StreamKey: StreamLook]) -> [StreamOffset] {
-        positions.indices.compactMap { index in
-            guard histories[index].isEntry, case .there(let stream) = looks[positions[index].stream] else { return nil }
-            return stream.couldLackEntry(at: positions[index].id) ? positions[index] : nil
+        positions.indices.flatMap { index -> [StreamOffset] in
+            let (key, id) = (positions[index].stream, positions[index].id)
+            guard case .there(let stream) = looks[key] else { return [] }
+            return histories[index].landmarks(at: id).filter(stream.couldLack).map { StreamOffset(key, after: $0) }
         }
     }
 
@@ -253,7 +254,8 @@ struct StreamConsumerStateMachine: ~Copyable {
             positions[index].id = .zero
             return histories[index].startAnew(isKnown: found.kind != .missing)
         }
-        let target = min(found.position, found.lastID).rewound(by: recovery.rewind)
+        let lostID = histories[index].lostID ?? found.position
+        let target = min(lostID, found.position, found.lastID).rewound(by: recovery.rewind)
         histories[index].rewind(to: target, from: found.position)
         positions[index].id = target
     }

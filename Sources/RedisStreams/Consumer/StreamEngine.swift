@@ -108,7 +108,7 @@ actor StreamEngine: ConsumerEngine {
     private func look(at offsets: [StreamOffset], on connection: RedisConnection) async throws(RedisError) {
         var looks: [StreamKey: StreamLook]
         do throws(RedisError) {
-            looks = try await StreamLook.look(at: offsets, on: connection)
+            looks = try await StreamLook.look(at: offsets.map(\.stream), on: connection)
             let suspects = machine.suspects(among: looks)
             if !suspects.isEmpty {
                 let closer = try await StreamLook.lookCloser(at: suspects, on: connection)

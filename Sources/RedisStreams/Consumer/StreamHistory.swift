@@ -14,7 +14,11 @@ struct StreamHistory {
     /// Whether the stream had come to the position. A time to begin at may lie in the future.
     private var isReached: Bool
     /// Whether there was an entry with the id of the position.
-    private(set) var isEntry: Bool
+    private var isEntry: Bool
+    /// The position at the last look, if there was an entry. It tells of entries that were lost while reading went on.
+    private var anchor: StreamID?
+    /// The lowest id that was found to be lost, if the last look has found one.
+    private(set) var lostID: StreamID?
     /// What was found and reported, by a reader that stays where it is.
     private var reported: Discontinuity.Kind?
 
@@ -76,9 +80,18 @@ struct StreamHistory {
             let isAhead = stream.firstEntryID.map { $0 > position } ?? true
             return found(isAhead ? .regressed : .diverged)
         }
-        if isEntry, stream.lacksEntry(at: position) { return found(.diverged) }
+        lostID = landmarks(at: position).filter { stream.lacks($0) }.min()
+        if lostID != nil { return found(.diverged) }
         reported = nil
+        if isEntry { anchor = position }
         return account(for: stream, at: position)
+    }
+
+    /// The ids of entries that should be there, unless they were deleted or trimmed.
+    func landmarks(at position: StreamID) -> [StreamID] {
+        guard isEntry else { return [] }
+        guard let anchor, anchor != position else { return [position] }
+        return [anchor, position]
     }
 
     private mutating func found(_ kind: Discontinuity.Kind) -> Finding {
@@ -123,12 +136,12 @@ struct StreamHistory {
     mutating func rewind(to position: StreamID, from last: StreamID) {
         let ids = seen.all(above: position)
         leftOut = ids.isEmpty ? nil : (ids, max(last, leftOut?.last ?? .zero))
-        isEntry = false
         forget()
     }
 
     private mutating func forget() {
         isEntry = false
+        anchor = nil
         accounted = nil
         readCount = 0
     }

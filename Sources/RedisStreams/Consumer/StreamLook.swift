@@ -1,10 +1,10 @@
 extension StreamLook {
     /// Looks at streams, all at once.
     static func look(
-        at offsets: [StreamOffset],
+        at streams: some Sequence<StreamKey>,
         on connection: RedisConnection
     ) async throws(RedisError) -> [StreamKey: StreamLook] {
-        let commands = offsets.map { XINFO.STREAM($0.stream) }
+        let commands = streams.map { XINFO.STREAM($0) }
         let outcomes = await connection.sendTogether(count: commands.count, blocks: false) { writer in
             for command in commands { writer.write(command) }
         }
@@ -25,7 +25,7 @@ extension StreamLook {
         _ = try await connection.execute(XINFO.STREAM(key))
     }
 
-    /// Looks at streams, and whether the entries at the positions are there.
+    /// Looks at streams, and whether they have entries with these ids.
     ///
     /// The entries come first: if one was deleted or trimmed before that, the stream says so.
     static func lookCloser(
@@ -36,16 +36,17 @@ extension StreamLook {
         let outcomes = await connection.sendTogether(count: entries.count, blocks: false) { writer in
             for command in entries { writer.write(command) }
         }
-        var looks = try await look(at: offsets, on: connection)
+        var looks = try await look(at: Set(offsets.map(\.stream)), on: connection)
         for (command, outcome) in zip(entries, outcomes) {
             guard case .there(var stream) = looks[command.key] else { continue }
             switch command.result(of: outcome) {
-            case .success(let found): stream.hasEntry = !found.isEmpty
+            case .success(let found):
+                if found.isEmpty, case .including(let id) = command.lower { stream.absentIDs.insert(id) }
             case .failure(let error):
                 // Without the right to read ranges, nothing is found out this way.
                 if error.isRetriable { throw error }
             }
-            if stream.hasEntry == false, stream.groupCount > 0 {
+            if !stream.absentIDs.isEmpty, stream.groupCount > 0 {
                 stream.mayHaveHoles = try await trimsAcknowledged(connection)
             }
             looks[command.key] = .there(stream)

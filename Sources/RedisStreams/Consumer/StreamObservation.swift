@@ -22,24 +22,23 @@ struct StreamObservation: Sendable, Hashable {
     var maxDeletedID: StreamID?
     /// How many groups the stream has.
     var groupCount = 0
-    /// Whether the entry at the position is there; `nil` if that was not asked.
-    var hasEntry: Bool?
+    /// The ids among those asked for that have no entry.
+    var absentIDs: Set<StreamID> = []
     /// Whether trimming may have taken entries that have others before them: `ACKED`, from Redis 8.2 on.
     var mayHaveHoles = false
 
-    /// The entry at a position is not there, although nothing was deleted or trimmed up to it. For entries only that were
-    /// there once.
-    func lacksEntry(at position: StreamID) -> Bool {
-        hasEntry == false && !mayHaveHoles && couldLackEntry(at: position)
+    /// An entry that was there once is not there, although nothing was deleted or trimmed up to it.
+    func lacks(_ id: StreamID) -> Bool {
+        absentIDs.contains(id) && !mayHaveHoles && couldLack(id)
     }
 
-    /// Whether it would mean something if the entry at a position were not there.
+    /// Whether it would mean something if an entry that was there once were not there.
     ///
     /// Not if the stream ends with it, and not if it may have been trimmed or deleted. Redis 6.2 does not tell what was
     /// deleted.
-    func couldLackEntry(at position: StreamID) -> Bool {
-        guard lastID > position, lastEntryID != position, let firstEntryID, let maxDeletedID else { return false }
-        return firstEntryID < position && maxDeletedID < position
+    func couldLack(_ id: StreamID) -> Bool {
+        guard lastID > id, lastEntryID != id, let firstEntryID, let maxDeletedID else { return false }
+        return firstEntryID < id && maxDeletedID < id
     }
 
     /// How many entries are behind a position; `nil` if that cannot be told from what is known.

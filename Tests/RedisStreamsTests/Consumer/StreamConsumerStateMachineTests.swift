@@ -135,6 +135,8 @@ private typealias Machine = StreamConsumerStateMachine
                 let next = StreamID(milliseconds: last.milliseconds + UInt64.random(in: 1...3, using: &random))
                 _ = machine.read([messageBatch(of: key, ["\(next)"])])
                 model[key] = next
+            case .look: _ = machine.looked([:])
+            case .restore: Issue.record("no position is kept")
             }
         }
     }

@@ -52,18 +52,30 @@ import Testing
         history.read(messageBatch(["5-0"]))
         var look = stream(last: last, entries: first, last, added: 100, deleted: deleted)
         look.mayHaveHoles = mayHaveHoles
-        look.hasEntry = false
+        look.absentIDs = [id("5-0")]
         #expect(history.compare(look, at: id("5-0")) == (isNews ? .broken(.diverged) : .sound))
-        look.hasEntry = true
+        look.absentIDs = []
         var second = StreamHistory(isKnown: true, isEntry: true)
         #expect(second.compare(look, at: id("5-0")) == .sound)
+    }
+
+    @Test func `What was lost while reading went on is noticed by the position at the look before`() {
+        var history = StreamHistory(isKnown: true)
+        history.read(messageBatch(["5-0"]))
+        #expect(history.compare(stream(last: "5-0", entries: "1-0", "5-0", added: 5), at: id("5-0")) == .sound)
+        history.read(messageBatch(["9-0"]))
+        #expect(history.landmarks(at: id("9-0")) == ids("5-0", "9-0"))
+        var look = stream(last: "9-0", entries: "1-0", "9-0", added: 6)
+        look.absentIDs = [id("5-0")]
+        #expect(history.compare(look, at: id("9-0")) == .broken(.diverged))
+        #expect(history.lostID == id("5-0"))
     }
 
     @Test func `Redis 6.2 does not tell what was deleted, so that an entry that is gone says nothing`() {
         var history = StreamHistory(isKnown: true, isEntry: true)
         var look = stream(last: "9-0", entries: "1-0", "9-0")
-        look.hasEntry = false
-        #expect(!look.couldLackEntry(at: id("5-0")))
+        look.absentIDs = [id("5-0")]
+        #expect(!look.couldLack(id("5-0")))
         #expect(history.compare(look, at: id("5-0")) == .sound)
     }
 
