@@ -4,7 +4,7 @@
 public enum DiscontinuityPolicy: Sendable, Hashable {
     /// Reads what is there now. A stream that was made anew is read from its beginning. One that lost its latest entries
     /// with a server, so that what is left was seen before, is read again from ``StreamConsumer/Configuration/rewind``
-    /// before the position, and what is remembered to have been seen is left out.
+    /// before the loss, and most of what was seen is left out.
     case follow
     /// Goes on with what is added from now on.
     case latest

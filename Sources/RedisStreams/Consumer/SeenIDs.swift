@@ -31,10 +31,10 @@ struct SeenIDs {
         batches.contains { $0.contains { $0.id == id } }
     }
 
-    /// Those above an id.
-    func all(above id: StreamID) -> Set<StreamID> {
+    /// Those above an id, up to another one, in ascending order.
+    func ids(above low: StreamID, upTo high: StreamID) -> [StreamID] {
         var ids: Set<StreamID> = []
-        for batch in batches { for entry in batch where entry.id > id { ids.insert(entry.id) } }
-        return ids
+        for batch in batches { for entry in batch where entry.id > low && entry.id <= high { ids.insert(entry.id) } }
+        return ids.sorted()
     }
 }

@@ -23,8 +23,9 @@ extension StreamConsumer {
         public var discontinuity: DiscontinuityPolicy = .follow
 
         /// How far to go back, in the time of the ids, when a server has lost entries: behind a failover, entries that
-        /// were never seen may stand before the position. What was seen is left out, as far as it is remembered, which is
-        /// for the last 4,096 messages of each stream. Default: 10 s.
+        /// were never seen may stand before the position. What was seen is left out, except for the last second before the
+        /// loss, where two servers may have used the same ids, and as far as it is remembered, which is for about the last
+        /// 4,096 messages of each stream. So some messages come twice. Default: 10 s.
         public var rewind: Duration = .seconds(10)
 
         /// How long a message may have been handled before Redis is told, with ``Start/resume(_:else:)``. Default: 1 s.

@@ -246,6 +246,9 @@ struct StreamConsumerStateMachine: ~Copyable {
         outcome.moves.append(positions[index])
     }
 
+    /// For how long before a loss the same ids need not be the same entries: that of a split.
+    private static let doubtfulTime = Duration.seconds(1)
+
     private mutating func follow(_ found: Discontinuity, _ index: Int) {
         // Ids that a clock has made do not come twice: a stream that ends with one that was seen is the same stream, with
         // less in it.
@@ -255,8 +258,9 @@ struct StreamConsumerStateMachine: ~Copyable {
             return histories[index].startAnew(isKnown: found.kind != .missing)
         }
         let lostID = histories[index].lostID ?? found.position
-        let target = min(lostID, found.position, found.lastID).rewound(by: recovery.rewind)
-        histories[index].rewind(to: target, from: found.position)
+        let known = min(lostID, found.position, found.lastID)
+        let target = known.rewound(by: recovery.rewind)
+        histories[index].rewind(to: target, leavingOutUpTo: known.rewound(by: Self.doubtfulTime))
         positions[index].id = target
     }
 }
@@ -279,7 +283,8 @@ extension RedisError {
         let what =
             switch found.kind {
             case .missing: "is not there any more"
-            case .regressed: "ends before the position \(found.position), with \(found.lastID): it was made anew, or lost"
+            case .regressed:
+                "ends before the position \(found.position), with \(found.lastID): it was made anew, or lost"
             case .diverged: "has no entry at the position \(found.position) any more: a server has lost entries"
             case .replaced: "has been replaced by something else"
             }

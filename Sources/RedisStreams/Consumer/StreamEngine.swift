@@ -78,8 +78,11 @@ actor StreamEngine: ConsumerEngine {
         let saved = try await connection.execute(RestorePosition(key: SavedPosition.key(name, of: stream)))
         machine.restored(saved?.id, of: stream)
         // Without one it is known when reading begins, and for some starts the server is asked first.
-        if let saved { keeper?.begin(stream, name: name, at: saved, isSaved: true) }
-        else if let start = machine.position(of: stream) { keep(start, of: stream, isSaved: true) }
+        if let saved {
+            keeper?.begin(stream, name: name, at: saved, isSaved: true)
+        } else if let start = machine.position(of: stream) {
+            keep(start, of: stream, isSaved: true)
+        }
     }
 
     /// Has the position kept, if that was asked for.

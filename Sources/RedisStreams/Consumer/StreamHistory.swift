@@ -31,8 +31,8 @@ struct StreamHistory {
 
     /// What was read last.
     private(set) var seen = SeenIDs()
-    /// What a reader that went back leaves out, up to the position that it came from.
-    private var leftOut: (ids: Set<StreamID>, last: StreamID)?
+    /// What a reader that went back leaves out, in ascending order, as long as the stream agrees with it.
+    private var leftOut: (ids: ArraySlice<StreamID>, hasBegun: Bool)?
 
     /// - Parameters:
     ///   - isKnown: Whether the stream was there.
@@ -59,10 +59,24 @@ struct StreamHistory {
     var isLeavingOut: Bool { leftOut != nil }
 
     /// A batch without what was seen before the reader went back.
+    ///
+    /// Two servers that both took themselves for the master may have given the same id to different entries. So nothing is
+    /// left out any more from the first entry on by which the stream differs from what was seen.
     mutating func leavingOutSeen(_ batch: MessageBatch) -> MessageBatch {
-        guard let (ids, last) = leftOut else { return batch }
-        if let end = batch.last?.id, end >= last { leftOut = nil }
-        return batch.filter { !ids.contains($0.id) }
+        guard var (ids, hasBegun) = leftOut else { return batch }
+        let kept = batch.filter { entry in
+            // What was seen first may have been trimmed since, and what stands before it may have been forgotten.
+            if !hasBegun { ids = ids.drop { $0 < entry.id } }
+            guard ids.first == entry.id else {
+                if hasBegun { ids = [] }
+                return true
+            }
+            hasBegun = true
+            ids.removeFirst()
+            return false
+        }
+        leftOut = ids.isEmpty ? nil : (ids, hasBegun)
+        return kept
     }
 
     // MARK: Looking
@@ -132,10 +146,10 @@ struct StreamHistory {
         self = StreamHistory(isKnown: isKnown)
     }
 
-    /// The reader goes back, and leaves out what it has seen behind the new position.
-    mutating func rewind(to position: StreamID, from last: StreamID) {
-        let ids = seen.all(above: position)
-        leftOut = ids.isEmpty ? nil : (ids, max(last, leftOut?.last ?? .zero))
+    /// The reader goes back, and leaves out what it has seen from there up to an id.
+    mutating func rewind(to position: StreamID, leavingOutUpTo limit: StreamID) {
+        let ids = seen.ids(above: position, upTo: limit)
+        leftOut = ids.isEmpty ? nil : (ids[...], false)
         forget()
     }
 

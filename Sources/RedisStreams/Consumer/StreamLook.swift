@@ -69,7 +69,11 @@ extension StreamLook {
         switch result {
         case .success(let info): self = .there(StreamObservation(info))
         case .failure(let error):
-            if error.code == .wrongType { self = .replaced } else if error.isMissingKey { self = .missing } else {
+            if error.code == .wrongType {
+                self = .replaced
+            } else if error.isMissingKey {
+                self = .missing
+            } else {
                 throw error
             }
         }

@@ -14,7 +14,8 @@ extension IntegrationTests {
             _ = try await redis.pipeline(commands)
         }
 
-        private static func read(_ count: Int, _ stream: StreamKey, _ group: String, _ redis: RedisClient) async throws {
+        private static func read(_ count: Int, _ stream: StreamKey, _ group: String, _ redis: RedisClient) async throws
+        {
             _ = try await redis.xreadgroup(group: group, consumer: "c", streams: [GroupOffset(stream)], count: count)
         }
 
@@ -81,7 +82,10 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a stream that grows too long is trimmed all the same, and it is told who loses", arguments: TestServer.all)
+        @Test(
+            "a stream that grows too long is trimmed all the same, and it is told who loses",
+            arguments: TestServer.all
+        )
         func limit(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()

@@ -41,6 +41,7 @@ private typealias Machine = StreamConsumerStateMachine
         let second = machine.next()
         #expect(second == .read([position("a", "2-1"), position("b", "4-0")]))
         _ = machine.read([])
+        _ = machine.looked([:])
         let third = machine.next()
         #expect(third == second)
     }

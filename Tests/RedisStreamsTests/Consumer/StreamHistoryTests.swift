@@ -122,15 +122,30 @@ import Testing
         #expect(history.compare(look, at: id("5-0")) == .sound)
     }
 
-    @Test func `A reader that goes back leaves out what it has seen, up to where it came from`() {
-        var history = StreamHistory()
-        history.read(messageBatch(["3-0", "5-0", "7-0"]))
-        history.rewind(to: id("4-0"), from: id("7-0"))
-        let first = history.leavingOutSeen(messageBatch(["5-0", "6-0"]))
-        #expect(first.map(\.id) == ids("6-0"))
-        let second = history.leavingOutSeen(messageBatch(["7-0", "8-0"]))
-        #expect(second.map(\.id) == ids("8-0"))
-        #expect(!history.isLeavingOut)
+    @Test(arguments: [
+        // All as it was.
+        (["5-0", "6-0", "7-0", "8-0", "9-0"], ["8-0", "9-0"]),
+        // From the first difference on nothing is left out: an entry more, or one that is not there.
+        (["5-0", "5-1", "6-0", "7-0"], ["5-1", "6-0", "7-0"]), (["5-0", "7-0", "8-0"], ["7-0", "8-0"]),
+        // The first ones were trimmed, or are older than what is remembered.
+        (["6-0", "7-0", "8-0"], ["8-0"]), (["4-1", "4-2", "5-0", "6-0"], ["4-1", "4-2"]),
+    ])
+    func `A reader that goes back leaves out what it has seen, as long as the stream agrees`(
+        there: [String],
+        handedOut: [String]
+    ) {
+        for size in 1...there.count {
+            var history = StreamHistory()
+            history.read(messageBatch(["3-0", "5-0", "6-0"]))
+            history.read(messageBatch(["7-0", "8-0"]))
+            history.rewind(to: id("4-0"), leavingOutUpTo: id("7-0"))
+            var kept: [StreamID] = []
+            for start in stride(from: 0, to: there.count, by: size) {
+                let part = Array(there[start..<min(start + size, there.count)])
+                kept += history.leavingOutSeen(messageBatch(part)).map(\.id)
+            }
+            #expect(kept == handedOut.map { id($0) })
+        }
     }
 
     @Test func `About the last few thousand ids are remembered`() {
@@ -140,7 +155,7 @@ import Testing
         }
         #expect(seen.contains(id("10000-0")))
         #expect(!seen.contains(id("5000-0")))
-        #expect((SeenIDs.limit..<SeenIDs.limit + 100).contains(seen.all(above: .zero).count))
+        #expect((SeenIDs.limit..<SeenIDs.limit + 100).contains(seen.ids(above: .zero, upTo: .max).count))
     }
 }
 

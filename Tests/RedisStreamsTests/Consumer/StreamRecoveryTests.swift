@@ -60,14 +60,14 @@ private typealias Machine = StreamConsumerStateMachine
         #expect(outcome.found.map(\.kind) == [.regressed])
         let target = StreamID(milliseconds: UInt64(clock + 3999), sequence: .max)
         expect(machine.next(), equals: .read([StreamOffset("a", after: target)]))
-        let again = messageBatch(of: "a", ["\(clock + 14_000)-0", "\(clock + 14_500)-0"])
+        let again = messageBatch(of: "a", ["\(clock + 11_000)-0", "\(clock + 12_000)-0", "\(clock + 14_500)-0"])
         _ = machine.read([again])
         expect(machine.leavingOutSeen([again])[0].map(\.id), equals: [id("\(clock + 14_500)-0")])
     }
 
     @Test func `An entry that a server has lost sends the reader back by a time`() {
         var machine = Machine(["a": .beginning], recovery: .init(rewind: .seconds(2)))
-        _ = machine.read([messageBatch(of: "a", ["7000-0", "9000-0"])])
+        _ = machine.read([messageBatch(of: "a", ["7000-0", "7001-0", "9000-0"])])
         var look = StreamObservation(
             length: 3,
             lastID: id("9500-0"),
@@ -81,7 +81,7 @@ private typealias Machine = StreamConsumerStateMachine
         expect(machine.looked(["a": .there(look)]).found.map(\.kind), equals: [.diverged])
         let target = StreamID(milliseconds: 6999, sequence: .max)
         expect(machine.next(), equals: .read([StreamOffset("a", after: target)]))
-        let batch = messageBatch(of: "a", ["7000-0", "8000-0", "9500-0"])
+        let batch = messageBatch(of: "a", ["7000-0", "7001-0", "8000-0", "9500-0"])
         _ = machine.read([batch])
         expect(machine.leavingOutSeen([batch])[0].map(\.id), equals: ids("8000-0", "9500-0"))
     }
@@ -114,7 +114,10 @@ private typealias Machine = StreamConsumerStateMachine
         machine.restored(nil, of: "b")
         expect(machine.next(), equals: .findLast("a"))
         machine.foundLast(id("8-0"), of: "a")
-        expect(machine.next(), equals: .read([StreamOffset("b", after: id("3-0")), StreamOffset("a", after: id("8-0"))]))
+        expect(
+            machine.next(),
+            equals: .read([StreamOffset("b", after: id("3-0")), StreamOffset("a", after: id("8-0"))])
+        )
 
         var second = Machine(["a": .resume("audit")])
         second.restored(id("50-0"), of: "a")

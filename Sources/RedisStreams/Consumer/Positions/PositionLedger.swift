@@ -89,7 +89,13 @@ struct PositionLedger: ~Copyable {
         count = 0
         return entries.filter(\.isDue).map { entry in
             let position = SavedPosition(id: entry.handled, epoch: entry.epoch)
-            return Save(stream: entry.stream, name: entry.name, position: position, isMove: entry.isMove, moves: entry.moves)
+            return Save(
+                stream: entry.stream,
+                name: entry.name,
+                position: position,
+                isMove: entry.isMove,
+                moves: entry.moves
+            )
         }
     }
 
