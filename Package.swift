@@ -19,6 +19,7 @@ let package = Package(
     products: [
         .library(name: "RedisStreams", targets: ["RedisStreams"]),
         .library(name: "RedisStreamsTesting", targets: ["RedisStreamsTesting"]),
+        .executable(name: "in-memory-redis", targets: ["in-memory-redis"]),
     ],
     traits: [
         .trait(name: "TLS", description: "rediss:// connections, through swift-nio-ssl."),
@@ -57,6 +58,16 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
+                .product(name: "DequeModule", package: "swift-collections"),
+            ],
+            swiftSettings: swiftSettings
+        ),
+        .executableTarget(
+            name: "in-memory-redis",
+            dependencies: [
+                "RedisStreamsTesting",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: swiftSettings
         ),
@@ -76,10 +87,23 @@ let package = Package(
             path: "Tests/ConsumerProcess",
             swiftSettings: swiftSettings
         ),
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "RedisStreams", "RedisStreamsTesting",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Tests/Simulation",
+            swiftSettings: swiftSettings
+        ),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "RedisStreams",
+                "RedisStreams", "RedisStreamsTesting",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

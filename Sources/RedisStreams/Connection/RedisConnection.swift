@@ -1,5 +1,6 @@
 internal import Logging
 public import NIOCore
+internal import Synchronization
 
 /// One connection to a Redis server: an actor on the event loop that its bytes arrive on.
 ///
@@ -25,6 +26,7 @@ public actor RedisConnection {
     private var stream: (any ByteStream)?
     private var isGreeted = false
     private nonisolated let submissions = SubmissionQueue()
+    private nonisolated let serverSideID = Atomic(0)
     /// What was sent last, for its memory.
     private var batch = SubmissionQueue.Batch()
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
@@ -61,6 +63,17 @@ public actor RedisConnection {
     func greeted() {
         isGreeted = true
     }
+
+    /// What the server calls this connection (`CLIENT ID`); `nil` if it does not tell.
+    nonisolated var clientID: Int? {
+        let id = serverSideID.load(ordering: .relaxed)
+        return id > 0 ? id : nil
+    }
+
+    nonisolated func identify(_ id: Int) { serverSideID.store(id, ordering: .relaxed) }
+
+    /// Whether the connection has ended.
+    var isClosed: Bool { machine.closeReason != nil }
 
     /// Ends the connection. Commands without a reply fail with ``RedisError/Code/connectionClosed``.
     public nonisolated func close() {

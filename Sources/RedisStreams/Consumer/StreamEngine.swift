@@ -59,6 +59,8 @@ actor StreamEngine: ConsumerEngine {
 
     // MARK: Steps
 
+    func leased(_ connection: RedisConnection) {}
+
     func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool {
         switch machine.next() {
         case .restore(let stream, let name): try await restore(stream, name, on: connection)
@@ -95,13 +97,12 @@ actor StreamEngine: ConsumerEngine {
     private func findLast(of stream: StreamKey, on connection: RedisConnection) async throws(RedisError) {
         let last: StreamID
         do throws(RedisError) {
-            last = try await connection.execute(XINFO.STREAM(stream)).lastGeneratedID
+            last = try await connection.lastGeneratedID(of: stream)
         } catch {
             if error.code == .wrongType, machine.refused(stream) {
                 return report(.discontinuity(Discontinuity(.replaced, stream: stream, position: .zero, lastID: .zero)))
             }
-            guard error.isMissingKey else { throw error }
-            last = .zero
+            throw error
         }
         machine.foundLast(last, of: stream)
         keep(last, of: stream, isSaved: false)

@@ -32,6 +32,8 @@ final class ConnectionPool: Sendable {
     }
 
     let settings: Settings
+    /// Draws a number from 0 to 1. A simulation says which.
+    let randomness: @Sendable () -> Double
     let eventLoopGroup: any EventLoopGroup
     private let transport: any Transport
     private let logger: Logger
@@ -43,9 +45,11 @@ final class ConnectionPool: Sendable {
         transport: any Transport,
         eventLoopGroup: any EventLoopGroup,
         background: BackgroundTasks,
-        logger: Logger
+        logger: Logger,
+        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) }
     ) {
         self.settings = settings
+        self.randomness = randomness
         self.transport = transport
         self.eventLoopGroup = eventLoopGroup
         self.background = background
@@ -134,7 +138,7 @@ final class ConnectionPool: Sendable {
         }
         for waiter in failed { waiter.resume(.failure(error)) }
         guard let retry else { return }
-        let delay = settings.backoff.delay(attempt: retry, jitter: .random(in: 0...1))
+        let delay = settings.backoff.delay(attempt: retry, jitter: randomness())
         eventLoopGroup.next().scheduleTask(in: TimeAmount(delay)) { [weak self] in
             guard let self else { return }
             if self.state.withLock({ $0.machine.rested(slot: slot) }) { self.connect(slot: slot) }
@@ -188,7 +192,7 @@ final class ConnectionPool: Sendable {
                     logger: logger
                 )
             } catch {
-                let delay = settings.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+                let delay = settings.backoff.delay(attempt: attempt, jitter: randomness())
                 if !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline {
                     throw error
                 }

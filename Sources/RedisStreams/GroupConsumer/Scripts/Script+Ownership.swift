@@ -27,20 +27,18 @@ extension Script {
     package static let renew = Script(
         "renew",
         findOwned + """
-            local deleted = {}
-            if #mine > 0 then
+            local isThere, deleted = {}, {}
+            -- As many at a time as fit on the stack.
+            for first = 1, #mine, 1000 do
                 local claim = {'XCLAIM', key, group, consumer, 0}
-                for _, id in ipairs(mine) do claim[#claim + 1] = id end
+                for i = first, math.min(first + 999, #mine) do claim[#claim + 1] = mine[i] end
                 claim[#claim + 1] = 'JUSTID'
                 local claimed = redis.pcall(unpack(claim))
                 if claimed.err then return claimed end
-                if #claimed < #mine then
-                    local isThere = {}
-                    for _, id in ipairs(claimed) do isThere[id] = true end
-                    for _, id in ipairs(mine) do
-                        if not isThere[id] then deleted[#deleted + 1] = id end
-                    end
-                end
+                for _, id in ipairs(claimed) do isThere[id] = true end
+            end
+            for _, id in ipairs(mine) do
+                if not isThere[id] then deleted[#deleted + 1] = id end
             end
             return {others, deleted}
             """

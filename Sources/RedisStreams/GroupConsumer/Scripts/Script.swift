@@ -62,12 +62,18 @@ extension RedisConnection {
         _ call: ScriptCall,
         returning handle: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
     ) {
-        begin(call) { outcome in
-            let result = call.result(of: outcome)
-            guard case .failure(let error) = result, error.code == .noScript else { return handle(result) }
+        let sendWhole = { @Sendable in
             let whole = call.whole
-            self.begin(whole) { handle(whole.result(of: $0)) }
+            self.begin(whole, then: { handle(whole.result(of: $0)) })
         }
+        begin(
+            call,
+            then: { outcome in
+                let result = call.result(of: outcome)
+                guard case .failure(let error) = result, error.code == .noScript else { return handle(result) }
+                sendWhole()
+            }
+        )
     }
 }
 

@@ -1,0 +1,77 @@
+/// A command: how many arguments it has, and what executes it.
+struct CommandSpec: Sendable {
+    struct Flags: OptionSet, Sendable {
+        let rawValue: Int
+
+        /// `EXEC` and the like: executed within a transaction too.
+        static let notQueued = Flags(rawValue: 1)
+        /// Allowed before `AUTH`.
+        static let beforeLogin = Flags(rawValue: 2)
+        /// Redis 8.2 has it.
+        static let onlyRedis8_2 = Flags(rawValue: 4)
+    }
+
+    typealias Handler = @Sendable (RedisModel, Call) throws(ReplyError) -> Void
+
+    /// In small letters.
+    let name: String
+    /// How many arguments it has, with its name; below zero, so many at least.
+    let arity: Int
+    var flags: Flags
+    /// Its subcommands, with the arity of each.
+    var subcommands: [String: Int]
+    let handler: Handler
+
+    init(
+        _ name: String,
+        _ arity: Int,
+        _ flags: Flags = [],
+        subcommands: [String: Int] = [:],
+        _ handler: @escaping Handler
+    ) {
+        self.name = name
+        self.arity = arity
+        self.flags = flags
+        self.subcommands = subcommands
+        self.handler = handler
+    }
+
+    func isKnown(to version: InMemoryRedis.Version) -> Bool {
+        !flags.contains(.onlyRedis8_2) || version == .redis8_2
+    }
+
+    /// The error for a wrong number of arguments, or for a subcommand that there is not.
+    func arityError(_ command: [Bytes], _ version: InMemoryRedis.Version) -> ReplyError? {
+        if !Self.fits(command.count, arity) { return .arity(name) }
+        guard !subcommands.isEmpty, version.isAtLeast7_0 else { return nil }
+        let word = command[1].uppercase.text
+        guard let arity = subcommands[word] else { return unknownSubcommand(command[1]) }
+        return Self.fits(command.count, arity) ? nil : .arity("\(name)|\(word.lowercased())")
+    }
+
+    /// What servers say of a subcommand that they do not know.
+    func unknownSubcommand(_ word: Bytes) -> ReplyError {
+        ReplyError(Bytes("ERR unknown subcommand '"), Array(word.prefix(128)), Bytes("'. Try \(name.uppercased()) HELP."))
+    }
+
+    private static func fits(_ count: Int, _ arity: Int) -> Bool {
+        arity >= 0 ? count == arity : count >= -arity
+    }
+}
+
+extension RedisModel {
+    /// What servers say of a subcommand whose arguments make no sense.
+    func subcommandSyntax(_ call: Call) -> ReplyError {
+        let command = call[0].uppercase.text
+        if version == .redis6_2 {
+            return ReplyError(
+                Bytes("ERR Unknown subcommand or wrong number of arguments for '"), Array(call[1].prefix(128)),
+                Bytes("'. Try \(command) HELP.")
+            )
+        }
+        return ReplyError(
+            Bytes("ERR unknown subcommand or wrong number of arguments for '"), Array(call[1].prefix(128)),
+            Bytes("'. Try \(command) HELP.")
+        )
+    }
+}

@@ -1,0 +1,83 @@
+internal import RedisStreams
+
+/// `XDELEX` and `XACKDEL`, which Redis has since 8.2.
+extension RedisModel {
+    private enum Outcome: Int {
+        case missing = -1
+        case deleted = 1
+        /// It is acknowledged, if that was asked for, and stays because a group needs it.
+        case stillReferenced = 2
+    }
+
+    func xdelex(_ call: Call) throws(ReplyError) {
+        let (ids, policy) = try deletion(call, from: 2)
+        let place = place(call[1], call)
+        let stream = try stream(place)
+        var hasChanged = false
+        reply.array(ids.count)
+        for id in ids {
+            let outcome = stream.map { delete(id, of: $0, policy) } ?? .missing
+            hasChanged = hasChanged || outcome == .deleted
+            reply.integer(outcome.rawValue)
+        }
+        if hasChanged { touch(place) }
+    }
+
+    func xackdel(_ call: Call) throws(ReplyError) {
+        let (ids, policy) = try deletion(call, from: 3)
+        let place = place(call[1], call)
+        let stream = try stream(place)
+        let group = stream?.group(call[2])
+        var hasChanged = false
+        reply.array(ids.count)
+        for id in ids {
+            guard let stream, let group, let message = group.pending.find(id) else {
+                reply.integer(Outcome.missing.rawValue)
+                continue
+            }
+            group.remove(message)
+            var outcome = delete(id, of: stream, policy)
+            // It was pending: that the entry is gone already is what was wanted.
+            if outcome == .missing { outcome = .deleted }
+            hasChanged = hasChanged || outcome == .deleted
+            reply.integer(outcome.rawValue)
+        }
+        if hasChanged { touch(place) }
+    }
+
+    private func delete(_ id: StreamID, of stream: StreamValue, _ policy: Trimming.Policy) -> Outcome {
+        switch policy {
+        case .keep: break
+        case .delete: stream.removeReferences(id)
+        case .acknowledged: if stream.isReferenced(id) { return .stillReferenced }
+        }
+        return stream.delete(id) ? .deleted : .missing
+    }
+
+    /// Reads a policy, and `IDS`, a number and so many ids, in any order.
+    private func deletion(_ call: Call, from first: Int) throws(ReplyError) -> ([StreamID], Trimming.Policy) {
+        var policy: Trimming.Policy?
+        var range: Range<Int>?
+        var position = first
+        while position < call.count {
+            if let word = Trimming.Policy(call[position]) {
+                guard policy == nil else { throw .syntax }
+                policy = word
+                position += 1
+            } else if call.isWord(position, "IDS"), range == nil, call.following(position) > 0 {
+                let error = ReplyError("ERR Number of IDs must be a positive integer")
+                let count = try call.integer(position + 1, or: error)
+                guard count > 0 else { throw error }
+                guard count <= call.following(position + 1) else {
+                    throw ReplyError("ERR The `numids` parameter must match the number of arguments")
+                }
+                range = position + 2..<position + 2 + count
+                position += 2 + count
+            } else {
+                throw .syntax
+            }
+        }
+        guard let range else { throw .syntax }
+        return (try call.ids(range), policy ?? .keep)
+    }
+}

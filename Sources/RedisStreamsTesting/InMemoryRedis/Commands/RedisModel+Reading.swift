@@ -1,0 +1,286 @@
+internal import RedisStreams
+
+/// Who entries are read for.
+struct StreamReading {
+    let group: MessageGroup
+    let member: GroupMember
+    /// Whether they count as acknowledged at once (`NOACK`).
+    let isAcknowledged: Bool
+}
+
+/// `XREAD` and `XREADGROUP`.
+extension RedisModel {
+    private struct ReadOptions {
+        var count = 0
+        /// In milliseconds; 0 is for ever.
+        var timeout: Int?
+        var group: Bytes?
+        var consumer: Bytes = []
+        var isAcknowledged = false
+        /// The position of the first key.
+        var keys = 0
+        var streamCount = 0
+    }
+
+    /// What a stream is read from.
+    private enum Start {
+        /// What comes behind this id.
+        case behind(StreamID)
+        /// `>`: what the group has not read yet.
+        case new(MessageGroup)
+        /// What is pending for the consumer, behind this id.
+        case history(MessageGroup, StreamID)
+    }
+
+    func xread(_ call: Call) throws(ReplyError) {
+        let isGroup = call.isWord(0, "XREADGROUP")
+        let options = try readOptions(call, isGroup: isGroup)
+        var starts: [Start] = []
+        for index in 0..<options.streamCount { starts.append(try start(call, options, index)) }
+        let mark = reply.mark
+        var answered = 0
+        for (index, start) in starts.enumerated() where try answer(call, options, index, start) { answered += 1 }
+        if answered > 0 { return reply.pairs(answered, from: mark) }
+        guard let timeout = options.timeout, call.mayBlock else { return reply.nullArray() }
+        wait(call, options, starts, timeout)
+    }
+
+    private func wait(_ call: Call, _ options: ReadOptions, _ starts: [Start], _ timeout: Int) {
+        var command = call.arguments
+        var ids: [StreamID] = []
+        for (index, start) in starts.enumerated() {
+            guard case .behind(let id) = start else {
+                ids.append(.max)
+                continue
+            }
+            ids.append(id)
+            // What is last now, and not when the command is executed once more.
+            let position = options.keys + options.streamCount + index
+            if command[position] == [UInt8(ascii: "$")] { command[position] = Bytes(id) }
+        }
+        let keys = call.arguments[options.keys..<options.keys + options.streamCount]
+        let wait = Wait(
+            places: keys.map { place($0, call) },
+            ids: ids,
+            group: options.group.map {
+                GroupReading(group: $0, consumer: options.consumer, isAcknowledged: options.isAcknowledged)
+            },
+            count: options.count,
+            deadline: timeout == 0 ? nil : time.monotonic + timeout,
+            command: command
+        )
+        startWaiting(wait, call.client)
+    }
+
+    // MARK: Replying
+
+    /// Writes what there is of a stream. Returns whether there is anything.
+    private func answer(
+        _ call: Call,
+        _ options: ReadOptions,
+        _ index: Int,
+        _ start: Start
+    ) throws(ReplyError) -> Bool {
+        let key = call[options.keys + index]
+        guard let stream = try stream(place(key, call)) else { return false }
+        switch start {
+        case .behind(let id):
+            guard !stream.isEmpty, stream.lastEntryID > id, let first = id.next else { return false }
+            header(key)
+            read(stream, from: first, count: options.count, nil, into: &reply)
+        case .new(let group):
+            guard !stream.isEmpty, stream.lastEntryID > group.lastID, let first = group.lastID.next else {
+                return false
+            }
+            header(key)
+            let reading = StreamReading(
+                group: group,
+                member: seen(options.consumer, in: group),
+                isAcknowledged: options.isAcknowledged
+            )
+            read(stream, from: first, count: options.count, reading, into: &reply)
+        case .history(let group, let id):
+            header(key)
+            readHistory(stream, of: seen(options.consumer, in: group), behind: id, count: options.count)
+        }
+        return true
+    }
+
+    private func header(_ key: Bytes) {
+        reply.pair()
+        reply.bulk(key)
+    }
+
+    /// The consumer, made if it is not there, and seen now.
+    func seen(_ name: Bytes, in group: MessageGroup) -> GroupMember {
+        let member = group.member(name) ?? group.addMember(name, now: time.wall)
+        member.seenTime = time.wall
+        return member
+    }
+
+    /// Writes entries as an array, and delivers them if they are read for a group. `count` 0 is for all.
+    func read(
+        _ stream: StreamValue,
+        from start: StreamID,
+        count: Int,
+        _ reading: StreamReading?,
+        into writer: inout ReplyWriter
+    ) {
+        let mark = writer.mark
+        var found = 0
+        stream.forEach(from: start) { entry in
+            if let reading { deliver(entry.id, of: stream, reading) }
+            writer.raw(entry.encoded)
+            found += 1
+            return found != count
+        }
+        writer.array(found, from: mark)
+    }
+
+    private func deliver(_ id: StreamID, of stream: StreamValue, _ reading: StreamReading) {
+        let group = reading.group
+        if id > group.lastID {
+            stream.countRead(id, by: group, version)
+            group.lastID = id
+        }
+        guard !reading.isAcknowledged else { return }
+        reading.member.activeTime = time.wall
+        if let message = group.pending.find(id) {
+            group.give(message, to: reading.member)
+            message.deliveryTime = time.wall
+            message.deliveryCount = 1
+        } else {
+            group.insert(PendingMessage(id: id, consumer: reading.member, deliveryTime: time.wall))
+        }
+    }
+
+    private func readHistory(_ stream: StreamValue, of member: GroupMember, behind id: StreamID, count: Int) {
+        guard let start = id.next else { return reply.array(0) }
+        let mark = reply.mark
+        var found = 0
+        for message in member.pending.messages.dropFirst(member.pending.lowerBound(start)) {
+            if count != 0, found == count { break }
+            if let entry = stream.entry(message.id) {
+                reply.raw(entry.encoded)
+                message.deliveryTime = time.wall
+                message.deliveryCount += 1
+            } else {
+                reply.array(2)
+                reply.bulk(message.id)
+                reply.nullArray()
+            }
+            found += 1
+        }
+        reply.array(found, from: mark)
+    }
+
+    // MARK: Arguments
+
+    private func readOptions(_ call: Call, isGroup: Bool) throws(ReplyError) -> ReadOptions {
+        var options = ReadOptions()
+        var position = 1
+        while position < call.count, options.keys == 0 {
+            let following = call.following(position)
+            if call.isWord(position, "BLOCK"), following > 0 {
+                options.timeout = try timeout(call, position + 1)
+                position += 1
+            } else if call.isWord(position, "COUNT"), following > 0 {
+                options.count = max(0, try call.integer(position + 1))
+                position += 1
+            } else if call.isWord(position, "STREAMS"), following > 0 {
+                options.keys = position + 1
+                guard following % 2 == 0 else { throw unbalanced(isGroup) }
+                options.streamCount = following / 2
+            } else if call.isWord(position, "GROUP"), following > 1 {
+                guard isGroup else { throw Self.groupOnly("GROUP") }
+                options.group = call[position + 1]
+                options.consumer = call[position + 2]
+                position += 2
+            } else if call.isWord(position, "NOACK") {
+                guard isGroup else { throw Self.groupOnly("NOACK") }
+                options.isAcknowledged = true
+            } else {
+                throw .syntax
+            }
+            position += 1
+        }
+        guard options.keys > 0 else { throw .syntax }
+        if isGroup, options.group == nil { throw ReplyError("ERR Missing GROUP option for XREADGROUP") }
+        return options
+    }
+
+    private func timeout(_ call: Call, _ position: Int) throws(ReplyError) -> Int {
+        let timeout = try call.integer(position, or: ReplyError("ERR timeout is not an integer or out of range"))
+        guard timeout >= 0 else { throw ReplyError("ERR timeout is negative") }
+        guard timeout < 1 << 60 else { throw ReplyError("ERR timeout is out of range") }
+        return timeout
+    }
+
+    private func unbalanced(_ isGroup: Bool) -> ReplyError {
+        switch version {
+        case .redis6_2, .redis7_0:
+            ReplyError(
+                "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."
+            )
+        case .redis8_2:
+            ReplyError(
+                "ERR Unbalanced '\(isGroup ? "xreadgroup" : "xread")' list of streams: for each stream key an "
+                    + "\(isGroup ? "ID or '>'" : "ID, '+', or '$'") must be specified."
+            )
+        case .valkey9_1:
+            ReplyError(
+                "ERR Unbalanced '\(isGroup ? "xreadgroup" : "xread")' list of streams: for each stream key an "
+                    + "ID or '\(isGroup ? ">" : "$")' must be specified."
+            )
+        }
+    }
+
+    private static func groupOnly(_ option: String) -> ReplyError {
+        ReplyError("ERR The \(option) option is only supported by XREADGROUP. You called XREAD instead.")
+    }
+
+    private func start(_ call: Call, _ options: ReadOptions, _ index: Int) throws(ReplyError) -> Start {
+        let key = call[options.keys + index]
+        let position = options.keys + options.streamCount + index
+        let stream = try stream(place(key, call))
+        guard let name = options.group else {
+            switch call[position] {
+            case [UInt8(ascii: "$")]: return .behind(stream?.lastID ?? .zero)
+            case [UInt8(ascii: "+")] where version == .redis8_2: return .behind(try beforeLast(stream))
+            case [UInt8(ascii: ">")]:
+                throw ReplyError(
+                    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
+                        + "option."
+                )
+            default: return .behind(try call.id(position))
+            }
+        }
+        guard let group = stream?.group(name) else { throw .noGroup(key, name, " in XREADGROUP with GROUP option") }
+        // Since 7.2 a consumer is there once it has asked.
+        if version.isAtLeast7_2 { _ = seen(options.consumer, in: group) }
+        switch call[position] {
+        case [UInt8(ascii: "$")]: throw Self.meaningless("$")
+        case [UInt8(ascii: "+")] where version == .redis8_2: throw Self.meaningless("+")
+        case [UInt8(ascii: ">")]: return .new(group)
+        default:
+            let id = try call.id(position)
+            // The highest id stands for `>` in the server too.
+            return id == .max ? .new(group) : .history(group, id)
+        }
+    }
+
+    /// `+`: what the last entry comes behind.
+    private func beforeLast(_ stream: StreamValue?) throws(ReplyError) -> StreamID {
+        guard let stream else { return .zero }
+        guard let previous = stream.lastID.previous else { throw ReplyError("ERR the stream last element ID is 0-0") }
+        return previous
+    }
+
+    private static func meaningless(_ id: String) -> ReplyError {
+        ReplyError(
+            "ERR The \(id) ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer "
+                + "by specifying a proper ID, or use the > ID to get new messages. The \(id) ID would just return an empty "
+                + "result set."
+        )
+    }
+}

@@ -1,0 +1,93 @@
+/// The commands about the server.
+extension RedisModel {
+    func info(_ call: Call) {
+        let asked = call.arguments.dropFirst().map { $0.uppercase.text }
+        let isAll = asked.isEmpty || asked.contains { ["ALL", "DEFAULT", "EVERYTHING"].contains($0) }
+        let sections = infoSections.filter { isAll || asked.contains($0.name.uppercased()) }
+        let text = sections.map { section in
+            "# \(section.name)\r\n" + section.values.map { "\($0.0):\($0.1)\r\n" }.joined()
+        }
+        reply.bulk(text.joined(separator: "\r\n"))
+    }
+
+    private var infoSections: [(name: String, values: [(String, String)])] {
+        let uptime = (time.monotonic - (startTime ?? time).monotonic) / 1000
+        var server = [("redis_version", version.redisNumber)]
+        if version == .valkey9_1 {
+            server += [("server_name", "valkey"), ("valkey_version", version.number)]
+        }
+        server += [
+            ("redis_mode", "standalone"), ("process_id", "1"), ("tcp_port", "\(port)"),
+            ("server_time_usec", "\(time.wall)000"), ("uptime_in_seconds", "\(uptime)"),
+        ]
+        let keyspace = databases.enumerated().filter { !$0.element.isEmpty }.map { index, database in
+            ("db\(index)", "keys=\(database.slots.count),expires=\(database.mortals.count),avg_ttl=0")
+        }
+        let blocked = clients.values.count { $0.isWaiting }
+        return [
+            ("Server", server),
+            ("Clients", [("connected_clients", "\(clients.count)"), ("blocked_clients", "\(blocked)")]),
+            ("Memory", [("used_memory", "1000000"), ("maxmemory", settings["maxmemory"]?.text ?? "0")]),
+            ("Persistence", [("loading", "0"), ("aof_enabled", "0")]),
+            ("Replication", [("role", "master"), ("connected_slaves", "0"), ("master_repl_offset", "0")]),
+            ("Cluster", [("cluster_enabled", "0")]),
+            ("Keyspace", keyspace),
+        ]
+    }
+
+    func time(_ call: Call) {
+        reply.array(2)
+        reply.bulk(number: time.wall / 1000)
+        reply.bulk(number: time.wall % 1000 * 1000)
+    }
+
+    func role(_ call: Call) {
+        reply.array(3)
+        reply.bulk("master")
+        reply.integer(0)
+        reply.array(0)
+    }
+
+    /// There are no replicas to wait for, so that this never waits.
+    func wait(_ call: Call) throws(ReplyError) {
+        _ = try call.integer(1)
+        let timeout = try call.integer(2, or: ReplyError("ERR timeout is not an integer or out of range"))
+        guard timeout >= 0 else { throw ReplyError("ERR timeout is negative") }
+        reply.integer(0)
+    }
+
+    func command(_ call: Call) {
+        if call.count == 2, call.isWord(1, "COUNT") { return reply.integer(CommandTable.specs.count) }
+        reply.array(0)
+    }
+
+    func config(_ call: Call) throws(ReplyError) {
+        switch (call[1].uppercase.text, call.count) {
+        case ("GET", 3...):
+            let patterns = call.arguments.dropFirst(2).map { $0.text.lowercased() }
+            let found = settings.values.filter { setting in
+                patterns.contains { $0 == setting.name || $0 == "*" }
+            }
+            reply.map(found.count)
+            for setting in found {
+                reply.bulk(setting.name)
+                reply.bulk(setting.value)
+            }
+        case ("SET", 4):
+            let name = call[2].text.lowercased()
+            guard settings[name] != nil else {
+                throw version.isAtLeast7_0
+                    ? ReplyError(
+                        Bytes("ERR Unknown option or number of arguments for CONFIG SET - '"), call[2], Bytes("'")
+                    )
+                    : ReplyError(Bytes("ERR Unsupported CONFIG parameter: "), call[2])
+            }
+            settings[name] = call[3]
+            reply.ok()
+        case ("RESETSTAT", 2), ("REWRITE", 2): reply.ok()
+        default:
+            guard version.isAtLeast7_0 else { throw subcommandSyntax(call) }
+            throw ReplyError(Bytes("ERR unknown subcommand '"), call[1], Bytes("'. Try CONFIG HELP."))
+        }
+    }
+}

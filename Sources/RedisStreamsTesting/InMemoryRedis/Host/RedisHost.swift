@@ -1,0 +1,202 @@
+package import NIOCore
+internal import RedisStreams
+internal import Synchronization
+
+/// A ``RedisModel`` with connections and clocks: bytes in, bytes out, and timers on an event loop.
+package final class RedisHost: Sendable {
+    private struct State {
+        var model: RedisModel
+        var connections: [RedisModel.ConnectionID: HostedConnection] = [:]
+        var faults: [Fault] = []
+        /// By how much the server's clock of 1970 is ahead of the event loop's, in milliseconds.
+        var wallOffset: Int
+        var timer: (deadline: Int, task: Scheduled<Void>)?
+    }
+
+    private let state: Mutex<State>
+    private let eventLoop: any EventLoop
+
+    /// A server whose clock says `wallTime` now, in milliseconds since 1970.
+    package init(version: InMemoryRedis.Version, password: String?, wallTime: Int, eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        let model = RedisModel(version: version)
+        model.password = password.map { Bytes($0.utf8) }
+        state = Mutex(State(model: model, wallOffset: wallTime - eventLoop.milliseconds))
+    }
+
+    /// The port that `INFO` tells.
+    package func setPort(_ port: Int) { state.withLock { $0.model.port = port } }
+
+    // MARK: Connections
+
+    /// Lets a client in; `peer` gets what there is for it, on the event loop.
+    package func connect(_ peer: any RedisPeer) -> RedisModel.ConnectionID {
+        state.withLock { state in
+            let connection = state.model.connect(at: now(state))
+            state.connections[connection] = HostedConnection(peer: peer)
+            return connection
+        }
+    }
+
+    /// Takes bytes of a client.
+    package func received(_ bytes: ByteBuffer, from connection: RedisModel.ConnectionID) {
+        state.withLock { state in
+            guard let hosted = state.connections[connection] else { return }
+            let (commands, isBroken) = hosted.read(bytes)
+            for command in commands { accept(command, hosted, connection, &state) }
+            if isBroken { close(connection, &state) }
+            finish(&state)
+        }
+    }
+
+    /// The client has closed the connection.
+    package func closed(_ connection: RedisModel.ConnectionID) {
+        state.withLock { state in
+            state.connections[connection] = nil
+            state.model.disconnect(connection)
+        }
+    }
+
+    // MARK: Control
+
+    /// Moves the server's clock; what clients wait for does not go by it.
+    package func stepClock(milliseconds: Int) {
+        state.withLock { state in
+            state.wallOffset += milliseconds
+            state.model.advance(to: now(state))
+            finish(&state)
+        }
+    }
+
+    package func restart(keepingData: Bool) {
+        state.withLock { state in
+            state.model.restart(keepingData: keepingData, at: now(state))
+            finish(&state)
+        }
+    }
+
+    package func add(_ fault: Fault) {
+        state.withLock { $0.faults.append(fault) }
+    }
+
+    // MARK: - Commands
+
+    private func now(_ state: borrowing State) -> RedisModel.Time {
+        let monotonic = eventLoop.milliseconds
+        return RedisModel.Time(wall: monotonic + state.wallOffset, monotonic: monotonic)
+    }
+
+    /// A command has arrived: it is executed, unless a fault gets in its way.
+    private func accept(
+        _ command: [Bytes],
+        _ hosted: HostedConnection,
+        _ connection: RedisModel.ConnectionID,
+        _ state: inout State
+    ) {
+        guard hosted.state != .closed, hosted.state != .dead else { return }
+        guard let kind = fault(for: command, &state) else {
+            return perform(.execute(command), hosted, connection, &state)
+        }
+        switch kind {
+        case .close: perform(.close, hosted, connection, &state)
+        case .drop: perform(.die, hosted, connection, &state)
+        case .dropReply: perform(.executeAndDie(command), hosted, connection, &state)
+        case .closeAfterExecuting: perform(.executeAndClose(command), hosted, connection, &state)
+        case .error(let text): perform(.refuse(command, text), hosted, connection, &state)
+        case .delay(let duration):
+            let delay = Int(duration / .milliseconds(1))
+            hosted.hold(.execute(command), until: eventLoop.milliseconds + delay)
+        }
+    }
+
+    private func fault(for command: [Bytes], _ state: inout State) -> Fault.Kind? {
+        guard !state.faults.isEmpty else { return nil }
+        var found: Fault.Kind?
+        for fault in state.faults where fault.strikes(command, isTaken: found != nil) { found = found ?? fault.kind }
+        state.faults.removeAll(where: \.isSpent)
+        return found
+    }
+
+    /// Does something in the order in which the connection's commands came.
+    private func perform(
+        _ action: HostedConnection.Action,
+        _ hosted: HostedConnection,
+        _ connection: RedisModel.ConnectionID,
+        _ state: inout State
+    ) {
+        if hosted.isHolding { return hosted.hold(action, until: nil) }
+        switch action {
+        case .execute(let command): state.model.execute(command, on: connection, at: now(state))
+        case .refuse(let command, let text):
+            state.model.refuse(command, with: text, on: connection, at: now(state))
+        case .close: close(connection, &state)
+        case .die: hosted.state = .dead
+        case .executeAndDie(let command):
+            deliver(&state)
+            hosted.state = .dead
+            state.model.execute(command, on: connection, at: now(state))
+        case .executeAndClose(let command):
+            deliver(&state)
+            hosted.state = .dead
+            state.model.execute(command, on: connection, at: now(state))
+            close(connection, &state)
+        }
+    }
+
+    private func close(_ connection: RedisModel.ConnectionID, _ state: inout State) {
+        deliver(&state)
+        state.model.disconnect(connection)
+        guard let hosted = state.connections.removeValue(forKey: connection) else { return }
+        hosted.state = .closed
+        let peer = hosted.peer
+        eventLoop.execute { peer.ended() }
+    }
+
+    // MARK: Outputs and timers
+
+    private func finish(_ state: inout State) {
+        deliver(&state)
+        let held = state.connections.values.compactMap(\.heldUntil).min()
+        guard let deadline = [state.model.nextDeadline, held].compactMap({ $0 }).min() else { return }
+        if let timer = state.timer, timer.deadline <= deadline { return }
+        state.timer?.task.cancel()
+        let task = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(max(0, deadline)) * 1_000_000)) {
+            self.timerFired()
+        }
+        state.timer = (deadline, task)
+    }
+
+    private func timerFired() {
+        state.withLock { state in
+            state.timer = nil
+            state.model.advance(to: now(state))
+            let due = state.connections.filter { $0.value.heldUntil.map { $0 <= eventLoop.milliseconds } ?? false }
+            for (connection, hosted) in due.sorted(by: { $0.key < $1.key }) {
+                for action in hosted.takeHeld() { perform(action, hosted, connection, &state) }
+            }
+            finish(&state)
+        }
+    }
+
+    /// Sends what there is to the clients; in order, since the event loop keeps it.
+    private func deliver(_ state: inout State) {
+        for output in state.model.takeOutputs() {
+            guard let hosted = state.connections[output.connection] else { continue }
+            let peer = hosted.peer
+            if !output.bytes.isEmpty, hosted.state != .dead {
+                let bytes = ByteBuffer(bytes: output.bytes)
+                eventLoop.execute { peer.received(bytes) }
+            }
+            if output.closes {
+                state.connections[output.connection] = nil
+                hosted.state = .closed
+                eventLoop.execute { peer.ended() }
+            }
+        }
+    }
+}
+
+extension EventLoop {
+    /// What its clock says, in whole milliseconds.
+    fileprivate var milliseconds: Int { Int(now.uptimeNanoseconds / 1_000_000) }
+}

@@ -1,0 +1,10 @@
+package import NIOCore
+
+/// The client's end of a connection to a ``RedisHost``.
+package protocol RedisPeer: Sendable {
+    /// Bytes of the server have arrived.
+    func received(_ bytes: ByteBuffer)
+
+    /// The server has closed the connection.
+    func ended()
+}

@@ -1,0 +1,71 @@
+/// From the arguments of a command to its reply.
+extension RedisModel {
+    /// Executes or queues a command. Returns the reply: nothing if the command waits.
+    func run(_ command: [Bytes], for client: Client) -> Bytes {
+        write(for: client) {
+            guard let spec = CommandTable.specs[command[0].uppercase], spec.isKnown(to: version) else {
+                return refuse(unknownCommand(command), client)
+            }
+            if let error = spec.arityError(command, version) { return refuse(error, client) }
+            if password != nil, !client.isAuthenticated, !spec.flags.contains(.beforeLogin) {
+                return refuse(ReplyError("NOAUTH Authentication required."), client)
+            }
+            if client.transaction != nil, !spec.flags.contains(.notQueued) {
+                client.transaction?.commands.append(command)
+                return reply.simple("QUEUED")
+            }
+            client.lastCommand = spec.name
+            execute(spec, Call(arguments: command, client: client))
+        }
+    }
+
+    /// Answers with an error what would have been executed.
+    func refusal(_ error: ReplyError, for client: Client) -> Bytes {
+        write(for: client) { refuse(error, client) }
+    }
+
+    /// Executes a command that has waited once more.
+    func runRepeatedly(_ wait: Wait, for client: Client) -> Bytes {
+        write(for: client) {
+            guard let spec = CommandTable.specs[wait.command[0].uppercase] else { return }
+            var call = Call(arguments: wait.command, client: client)
+            call.isRepeated = true
+            execute(spec, call)
+            // It does not wait for longer because of what others do.
+            if client.isWaiting { client.wait?.deadline = wait.deadline }
+        }
+    }
+
+    func execute(_ spec: CommandSpec, _ call: Call) {
+        let mark = reply.mark
+        do throws(ReplyError) {
+            try spec.handler(self, call)
+        } catch {
+            reply.rewind(to: mark)
+            reply.error(error)
+        }
+    }
+
+    private func write(for client: Client, _ body: () -> Void) -> Bytes {
+        let outer = reply
+        reply = ReplyWriter(isRESP3: client.usesRESP3)
+        body()
+        let bytes = reply.bytes
+        reply = outer
+        return bytes
+    }
+
+    private func refuse(_ error: ReplyError, _ client: Client) {
+        client.transaction?.isBroken = true
+        reply.error(error)
+    }
+
+    private func unknownCommand(_ command: [Bytes]) -> ReplyError {
+        let (open, close, separator) = version == .redis6_2 ? ("`", "`", ", ") : ("'", "'", " ")
+        var text = Bytes("ERR unknown command \(open)") + command[0].prefix(128) + Bytes("\(close), with args beginning with: ")
+        for argument in command.dropFirst() where text.count < 128 + 60 {
+            text += Bytes(open) + argument.prefix(128) + Bytes("\(close)\(separator)")
+        }
+        return ReplyError(text)
+    }
+}

@@ -1,0 +1,32 @@
+internal import RedisStreams
+
+/// A script of the library, done in Swift. The conformance tests compare it with what real servers do with the Lua.
+struct NativeScript: Sendable {
+    typealias Body = @Sendable (ScriptContext) throws(ReplyError) -> Void
+
+    let source: Bytes
+    let sha1: Bytes
+    let run: Body
+
+    private init(_ script: Script, _ run: @escaping Body) {
+        source = Bytes(script.source)
+        sha1 = Bytes(script.sha1)
+        self.run = run
+    }
+
+    static let all = [
+        NativeScript(.renew) { context throws(ReplyError) in try context.renew() },
+        NativeScript(.acknowledge) { context throws(ReplyError) in try context.acknowledge() },
+        NativeScript(.setAside) { context throws(ReplyError) in try context.setAside() },
+        NativeScript(.take) { context throws(ReplyError) in try context.take() },
+        NativeScript(.leave) { context throws(ReplyError) in try context.leave() },
+        NativeScript(.emit) { context throws(ReplyError) in try context.emit() },
+        NativeScript(.redrive) { context throws(ReplyError) in try context.redrive() },
+    ]
+
+    private static let bySHA1 = Dictionary(uniqueKeysWithValues: all.map { ($0.sha1, $0) })
+
+    static func withSHA1(_ sha1: Bytes) -> NativeScript? { bySHA1[sha1] }
+
+    static func withSource(_ source: Bytes) -> NativeScript? { all.first { $0.source == source } }
+}

@@ -1,0 +1,96 @@
+internal import RedisStreams
+
+/// The scripts that look at the owner of messages.
+extension ScriptContext {
+    /// The ids from a position on, apart: those that are pending for the consumer, and the others.
+    private func owned(_ subject: Subject) throws(ReplyError) -> (mine: [StreamID], others: [StreamID]) {
+        var (mine, others): ([StreamID], [StreamID]) = ([], [])
+        for position in 2..<max(2, arguments.count) {
+            let id = try id(position)
+            if subject.isMine(id) { mine.append(id) } else { others.append(id) }
+        }
+        return (mine, others)
+    }
+
+    func renew() throws(ReplyError) {
+        let subject = try subject()
+        let (mine, others) = try owned(subject)
+        let claim = RedisModel.Claim(deliveryTime: model.time.wall, isIDOnly: true)
+        let deleted = mine.filter {
+            !model.claim($0, claim, of: subject.stream, subject.group, for: subject.consumer)
+        }
+        model.reply.array(2)
+        write(others)
+        write(deleted)
+    }
+
+    func acknowledge() throws(ReplyError) {
+        let subject = try subject()
+        model.reply.integer(model.acknowledge(try owned(subject).mine, in: subject.group))
+    }
+
+    func setAside() throws(ReplyError) {
+        let subject = try subject()
+        var others: [StreamID] = []
+        for position in stride(from: 2, to: arguments.count, by: 3) {
+            let id = try id(position)
+            guard subject.isMine(id) else {
+                others.append(id)
+                continue
+            }
+            var claim = RedisModel.Claim(deliveryTime: model.time.wall, isIDOnly: true)
+            if let idle = number(position + 1), (0...model.time.wall).contains(idle) {
+                claim.deliveryTime = model.time.wall - idle
+            }
+            claim.deliveryCount = number(position + 2)
+            _ = model.claim(id, claim, of: subject.stream, subject.group, for: subject.consumer)
+        }
+        write(others)
+    }
+
+    func take() throws(ReplyError) {
+        let subject = try subject()
+        let mode = arguments[2]
+        model.reply.array(2)
+        let mark = model.reply.mark
+        var entries = 0
+        var states: [(id: StreamID, count: Int, state: Int)] = []
+        for position in 3..<max(3, arguments.count) {
+            let id = try id(position)
+            guard let message = subject.pending(id) else { continue }
+            // Lua counts in floating point.
+            var count = min(message.deliveryCount, 9_007_199_254_740_000)
+            if mode == Bytes("fair"), count % 1000 > 0 {
+                states.append((id, count, 0))
+                continue
+            }
+            if mode != Bytes("known") { count += 1 }
+            let isThere = take(id, count: count, subject)
+            if isThere { entries += 1 }
+            states.append((id, count, isThere ? 1 : -1))
+        }
+        model.reply.array(entries, from: mark)
+        model.reply.array(3 * states.count)
+        for (id, count, state) in states {
+            model.reply.bulk(id)
+            model.reply.integer(count)
+            model.reply.integer(state)
+        }
+    }
+
+    /// Writes the entry, and returns whether there is one.
+    private func take(_ id: StreamID, count: Int, _ subject: Subject) -> Bool {
+        let claim = RedisModel.Claim(deliveryTime: model.time.wall, deliveryCount: count)
+        let entry = subject.stream.entry(id)
+        _ = model.claim(id, claim, of: subject.stream, subject.group, for: subject.consumer)
+        if let entry { model.reply.raw(entry.encoded) }
+        return entry != nil
+    }
+
+    func leave() throws(ReplyError) {
+        let subject = try subject()
+        guard subject.member?.pending.isEmpty ?? true else { return model.reply.integer(0) }
+        if let member = subject.member { subject.group.remove(member) }
+        model.reply.integer(1)
+    }
+}

@@ -1,0 +1,72 @@
+internal import DequeModule
+internal import RedisStreams
+
+/// A consumer of a group.
+final class GroupMember {
+    let name: Bytes
+    /// When it tried to read or claim last.
+    var seenTime: Int
+    /// When it read or claimed a message last; -1 if it never did.
+    var activeTime = -1
+    var pending = PendingList()
+
+    init(name: Bytes, now: Int) {
+        self.name = name
+        seenTime = now
+    }
+}
+
+/// A consumer group.
+final class MessageGroup {
+    let name: Bytes
+    var lastID: StreamID
+    /// How many entries of the stream it has read; `nil` if that is not known.
+    var entriesRead: Int?
+    private(set) var pending = PendingList()
+    /// In the order of their names.
+    private(set) var members: [GroupMember] = []
+
+    init(name: Bytes, lastID: StreamID, entriesRead: Int?) {
+        self.name = name
+        self.lastID = lastID
+        self.entriesRead = entriesRead
+    }
+
+    // MARK: Consumers
+
+    func member(_ name: Bytes) -> GroupMember? {
+        members.first { $0.name == name }
+    }
+
+    func addMember(_ name: Bytes, now: Int) -> GroupMember {
+        let member = GroupMember(name: name, now: now)
+        let position = members.firstIndex { Bytes.precedes(name, $0.name) } ?? members.count
+        members.insert(member, at: position)
+        return member
+    }
+
+    /// Removes a consumer with everything that is pending for it.
+    func remove(_ member: GroupMember) {
+        for message in member.pending.messages { pending.remove(message.id) }
+        members.removeAll { $0 === member }
+    }
+
+    // MARK: Pending messages
+
+    func insert(_ message: PendingMessage) {
+        pending.insert(message)
+        message.consumer?.pending.insert(message)
+    }
+
+    func remove(_ message: PendingMessage) {
+        pending.remove(message.id)
+        message.consumer?.pending.remove(message.id)
+    }
+
+    func give(_ message: PendingMessage, to member: GroupMember) {
+        guard message.consumer !== member else { return }
+        message.consumer?.pending.remove(message.id)
+        message.consumer = member
+        member.pending.insert(message)
+    }
+}

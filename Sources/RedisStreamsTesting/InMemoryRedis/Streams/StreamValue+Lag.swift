@@ -1,0 +1,46 @@
+internal import RedisStreams
+
+/// How many entries a group has read and has yet to read, as far as the server can tell without counting.
+extension StreamValue {
+    /// Whether an entry was deleted in or behind the place where `start` is.
+    private func hasTombstones(from start: StreamID, _ version: InMemoryRedis.Version) -> Bool {
+        if isEmpty || maxDeletedID == .zero { return false }
+        if version != .redis8_2, firstID > maxDeletedID { return false }
+        return start <= maxDeletedID
+    }
+
+    /// How many entries there were ever up to `id`; `nil` if that cannot be told.
+    func entriesRead(upTo id: StreamID, _ version: InMemoryRedis.Version) -> Int? {
+        if entriesAdded == 0 { return 0 }
+        if isEmpty, id <= lastID { return entriesAdded }
+        if version == .redis8_2, id != .zero, id < maxDeletedID { return nil }
+        if id == lastID { return entriesAdded }
+        if id > lastID { return nil }
+        if maxDeletedID == .zero || maxDeletedID < firstID {
+            if id < firstID { return entriesAdded - count }
+            if id == firstID { return entriesAdded - count + 1 }
+        }
+        return nil
+    }
+
+    /// Counts an entry that the group reads now.
+    func countRead(_ id: StreamID, by group: MessageGroup, _ version: InMemoryRedis.Version) {
+        let start = version == .redis8_2 ? group.lastID : id
+        if let read = group.entriesRead, !hasTombstones(from: start, version) {
+            group.entriesRead = read + 1
+        } else if entriesAdded != 0 {
+            group.entriesRead = entriesRead(upTo: id, version)
+        }
+    }
+
+    /// How many entries the group has yet to read; `nil` if that cannot be told.
+    func lag(of group: MessageGroup, _ version: InMemoryRedis.Version) -> Int? {
+        if entriesAdded == 0 { return 0 }
+        if version == .redis8_2 {
+            if isEmpty { return 0 }
+            if group.lastID < firstID, maxDeletedID < firstID { return count }
+        }
+        if let read = group.entriesRead, !hasTombstones(from: group.lastID, version) { return entriesAdded - read }
+        return entriesRead(upTo: group.lastID, version).map { entriesAdded - $0 }
+    }
+}

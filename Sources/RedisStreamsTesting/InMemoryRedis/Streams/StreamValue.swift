@@ -1,0 +1,205 @@
+internal import DequeModule
+internal import RedisStreams
+
+/// A stream: its entries, and its groups.
+final class StreamValue {
+    private(set) var nodes: Deque<StreamNode> = []
+    private(set) var count = 0
+    var lastID = StreamID.zero
+    /// The first entry; `0-0` if there is none.
+    private(set) var firstID = StreamID.zero
+    /// The highest id that was deleted by itself; `0-0` if none was.
+    var maxDeletedID = StreamID.zero
+    /// How many entries were ever added.
+    var entriesAdded = 0
+    /// In the order of their names.
+    private(set) var groups: [MessageGroup] = []
+
+    var isEmpty: Bool { count == 0 }
+
+    // MARK: Adding
+
+    /// The id for an entry that gets one by the clock.
+    func nextID(now: Int) -> StreamID? {
+        let milliseconds = UInt64(max(0, now))
+        return milliseconds > lastID.milliseconds ? StreamID(milliseconds: milliseconds) : lastID.next
+    }
+
+    /// Adds an entry, with an id above all before.
+    func append(_ id: StreamID, _ fields: ArraySlice<Bytes>) {
+        let byteCount = fields.reduce(0) { $0 + $1.count }
+        if nodes.last.map({ $0.isFull(for: byteCount) }) ?? true { nodes.append(StreamNode(id, fields)) }
+        let entry = StreamEntry(id: id, encoded: Self.encoded(id, fields))
+        nodes[nodes.count - 1].append(entry, fields)
+        count += 1
+        entriesAdded += 1
+        lastID = id
+        if count == 1 { firstID = id }
+    }
+
+    private static func encoded(_ id: StreamID, _ fields: ArraySlice<Bytes>) -> Bytes {
+        var writer = ReplyWriter()
+        writer.array(2)
+        writer.bulk(id)
+        writer.array(fields.count)
+        for field in fields { writer.bulk(field) }
+        return writer.bytes
+    }
+
+    // MARK: Looking up
+
+    /// The position of the node that has the first entry not below `id`, and of the entry in it. It is behind the end of
+    /// the node if that entry is the first one of the next.
+    private func position(_ id: StreamID) -> (node: Int, entry: Int) {
+        var (low, high) = (0, nodes.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if nodes[middle].firstID <= id { low = middle + 1 } else { high = middle }
+        }
+        let node = max(low - 1, 0)
+        return (node, node < nodes.count ? nodes[node].lowerBound(id) : 0)
+    }
+
+    func entry(_ id: StreamID) -> StreamEntry? {
+        let (node, position) = position(id)
+        guard node < nodes.count, position < nodes[node].entries.count else { return nil }
+        let entry = nodes[node].entries[position]
+        return entry.id == id ? entry : nil
+    }
+
+    func contains(_ id: StreamID) -> Bool { entry(id) != nil }
+
+    /// Calls `body` with the entries from `start` on, until it returns `false`.
+    func forEach(from start: StreamID, through end: StreamID = .max, _ body: (StreamEntry) -> Bool) {
+        var (node, entry) = position(start)
+        while node < nodes.count {
+            let entries = nodes[node].entries
+            while entry < entries.count {
+                if entries[entry].id > end || !body(entries[entry]) { return }
+                entry += 1
+            }
+            (node, entry) = (node + 1, 0)
+        }
+    }
+
+    /// Calls `body` with the entries from `end` backwards, until it returns `false`.
+    func forEachReversed(from end: StreamID, through start: StreamID, _ body: (StreamEntry) -> Bool) {
+        guard !nodes.isEmpty else { return }
+        var (node, entry) = end.next.map(position) ?? (nodes.count - 1, nodes[nodes.count - 1].entries.count)
+        while node >= 0 {
+            while entry > 0 {
+                entry -= 1
+                let candidate = nodes[node].entries[entry]
+                if candidate.id < start || !body(candidate) { return }
+            }
+            node -= 1
+            if node >= 0 { entry = nodes[node].entries.count }
+        }
+    }
+
+    /// The last entry that is there; `0-0` if there is none.
+    var lastEntryID: StreamID { nodes.last?.entries.last?.id ?? .zero }
+    var firstEntry: StreamEntry? { nodes.first?.entries.first }
+    var lastEntry: StreamEntry? { nodes.last?.entries.last }
+
+    // MARK: Removing
+
+    /// Removes an entry by itself. Returns whether it was there.
+    func delete(_ id: StreamID) -> Bool {
+        guard remove(id) else { return false }
+        maxDeletedID = max(maxDeletedID, id)
+        refreshFirstID()
+        return true
+    }
+
+    private func remove(_ id: StreamID) -> Bool {
+        let (node, position) = position(id)
+        guard node < nodes.count, position < nodes[node].entries.count, nodes[node].entries[position].id == id else {
+            return false
+        }
+        if nodes[node].entries.count == 1 { nodes.remove(at: node) } else { nodes[node].remove(at: position) }
+        count -= 1
+        return true
+    }
+
+    /// Removes entries from the beginning on. Returns how many.
+    func trim(_ trimming: Trimming) -> Int {
+        var removed = 0
+        var node = 0
+        while node < nodes.count {
+            if trimming.isDone(count: count) { break }
+            let entries = nodes[node].entries
+            if trimming.limit > 0, removed + entries.count > trimming.limit { break }
+            let isWhole = trimming.takes(entries, of: count)
+            if trimming.policy != .keep {
+                guard isWhole || !trimming.isApproximate else { break }
+                let (taken, left) = trimReferences(trimming, node: node)
+                removed += taken
+                if !isWhole { break }
+                if left { node += 1 }
+                continue
+            }
+            if isWhole {
+                nodes.remove(at: node)
+                count -= entries.count
+                removed += entries.count
+                continue
+            }
+            if trimming.isApproximate { break }
+            let excess = trimming.excess(entries, of: count)
+            nodes[node].removeFirst(excess)
+            count -= excess
+            removed += excess
+            break
+        }
+        if removed > 0 || isEmpty { refreshFirstID() }
+        return removed
+    }
+
+    /// Removes the entries of a node one by one, as their references in groups demand. Returns how many, and whether the
+    /// node is still there.
+    private func trimReferences(_ trimming: Trimming, node: Int) -> (removed: Int, isLeft: Bool) {
+        var removed = 0
+        for entry in nodes[node].entries {
+            if trimming.isDone(count: count) || trimming.keeps(entry.id) { break }
+            if trimming.policy == .acknowledged, isReferenced(entry.id) { continue }
+            if trimming.policy == .delete { removeReferences(entry.id) }
+            if remove(entry.id) { removed += 1 }
+        }
+        return (removed, node < nodes.count && nodes[node].entries.first.map { !trimming.keeps($0.id) } ?? false)
+    }
+
+    private func refreshFirstID() {
+        firstID = firstEntry?.id ?? .zero
+    }
+
+    // MARK: Groups
+
+    func group(_ name: Bytes) -> MessageGroup? {
+        groups.first { $0.name == name }
+    }
+
+    /// Adds a group, unless there is one of this name.
+    func addGroup(_ name: Bytes, lastID: StreamID, entriesRead: Int?) -> Bool {
+        guard group(name) == nil else { return false }
+        let position = groups.firstIndex { Bytes.precedes(name, $0.name) } ?? groups.count
+        groups.insert(MessageGroup(name: name, lastID: lastID, entriesRead: entriesRead), at: position)
+        return true
+    }
+
+    func remove(_ group: MessageGroup) {
+        groups.removeAll { $0 === group }
+    }
+
+    /// Whether a group has yet to read the entry, or to acknowledge it.
+    func isReferenced(_ id: StreamID) -> Bool {
+        groups.contains { id > $0.lastID || $0.pending.find(id) != nil }
+    }
+
+    /// Takes the entry out of what is pending in any group.
+    func removeReferences(_ id: StreamID) {
+        for group in groups {
+            if let message = group.pending.find(id) { group.remove(message) }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+internal import RedisStreams
+
+/// What `XADD` and `XTRIM` remove.
+struct Trimming {
+    enum Threshold {
+        case length(Int)
+        case id(StreamID)
+    }
+
+    /// What becomes of messages that are pending when their entry is removed.
+    enum Policy {
+        /// `KEEPREF`: they stay pending.
+        case keep
+        /// `DELREF`: they are no longer pending.
+        case delete
+        /// `ACKED`: only entries that no group needs are removed.
+        case acknowledged
+
+        init?(_ word: Bytes) {
+            if word.isWord("KEEPREF") {
+                self = .keep
+            } else if word.isWord("DELREF") {
+                self = .delete
+            } else if word.isWord("ACKED") {
+                self = .acknowledged
+            } else {
+                return nil
+            }
+        }
+    }
+
+    var threshold: Threshold
+    var isApproximate = false
+    /// The most entries to remove; 0 for any number.
+    var limit = 0
+    var policy = Policy.keep
+
+    /// Whether a stream of this length needs no trimming.
+    func isDone(count: Int) -> Bool {
+        if case .length(let length) = threshold { count <= length } else { false }
+    }
+
+    /// Whether the entry stays because of its id.
+    func keeps(_ id: StreamID) -> Bool {
+        if case .id(let lowest) = threshold { id >= lowest } else { false }
+    }
+
+    /// Whether all these entries go, out of so many.
+    func takes(_ entries: [StreamEntry], of count: Int) -> Bool {
+        switch threshold {
+        case .length(let length): count - entries.count >= length
+        case .id(let lowest): entries.last.map { $0.id < lowest } ?? true
+        }
+    }
+
+    /// How many of these entries go, out of so many.
+    func excess(_ entries: [StreamEntry], of count: Int) -> Int {
+        switch threshold {
+        case .length(let length): min(entries.count, max(0, count - length))
+        case .id(let lowest): entries.firstIndex { $0.id >= lowest } ?? entries.count
+        }
+    }
+}

@@ -1,0 +1,51 @@
+/// What the command line asks for.
+struct Options {
+    enum Mode {
+        case all
+        case one(UInt64)
+        /// A part of all, for another process.
+        case worker
+    }
+
+    struct Mistake: Error, CustomStringConvertible {
+        let description: String
+
+        init(_ description: String) {
+            self.description = description
+        }
+    }
+
+    var mode = Mode.all
+    var seeds: UInt64 = 10_000
+    var first: UInt64 = 1
+    var workers: UInt64 = 2
+    /// Which part of the seeds a worker runs.
+    var part: UInt64 = 0
+    var isVerified = false
+    /// Where a worker writes.
+    var only: Case?
+
+    init(_ arguments: some Sequence<String>) throws {
+        var iterator = arguments.makeIterator()
+        func number(_ name: String) throws -> UInt64 {
+            guard let text = iterator.next(), let value = UInt64(text) else { throw Mistake("\(name) needs a number.") }
+            return value
+        }
+        while let argument = iterator.next() {
+            switch argument {
+            case "--seed": mode = .one(try number(argument))
+            case "--seeds": seeds = try number(argument)
+            case "--first": first = try number(argument)
+            case "--workers": workers = max(1, try number(argument))
+            case "--worker":
+                mode = .worker
+                part = try number(argument)
+            case "--verify": isVerified = true
+            default: throw Mistake("There is no option '\(argument)'.")
+            }
+        }
+    }
+
+    /// The seeds of one worker.
+    var ownSeeds: StrideTo<UInt64> { stride(from: first + part, to: first + seeds, by: Int(workers)) }
+}
