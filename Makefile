@@ -6,14 +6,14 @@ MAKEFLAGS += --no-print-directory
 # `make -j` must not build in one folder twice at a time.
 .NOTPARALLEL:
 
-swift_paths := Package.swift Sources Tests Examples Benchmarks
+swift_paths := Package.swift Sources Tests Examples Benchmarks Chaos
 # With REDIS_URL set there is a Redis already.
 install := Scripts/install-dependencies.sh $(if $(REDIS_URL),--library-only)
 # `make test ARGS='--filter GroupConsumer'`
 ARGS ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix check lint format build examples bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix check lint format build examples chaos chaos-check chaos-control bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -46,8 +46,8 @@ test-matrix: ## Fetch all four servers into .servers/ and run all tests on each 
 
 # What CI does, with warnings as errors. ARGS is not for it: CI runs everything.
 check: export REDIS_STREAMS_STRICT := 1
-check: ## Do what CI does: lint, build with warnings as errors, test-matrix, examples, bench-check
-	@for step in lint build test-matrix examples bench-check; do \
+check: ## Do what CI does: lint, build with warnings as errors, test-matrix, examples, chaos-check, bench-check
+	@for step in lint build test-matrix examples chaos-check bench-check; do \
 	    printf '\n==> make %s\n' $$step; \
 	    start=$$SECONDS; \
 	    $(MAKE) $$step ARGS= || { printf '==> make %s FAILED after %d s\n' $$step $$((SECONDS - start)); exit 1; }; \
@@ -81,6 +81,25 @@ examples: ## Build all examples, and run those that end by themselves on a priva
 	    Scripts/with-redis.sh swift run --package-path Examples --skip-build $$example </dev/null || exit 1; \
 	done
 
+# run_chaos OPTIONS
+define run_chaos
+	@Scripts/install-dependencies.sh
+	@Scripts/fetch-servers.sh
+	@echo 'Building the chaos cases: a minute or two from clean …'
+	@swift build --package-path Chaos
+	@REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) \
+	    swift run --package-path Chaos --skip-build chaos $(1) $(ARGS)
+endef
+
+chaos: ## Break servers, connections and processes under load, and check what holds (ARGS='--help' lists the cases)
+	$(call run_chaos)
+
+chaos-check: ## The short form of CI: all cases, with reduced counts
+	$(call run_chaos,--quick)
+
+chaos-control: ## The cases with what they test turned off: each has to fail
+	$(call run_chaos,--control)
+
 # run_bench COMMAND
 define run_bench
 	@$(install)
@@ -113,4 +132,4 @@ bench-report: ## Fill the tables of Documentation/Performance.md and draw its pi
 	@Benchmarks/.peers/bin/python Benchmarks/Plots/tables.py
 
 clean: ## Remove everything that was built or fetched
-	@rm -rf .build .build-* Examples/.build Benchmarks/.build Benchmarks/.peers .servers
+	@rm -rf .build .build-* Examples/.build Chaos/.build Benchmarks/.build Benchmarks/.peers .servers

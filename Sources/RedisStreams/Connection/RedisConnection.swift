@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import Logging
 public import NIOCore
 internal import Synchronization
@@ -23,6 +24,8 @@ public actor RedisConnection {
     private let logger: Logger
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
+    private var isReading = false
+    private var unread: Deque<ByteBuffer> = []
     private var stream: (any ByteStream)?
     private var isGreeted = false
     private nonisolated let submissions = SubmissionQueue()
@@ -239,13 +242,21 @@ extension RedisConnection: ByteStreamDelegate {
         }
     }
 
+    /// What comes while a reply is being handled has to wait: who handles it may write, and a write that fails has NIO hand
+    /// over at once what was still to be read.
     private func read(_ bytes: ByteBuffer) {
-        guard machine.closeReason == nil else { return }
-        do throws(RedisError) {
-            try parse(bytes)
-        } catch {
-            logger.info("protocol violation", metadata: [LogKey.reason: "\(error.code)"])
-            end(error)
+        if isReading { return unread.append(bytes) }
+        isReading = true
+        defer { isReading = false }
+        unread.append(bytes)
+        while let bytes = unread.popFirst() {
+            guard machine.closeReason == nil else { return unread.removeAll() }
+            do throws(RedisError) {
+                try parse(bytes)
+            } catch {
+                logger.info("protocol violation", metadata: [LogKey.reason: "\(error.code)"])
+                end(error)
+            }
         }
     }
 

@@ -109,7 +109,7 @@ extension ConsumerEngine {
     }
 
     /// Lets others begin, behind what was woken by what has come: who waits for a message is served first.
-    private func goOn(on connection: RedisConnection) {
+    func goOn(on connection: RedisConnection) {
         guard pipeline.mayGoOn() else { return }
         eventLoop.execute {
             self.assumeIsolated { engine in

@@ -104,6 +104,11 @@ final class ConnectionPool: Sendable {
         state.withLock { $0.machine.readyShared() }
     }
 
+    /// Sees to it that there will be a shared connection, for who needs one later and cannot wait for it then.
+    func prepareShared() {
+        for slot in state.withLock({ $0.machine.prepareShared() }) { connect(slot: slot) }
+    }
+
     private func connect(slot: Int) {
         background.start {
             await self.connectNow(slot: slot)

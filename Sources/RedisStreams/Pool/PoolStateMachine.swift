@@ -84,6 +84,12 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return .wait(connect: beginConnecting())
     }
 
+    /// Somebody will need a shared connection, and does not wait for it. Returns which slots are to be connected.
+    mutating func prepareShared() -> [Int] {
+        guard case .open = life else { return [] }
+        return beginConnecting()
+    }
+
     /// A connection that is ready: each in its turn.
     private mutating func nextReady() -> Connection? {
         for offset in slots.indices {

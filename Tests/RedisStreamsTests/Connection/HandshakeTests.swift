@@ -9,8 +9,7 @@ private let secret = "hunter2-secret"
     @Test func `Without anything to say it only sees whether the server serves`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
-        await server.expect(["CLIENT", "ID"], answer: ":7\r\n")
-        await server.expect(["PING"], answer: "+PONG\r\n")
+        await server.expectGreeting()
         try await meeting.connection().close()
     }
 
@@ -20,8 +19,7 @@ private let secret = "hunter2-secret"
         await server.expect(["AUTH", "ann", secret], answer: "+OK\r\n")
         await server.expect(["SELECT", "3"], answer: "+OK\r\n")
         await server.expect(["CLIENT", "SETNAME", "billing"], answer: "+OK\r\n")
-        await server.expect(["CLIENT", "ID"], answer: ":7\r\n")
-        await server.expect(["PING"], answer: "+PONG\r\n")
+        await server.expectGreeting()
         try await meeting.connection().close()
         #expect(meeting.log.joined == [["AUTH", "SELECT", "CLIENT", "CLIENT", "PING"]])
     }
@@ -32,8 +30,7 @@ private let secret = "hunter2-secret"
         let meeting = Meeting(configuration)
         let server = await meeting.server()
         await server.expect(["AUTH", secret], answer: "+OK\r\n")
-        await server.expect(["CLIENT", "ID"], answer: ":7\r\n")
-        await server.expect(["PING"], answer: "+PONG\r\n")
+        await server.expectGreeting()
         try await meeting.connection().close()
     }
 
@@ -80,8 +77,7 @@ private let secret = "hunter2-secret"
     func `A server that is alive is let in with what it will not do now`(reply: String) async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
-        await server.expect(["CLIENT", "ID"], answer: ":7\r\n")
-        await server.expect(["PING"], answer: reply + "\r\n")
+        await server.expectGreeting(answer: reply + "\r\n")
         try await meeting.connection().close()
     }
 
@@ -99,8 +95,7 @@ private let secret = "hunter2-secret"
         let meeting = Meeting(configuration)
         let server = await meeting.server()
         await server.expect(["CLIENT", "SETNAME", "billing"], answer: refusal + "\r\n")
-        await server.expect(["CLIENT", "ID"], answer: ":7\r\n")
-        await server.expect(["PING"], answer: "+PONG\r\n")
+        await server.expectGreeting()
         try await meeting.connection().close()
     }
 

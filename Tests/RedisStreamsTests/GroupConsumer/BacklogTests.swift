@@ -25,6 +25,7 @@ import Testing
             let first = try await reading.value
             #expect(first?.name == "1-0")
             session.finish()
+            play.answerTheRest()
             await running.value
         }
     }

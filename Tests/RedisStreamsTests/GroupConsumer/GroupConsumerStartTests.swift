@@ -37,10 +37,13 @@ import Testing
         }
     }
 
-    @Test(arguments: [
-        (XGROUP.Start.beginning, nil, "0-0"), (.id(id("3-1")), nil, "3-1"), (.latest, streamInfo(last: "7-0"), "7-0"),
-        (.latest, "-ERR no such key\r\n", "0-0"),
-    ] as [(XGROUP.Start, String?, String)])
+    @Test(
+        arguments: [
+            (XGROUP.Start.beginning, nil, "0-0"), (.id(id("3-1")), nil, "3-1"),
+            (.latest, streamInfo(last: "7-0"), "7-0"),
+            (.latest, "-ERR no such key\r\n", "0-0"),
+        ] as [(XGROUP.Start, String?, String)]
+    )
     func `The group and the stream are created where the configuration says, if they are missing`(
         start: XGROUP.Start,
         info: String?,
@@ -79,7 +82,7 @@ import Testing
             #expect(error.code == .unblocked)
             await play.clock.advance(by: delay)
             await server.expect(readNew(), answer: "-NOGROUP No such key\r\n")
-            guard case .interrupted(_, let again) = await play.events.wait(for: 2)[1] else { return }
+            guard case .interrupted(_, let again) = await play.events.wait(for: 3)[2] else { return }
             await play.clock.advance(by: again)
             await server.expectCreation(after: "0-0", last: "0-0")
             await server.expect(readNew())
@@ -96,8 +99,9 @@ import Testing
             for round in 1...3 {
                 await server.expectCreation(after: "0-0", last: "0-0")
                 await server.expect(readNew(), answer: "-NOGROUP gone\r\n")
-                let events = await play.events.wait(for: round * 2)
-                guard case .interrupted(let error, let delay) = events[round * 2 - 1] else {
+                // Before each but the first: that it serves again.
+                let events = await play.events.wait(for: round * 3 - 1)
+                guard case .interrupted(let error, let delay) = events[round * 3 - 2] else {
                     Issue.record("it does not wait")
                     return
                 }

@@ -314,6 +314,18 @@ private typealias Machine = GroupConsumerStateMachine
         #expect(step == .createGroup(isLost: true))
     }
 
+    @Test func `Where a lost group is not to be created, its loss is final, and a missing one at the start is not`() {
+        var configuration = GroupConsumer.Configuration()
+        configuration.groupLoss = .fail
+        var machine = Machine(configuration, now: .at(0))
+        let start = [Reaction(machine.failed(noGroup)), Reaction(machine.failed(noGroup))]
+        #expect(start == [.proceed, .retry(.noGroup, attempt: 1)])
+        machine.createdGroup()
+        machine.swept(last: nil)
+        let loss = [Reaction(machine.failed(noGroup)), Reaction(machine.failed(noGroup))]
+        #expect(loss == [.proceed, .stop(.noGroup)], "the second is what the step said that was to create it")
+    }
+
     @Test func `A group that another consumer has created is as good`() {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
         _ = machine.failed(noGroup)

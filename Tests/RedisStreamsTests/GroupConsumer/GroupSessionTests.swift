@@ -127,7 +127,13 @@ import Testing
 
 extension GroupSession {
     fileprivate func deliver(_ ids: [String], counts: [DeliveryCount]? = nil) {
-        let batch = DeliveredBatch(messageBatch(ids), counts: counts, source: .new, session: self, granted: eventLoop.now)
+        let batch = DeliveredBatch(
+            messageBatch(ids),
+            counts: counts,
+            source: .new,
+            session: self,
+            granted: eventLoop.now
+        )
         deliver(batch, bytes: 0, isHeld: true)
     }
 }

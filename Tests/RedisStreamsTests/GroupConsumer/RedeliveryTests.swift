@@ -115,9 +115,10 @@ import Testing
             let (server, loop, handled) = await play.untilAcknowledgementIsUnanswered(by: consumer)
             server.close()
             guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
-            let rest = play.serve(new: Replies(batch(entry("5-0"))), pending: Replies(pending("3-0", "4-0")))
+            let rest = play.serve(new: Replies(batch(entry("5-0"))), pending: Replies(pending("4-0")))
             await play.clock.advance(by: delay)
-            #expect(await handled.wait(for: 5) == ["1-0", "2-0", "3-0", "4-0", "5-0"])
+            let names = await handled.wait(for: 5)
+            #expect(names == ["1-0", "2-0", "3-0", "4-0", "5-0"])
             let expected = isGuarded ? 4 : 3
             await play.clock.advance(by: .milliseconds(1)) { _ = await rest.acknowledged(atLeast: expected) }
             #expect(rest.acknowledged.filter { $0 == "1-0" }.count == (isGuarded ? 1 : 0))

@@ -16,7 +16,7 @@ import Testing
         #expect(wasOpen)
         expectDue(ledger, true)
         expectUnknown(ledger, ["1-0"], [])
-        let taken = try #require(ledger.take(10))
+        let taken = try ledger.mustTake(10)
         #expect(taken.settlement.ids == ids("1-0"))
         expectDue(ledger, false)
         expectUnknown(ledger, ["1-0"], [])
@@ -74,12 +74,12 @@ import Testing
         let batch = delivered(["1-0", "2-0", "3-0"])
         ledger.hold(batch)
         _ = ledger.settle(batch, 1)
-        let sent = try #require(ledger.take(10))
+        let sent = try ledger.mustTake(10)
         #expect(sent.isProven == true)
         _ = ledger.settle(batch, 0)
         ledger.restore(sent.number)
         expectUnknown(ledger, ["2-0"], [])
-        let taken = try #require(ledger.take(10))
+        let taken = try ledger.mustTake(10)
         #expect(taken.settlement.ids == ids("1-0", "2-0"), "the script wants them in order")
         #expect(taken.isProven == false, "somebody may have claimed it since")
         ledger.confirm(sent.number)
@@ -91,8 +91,8 @@ import Testing
     @Test func `Settlements on their way are told apart`() throws {
         var ledger = SettlementLedger()
         ledger.add(.acknowledge(ids("1-0", "2-0"), isProven: false))
-        let first = try #require(ledger.take(1))
-        let second = try #require(ledger.take(1))
+        let first = try ledger.mustTake(1)
+        let second = try ledger.mustTake(1)
         ledger.confirm(second.number)
         expectUnknown(ledger, ["1-0", "2-0"], ids("2-0"))
         ledger.restore(first.number)
@@ -120,7 +120,7 @@ import Testing
         let batch = delivered(["1-0", "2-0"])
         ledger.hold(batch)
         _ = ledger.settle(batch, 0)
-        let first = try #require(ledger.take(10))
+        let first = try ledger.mustTake(10)
         ledger.beginLookingBack()
         ledger.beginLookingBack()
         ledger.confirm(first.number)
@@ -245,6 +245,12 @@ extension SettlementLedger {
     /// What is to be sent, so many milliseconds after the beginning.
     mutating func take(_ limit: Int = 10, at milliseconds: Int = 0) -> SentSettlement? {
         takeDue(atMost: limit, now: .at(milliseconds))
+    }
+
+    /// What is to be sent, where there has to be something.
+    mutating func mustTake(_ limit: Int = 10, at milliseconds: Int = 0) throws -> SentSettlement {
+        let sent = take(limit, at: milliseconds)
+        return try #require(sent)
     }
 }
 

@@ -98,14 +98,14 @@ import Testing
     @Test func `What was set aside or emitted in vain is due again, before the rest`() throws {
         var ledger = SettlementLedger(terms)
         ledger.add(.setAside([aside("1-0", 1000)]))
-        let set = try #require(ledger.take())
+        let set = try ledger.mustTake()
         ledger.add(.setAside([aside("2-0", 2000)]))
         ledger.restore(set.number)
-        let again = try #require(ledger.take())
+        let again = try ledger.mustTake()
         #expect(again.settlement.ids == ids("1-0", "2-0"))
         ledger.confirm(again.number)
         ledger.add(.emit(Emission(id: id("3-0"), outputs: [])))
-        let emitted = try #require(ledger.take())
+        let emitted = try ledger.mustTake()
         ledger.add(.emit(Emission(id: id("4-0"), outputs: [])))
         ledger.restore(emitted.number)
         let order = [ledger.take(), ledger.take(), ledger.take()].map { $0?.settlement.ids }

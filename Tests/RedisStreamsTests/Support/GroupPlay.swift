@@ -51,7 +51,9 @@ let noPending = "*0\r\n"
 
 /// A consumer of a client on a transport that a test plays the server of.
 struct GroupPlay {
-    let log = WriteLog()
+    let log: WriteLog
+    /// Whether the server tells connections what it calls them. Then this play greets them.
+    private let tellsIDs: Bool
     let events = Journal<ConsumerEvent>()
     private let connections = Journal<FakeConnection>()
     private let servers = Journal<ScriptedServer>()
@@ -59,7 +61,7 @@ struct GroupPlay {
     var client = RedisClient.Configuration.patient
 
     /// Never claims by itself, unless the test says so.
-    init(_ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
+    init(tellsIDs: Bool = false, _ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
         var configuration = GroupConsumer.Configuration()
         configuration.claimInterval = .seconds(86_400)
         configuration.claimJitter = 0
@@ -67,6 +69,8 @@ struct GroupPlay {
         configuration.onEvent = { events.record($0) }
         change(&configuration)
         self.configuration = configuration
+        self.tellsIDs = tellsIDs
+        log = WriteLog(answersGreeting: !tellsIDs)
     }
 
     var transport: FakeTransport { log.base }
@@ -76,7 +80,18 @@ struct GroupPlay {
     func nextConnection() async -> FakeConnection {
         let connection = await transport.nextConnection()
         connections.record(connection)
+        // As many as there have been.
+        if tellsIDs { await connection.expectGreeting(id: connections.all.count) }
         return connection
+    }
+
+    /// Has the connection made that commands go over which do not block.
+    func openShared(of consumer: GroupConsumer) async throws -> FakeConnection {
+        let pinging = Task { try await consumer.client.execute(PING()) }
+        let shared = await nextConnection()
+        await shared.expect(["PING"], answer: "+PONG\r\n")
+        _ = try await pinging.value
+        return shared
     }
 
     /// Answers everything that still comes: the last acknowledgements.
@@ -185,6 +200,7 @@ enum GroupReplies {
         case "XREADGROUP": nothing
         case "XAUTOCLAIM": claimed()
         case "EVALSHA": script(command[1], Array(command.dropFirst(3 + (Int(command[2]) ?? 0) + 2)))
+        case "PING": "+PONG\r\n"
         case "XACK": ":\(command.count - 3)\r\n"
         default: ":1\r\n"
         }

@@ -168,6 +168,8 @@ struct GroupConsumerStateMachine: ~Copyable {
             createdGroup()
             return .proceed
         case .noGroup:
+            // It was asked for again, and is not to be created.
+            if needsGroup, hasEverServed, configuration.groupLoss == .fail { return .stop(error) }
             needsGroup = true
             failures += 1
             // A group that is taken away as fast as it is created must not become a storm.

@@ -10,7 +10,6 @@ extension GroupEngine {
     /// stays whole. Returns when there is nothing more to wait for.
     func endRead() async {
         session.stopWaitingForNothing()
-        tookAll.fire()
         retryTimer?.cancel()
         guard pipeline.isWaiting, endWaiting() else { return }
         await eventLoop.sleep(for: Self.endPatience)

@@ -23,6 +23,14 @@ extension GroupEngine {
         retryTimer = nil
     }
 
+    /// There is no connection to renew on, but there may be one before long.
+    private func renewSoon() {
+        guard let timer = leaseTimer else { return }
+        timer.cancel()
+        let soon = TimeAmount.nanoseconds(max(1_000_000, interval.nanoseconds / 8))
+        leaseTimer = eventLoop.scheduleTask(in: soon) { self.assumeIsolated { $0.renew() } }
+    }
+
     private func renew() {
         leaseTimer = eventLoop.scheduleTask(in: interval) { self.assumeIsolated { $0.renew() } }
         if configuration.lease != nil, configuration.safeguards.contains(.renewal) { renewLeases() }
@@ -58,7 +66,10 @@ extension GroupEngine {
 
     private func renew(_ ids: [StreamID], of batches: [DeliveredBatch]) {
         if ids.isEmpty { return }
-        guard let connection = pool.readyShared() else { return renewWhenConnected() }
+        guard let connection = pool.readyShared() else {
+            pool.prepareShared()
+            return renewSoon()
+        }
         let sent = eventLoop.now
         let call = ScriptCall(
             .renew,
@@ -67,18 +78,6 @@ extension GroupEngine {
         )
         connection.begin(call) { result in
             self.eventLoop.execute { self.assumeIsolated { $0.renewed(batches, sent: sent, call, result) } }
-        }
-    }
-
-    /// Handlers that take long settle nothing: then nobody else has had the shared connections made.
-    private func renewWhenConnected() {
-        if isConnecting { return }
-        isConnecting = true
-        Task {
-            let connection = try? await pool.shared()
-            isConnecting = false
-            // Else the next time there may be one.
-            if connection != nil, leaseTimer != nil { renewLeases() }
         }
     }
 

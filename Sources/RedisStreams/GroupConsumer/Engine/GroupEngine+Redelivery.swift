@@ -101,31 +101,49 @@ extension GroupEngine {
         took(taken, sent: sent, source: source)
     }
 
-    /// Takes messages without waiting for them. What cannot be taken now is found again by a search for idle messages.
+    /// Takes messages without waiting for them, on a shared connection, since a read may wait on this one. Without one, it
+    /// is tried again in a little while.
     func beginTaking(_ ids: [StreamID], _ mode: TakeMode, source: GroupMessage.Source) {
-        var ids = ids[...]
-        while !ids.isEmpty, let connection = pool.readyShared() ?? connection {
-            let part = Array(ids.prefix(Self.maxTaken))
-            ids = ids.dropFirst(part.count)
-            let call = takeCall(part, mode)
-            let sent = eventLoop.now
-            expected += part.count
-            session.beginLookingBack()
-            connection.begin(call) { result in
-                self.eventLoop.execute {
-                    self.assumeIsolated { engine in
-                        engine.expected -= part.count
-                        defer {
-                            engine.session.endLookingBack()
-                            if engine.expected == 0 { engine.tookAll.fire() }
-                        }
-                        do throws(RedisError) {
-                            let taken = try TakenMessages(try result.get(), to: call, of: engine.consumer.stream)
-                            engine.took(taken, sent: sent, source: source)
-                        } catch {
-                            engine.logger.info("could not take messages", metadata: [LogKey.reason: "\(error.code)"])
-                        }
+        if ids.isEmpty || mailbox.isStopping { return }
+        guard let shared = pool.readyShared() else {
+            pool.prepareShared()
+            eventLoop.scheduleTask(in: .milliseconds(100)) {
+                self.assumeIsolated { engine in
+                    engine.beginTaking(engine.session.unknown(among: ids), mode, source: source)
+                }
+            }
+            return
+        }
+        for first in stride(from: 0, to: ids.count, by: Self.maxTaken) {
+            beginTaking(part: Array(ids[first..<min(first + Self.maxTaken, ids.count)]), mode, source, on: shared)
+        }
+    }
+
+    private func beginTaking(
+        part: [StreamID],
+        _ mode: TakeMode,
+        _ source: GroupMessage.Source,
+        on shared: RedisConnection
+    ) {
+        let call = takeCall(part, mode)
+        let sent = eventLoop.now
+        expected += part.count
+        // Steps that are awaited wait for this, too.
+        pipeline.began()
+        session.beginLookingBack()
+        shared.begin(call) { result in
+            self.eventLoop.execute {
+                self.assumeIsolated { engine in
+                    engine.expected -= part.count
+                    engine.pipeline.ended()
+                    do throws(RedisError) {
+                        let taken = try TakenMessages(try result.get(), to: call, of: engine.consumer.stream)
+                        engine.took(taken, sent: sent, source: source)
+                    } catch {
+                        engine.logger.info("could not take messages", metadata: [LogKey.reason: "\(error.code)"])
                     }
+                    engine.session.endLookingBack()
+                    if let connection = engine.connection { engine.goOn(on: connection) }
                 }
             }
         }
@@ -173,8 +191,6 @@ extension GroupEngine {
             isAlone = false
             armRetryTimer()
         }
-        // What is being taken on another connection would be handled beside it.
-        while expected > 0, !mailbox.isStopping, !Task.isCancelled { await tookAll.wait() }
         await session.waitUntilNothingIsHeld()
         if mailbox.isStopping || Task.isCancelled { return }
         session.beginLookingBack()

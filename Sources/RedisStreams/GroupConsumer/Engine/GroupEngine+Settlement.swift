@@ -55,14 +55,13 @@ extension GroupEngine {
     private func settleAtOnce() {
         while let connection = pool.readyShared() {
             guard let sent = session.takeDue(atMost: Self.maxAcknowledged) else { return }
-            send(sent, on: connection) { self.settled(sent, $0) }
+            beginSettling(sent, on: connection)
         }
         session.raiseAlarm()
     }
 
     /// Sends a settlement on a shared connection.
-    func beginSettling(_ sent: SentSettlement) {
-        guard let connection = pool.readyShared() else { return session.restore(sent.number) }
+    func beginSettling(_ sent: SentSettlement, on connection: RedisConnection) {
         send(sent, on: connection) { self.settled(sent, $0) }
     }
 

@@ -34,12 +34,8 @@ actor GroupEngine: ConsumerEngine {
     var claimedSuspects: Set<StreamID> = []
     var retryTimer: Scheduled<Void>?
     var leaseTimer: Scheduled<Void>?
-    /// Whether shared connections are being made, to renew leases on.
-    var isConnecting = false
     /// Whether a message is handled alone: nothing else is taken meanwhile.
     var isAlone = false
-    /// What was being taken has come.
-    let tookAll = Signal()
     var watch = GroupWatch()
     /// How many messages had been delivered when the group was looked at last.
     var observedDeliveries = -1
@@ -120,6 +116,8 @@ actor GroupEngine: ConsumerEngine {
     func leased(_ connection: RedisConnection) async throws(RedisError) {
         let before = self.connection
         self.connection = connection
+        // While a read waits on this one, settlements and renewals need another.
+        if configuration.acknowledgement.keepsPending { pool.prepareShared() }
         if let before, before !== connection { try await endGhost(before, on: connection) }
         if wasInterrupted { report(.reconnected) }
         wasInterrupted = false
@@ -197,11 +195,12 @@ actor GroupEngine: ConsumerEngine {
     }
 
     private func beginSettling(on connection: RedisConnection) {
+        let shared = pool.readyShared()
         // All of it: a read may bring more than one command acknowledges.
-        while let sent = session.takeDue(atMost: Self.maxAcknowledged) {
+        while let sent = session.takeDue(atMost: Self.maxAcknowledged, needsScript: shared != nil) {
             guard case .acknowledge(let ids, isProven: true) = sent.settlement else {
                 // A script may have to be sent twice, and must not wait behind a read.
-                beginSettling(sent)
+                if let shared { beginSettling(sent, on: shared) }
                 continue
             }
             let command = xack(ids)

@@ -316,9 +316,10 @@ final class GroupSession: Sendable {
         }
     }
 
-    func takeDue(atMost limit: Int) -> SentSettlement? {
+    /// - Parameter needsScript: Whether also what a script has to look at.
+    func takeDue(atMost limit: Int, needsScript: Bool = true) -> SentSettlement? {
         let now = eventLoop.now
-        return state.withLock { $0.ledger.takeDue(atMost: limit, now: now) }
+        return state.withLock { $0.ledger.takeDue(atMost: limit, now: now, needsScript: needsScript) }
     }
 
     func confirm(_ number: Int) {

@@ -144,7 +144,11 @@ struct SettlementLedger: ~Copyable {
     private static let maxAsides = 200
 
     /// What to send now; what was decided first comes first. `nil` if there is nothing.
-    mutating func takeDue(atMost limit: Int, now: NIODeadline) -> SentSettlement? {
+    ///
+    /// - Parameter needsScript: Whether also what a script has to look at.
+    mutating func takeDue(atMost limit: Int, now: NIODeadline, needsScript: Bool = true) -> SentSettlement? {
+        if !needsScript, !due.prefix(limit).allSatisfy({ self.isProven($0.granted, now: now) }) { return nil }
+        if !needsScript, due.isEmpty { return nil }
         guard let settlement = nextDue(atMost: limit, now: now) else { return nil }
         lastNumber += 1
         sent[lastNumber] = settlement
