@@ -6,14 +6,16 @@ MAKEFLAGS += --no-print-directory
 # `make -j` must not build in one folder twice at a time.
 .NOTPARALLEL:
 
-swift_paths := Package.swift Sources Tests Examples Benchmarks
+swift_paths := Package.swift Sources Tests Examples Benchmarks Chaos
 # With REDIS_URL set there is a Redis already.
 install := Scripts/install-dependencies.sh $(if $(REDIS_URL),--library-only)
 # `make test ARGS='--filter GroupConsumer'`
 ARGS ?=
+# `make simulate SEED=4711`
+SEED ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix check lint format build examples bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix simulate check lint format build examples chaos chaos-check chaos-control bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -44,13 +46,24 @@ test-matrix: ## Fetch all four servers into .servers/ and run all tests on each 
 	echo 'Testing on these servers; building first takes some minutes from clean …'; \
 	$(test)
 
+# Optimised, since ten thousand runs are many. SEED replays one; without it and ARGS the controls follow.
+simulate: ## Run 10,000 seeds of whole consumers with faults on a virtual clock (SEED=4711 replays one; ARGS='--control')
+	@Scripts/install-dependencies.sh --library-only
+	@echo 'Building the simulation in release mode: some minutes from clean …'
+	@swift build -c release --product simulate
+	@swift run -c release --skip-build simulate $(if $(SEED),--seed $(SEED)) $(ARGS)
+ifeq ($(SEED)$(ARGS),)
+	@echo
+	@swift run -c release --skip-build simulate --control
+endif
+
 # What CI does, with warnings as errors. ARGS is not for it: CI runs everything.
 check: export REDIS_STREAMS_STRICT := 1
-check: ## Do what CI does: lint, build with warnings as errors, test-matrix, examples, bench-check
-	@for step in lint build test-matrix examples bench-check; do \
+check: ## Do what CI does: lint, build with warnings as errors, test-matrix, simulate, examples, chaos-check, bench-check
+	@for step in lint build test-matrix simulate examples chaos-check bench-check; do \
 	    printf '\n==> make %s\n' $$step; \
 	    start=$$SECONDS; \
-	    $(MAKE) $$step ARGS= || { printf '==> make %s FAILED after %d s\n' $$step $$((SECONDS - start)); exit 1; }; \
+	    $(MAKE) $$step ARGS= SEED= || { printf '==> make %s FAILED after %d s\n' $$step $$((SECONDS - start)); exit 1; }; \
 	    printf '==> make %s took %d s\n' $$step $$((SECONDS - start)); \
 	done
 
@@ -80,6 +93,25 @@ examples: ## Build all examples, and run those that end by themselves on a priva
 	    printf '\n-- %s\n' $$example; \
 	    Scripts/with-redis.sh swift run --package-path Examples --skip-build $$example </dev/null || exit 1; \
 	done
+
+# run_chaos OPTIONS
+define run_chaos
+	@Scripts/install-dependencies.sh
+	@Scripts/fetch-servers.sh
+	@echo 'Building the chaos cases: a minute or two from clean …'
+	@swift build --package-path Chaos
+	@REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) \
+	    swift run --package-path Chaos --skip-build chaos $(1) $(ARGS)
+endef
+
+chaos: ## Break servers, connections and processes under load, and check what holds (ARGS='--help' lists the cases)
+	$(call run_chaos)
+
+chaos-check: ## The short form of CI: all cases, with reduced counts
+	$(call run_chaos,--quick)
+
+chaos-control: ## The cases with what they test turned off: each has to fail
+	$(call run_chaos,--control)
 
 # run_bench COMMAND
 define run_bench
@@ -113,4 +145,4 @@ bench-report: ## Fill the tables of Documentation/Performance.md and draw its pi
 	@Benchmarks/.peers/bin/python Benchmarks/Plots/tables.py
 
 clean: ## Remove everything that was built or fetched
-	@rm -rf .build .build-* Examples/.build Benchmarks/.build Benchmarks/.peers .servers
+	@rm -rf .build .build-* Examples/.build Chaos/.build Benchmarks/.build Benchmarks/.peers .servers

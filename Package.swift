@@ -87,6 +87,19 @@ let package = Package(
             path: "Tests/ConsumerProcess",
             swiftSettings: swiftSettings
         ),
+        .executableTarget(
+            name: "simulate",
+            dependencies: [
+                "RedisStreams", "RedisStreamsTesting",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "DequeModule", package: "swift-collections"),
+                .product(name: "HeapModule", package: "swift-collections"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+            ],
+            path: "Tests/Simulation",
+            swiftSettings: swiftSettings
+        ),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [

@@ -54,11 +54,14 @@ public final class RedisClient: Sendable {
         try self.init(Configuration(url: url), logger: logger, eventLoopGroup: eventLoopGroup)
     }
 
+    /// - Parameter randomness: Draws the numbers from 0 to 1 that all delays are spread by. A simulation that is to be
+    ///   repeated brings its own.
     package init(
         _ configuration: Configuration,
         transport: any Transport,
         logger: Logger,
-        eventLoopGroup: any EventLoopGroup
+        eventLoopGroup: any EventLoopGroup,
+        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) }
     ) throws(RedisError) {
         try configuration.validate()
         self.configuration = configuration
@@ -75,7 +78,8 @@ public final class RedisClient: Sendable {
             transport: transport,
             eventLoopGroup: eventLoopGroup,
             background: background,
-            logger: logger
+            logger: logger,
+            randomness: randomness
         )
     }
 }

@@ -69,7 +69,6 @@ struct GroupWorker: AsyncParsableCommand {
     private var consumerConfiguration: GroupConsumer.Configuration {
         var configuration = GroupConsumer.Configuration()
         configuration.claimIdleTime = .seconds(claimAfter)
-        configuration.onEvent = report
         if slow > 0 {
             // Take about a second's work at a time, and leave the rest to the others.
             configuration.batchSize = max(1, min(100, concurrency * 1000 / slow))
@@ -80,12 +79,18 @@ struct GroupWorker: AsyncParsableCommand {
 }
 
 /// Tells what happens beside the handling of messages.
-@Sendable private func report(_ event: GroupConsumer.Event) {
+private func report(_ event: ConsumerEvent) {
     switch event {
-    case .groupCreated: say("The group was missing, and has been created.")
-    case .claimed(let count): say("Took over \(count.of("message")) that had been pending for too long.")
+    case .groupCreated(let position, let wasLost):
+        say("The group was \(wasLost ? "lost" : "missing"), and has been created behind \(position).")
+    case .claimed(let count): say("Took over \(count.of("message")) whose consumer has not renewed its lease.")
+    case .leaseLost(let ids): say("\(ids.count.of("message")) were lost to others.")
+    case .retrying(let id, let failures, let delay): say("\(id) has failed \(failures) times; again in \(delay).")
+    case .deadLettered(let id, _, let reason): say("\(id) became a dead letter. \(reason)")
     case .deleted(let ids): say("\(ids.count.of("pending message")) had been deleted from the stream.")
     case .interrupted(let error, _): say("Trying again: \(error.message)")
+    case .reconnected: say("Connected again.")
+    default: say("\(event)")
     }
 }
 
@@ -102,6 +107,7 @@ struct Worker: Service {
 
         let handled = Counter()
         let redelivered = Counter()
+        async let reports: Void = { for await event in consumer.events { report(event) } }()
         try await withProgress {
             let growth = handled.growth()
             return growth == 0 ? nil : "\(growth.grouped) messages/s, \(handled.total.grouped) handled"

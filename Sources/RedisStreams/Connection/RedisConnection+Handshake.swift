@@ -2,7 +2,8 @@ internal import Logging
 internal import NIOCore
 
 extension RedisConnection {
-    /// Connects, and greets the server: `AUTH`, `SELECT`, `CLIENT SETNAME`, and a `PING` to see that it serves.
+    /// Connects, and greets the server: `AUTH`, `SELECT`, `CLIENT SETNAME`, `CLIENT ID`, and a `PING` to see that it
+    /// serves.
     ///
     /// - Throws: ``RedisError``: why the server is not to be reached, or why it does not let this client in.
     static func connect(
@@ -34,6 +35,7 @@ extension RedisConnection {
         let outcomes = await sendTogether(count: greeting.steps.count, blocks: false, greeting.write)
         for (step, outcome) in zip(greeting.steps, outcomes) {
             try greeting.check(outcome, of: step)
+            if step == .identify, let id = try? outcome.get().integer { identify(id) }
         }
     }
 
@@ -51,7 +53,7 @@ extension RedisConnection {
 /// What a new connection sends before it is handed out.
 struct Greeting: Sendable {
     enum Step: Sendable {
-        case authenticate, select, setName, ping
+        case authenticate, select, setName, identify, ping
     }
 
     let steps: [Step]
@@ -63,7 +65,7 @@ struct Greeting: Sendable {
         if configuration.password != nil { steps.append(.authenticate) }
         if configuration.database != 0 { steps.append(.select) }
         if configuration.clientName != nil { steps.append(.setName) }
-        self.steps = steps + [.ping]
+        self.steps = steps + [.identify, .ping]
     }
 
     func write(_ writer: inout CommandWriter) {
@@ -73,6 +75,7 @@ struct Greeting: Sendable {
                 writer.write(AUTH(username: configuration.username, password: configuration.password?.value ?? ""))
             case .select: writer.write(SELECT(configuration.database))
             case .setName: writer.write(CLIENT.SETNAME(configuration.clientName ?? ""))
+            case .identify: writer.write(CLIENT.ID())
             case .ping: writer.write(PING())
             }
         }
@@ -81,6 +84,7 @@ struct Greeting: Sendable {
     func check(_ outcome: PendingReplies.Outcome, of step: Step) throws(RedisError) {
         let reply = try outcome.get()
         guard let error = reply.serverError(command: Self.name(of: step)) else {
+            if step == .identify { return }
             guard reply.isText(step == .ping ? "PONG" : "OK") else {
                 throw RedisError(
                     .protocolViolation,
@@ -93,8 +97,9 @@ struct Greeting: Sendable {
         switch (step, error.code) {
         // Not every user may do these, nor every server, and nothing depends on them.
         case (.setName, .permissionDenied), (.setName, .serverError), (.ping, .permissionDenied): return
+        case (.identify, .permissionDenied), (.identify, .serverError): return
         // The server is alive and says what it will not do now.
-        case (.setName, .busy), (.ping, .misconfigured), (.ping, .busy): return
+        case (.setName, .busy), (.identify, .busy), (.ping, .misconfigured), (.ping, .busy): return
         case (.authenticate, .serverError):
             throw RedisError(
                 .authenticationFailed,
@@ -118,6 +123,7 @@ struct Greeting: Sendable {
         case .authenticate: "AUTH"
         case .select: "SELECT"
         case .setName: "CLIENT SETNAME"
+        case .identify: "CLIENT ID"
         case .ping: "PING"
         }
     }

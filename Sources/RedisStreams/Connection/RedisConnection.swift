@@ -1,5 +1,7 @@
+internal import DequeModule
 internal import Logging
 public import NIOCore
+internal import Synchronization
 
 /// One connection to a Redis server: an actor on the event loop that its bytes arrive on.
 ///
@@ -22,9 +24,12 @@ public actor RedisConnection {
     private let logger: Logger
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
+    private var isReading = false
+    private var unread: Deque<ByteBuffer> = []
     private var stream: (any ByteStream)?
     private var isGreeted = false
     private nonisolated let submissions = SubmissionQueue()
+    private nonisolated let serverSideID = Atomic(0)
     /// What was sent last, for its memory.
     private var batch = SubmissionQueue.Batch()
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
@@ -61,6 +66,17 @@ public actor RedisConnection {
     func greeted() {
         isGreeted = true
     }
+
+    /// What the server calls this connection (`CLIENT ID`); `nil` if it does not tell.
+    nonisolated var clientID: Int? {
+        let id = serverSideID.load(ordering: .relaxed)
+        return id > 0 ? id : nil
+    }
+
+    nonisolated func identify(_ id: Int) { serverSideID.store(id, ordering: .relaxed) }
+
+    /// Whether the connection has ended.
+    var isClosed: Bool { machine.closeReason != nil }
 
     /// Ends the connection. Commands without a reply fail with ``RedisError/Code/connectionClosed``.
     public nonisolated func close() {
@@ -226,13 +242,21 @@ extension RedisConnection: ByteStreamDelegate {
         }
     }
 
+    /// What comes while a reply is being handled has to wait: who handles it may write, and a write that fails has NIO hand
+    /// over at once what was still to be read.
     private func read(_ bytes: ByteBuffer) {
-        guard machine.closeReason == nil else { return }
-        do throws(RedisError) {
-            try parse(bytes)
-        } catch {
-            logger.info("protocol violation", metadata: [LogKey.reason: "\(error.code)"])
-            end(error)
+        if isReading { return unread.append(bytes) }
+        isReading = true
+        defer { isReading = false }
+        unread.append(bytes)
+        while let bytes = unread.popFirst() {
+            guard machine.closeReason == nil else { return unread.removeAll() }
+            do throws(RedisError) {
+                try parse(bytes)
+            } catch {
+                logger.info("protocol violation", metadata: [LogKey.reason: "\(error.code)"])
+                end(error)
+            }
         }
     }
 

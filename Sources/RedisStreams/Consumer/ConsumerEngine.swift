@@ -17,6 +17,9 @@ protocol ConsumerEngine: Actor {
     nonisolated var logger: Logger { get }
     var pipeline: Pipeline { get set }
 
+    /// There is a connection to read on, the first one or another one.
+    func leased(_ connection: RedisConnection) async throws(RedisError)
+
     /// Does what is next, if it is something to be awaited. Returns whether it was.
     func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool
 
@@ -54,6 +57,7 @@ extension ConsumerEngine {
             return mailbox.isStopping || Task.isCancelled ? nil : failed(error)
         }
         defer { pool.release(connection) }
+        do throws(RedisError) { try await leased(connection) } catch { return failed(error) }
         while await mailbox.waitForRoom() {
             do throws(RedisError) {
                 if try await takeStep(on: connection) { continue }
@@ -105,7 +109,7 @@ extension ConsumerEngine {
     }
 
     /// Lets others begin, behind what was woken by what has come: who waits for a message is served first.
-    private func goOn(on connection: RedisConnection) {
+    func goOn(on connection: RedisConnection) {
         guard pipeline.mayGoOn() else { return }
         eventLoop.execute {
             self.assumeIsolated { engine in
@@ -126,7 +130,7 @@ extension ConsumerEngine {
         switch reaction {
         case .proceed: return true
         case .retry(let error, let attempt):
-            let delay = backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+            let delay = backoff.delay(attempt: attempt, jitter: pool.randomness())
             logger.info("consumer interrupted", metadata: LogKey.retry(error, attempt, delay))
             interrupted(by: error, retryAfter: delay)
             await eventLoop.sleep(for: delay)

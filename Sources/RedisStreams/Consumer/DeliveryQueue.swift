@@ -7,7 +7,7 @@ internal import DequeModule
 ///
 /// - `open`: batches come, messages go.
 /// - `ending`: nothing more comes; what is there is handed out, then the waiters learn why it ended.
-/// - `ended`: nothing is handed out any more.
+/// - `ended`: nothing is handed out any more. What is there then, and what still comes, is the rest.
 struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index == Int {
     typealias Message = Batch.Element
     typealias Waiter = CheckedContinuation<Result<Message?, RedisError>, Never>
@@ -20,6 +20,8 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
 
     private var life: Life = .open
     private var batches: Deque<(messages: Batch, bytes: Int)> = []
+    /// What was there at the end, or came later.
+    private var rest: [Batch.SubSequence] = []
     /// Where in the first batch the next message is.
     private var position = 0
     private var waiters: Deque<(id: Int, waiter: Waiter)> = []
@@ -71,7 +73,11 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
 
     /// Adds a batch, which takes so many bytes; returns who gets what of it at once.
     mutating func append(_ batch: Batch, bytes: Int = 0) -> [(Waiter, Message)] {
-        guard case .open = life, !batch.isEmpty else { return [] }
+        guard case .open = life else {
+            rest.append(batch[...])
+            return []
+        }
+        guard !batch.isEmpty else { return [] }
         batches.append((batch, bytes))
         count += batch.count
         byteCount += bytes
@@ -96,11 +102,22 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
     /// Ends at once: what is there is not handed out any more. Returns who waited.
     mutating func end() -> [Waiter] {
         life = .ended
+        for (batch, _) in batches {
+            rest.append(batch[position...])
+            position = 0
+        }
         batches = []
         position = 0
         count = 0
         byteCount = 0
         defer { waiters = [] }
         return waiters.map(\.waiter)
+    }
+
+    /// Takes what was not handed out, once nothing is any more.
+    mutating func takeRest() -> [Batch.SubSequence] {
+        guard case .ended = life else { return [] }
+        defer { rest = [] }
+        return rest
     }
 }

@@ -14,6 +14,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
         var handed: Message?
         var lastWaiter = 0
         var isStopping = false
+        var hasFailed = false
         /// Up to how many messages, and how many bytes of them, may wait when the next read is sent.
         let prefetch: Int
         let bytes: Int
@@ -123,6 +124,11 @@ where Batch.Index == Int, Batch.Element: Sendable {
         stopping.fire()
     }
 
+    /// Takes the messages that were never handed out, after it was stopped.
+    func takeRest() -> [Message] {
+        state.withLock { $0.queue.takeRest() }.flatMap { Array($0) }
+    }
+
     /// How many wait for a message.
     var waitingCount: Int { state.withLock { $0.queue.waitingCount } }
 
@@ -130,11 +136,21 @@ where Batch.Index == Int, Batch.Element: Sendable {
 
     var isStopping: Bool { state.withLock { $0.isStopping } }
 
-    /// Runs the part of an engine that reads, and cancels it when the mailbox stops: whatever it waits for.
-    func whileOpen(_ read: @escaping @Sendable () async -> Void) async {
+    /// Whether it ended with an error.
+    var hasFailed: Bool { state.withLock { $0.hasFailed } }
+
+    /// Runs the part of an engine that reads. When the mailbox stops, runs `ending`, in which the reading may end by itself,
+    /// and then cancels it, whatever it waits for.
+    func whileOpen(
+        _ read: @escaping @Sendable () async -> Void,
+        ending: @escaping @Sendable () async -> Void = {}
+    ) async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await read() }
-            group.addTask { await self.stopping.wait() }
+            group.addTask {
+                await self.stopping.wait()
+                await ending()
+            }
             await group.next()
             group.cancelAll()
         }
@@ -168,6 +184,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
     func fail(_ error: RedisError) {
         let told = state.withLock { state in
             state.isStopping = true
+            state.hasFailed = true
             return state.queue.fail(error)
         }
         for (waiter, result) in told { waiter.resume(returning: result) }

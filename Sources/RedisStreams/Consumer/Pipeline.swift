@@ -16,6 +16,9 @@ struct Pipeline: ~Copyable {
     /// Whether a command may begin.
     var isRunning: Bool { waiter != nil && failure == nil }
 
+    /// Whether a task waits for what is on its way.
+    var isWaiting: Bool { waiter != nil }
+
     /// A task waits until nothing is on its way.
     mutating func run(_ waiter: Waiter) {
         self.waiter = waiter

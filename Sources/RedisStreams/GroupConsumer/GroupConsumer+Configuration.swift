@@ -1,3 +1,5 @@
+internal import NIOCore
+
 extension GroupConsumer {
     /// When a message is acknowledged, and so what happens to it if the process dies.
     public enum Acknowledgement: Sendable, Hashable {
@@ -33,16 +35,49 @@ extension GroupConsumer {
         case eventLoop
     }
 
-    /// Something that happened while consuming, for logs and metrics. Nothing depends on anybody looking.
-    public enum Event: Sendable {
-        /// The group was missing, and has been created; the stream too, if it was missing.
-        case groupCreated
-        /// Messages that had been pending for too long were taken over.
-        case claimed(count: Int)
-        /// Entries were deleted or trimmed while they were pending: nobody will handle them any more.
-        case deleted(ids: [StreamID])
-        /// The connection or the server failed; the consumer goes on after `delay`.
-        case interrupted(RedisError, retryAfter: Duration)
+    /// By what an acknowledgement is kept from taking effect on a message that is others' by now.
+    public enum Fencing: Sendable, Hashable {
+        /// By the lease, where that suffices: what gave this consumer the message, or renewed that, was sent less than
+        /// three quarters of the lease ago. Else by a script that looks at the owner. Costs nothing as a rule.
+        case lease
+        /// Always by a script that looks at the owner: about three times the server's time for each message.
+        case always
+    }
+
+    /// Where a group begins that was lost while consuming, with all that it had pending.
+    public enum GroupLossPolicy: Sendable, Hashable {
+        /// Behind the last entry up to which everything was done with, as far as this consumer remembers: what came later is
+        /// delivered, some of it again. At the beginning if the stream was made anew.
+        case resume
+        /// At the beginning: everything that is there is delivered again.
+        case beginning
+        /// With what is added from then on: what was not delivered is lost.
+        case latest
+        /// Nowhere: the error is thrown.
+        case fail
+    }
+
+    /// What can be left out to show what it is there for.
+    package struct Safeguards: OptionSet, Sendable {
+        package let rawValue: Int
+        package init(rawValue: Int) { self.rawValue = rawValue }
+
+        /// Leases are renewed.
+        package static let renewal = Safeguards(rawValue: 1)
+        /// Settlements look at the owner.
+        package static let fencing = Safeguards(rawValue: 2)
+        /// The own pending list is looked through after a lost connection, and from time to time.
+        package static let sweep = Safeguards(rawValue: 4)
+        /// A connection that was lost is ended on the server too.
+        package static let ghostKill = Safeguards(rawValue: 8)
+        /// Acknowledgements whose replies were lost are sent again.
+        package static let reacknowledge = Safeguards(rawValue: 16)
+        /// Lost groups are created where they were.
+        package static let watermark = Safeguards(rawValue: 32)
+        /// Messages that were not handed out are given back at the end.
+        package static let handOver = Safeguards(rawValue: 64)
+
+        package static let all = Safeguards(rawValue: 127)
     }
 
     /// How a group consumer reads, claims and acknowledges. The defaults are the safe ones.
@@ -50,9 +85,11 @@ extension GroupConsumer {
         /// When messages are acknowledged. Default: `afterHandling`, which is at least once.
         public var acknowledgement: Acknowledgement = .afterHandling
 
-        /// Where the group begins if it has to be created when the consumer starts. Default: `beginning`. A group that
-        /// has vanished while consuming is always created at the beginning, so that nothing is skipped.
+        /// Where the group begins if it has to be created when the consumer starts. Default: `beginning`.
         public var start: XGROUP.Start = .beginning
+
+        /// Where a group begins that has vanished while consuming. Default: `resume`.
+        public var groupLoss: GroupLossPolicy = .resume
 
         /// Up to how many messages one read brings (`COUNT`). Default: 100.
         public var batchSize: Int = 100
@@ -70,23 +107,42 @@ extension GroupConsumer {
         /// can fail to notice what the server does not tell it.
         public var block: Duration = .seconds(5)
 
-        /// How long a message must have been pending before it is claimed from the consumer that holds it. Default:
-        /// 60 s; `nil` claims nothing. Longer than handling a message ever takes, since otherwise it is handled twice
-        /// at the same time.
-        public var claimIdleTime: Duration? = .seconds(60)
+        /// The lease: how long a message is a consumer's without being renewed, before others claim it. Default: 30 s;
+        /// `nil` claims nothing, and renews nothing.
+        ///
+        /// Everything that a consumer holds, handled or waiting to be, is renewed every third of this time: a slow handler
+        /// keeps its message for as long as its process lives. So the time may be short: seconds. It says how long it takes
+        /// until the messages of a process that died are handled by others. All consumers of a group should have the same.
+        public var claimIdleTime: Duration? = .seconds(30)
 
         /// How often to look for messages to claim. Default: `nil`, which is a quarter of ``claimIdleTime``, and five
         /// seconds at most. Looking costs no round trip: it goes with a read.
         public var claimInterval: Duration?
+
+        /// By what an acknowledgement is kept from taking effect on what is others' by now. Default: `lease`.
+        public var fencing: Fencing = .lease
+
+        /// How long a message waits after its handler has failed. Default: from a second, doubled with each failure, up to
+        /// five minutes.
+        public var retry: RetryPolicy = .exponential()
+
+        /// Where messages go that cannot be handled, and when. Default: `nil`, nowhere and never: they are tried for ever.
+        public var deadLetter: DeadLetter?
+
+        /// How long handlers may go on when a graceful shutdown has begun, before their tasks are cancelled. Default: 20 s.
+        public var shutdownDeadline: Duration = .seconds(20)
+
+        /// Called with each event, for tests.
+        package var onEvent: (@Sendable (ConsumerEvent) -> Void)?
+
+        /// What is not left out.
+        package var safeguards: Safeguards = .all
 
         /// Where between three quarters of the interval (1) and the whole of it (0) this consumer looks; `nil` draws lots.
         package var claimJitter: Double?
 
         /// The delays between attempts after a failure of the connection or the server.
         public var backoff = Backoff()
-
-        /// Called with what happens, on the consumer's event loop: it must return at once. Default: `nil`.
-        public var onEvent: (@Sendable (Event) -> Void)?
 
         /// The defaults.
         public init() {}
@@ -97,10 +153,25 @@ extension GroupConsumer {
             return claimInterval ?? Swift.max(.milliseconds(20), Swift.min(.seconds(5), claimIdleTime / 4))
         }
 
+        /// The time after which others may claim what is not renewed; `nil` if nobody does.
+        var lease: Duration? { acknowledgement.keepsPending ? claimIdleTime : nil }
+
+        /// By what it is known that a message is this consumer's.
+        var terms: SettlementLedger.Terms {
+            let lease = lease.map { TimeAmount($0) }
+            if !safeguards.contains(.fencing) { return .init(lease: lease, proof: nil) }
+            return .init(
+                lease: lease,
+                proof: fencing == .always ? .zero : lease.map { .nanoseconds($0.nanoseconds / 4 * 3) }
+            )
+        }
+
         var size: BatchSize { BatchSize(batchSize...batchSize, bytes: prefetchBytes / 4) }
 
         func validate() throws(RedisError) {
             try backoff.validate()
+            try retry.validate()
+            try deadLetter?.validate()
             guard (1...100_000).contains(batchSize), prefetch >= 0, prefetchBytes > 0 else {
                 throw RedisError(
                     .invalidConfiguration,
@@ -109,6 +180,9 @@ extension GroupConsumer {
             }
             guard block >= .milliseconds(1), block <= .seconds(3600) else {
                 throw RedisError(.invalidConfiguration, "block must be from 1 ms to 1 h: a read never waits for ever.")
+            }
+            guard shutdownDeadline >= .zero, shutdownDeadline <= .seconds(86_400) else {
+                throw RedisError(.invalidConfiguration, "shutdownDeadline must be 0 to 1 day.")
             }
             for duration in [claimIdleTime, claimInterval].compactMap({ $0 }) {
                 guard duration >= .milliseconds(1), duration <= .seconds(30 * 86_400) else {

@@ -1,5 +1,4 @@
 internal import Logging
-public import ServiceLifecycle
 internal import Synchronization
 
 /// Takes part in a consumer group: each message of the stream goes to one of the group's consumers, and stays pending
@@ -14,10 +13,10 @@ internal import Synchronization
 /// for try await message in consumer.messages { … }          // the same as an AsyncThrowingStream
 /// ```
 ///
-/// **Delivery.** At least once, unless the configuration says otherwise: a message that was not acknowledged, because
-/// its process died or its handler threw, is claimed by a consumer of the group once it has been pending for
-/// ``Configuration/claimIdleTime``. So handlers must bear to see a message again. On a start, a consumer first gets what
-/// is pending under its own name.
+/// **Delivery.** At least once, unless the configuration says otherwise: what a process that died had not acknowledged is
+/// taken over by a consumer of the group after ``Configuration/claimIdleTime``; as long as it lives it keeps its messages,
+/// however slow its handlers are. What a handler has thrown at is tried again by ``Configuration/retry``. So handlers must
+/// bear to see a message again. On a start, a consumer first gets what is pending under its own name.
 ///
 /// **Order.** New messages arrive in the order of the stream. Redelivered ones come in between.
 ///
@@ -43,6 +42,15 @@ public struct GroupConsumer: Sendable {
     /// How the consumer reads, claims and acknowledges.
     public let configuration: Configuration
 
+    let observer: ConsumerObserver
+
+    /// What happens to the consumer, newest last. Nothing depends on anybody looking: when nobody does, the oldest of 256
+    /// make room for newer ones. For one reader at a time; copies of a consumer share their events.
+    public var events: AsyncStream<ConsumerEvent> { observer.events }
+
+    /// How often what has happened to the consumer, since it was made. Copies of a consumer share their counters.
+    public var counters: ConsumerCounters { observer.counters }
+
     /// A consumer of a group.
     ///
     /// Nothing is sent before somebody asks for messages.
@@ -66,82 +74,7 @@ public struct GroupConsumer: Sendable {
         self.group = group
         self.name = consumer ?? ConsumerName.next()
         self.configuration = configuration
-    }
-
-    /// Handles messages, up to `concurrency` at a time, until the task is cancelled or a graceful shutdown begins.
-    ///
-    /// A message whose handler returns is acknowledged. One whose handler throws stays pending and is delivered again
-    /// after ``Configuration/claimIdleTime``; the loop goes on. On a graceful shutdown no more messages are handed out,
-    /// handlers finish, and what they finished is acknowledged before this returns.
-    ///
-    /// - Parameters:
-    ///   - concurrency: How many messages are handled at a time, 1 to 10,000.
-    ///   - executor: Where handlers run; see ``HandlerExecutor`` for when to choose which.
-    ///   - handler: Handles a message.
-    /// - Throws: ``RedisError``, when consuming cannot go on. What handlers throw is logged and not thrown.
-    public func run(
-        concurrency: Int = 1,
-        on executor: HandlerExecutor = .concurrent,
-        _ handler: @escaping @Sendable (GroupMessage) async throws -> Void
-    ) async throws {
-        try configuration.validate()
-        guard (1...10_000).contains(concurrency) else {
-            throw RedisError(.invalidArgument, "concurrency must be 1 to 10000.")
-        }
-        let session = makeSession()
-        let engine = GroupEngine(consumer: self, session: session, awaitsHandlers: true)
-        let taskExecutor = executor == .eventLoop ? EventLoopTaskExecutor(session.eventLoop) : nil
-        try await withGracefulShutdownHandler {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await engine.run() }
-                defer { session.finish() }
-                try await withThrowingTaskGroup(of: Void.self) { workers in
-                    for _ in 0..<concurrency {
-                        workers.addTask(executorPreference: taskExecutor) { try await work(on: session, handler) }
-                    }
-                    try await workers.waitForAll()
-                }
-            }
-        } onGracefulShutdown: {
-            session.mailbox.stop()
-        }
-    }
-
-    private func work(
-        on session: GroupSession,
-        _ handler: @Sendable (GroupMessage) async throws -> Void
-    ) async throws {
-        let acknowledges = configuration.acknowledgement == .afterHandling
-        while let message = try await session.mailbox.next() {
-            if session.giveUpIfStale(message) { continue }
-            do {
-                try await handler(message)
-                if acknowledges { session.settle(message) }
-            } catch {
-                session.release(message)
-                client.logger.info(
-                    "handler failed",
-                    metadata: [
-                        LogKey.stream: "\(stream)", LogKey.group: "\(group)", LogKey.message: "\(message.id)",
-                        LogKey.reason: "\(type(of: error))",
-                    ]
-                )
-            }
-        }
-    }
-
-    /// A service that handles messages as ``run(concurrency:_:)`` does, to be added to a `ServiceGroup` behind the client.
-    ///
-    /// ```swift
-    /// let billing = consumer.service(concurrency: 16) { message in … }
-    /// let services = ServiceGroup(services: [redis, billing], gracefulShutdownSignals: [.sigterm], logger: logger)
-    /// ```
-    public func service(
-        concurrency: Int = 1,
-        on executor: HandlerExecutor = .concurrent,
-        _ handler: @escaping @Sendable (GroupMessage) async throws -> Void
-    ) -> some Service {
-        GroupService(consumer: self, concurrency: concurrency, executor: executor, handler: handler)
+        observer = ConsumerObserver(onEvent: configuration.onEvent)
     }
 
     /// Acknowledges messages and waits for the server's word.
@@ -158,7 +91,19 @@ public struct GroupConsumer: Sendable {
                 "A message is of another stream or group: use the consumer it came from."
             )
         }
-        let count = try await client.execute(XACK(stream, group: group, ids: messages.map(\.id)))
+        let ids = messages.map(\.id)
+        let isProven = messages.allSatisfy { $0.batch.session.isProven([$0]) }
+        let count: Int
+        if isProven || !configuration.acknowledgement.keepsPending {
+            count = try await client.execute(XACK(stream, group: group, ids: ids))
+        } else {
+            let call = ScriptCall(
+                .acknowledge,
+                keys: [stream],
+                arguments: [.text(group), .text(name)] + ids.sorted().map { .text("\($0)") }
+            )
+            count = try call.integer(try await client.run(call))
+        }
         for message in messages { message.batch.session.acknowledged(message) }
         return count
     }
@@ -168,19 +113,12 @@ public struct GroupConsumer: Sendable {
             group: group,
             prefetch: configuration.prefetch,
             bytes: configuration.prefetchBytes,
+            terms: configuration.terms,
+            rules: FailureRules(retry: configuration.retry, deadLetter: configuration.deadLetter),
+            observer: observer,
+            randomness: client.pool.randomness,
             eventLoop: client.pool.nextEventLoop()
         )
-    }
-}
-
-private struct GroupService: Service {
-    let consumer: GroupConsumer
-    let concurrency: Int
-    let executor: GroupConsumer.HandlerExecutor
-    let handler: @Sendable (GroupMessage) async throws -> Void
-
-    func run() async throws {
-        try await consumer.run(concurrency: concurrency, on: executor, handler)
     }
 }
 

@@ -11,6 +11,8 @@ public struct GroupMessage: Sendable, Identifiable {
         case pending
         /// It was pending for too long, for another consumer or for this one, and was claimed.
         case claimed
+        /// Its handler has failed, and it has waited for as long as that asked for.
+        case retried
     }
 
     let batch: DeliveredBatch
@@ -37,6 +39,22 @@ public struct GroupMessage: Sendable, Identifiable {
     /// Whether the message may have been handled before, wholly or in part.
     public var isRedelivered: Bool { batch.source != .new }
 
+    var deliveryCount: DeliveryCount { batch.count(at: position) }
+
+    /// Which attempt at handling it this is, from 1 on. Attempts count failures: being delivered again, because a process
+    /// was restarted or a connection was lost, does not use one up.
+    public var attempt: Int { deliveryCount.failures + 1 }
+
+    /// How often the message was delivered since its last failure without anybody having said what came of it, because
+    /// whoever handled it died or was too slow. Such a message is handled alone.
+    public var crashes: Int { max(0, deliveryCount.unresolved - 1) }
+
+    /// Whether the message is others' now, or may be, or has been settled: what becomes of it here has no effect.
+    var isLeaseLost: Bool { batch.mayHaveLosses && !batch.session.isHeld(self) }
+
+    /// Whether the message is this consumer's, and neither acknowledged nor given up: `false` also when its lease was lost.
+    public var isHeld: Bool { batch.session.isHeld(self) }
+
     /// A copy of the entry that keeps nothing else in memory; see ``StreamMessage/detached()``.
     public func detached() -> StreamMessage { message.detached() }
 
@@ -57,13 +75,28 @@ public struct GroupMessage: Sendable, Identifiable {
         batch.session.settle(self)
     }
 
-    /// Gives the message up without acknowledging it: it stays pending, and is delivered again, to whichever consumer of
-    /// the group claims it.
+    /// Says that handling has failed: the message is handled again, as after a handler that has thrown, by whichever
+    /// consumer of the group takes it up. After the last attempt it becomes a dead letter, if there is a stream for those.
+    ///
+    /// For ``GroupConsumer/Acknowledgement/manual``, and for loops, where nothing else counts as a failure.
+    ///
+    /// - Parameter delay: After which time. Default: what ``GroupConsumer/Configuration/retry`` says.
+    public func retry(after delay: Duration? = nil) {
+        batch.session.fail(self, because: Retry(after: delay))
+    }
+
+    /// Says that the message can never be handled: it becomes a dead letter, or is acknowledged if there is no stream for
+    /// those.
+    public func reject(_ reason: String) {
+        batch.session.fail(self, because: Reject(reason))
+    }
+
+    /// Gives the message up without acknowledging it: others may have it at once, and no attempt is used up.
     ///
     /// For ``GroupConsumer/Acknowledgement/manual``, where a message that is neither acknowledged nor released is held
     /// for as long as the consumer runs: in memory, and against being claimed.
     public func release() {
-        batch.session.release(self)
+        batch.session.handBack(self)
     }
 }
 

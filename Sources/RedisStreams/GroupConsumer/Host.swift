@@ -8,6 +8,13 @@ internal import Darwin
 
 /// What distinguishes this process from others.
 enum Host {
+    /// The time of the wall clock.
+    static var millisecondsSince1970: Int {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int(time.tv_sec) * 1000 + Int(time.tv_nsec) / 1_000_000
+    }
+
     static var processID: Int { Int(getpid()) }
 
     /// The host name, as far as it consists of ASCII letters, digits, dots and dashes.

@@ -41,7 +41,10 @@ final class ConsumerObserver: Sendable {
     /// How many events wait for somebody who takes them.
     static let bufferedEvents = 256
 
-    init() {
+    private let onEvent: (@Sendable (ConsumerEvent) -> Void)?
+
+    init(onEvent: (@Sendable (ConsumerEvent) -> Void)? = nil) {
+        self.onEvent = onEvent
         (events, feed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(Self.bufferedEvents))
     }
 
@@ -56,6 +59,7 @@ final class ConsumerObserver: Sendable {
     func report(_ event: ConsumerEvent) {
         state.withLock { $0.add(event) }
         if case .dropped = feed.yield(event) { state.withLock { $0.eventsDropped += 1 } }
+        onEvent?(event)
     }
 }
 
@@ -63,14 +67,14 @@ extension ConsumerCounters {
     fileprivate mutating func add(_ event: ConsumerEvent) {
         switch event {
         case .leaseLost(let ids): leasesLost += ids.count
-        case .retrying: failures += 1
         case .deadLettered: deadLettered += 1
         case .rejected: rejected += 1
         case .deleted(let ids): deleted += ids.count
         case .trimmedUnread(let count, _, _): trimmedUnread += count ?? 0
         case .discontinuity: discontinuities += 1
         case .interrupted: interruptions += 1
-        case .groupCreated, .claimed, .lagNearsTrimming, .reconnected: break
+        // A failure is counted whatever comes of it.
+        case .groupCreated, .claimed, .retrying, .lagNearsTrimming, .reconnected: break
         }
     }
 }

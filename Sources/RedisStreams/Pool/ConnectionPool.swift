@@ -32,6 +32,8 @@ final class ConnectionPool: Sendable {
     }
 
     let settings: Settings
+    /// Draws a number from 0 to 1. A simulation says which.
+    let randomness: @Sendable () -> Double
     let eventLoopGroup: any EventLoopGroup
     private let transport: any Transport
     private let logger: Logger
@@ -43,9 +45,11 @@ final class ConnectionPool: Sendable {
         transport: any Transport,
         eventLoopGroup: any EventLoopGroup,
         background: BackgroundTasks,
-        logger: Logger
+        logger: Logger,
+        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) }
     ) {
         self.settings = settings
+        self.randomness = randomness
         self.transport = transport
         self.eventLoopGroup = eventLoopGroup
         self.background = background
@@ -100,6 +104,11 @@ final class ConnectionPool: Sendable {
         state.withLock { $0.machine.readyShared() }
     }
 
+    /// Sees to it that there will be a shared connection, for who needs one later and cannot wait for it then.
+    func prepareShared() {
+        for slot in state.withLock({ $0.machine.prepareShared() }) { connect(slot: slot) }
+    }
+
     private func connect(slot: Int) {
         background.start {
             await self.connectNow(slot: slot)
@@ -134,7 +143,7 @@ final class ConnectionPool: Sendable {
         }
         for waiter in failed { waiter.resume(.failure(error)) }
         guard let retry else { return }
-        let delay = settings.backoff.delay(attempt: retry, jitter: .random(in: 0...1))
+        let delay = settings.backoff.delay(attempt: retry, jitter: randomness())
         eventLoopGroup.next().scheduleTask(in: TimeAmount(delay)) { [weak self] in
             guard let self else { return }
             if self.state.withLock({ $0.machine.rested(slot: slot) }) { self.connect(slot: slot) }
@@ -188,7 +197,7 @@ final class ConnectionPool: Sendable {
                     logger: logger
                 )
             } catch {
-                let delay = settings.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+                let delay = settings.backoff.delay(attempt: attempt, jitter: randomness())
                 if !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline {
                     throw error
                 }

@@ -40,8 +40,9 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     private let maxLeases: Int
     private let maxIdle: Int
     private var leases = 0
-    /// The connections of those leases that have one.
-    private var leased: [ObjectIdentifier: Connection] = [:]
+    /// The connections of those leases that have one, numbered: they are closed in the order in which they were leased.
+    private var leased: [ObjectIdentifier: (number: Int, connection: Connection)] = [:]
+    private var lastLease = 0
     private var idle: [Connection] = []
     private var leaseWaiters: Deque<WaiterID> = []
 
@@ -81,6 +82,12 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         if let connection = nextReady() { return .use(connection, connect: beginConnecting()) }
         sharedWaiters.append(waiter)
         return .wait(connect: beginConnecting())
+    }
+
+    /// Somebody will need a shared connection, and does not wait for it. Returns which slots are to be connected.
+    mutating func prepareShared() -> [Int] {
+        guard case .open = life else { return [] }
+        return beginConnecting()
     }
 
     /// A connection that is ready: each in its turn.
@@ -183,7 +190,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     mutating func takeIdle(where isSuitable: (Connection) -> Bool) -> Connection? {
         guard let position = idle.lastIndex(where: isSuitable) else { return nil }
         let connection = idle.remove(at: position)
-        leased[ObjectIdentifier(connection)] = connection
+        noteLeased(connection)
         return connection
     }
 
@@ -191,8 +198,13 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     /// connection is to be closed.
     mutating func leaseConnected(_ connection: Connection) -> Bool {
         guard case .open = life else { return false }
-        leased[ObjectIdentifier(connection)] = connection
+        noteLeased(connection)
         return true
+    }
+
+    private mutating func noteLeased(_ connection: Connection) {
+        lastLease += 1
+        leased[ObjectIdentifier(connection)] = (lastLease, connection)
     }
 
     struct ReleaseAction {
@@ -255,7 +267,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     mutating func close() -> (waiters: [WaiterID], connections: [Connection]) {
         guard case .open = life else { return ([], []) }
         life = .closed
-        var connections = idle + leased.values
+        var connections = idle + leased.values.sorted { $0.number < $1.number }.map(\.connection)
         for case .ready(let connection) in slots { connections.append(connection) }
         let waiters = Array(sharedWaiters) + Array(leaseWaiters)
         slots = slots.map { _ in .empty }

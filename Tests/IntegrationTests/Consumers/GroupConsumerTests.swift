@@ -243,7 +243,8 @@ extension IntegrationTests {
                     #expect(message.isRedelivered == (message.source != .new))
                     if message.number == 250 { break }
                 }
-                #expect(again.map(\.0) == Array(5...250))
+                // The one that was not finished comes apart from the others: its reader may have died of it.
+                #expect(again.map(\.0).sorted() == Array(5...250))
                 #expect(again.prefix(held).allSatisfy { $0.1 == .pending })
                 #expect(again.dropFirst(held).allSatisfy { $0.1 == .new })
             }
@@ -383,7 +384,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a message that is long in the hand is not claimed from oneself", arguments: TestServer.all)
+        @Test("a message that is long in the hand keeps its lease", arguments: TestServer.all)
         func slowHandler(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -393,17 +394,19 @@ extension IntegrationTests {
                     redis,
                     stream: stream,
                     group: "g",
-                    configuration: Self.configuration { $0.claimIdleTime = .milliseconds(100) }
+                    configuration: Self.configuration { $0.claimIdleTime = .milliseconds(500) }
                 )
                 let running = Task {
                     try await consumer.run { message in
                         seen.add(message.number)
-                        // Held until it has been pending for several times the claim idle time.
                         guard message.number == 1 else { return }
-                        try await eventually("it is claimed by its own consumer") {
-                            try await redis.xpending(stream, group: "g", count: 3)
-                                .contains { $0.id == message.id && $0.deliveryCount > 2 }
+                        let begin = ContinuousClock.now
+                        try await eventually("several leases have passed") {
+                            ContinuousClock.now - begin > .seconds(2)
                         }
+                        let entry = try await redis.xpending(stream, group: "g", count: 3).first { $0.id == message.id }
+                        #expect(entry?.deliveryCount == 1)
+                        #expect(entry?.idleTime.map { $0 < .milliseconds(500) } == true)
                     }
                 }
                 try await eventually("nothing is pending") {

@@ -84,6 +84,7 @@ import Testing
         let transport = FakeTransport(answersGreeting: false)
         async let error = caught { try await transport.connectAlone() }
         let server = await transport.nextConnection()
+        await server.expect(["CLIENT", "ID"])
         await server.expect(["PING"])
         await transport.clock.advance(by: .milliseconds(4999))
         await transport.clock.advance(by: .milliseconds(1))
@@ -105,6 +106,7 @@ import Testing
             await transport.clock.advance(by: .seconds(seconds))
             server.send("+OK\r\n")
         }
+        await server.expect(["CLIENT", "ID"])
         await server.expect(["PING"])
         await transport.clock.advance(by: .seconds(1))
         #expect(await error?.code == .connectTimeout)

@@ -9,7 +9,7 @@ private let secret = "hunter2-secret"
     @Test func `Without anything to say it only sees whether the server serves`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
-        await server.expect(["PING"], answer: "+PONG\r\n")
+        await server.expectGreeting()
         try await meeting.connection().close()
     }
 
@@ -19,9 +19,9 @@ private let secret = "hunter2-secret"
         await server.expect(["AUTH", "ann", secret], answer: "+OK\r\n")
         await server.expect(["SELECT", "3"], answer: "+OK\r\n")
         await server.expect(["CLIENT", "SETNAME", "billing"], answer: "+OK\r\n")
-        await server.expect(["PING"], answer: "+PONG\r\n")
+        await server.expectGreeting()
         try await meeting.connection().close()
-        #expect(meeting.log.joined == [["AUTH", "SELECT", "CLIENT", "PING"]])
+        #expect(meeting.log.joined == [["AUTH", "SELECT", "CLIENT", "CLIENT", "PING"]])
     }
 
     @Test func `A password without a user is sent as servers of old know it`() async throws {
@@ -30,7 +30,7 @@ private let secret = "hunter2-secret"
         let meeting = Meeting(configuration)
         let server = await meeting.server()
         await server.expect(["AUTH", secret], answer: "+OK\r\n")
-        await server.expect(["PING"], answer: "+PONG\r\n")
+        await server.expectGreeting()
         try await meeting.connection().close()
     }
 
@@ -77,7 +77,7 @@ private let secret = "hunter2-secret"
     func `A server that is alive is let in with what it will not do now`(reply: String) async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
-        await server.expect(["PING"], answer: reply + "\r\n")
+        await server.expectGreeting(answer: reply + "\r\n")
         try await meeting.connection().close()
     }
 
@@ -95,8 +95,31 @@ private let secret = "hunter2-secret"
         let meeting = Meeting(configuration)
         let server = await meeting.server()
         await server.expect(["CLIENT", "SETNAME", "billing"], answer: refusal + "\r\n")
-        await server.expect(["PING"], answer: "+PONG\r\n")
+        await server.expectGreeting()
         try await meeting.connection().close()
+    }
+
+    @Test func `What the server calls the connection is remembered`() async throws {
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        await server.expect(["CLIENT", "ID"], answer: ":4711\r\n")
+        await server.expect(["PING"], answer: "+PONG\r\n")
+        let connection = try await meeting.connection()
+        #expect(connection.clientID == 4711)
+        connection.close()
+    }
+
+    @Test(arguments: [
+        "-NOPERM no", "-ERR unknown command 'CLIENT'", "-BUSY Redis is busy running a script", "+OK",
+    ])
+    func `A server that does not tell is let in too`(answer: String) async throws {
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        await server.expect(["CLIENT", "ID"], answer: answer + "\r\n")
+        await server.expect(["PING"], answer: "+PONG\r\n")
+        let connection = try await meeting.connection()
+        #expect(connection.clientID == nil)
+        connection.close()
     }
 
     @Test func `A full server is told as that, before the greeting and instead of its reply`() async throws {
@@ -124,6 +147,7 @@ private let secret = "hunter2-secret"
     @Test func `A server that closes during the greeting is one to try again`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
+        await server.expect(["CLIENT", "ID"])
         await server.expect(["PING"])
         server.close()
         let error = await caught { try await meeting.connection() }
@@ -134,6 +158,7 @@ private let secret = "hunter2-secret"
     @Test func `A greeting that is cancelled closes the connection`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
+        await server.expect(["CLIENT", "ID"])
         await server.expect(["PING"])
         meeting.cancel()
         let error = await caught { try await meeting.connection() }

@@ -58,6 +58,31 @@ private typealias Queue = DeliveryQueue<[Int]>
         #expect(later == .end)
     }
 
+    @Test func `What was not handed out is the rest, once nothing is handed out any more`() {
+        var queue = Queue()
+        _ = queue.append([1, 2, 3])
+        _ = queue.append([4])
+        _ = queue.take()
+        let early = queue.takeRest()
+        #expect(early.isEmpty)
+        _ = queue.end()
+        _ = queue.append([5, 6])
+        let rest = queue.takeRest().map(Array.init)
+        #expect(rest == [[2, 3], [4], [5, 6]])
+        let again = queue.takeRest()
+        #expect(again.isEmpty)
+    }
+
+    @Test func `What comes behind an error is rest too`() {
+        var queue = Queue()
+        _ = queue.append([1])
+        _ = queue.fail(refusedByTest)
+        _ = queue.append([2])
+        _ = queue.end()
+        let rest = queue.takeRest().map(Array.init)
+        #expect(Set(rest) == [[1], [2]])
+    }
+
     @Test(arguments: seeds) func `On a random walk every message is handed out once and in order`(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var queue = Queue()

@@ -15,6 +15,51 @@ import Testing
         #expect(rest == 4)
     }
 
+    @Test func `What was not handed out can be taken, once it has stopped`() async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        mailbox.deliver([1, 2, 3])
+        _ = try await mailbox.next()
+        #expect(mailbox.takeRest().isEmpty)
+        mailbox.stop()
+        mailbox.deliver([4])
+        #expect(mailbox.takeRest() == [2, 3, 4])
+        #expect(mailbox.takeRest().isEmpty)
+        #expect(!mailbox.hasFailed)
+        mailbox.fail(refusedByTest)
+        #expect(mailbox.hasFailed)
+    }
+
+    @Test func `Reading may end by itself before it is cancelled`() async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        let order = Journal<String>()
+        let ended = Gate()
+        let open = Task {
+            await mailbox.whileOpen {
+                await ended.wait()
+                order.record("read, cancelled: \(Task.isCancelled)")
+            } ending: {
+                order.record("ending")
+                ended.open()
+                _ = await order.wait(for: 2)
+            }
+        }
+        mailbox.stop()
+        await open.value
+        #expect(order.all == ["ending", "read, cancelled: false"])
+    }
+
+    @Test func `Reading that does not end by itself is cancelled`() async throws {
+        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        let open = Task {
+            await mailbox.whileOpen {
+                await untilCancelled()
+            } ending: {
+            }
+        }
+        mailbox.stop()
+        await open.value
+    }
+
     @Test func `An error is told to one of those who wait, and the others see the end`() async throws {
         let mailbox = Mailbox<[Int]>(prefetch: 10)
         let readers = await waitingReaders(4, of: mailbox)

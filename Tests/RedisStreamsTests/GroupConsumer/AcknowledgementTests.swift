@@ -69,7 +69,7 @@ import Testing
             guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
             await play.clock.advance(by: delay)
             let next = await play.nextConnection()
-            await next.expect(readPending(), answer: noPending)
+            await next.expect(sweep(), answer: noPending)
             await next.expect(readNew(), answer: batch(entry("2-0")))
             await next.expect(acknowledge("2-0"), answer: ":1\r\n")
             #expect(await handled.wait(for: 1) == ["2-0"])
@@ -137,31 +137,21 @@ import Testing
         }
     }
 
-    @Test func `A handler that throws leaves its message, and the loop goes on`() async throws {
-        let play = GroupPlay { $0.claimInterval = .seconds(1) }
+    @Test func `On delivery, what was pending is handed out once it is acknowledged`() async throws {
+        let play = GroupPlay { $0.acknowledgement = .onDelivery }
         try await play.running { consumer in
             let handled = Journal<String>()
-            let gate = Gate()
-            let running = Task {
-                try await consumer.run { message in
-                    await gate.wait()
-                    handled.record("\(message.id) \(message.source)")
-                    if message.source == .new, message.name == "1-0" { throw Failed() }
-                }
-            }
-            let server = await play.start()
-            await server.expect(readNew(block: 1000), answer: batch(entry("1-0"), entry("2-0")))
-            await server.expect(readNew(block: 1000))
-            gate.open()
-            #expect(await handled.wait(for: 2) == ["1-0 new", "2-0 new"])
-            // It is claimed when it has been idle, and handed out again, although this consumer had it.
-            await play.clock.advance(by: .seconds(1))
-            server.send(nothing)
-            await server.expect(claim(), answer: claimed([entry("1-0")]))
-            #expect(await handled.wait(for: 3).last == "1-0 claimed")
-            running.cancel()
-            play.answerTheRest()
-            try await running.value
+            let loop = Task { for try await message in consumer { handled.record(message.name) } }
+            let server = await play.nextConnection()
+            await server.expect(sweep(), answer: pending("1-0"))
+            await server.expect(take("1-0", mode: "known"), answer: taken([("1-0", 1)]))
+            await server.expect(acknowledge("1-0"))
+            await play.clock.calmDown()
+            #expect(handled.all.isEmpty)
+            server.send(":1\r\n")
+            #expect(await handled.wait(for: 1) == ["1-0"])
+            loop.cancel()
+            try await loop.value
         }
     }
 
@@ -182,8 +172,10 @@ import Testing
             await play.clock.advance(by: .seconds(1))
             server.send(nothing)
             // The server has lost patience with both of them: one is being handled, the other waits its turn.
-            await server.expect(claim(), answer: claimed([entry("1-0"), entry("2-0"), entry("3-0")]))
+            await server.expect(claim(), answer: claimed(["1-0", "2-0", "3-0"]))
             await server.expect(readNew(block: 1000))
+            await server.expect(take("3-0"))
+            server.send(nothing + taken([("3-0", 1)]))
             gate.open()
             #expect(await handled.wait(for: 3) == ["1-0", "2-0", "3-0"])
             guard case .claimed(let count) = await play.events.wait(for: 1)[0] else { return }
@@ -194,5 +186,3 @@ import Testing
         }
     }
 }
-
-private struct Failed: Error {}

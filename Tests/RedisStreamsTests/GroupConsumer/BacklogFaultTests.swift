@@ -16,9 +16,10 @@ import Testing
             await play.clock.calmDown()
             server.close()
             let next = try await nextConnection(of: play)
-            await next.expect(readPending(count: 2), answer: batch(entry("1-0"), entry("2-0")))
-            await next.expect(readPending(after: "2-0", count: 2), answer: batch(entry("3-0"), entry("4-0")))
-            await next.expect(readPending(after: "4-0", count: 2), answer: noPending)
+            await next.expect(sweep(count: 2), answer: pending("1-0", "2-0"))
+            await next.expect(sweep(after: "2-0", count: 2), answer: pending("3-0", "4-0"))
+            await next.expect(take("4-0", mode: "known"), answer: taken([("4-0", 1)]))
+            await next.expect(sweep(after: "4-0", count: 2), answer: noPending)
             await next.expect(readNew(count: 2), answer: batch(entry("5-0")))
             var got: [String] = []
             for _ in 0..<5 { if let message = try await messages.next() { got.append(message.name) } }
@@ -35,7 +36,7 @@ import Testing
             let server = await play.startBacklog()
             server.send(both ? "-NOGROUP gone\r\n" : batch(entry("3-0")))
             server.send("-NOGROUP gone\r\n")
-            await server.expect(["XGROUP", "CREATE", "orders", "billing", "0-0", "MKSTREAM"], answer: "+OK\r\n")
+            await server.expectCreation(after: "0-0", last: "9-0")
             await server.expect(readNew(count: 2), answer: batch(entry("4-0")))
             let expected: [String] = both ? ["1-0", "2-0", "4-0"] : ["1-0", "2-0", "3-0", "4-0"]
             var got: [String] = []
@@ -75,12 +76,12 @@ import Testing
             server.send(batch(entry("5-0", ["field", String(repeating: "x", count: 500)])))
             guard case .interrupted(let error, let delay) = await play.events.wait(for: 1)[0] else { return }
             #expect(error.code == .replyTooLarge)
-            let rest = play.serve(new: Replies(batch(entry("6-0"))), pending: Replies(batch(entry("5-0"))))
+            let rest = play.serve(new: Replies(batch(entry("6-0"))), pending: Replies(pending("5-0")))
             await play.clock.advance(by: delay)
             var got: [String] = []
             for _ in 0..<4 { if let message = try await messages.next() { got.append(message.name) } }
             #expect(got == ["3-0", "4-0", "5-0", "6-0"])
-            #expect(rest.commands.all.contains(readPending(count: 1)))
+            #expect(rest.commands.all.contains(sweep(count: 1)))
             let acknowledged = await play.clock.advance(by: .milliseconds(1)) { await rest.acknowledged(atLeast: 5) }
             #expect(Set(acknowledged) == ["1-0", "2-0", "3-0", "4-0", "5-0"])
         }

@@ -4,64 +4,67 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.timeLimit(.minutes(1))) struct GroupConsumerStartTests {
-    @Test func `It reads what it has pending, page by page, claims, and then reads new messages`() async throws {
-        let play = GroupPlay()
+    @Test func `It takes what it has pending, page by page, claims, and then reads new messages`() async throws {
+        let play = GroupPlay.small { $0.prefetch = 100 }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(readPending(), answer: batch(entry("1-0"), entry("2-0")))
-            await server.expect(readPending(after: "2-0"), answer: noPending)
-            await server.expect(claim(), answer: claimed(next: "9-0", [entry("3-0")]))
-            await server.expect(readNew(), answer: batch(entry("20-0")))
-            await server.expect(claim(from: "9-0"), answer: claimed([entry("10-0")]))
-            await server.expect(readNew(block: nil), answer: batch(entry("21-0")))
-            await server.expect(readNew())
+            await server.expect(sweep(count: 2), answer: pending("1-0", "2-0"))
+            await server.expect(take("1-0", "2-0"), answer: taken([("1-0", 1), ("2-0", 2001)]))
+            await server.expect(sweep(after: "2-0", count: 2), answer: pending("3-0"))
+            await server.expect(take("3-0"), answer: taken([("3-0", 1)]))
+            await server.expectLook()
+            await server.expect(claim(count: 2), answer: claimed(next: "9-0", ["4-0"]))
+            await server.expect(readNew(count: 2))
+            await server.expect(take("4-0"))
+            server.send(batch(entry("20-0")) + taken([("4-0", 1001)]))
+            await server.expect(claim(from: "9-0", count: 2), answer: claimed(["10-0"]))
+            await server.expect(readNew(block: nil, count: 2))
+            await server.expect(take("10-0"))
+            server.send(batch(entry("21-0")) + taken([("10-0", 1)]))
+            await server.expect(readNew(count: 2))
             var got: [String] = []
-            for _ in 0..<6 {
+            for _ in 0..<7 {
                 guard let message = try await messages.next() else { break }
-                got.append("\(message.id) \(message.source) \(message.isRedelivered)")
+                got.append("\(message.id) \(message.source) \(message.isRedelivered) \(message.attempt)")
             }
             #expect(
                 got == [
-                    "1-0 pending true", "2-0 pending true", "3-0 claimed true", "20-0 new false", "10-0 claimed true",
-                    "21-0 new false",
+                    "1-0 pending true 1", "2-0 pending true 3", "3-0 pending true 1", "20-0 new false 1",
+                    "4-0 claimed true 2", "21-0 new false 1", "10-0 claimed true 1",
                 ]
             )
         }
     }
 
-    @Test func `The group and the stream are created where the configuration says, if they are missing`() async throws {
-        let play = GroupPlay { $0.start = .latest }
+    @Test(
+        arguments: [
+            (XGROUP.Start.beginning, nil, "0-0"), (.id(id("3-1")), nil, "3-1"),
+            (.latest, streamInfo(last: "7-0"), "7-0"),
+            (.latest, "-ERR no such key\r\n", "0-0"),
+        ] as [(XGROUP.Start, String?, String)]
+    )
+    func `The group and the stream are created where the configuration says, if they are missing`(
+        start: XGROUP.Start,
+        info: String?,
+        position: String
+    ) async throws {
+        let play = GroupPlay { $0.start = start }
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(readPending(), answer: "-NOGROUP No such key 'orders' or consumer group\r\n")
-            await server.expect(["XGROUP", "CREATE", "orders", "billing", "$", "MKSTREAM"], answer: "+OK\r\n")
-            await server.expect(readPending(), answer: noPending)
+            await server.expect(sweep(), answer: "-NOGROUP No such key 'orders' or consumer group\r\n")
+            if let info { await server.expect(["XINFO", "STREAM", "orders"], answer: info) }
+            await server.expect(creation(after: position), answer: "+OK\r\n")
+            await server.expect(sweep(), answer: noPending)
+            await server.expectLook()
             await server.expect(claim(), answer: claimed())
             await server.expect(readNew())
-            guard case .groupCreated = await play.events.wait(for: 1)[0] else {
+            guard case .groupCreated(let after, wasLost: false) = await play.events.wait(for: 1)[0] else {
                 Issue.record("not told of the new group")
                 return
             }
-            _ = messages
-        }
-    }
-
-    @Test(arguments: [
-        "-NOGROUP No such key 'orders' or consumer group 'billing' in XREADGROUP with GROUP option\r\n",
-        "-NOGROUP the consumer group this client was blocked on no longer exists\r\n",
-    ])
-    func `A group that vanishes while consuming is created from the beginning, at once`(error: String) async throws {
-        let play = GroupPlay { $0.start = .latest }
-        try await play.running { consumer in
-            let messages = consumer.makeAsyncIterator()
-            let server = await play.start()
-            await server.expect(readNew(), answer: error)
-            await server.expect(["XGROUP", "CREATE", "orders", "billing", "0-0", "MKSTREAM"])
-            server.send("-BUSYGROUP Consumer Group name already exists\r\n")
-            // The new group has not been swept yet.
-            await server.expect(readNew())
+            #expect(after == id(position))
             _ = messages
         }
     }
@@ -79,10 +82,9 @@ import Testing
             #expect(error.code == .unblocked)
             await play.clock.advance(by: delay)
             await server.expect(readNew(), answer: "-NOGROUP No such key\r\n")
-            guard case .interrupted(_, let again) = await play.events.wait(for: 2)[1] else { return }
+            guard case .interrupted(_, let again) = await play.events.wait(for: 3)[2] else { return }
             await play.clock.advance(by: again)
-            #expect(await server.nextCommand()?.prefix(2) == ["XGROUP", "CREATE"])
-            server.send("+OK\r\n")
+            await server.expectCreation(after: "0-0", last: "0-0")
             await server.expect(readNew())
             _ = messages
         }
@@ -95,11 +97,11 @@ import Testing
             let server = await play.start()
             await server.expect(readNew(), answer: "-NOGROUP gone\r\n")
             for round in 1...3 {
-                #expect(await server.nextCommand()?.prefix(2) == ["XGROUP", "CREATE"])
-                server.send("+OK\r\n")
+                await server.expectCreation(after: "0-0", last: "0-0")
                 await server.expect(readNew(), answer: "-NOGROUP gone\r\n")
-                let events = await play.events.wait(for: round * 2)
-                guard case .interrupted(let error, let delay) = events[round * 2 - 1] else {
+                // Before each but the first: that it serves again.
+                let events = await play.events.wait(for: round * 3 - 1)
+                guard case .interrupted(let error, let delay) = events[round * 3 - 2] else {
                     Issue.record("it does not wait")
                     return
                 }
@@ -115,7 +117,7 @@ import Testing
         try await play.running { consumer in
             async let error = caught { for try await _ in consumer {} }
             let server = await play.nextConnection()
-            await server.expect(readPending(), answer: "-WRONGTYPE Operation against a key\r\n")
+            await server.expect(sweep(), answer: "-WRONGTYPE Operation against a key\r\n")
             #expect(await error?.code == .wrongType)
         }
     }
@@ -144,13 +146,14 @@ import Testing
             await server.expect(readNew(block: 2000))
             await play.clock.advance(by: .seconds(2))
             server.send(nothing)
-            await server.expect(claim(), answer: claimed([entry("1-0")]))
+            await server.expect(claim(), answer: claimed(["1-0"]))
             await server.expect(readNew(block: 2000))
+            await server.expect(take("1-0"))
             await play.clock.advance(by: .milliseconds(500))
-            server.send(batch(entry("2-0")))
+            server.send(batch(entry("2-0")) + taken([("1-0", 1)]))
             await server.expect(readNew(block: 1500))
-            let first = try await messages.next()
-            #expect(first?.source == .claimed)
+            let got = [try await messages.next()?.source, try await messages.next()?.source]
+            #expect(got == [.new, .claimed])
         }
     }
 
@@ -166,6 +169,8 @@ import Testing
         let changes: [@Sendable (inout GroupConsumer.Configuration) -> Void] = [
             { $0.batchSize = 0 }, { $0.prefetch = -1 }, { $0.block = .zero }, { $0.block = .seconds(3601) },
             { $0.claimIdleTime = .zero }, { $0.claimInterval = .seconds(-1) }, { $0.backoff.base = .zero },
+            { $0.shutdownDeadline = .seconds(-1) }, { $0.retry = .fixed(.seconds(-1)) },
+            { $0.deadLetter = DeadLetter("dead", maxAttempts: 0) },
         ]
         for change in changes {
             var configuration = GroupConsumer.Configuration()

@@ -9,11 +9,11 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `What is pending for the consumer comes first, page by page, then a sweep, then new messages`() {
         var machine = Machine(configuration(interval: .seconds(2)), now: .at(0))
         let first = machine.next(now: .at(0))
-        #expect(first == .readPending(after: .zero))
-        machine.readPending(last: id("5-0"))
+        #expect(first == .sweep(after: .zero))
+        machine.swept(last: id("5-0"))
         let second = machine.next(now: .at(0))
-        #expect(second == .readPending(after: id("5-0")))
-        machine.readPending(last: nil)
+        #expect(second == .sweep(after: id("5-0")))
+        machine.swept(last: nil)
         let third = machine.next(now: .at(0))
         #expect(third == .claim(from: .zero))
         machine.claimed(next: .zero, isEmpty: true, now: .at(0))
@@ -38,8 +38,8 @@ private typealias Machine = GroupConsumerStateMachine
         configuration.acknowledgement = .onDelivery
         var machine = Machine(configuration, now: .at(0))
         let first = machine.next(now: .at(0))
-        #expect(first == .readPending(after: .zero))
-        machine.readPending(last: nil)
+        #expect(first == .sweep(after: .zero))
+        machine.swept(last: nil)
         let later = machine.next(now: .at(100_000))
         #expect(later == .readNew(block: .seconds(5)))
     }
@@ -47,7 +47,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `A reply that is too large is read again in smaller pieces`() {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
         #expect(machine.count == 100)
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         for expected in [50, 25, 12, 6, 3, 1] {
             guard case .retry = machine.failed(RedisError(.replyTooLarge, "large")) else {
                 Issue.record("It gave up at \(machine.count).")
@@ -55,7 +55,7 @@ private typealias Machine = GroupConsumerStateMachine
             }
             #expect(machine.count == expected)
             let next = machine.next(now: .at(0))
-            #expect(next == .readPending(after: .zero))
+            #expect(next == .sweep(after: .zero))
         }
         guard case .stop = machine.failed(RedisError(.replyTooLarge, "large")) else {
             Issue.record("A single message that is too large cannot be read.")
@@ -67,14 +67,14 @@ private typealias Machine = GroupConsumerStateMachine
         var configuration = GroupConsumer.Configuration()
         configuration.claimIdleTime = nil
         var machine = Machine(configuration, now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         let step = machine.next(now: .at(1_000_000))
         #expect(step == .readNew(block: .seconds(5)))
     }
 
     @Test func `A read waits no longer than until the next sweep`() {
         var machine = Machine(configuration(interval: .seconds(3)), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         machine.claimed(next: .zero, isEmpty: true, now: .at(1000))
         let blocks = [1000, 2500, 3999, 4000].map { machine.next(now: .at($0)) }
         #expect(blocks[0] == .readNew(block: .seconds(3)))
@@ -85,7 +85,7 @@ private typealias Machine = GroupConsumerStateMachine
 
     @Test func `A read never asks to wait for less than the server can count`() {
         var machine = Machine(configuration(interval: .seconds(3)), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         machine.claimed(next: .zero, isEmpty: true, now: .at(0))
         let step = machine.next(now: .uptimeNanoseconds(2_999_999_999))
         #expect(step == .readNew(block: .milliseconds(1)))
@@ -93,7 +93,7 @@ private typealias Machine = GroupConsumerStateMachine
 
     @Test func `A read waits as long as configured if the next sweep is far away`() {
         var machine = Machine(configuration(interval: .seconds(60)), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         machine.claimed(next: .zero, isEmpty: true, now: .at(0))
         let step = machine.next(now: .at(0))
         #expect(step == .readNew(block: .seconds(5)))
@@ -102,7 +102,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `A claim that is on its way is not waited for: the read behind it may wait on the server`() {
         for (interval, block) in [(Duration.seconds(3), Duration.seconds(3)), (.seconds(60), .seconds(5))] {
             var machine = Machine(configuration(interval: interval), now: .at(0))
-            machine.readPending(last: nil)
+            machine.swept(last: nil)
             let claim = machine.next(now: .at(0))
             #expect(claim == .claim(from: .zero))
             machine.claimSent()
@@ -115,7 +115,7 @@ private typealias Machine = GroupConsumerStateMachine
 
     @Test func `While a sweep finds something, claims and reads take turns, and the cursor is kept`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         machine.claimed(next: id("10-0"), isEmpty: false, now: .at(0))
         let read = machine.next(now: .at(0))
         #expect(read == .readNew(block: nil), "a read within a sweep does not wait")
@@ -140,7 +140,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test(arguments: [(200, 200), (1000, 1000), (4000, 1000)])
     func `A sweep that finds nothing goes on after a while, and after a second at most`(interval: Int, pause: Int) {
         var machine = Machine(configuration(interval: .milliseconds(interval)), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         machine.claimed(next: id("10-0"), isEmpty: true, now: .at(0))
         let read = machine.next(now: .at(0))
         #expect(read == .readNew(block: .milliseconds(pause)))
@@ -153,7 +153,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `Jitter shortens the interval, by a quarter at most`() {
         for (jitter, milliseconds) in [(0.0, 4000), (0.5, 3500), (1.0, 3000)] {
             var machine = Machine(configuration(interval: .seconds(4)), now: .at(0), jitter: jitter)
-            machine.readPending(last: nil)
+            machine.swept(last: nil)
             machine.claimed(next: .zero, isEmpty: true, now: .at(0))
             let read = machine.next(now: .at(0))
             #expect(read == .readNew(block: .milliseconds(milliseconds)))
@@ -205,41 +205,125 @@ private typealias Machine = GroupConsumerStateMachine
 
     @Test func `Messages that it may not know of send it back to what it has pending`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         machine.claimed(next: id("10-0"), isEmpty: false, now: .at(0))
         machine.recover()
         let recovery = machine.next(now: .at(0))
-        #expect(recovery == .readPending(after: .zero))
-        machine.readPending(last: nil)
+        #expect(recovery == .sweep(after: .zero))
+        machine.swept(last: nil)
         let next = machine.next(now: .at(0))
         #expect(next == .readNew(block: nil), "the sweep goes on where it was")
+    }
+}
+
+// MARK: Sweeps and suspects
+
+@Suite struct GroupConsumerSuspectTests {
+    @Test func `Suspects are taken one by one, before anything else, in the order in which they turned up`() {
+        var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
+        machine.suspect(ids("3-0", "1-0"))
+        machine.suspect(ids("1-0", "2-0"))
+        for suspect in ids("3-0", "1-0", "2-0") {
+            for _ in 0..<2 {
+                let step = machine.next(now: .at(0))
+                #expect(step == .takeSuspect(suspect), "until it was taken")
+            }
+            machine.tookSuspect(suspect)
+        }
+        let sweep = machine.next(now: .at(0))
+        #expect(sweep == .sweep(after: .zero), "the sweep goes on where it was")
+        machine.swept(last: nil)
+        machine.suspect(ids("4-0"))
+        let step = machine.next(now: .at(5000))
+        #expect(step == .takeSuspect(id("4-0")), "before a claim that is due")
+    }
+
+    @Test func `Suspects that are others' now are forgotten`() {
+        var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
+        machine.swept(last: nil)
+        machine.suspect(ids("1-0", "2-0", "3-0"))
+        machine.forgetSuspects(ids("1-0", "3-0", "9-0"))
+        let step = machine.next(now: .at(0))
+        #expect(step == .takeSuspect(id("2-0")))
+        let rest = machine.takeSuspects()
+        #expect(rest == ids("2-0"))
+        let next = machine.next(now: .at(0))
+        #expect(next == .claim(from: .zero))
+    }
+
+    @Test func `A suspect that could not be taken is tried again`() {
+        var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
+        machine.swept(last: nil)
+        machine.suspect(ids("1-0"))
+        _ = machine.failed(RedisError(.loading, "test"))
+        let step = machine.next(now: .at(0))
+        #expect(step == .takeSuspect(id("1-0")))
+    }
+
+    @Test func `It has swept once it has seen its pending list to the end, and remains so`() {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        machine.swept(last: id("5-0"))
+        var hasSwept = machine.hasSwept
+        #expect(!hasSwept)
+        machine.swept(last: nil)
+        hasSwept = machine.hasSwept
+        #expect(hasSwept)
+        machine.recover()
+        hasSwept = machine.hasSwept
+        #expect(hasSwept, "what turns up from now on was delivered since")
+    }
+
+    @Test func `A sweep that is interrupted begins anew`() {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        machine.swept(last: id("5-0"))
+        _ = machine.failed(RedisError(.connectionClosed, "lost"))
+        let step = machine.next(now: .at(0))
+        #expect(step == .sweep(after: .zero))
+    }
+
+    @Test func `With the safeguard left out, it never sweeps again`() {
+        var configuration = configuration(interval: .seconds(1))
+        configuration.safeguards.remove(.sweep)
+        var machine = Machine(configuration, now: .at(0))
+        machine.swept(last: nil)
+        _ = machine.failed(RedisError(.connectionClosed, "lost"))
+        let step = machine.next(now: .at(0))
+        #expect(step == .claim(from: .zero))
     }
 }
 
 // MARK: Failures
 
 @Suite struct GroupConsumerFailureTests {
-    @Test func `A missing group is created at once, where the configuration says, and reading goes on`() {
-        var configuration = GroupConsumer.Configuration()
-        configuration.start = .id(id("7-0"))
-        var machine = Machine(configuration, now: .at(0))
+    @Test func `A missing group is created at once, and sweeping goes on`() {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
         let reaction = Reaction(machine.failed(noGroup))
         #expect(reaction == .proceed)
         let step = machine.next(now: .at(0))
-        #expect(step == .createGroup(.id(id("7-0"))))
+        #expect(step == .createGroup(isLost: false))
         machine.createdGroup()
         let next = machine.next(now: .at(0))
-        #expect(next == .readPending(after: .zero))
+        #expect(next == .sweep(after: .zero))
     }
 
-    @Test func `A group that vanishes while consuming is created from the beginning`() {
-        var configuration = GroupConsumer.Configuration()
-        configuration.start = .latest
-        var machine = Machine(configuration, now: .at(0))
-        machine.readPending(last: nil)
+    @Test func `A group that vanishes while consuming is known as lost`() {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        machine.swept(last: nil)
         _ = machine.failed(noGroup)
         let step = machine.next(now: .at(0))
-        #expect(step == .createGroup(.beginning))
+        #expect(step == .createGroup(isLost: true))
+    }
+
+    @Test func `Where a lost group is not to be created, its loss is final, and a missing one at the start is not`() {
+        var configuration = GroupConsumer.Configuration()
+        configuration.groupLoss = .fail
+        var machine = Machine(configuration, now: .at(0))
+        let start = [Reaction(machine.failed(noGroup)), Reaction(machine.failed(noGroup))]
+        #expect(start == [.proceed, .retry(.noGroup, attempt: 1)])
+        machine.createdGroup()
+        machine.swept(last: nil)
+        let loss = [Reaction(machine.failed(noGroup)), Reaction(machine.failed(noGroup))]
+        #expect(loss == [.proceed, .stop(.noGroup)], "the second is what the step said that was to create it")
     }
 
     @Test func `A group that another consumer has created is as good`() {
@@ -248,12 +332,12 @@ private typealias Machine = GroupConsumerStateMachine
         let reaction = Reaction(machine.failed(RedisError(.groupExists, "test")))
         #expect(reaction == .proceed)
         let step = machine.next(now: .at(0))
-        #expect(step == .readPending(after: .zero))
+        #expect(step == .sweep(after: .zero))
     }
 
     @Test(arguments: [true, false]) func `A new group forgets where the sweep was`(isOther: Bool) {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         machine.claimed(next: id("10-0"), isEmpty: false, now: .at(0))
         _ = machine.failed(noGroup)
         if isOther { _ = machine.failed(RedisError(.groupExists, "test")) } else { machine.createdGroup() }
@@ -270,10 +354,10 @@ private typealias Machine = GroupConsumerStateMachine
             let actual = Reaction(machine.failed(noGroup))
             #expect(actual == reaction)
             let step = machine.next(now: .at(0))
-            #expect(step == .createGroup(.beginning))
+            #expect(step == .createGroup(isLost: false))
             machine.createdGroup()
         }
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         let fresh = Reaction(machine.failed(noGroup))
         #expect(fresh == .proceed)
     }
@@ -281,12 +365,12 @@ private typealias Machine = GroupConsumerStateMachine
     @Test(arguments: [RedisError.Code.connectionClosed, .timeout])
     func `After a reply that may have been lost it reads what it has pending`(code: RedisError.Code) {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         machine.claimed(next: .zero, isEmpty: true, now: .at(0))
         let reaction = Reaction(machine.failed(RedisError(code, "lost")))
         #expect(reaction == .retry(code, attempt: 1))
         let step = machine.next(now: .at(0))
-        #expect(step == .readPending(after: .zero))
+        #expect(step == .sweep(after: .zero))
     }
 
     @Test func `Failures in a row are counted until something succeeds`() {
@@ -295,7 +379,7 @@ private typealias Machine = GroupConsumerStateMachine
             let reaction = Reaction(machine.failed(RedisError(.loading, "test")))
             #expect(reaction == .retry(.loading, attempt: attempt))
         }
-        machine.readPending(last: id("1-0"))
+        machine.swept(last: id("1-0"))
         let fresh = Reaction(machine.failed(RedisError(.loading, "test")))
         #expect(fresh == .retry(.loading, attempt: 1))
     }
@@ -305,24 +389,36 @@ private typealias Machine = GroupConsumerStateMachine
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
         let start = Reaction(machine.failed(RedisError(code, "away")))
         #expect(start == .stop(code))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         let later = Reaction(machine.failed(RedisError(code, "away")))
         #expect(later == .retry(code, attempt: 1))
     }
 
     @Test func `A claim whose connection is lost is sent again`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         machine.claimSent()
         _ = machine.failed(RedisError(.connectionClosed, "lost"))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         let step = machine.next(now: .at(0))
         #expect(step == .claim(from: .zero))
     }
 
+    @Test(arguments: [true, false]) func `A new group has none of the suspects of the old one`(isOther: Bool) {
+        var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
+        machine.swept(last: nil)
+        machine.suspect(ids("1-0", "2-0"))
+        _ = machine.failed(noGroup)
+        let creation = machine.next(now: .at(0))
+        #expect(creation == .createGroup(isLost: true), "before any suspect")
+        if isOther { _ = machine.failed(RedisError(.groupExists, "test")) } else { machine.createdGroup() }
+        let next = machine.next(now: .at(0))
+        #expect(next == .claim(from: .zero))
+    }
+
     @Test(arguments: allCodes) func `Each code has its reaction`(code: RedisError.Code) {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
-        machine.readPending(last: nil)
+        machine.swept(last: nil)
         let reaction = Reaction(machine.failed(RedisError(code, "test")))
         switch code {
         case .noGroup, .groupExists: #expect(reaction == .proceed)

@@ -37,6 +37,9 @@ private struct Walk {
     var hasClaimedLast = false
     var isClaiming = false
     var nextClaim = 0
+    var hasServed = false
+    var suspects: [StreamID] = []
+    private var lastSuspect: UInt64 = 0
 
     init(interval: Int) {
         self.interval = interval
@@ -44,18 +47,23 @@ private struct Walk {
 
     func check(_ step: Machine.Step) {
         switch step {
-        case .createGroup: #expect(needsGroup)
-        case .readPending(let after):
-            #expect(!needsGroup)
+        case .createGroup(let isLost):
+            #expect(needsGroup)
+            #expect(isLost == hasServed)
+        case .sweep(let after):
+            #expect(!needsGroup && suspects.isEmpty)
             #expect(after == recoversAfter)
+        case .takeSuspect(let id):
+            #expect(!needsGroup)
+            #expect(id == suspects.first)
         case .claim(let from):
-            #expect(!needsGroup && recoversAfter == nil)
+            #expect(!needsGroup && recoversAfter == nil && suspects.isEmpty)
             #expect(from == cursor)
             #expect(!isClaiming, "one at a time")
             #expect(!(isFinding && hasClaimedLast), "reads and claims take turns")
             #expect(isFinding || now >= nextClaim, "too early")
         case .readNew(let block):
-            #expect(!needsGroup && recoversAfter == nil)
+            #expect(!needsGroup && recoversAfter == nil && suspects.isEmpty)
             #expect((block == nil) == isFinding)
             guard let block else { return }
             #expect(block <= .seconds(5) && block >= .milliseconds(1))
@@ -69,10 +77,16 @@ private struct Walk {
         case .createGroup:
             machine.createdGroup()
             forgetGroup()
-        case .readPending(let after):
+        case .sweep(let after):
             let last = random.chance(0.5) ? StreamID(milliseconds: after.milliseconds + 1) : nil
-            machine.readPending(last: last)
+            machine.swept(last: last)
+            hasServed = true
             recoversAfter = last
+            if random.chance(0.2) { suspect(on: &machine, &random) }
+        case .takeSuspect(let id):
+            machine.tookSuspect(id)
+            suspects.removeFirst()
+            hasServed = true
         case .claim(let from):
             machine.claimSent()
             isClaiming = true
@@ -86,7 +100,16 @@ private struct Walk {
             now += Int.random(in: 0...most, using: &random)
             machine.readNew()
             hasClaimedLast = false
+            hasServed = true
         }
+    }
+
+    private mutating func suspect(on machine: inout Machine, _ random: inout SeededGenerator) {
+        let first = lastSuspect + 1
+        lastSuspect += UInt64.random(in: 1...3, using: &random)
+        let found = (first...lastSuspect).map { StreamID(milliseconds: $0) }
+        machine.suspect(found)
+        suspects += found
     }
 
     private mutating func claim(
@@ -102,6 +125,8 @@ private struct Walk {
         isClaiming = false
         isFinding = next != .zero && !isEmpty
         hasClaimedLast = true
+        hasServed = true
+        if random.chance(0.2) { suspect(on: &machine, &random) }
         nextClaim = now + (next == .zero ? interval : min(interval, 1000))
     }
 
@@ -121,6 +146,7 @@ private struct Walk {
 
     private mutating func forgetGroup() {
         needsGroup = false
+        suspects = []
         cursor = .zero
         isFinding = false
         hasClaimedLast = false

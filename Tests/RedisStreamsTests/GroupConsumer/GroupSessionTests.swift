@@ -6,27 +6,46 @@ import Testing
 
 @Suite struct GroupSessionTests {
     private let eventLoop = NIOAsyncTestingEventLoop()
-    private var session: GroupSession { GroupSession(group: "billing", prefetch: 10, eventLoop: eventLoop) }
+    private var session: GroupSession { makeSession() }
+
+    private func makeSession(lease: TimeAmount? = nil) -> GroupSession {
+        GroupSession(
+            group: "billing",
+            prefetch: 10,
+            terms: .init(lease: lease, proof: lease.map { .nanoseconds($0.nanoseconds / 4 * 3) }),
+            eventLoop: eventLoop
+        )
+    }
 
     @Test func `A message that has waited so long that others may have claimed it is given up`() async throws {
-        let session = session
-        let freshUntil = eventLoop.now + .seconds(60)
-        session.deliver(messageBatch(["1-0", "2-0"]), source: .new, isHeld: true, freshUntil: freshUntil)
+        let session = makeSession(lease: .seconds(60))
+        session.deliver(["1-0", "2-0"])
         let message = try #require(try await session.mailbox.next())
         await eventLoop.advanceTime(by: .nanoseconds(59_999_999_999))
         #expect(!session.giveUpIfStale(message))
-        #expect(session.leavingOutKnown(messageBatch(["1-0"])).isEmpty, "it is still held")
+        #expect(session.unknown(among: ids("1-0")).isEmpty, "it is still held")
         await eventLoop.advanceTime(by: .nanoseconds(1))
         #expect(session.giveUpIfStale(message))
-        #expect(session.leavingOutKnown(messageBatch(["1-0", "2-0"])).map(\.id) == ids("1-0"), "it may come again")
+        #expect(session.unknown(among: ids("1-0", "2-0")) == ids("1-0"), "it may come again")
         session.settle(message)
-        #expect(session.takeDue(atMost: 10).isEmpty, "what was given up is not acknowledged")
+        #expect(session.takeDue(atMost: 10) == nil, "what was given up is not acknowledged")
+        await eventLoop.shutdownGracefully()
+    }
+
+    @Test func `A message that was lost while it waited is given up, and its neighbours are not`() async throws {
+        let session = makeSession(lease: .seconds(60))
+        session.deliver(["1-0", "2-0"])
+        #expect(session.lose(ids("1-0", "7-0")) == ids("1-0"))
+        let first = try #require(try await session.mailbox.next())
+        let second = try #require(try await session.mailbox.next())
+        #expect(session.giveUpIfStale(first))
+        #expect(!session.giveUpIfStale(second))
         await eventLoop.shutdownGracefully()
     }
 
     @Test func `Where nobody claims, a message is never given up`() async throws {
         let session = session
-        session.deliver(messageBatch(["1-0"]), source: .new, isHeld: true)
+        session.deliver(["1-0"])
         let message = try #require(try await session.mailbox.next())
         await eventLoop.advanceTime(by: .hours(1000))
         #expect(!session.giveUpIfStale(message))
@@ -37,7 +56,7 @@ import Testing
         let session = session
         let told = Journal<Bool>()
         session.onDue { told.record(true) }
-        session.deliver(messageBatch(["1-0", "2-0", "3-0"]), source: .new, isHeld: true)
+        session.deliver(["1-0", "2-0", "3-0"])
         session.attend(true)
         session.settle(try #require(try await session.mailbox.next()))
         #expect(told.all.isEmpty)
@@ -45,7 +64,7 @@ import Testing
         #expect(told.all == [true], "nobody sees to it any more")
         session.settle(try #require(try await session.mailbox.next()))
         #expect(told.all == [true], "it has been told")
-        #expect(session.takeDue(atMost: 10) == ids("1-0", "2-0"))
+        #expect(session.takeDue(atMost: 10)?.settlement.ids == ids("1-0", "2-0"))
         session.settle(try #require(try await session.mailbox.next()))
         #expect(told.all == [true, true])
         await eventLoop.shutdownGracefully()
@@ -53,16 +72,68 @@ import Testing
 
     @Test func `Who waits for an alarm is woken by it, by a failed acknowledgement, and by the end`() async throws {
         let session = session
-        session.acknowledge(ids("1-0"))
+        session.add(.acknowledge(ids("1-0"), isProven: false))
         session.raiseAlarm()
         #expect(await session.waitForAlarm(inAnyCase: false))
-        let sent = session.takeDue(atMost: 10)
-        session.restore(sent)
+        let sent = try #require(session.takeDue(atMost: 10))
+        session.restore(sent.number)
         #expect(await session.waitForAlarm(inAnyCase: false))
         session.finish()
         #expect(await session.waitForAlarm(inAnyCase: false), "something is due still")
-        session.confirm(session.takeDue(atMost: 10))
+        session.confirm(try #require(session.takeDue(atMost: 10)).number)
         #expect(await !session.waitForAlarm(inAnyCase: true))
         await eventLoop.shutdownGracefully()
+    }
+
+    @Test func `At the end what was not handed out is given back, and what was handed out is left alone`()
+        async throws
+    {
+        let session = session
+        session.deliver(["1-0", "2-0", "3-0"], counts: [1, 2001, 3002].map { DeliveryCount($0) })
+        _ = try await session.mailbox.next()
+        session.finish()
+        guard case .setAside(let asides) = try #require(session.takeDue(atMost: 10)).settlement else {
+            Issue.record("nothing is given back")
+            return
+        }
+        #expect(asides.map(\.id) == ids("2-0", "3-0"))
+        #expect(asides.map(\.count.rawValue) == [2000, 3001], "as if it had not been delivered")
+        #expect(asides.allSatisfy { $0.due == nil })
+        #expect(session.keptAtEnd == Set(ids("1-0")))
+        session.deliver(["4-0"])
+        #expect(session.takeDue(atMost: 10)?.settlement.ids == ids("4-0"), "what comes later is given back too")
+        await eventLoop.shutdownGracefully()
+    }
+
+    @Test func `Who waits until nothing is held is woken by the last outcome`() async throws {
+        let session = session
+        await session.waitUntilNothingIsHeld()
+        session.deliver(["1-0", "2-0"])
+        let order = Journal<String>()
+        let waiting = Task {
+            await session.waitUntilNothingIsHeld()
+            order.record("nothing is held")
+        }
+        let messages = [try await session.mailbox.next(), try await session.mailbox.next()].compactMap { $0 }
+        session.settle(messages[0])
+        for _ in 0..<20 { await Task.yield() }
+        order.record("one is")
+        session.forget([messages[1].id])
+        await waiting.value
+        #expect(order.all == ["one is", "nothing is held"])
+        await eventLoop.shutdownGracefully()
+    }
+}
+
+extension GroupSession {
+    fileprivate func deliver(_ ids: [String], counts: [DeliveryCount]? = nil) {
+        let batch = DeliveredBatch(
+            messageBatch(ids),
+            counts: counts,
+            source: .new,
+            session: self,
+            granted: eventLoop.now
+        )
+        deliver(batch, bytes: 0, isHeld: true)
     }
 }

@@ -9,12 +9,14 @@ import Testing
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            let page = batch(deletedEntry("1-0"), entry("2-0"), deletedEntry("3-0"))
-            await server.expect(readPending(), answer: page)
-            await server.expect(readPending(after: "3-0"), answer: noPending)
+            await server.expect(sweep(), answer: pending("1-0", "2-0", "3-0"))
+            let page = taken([("2-0", 1)], deleted: ["1-0", "3-0"])
+            await server.expect(take("1-0", "2-0", "3-0"), answer: page)
+            await server.expectLook()
             await server.expect(claim(), answer: claimed())
-            await server.expect(acknowledge("1-0", "3-0"), answer: ":2\r\n")
             await server.expect(readNew())
+            let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
+            await shared.expect(acknowledgeIfOwned("1-0", "3-0"), answer: ":2\r\n")
             guard case .deleted(let gone) = await play.events.wait(for: 1)[0] else {
                 Issue.record("not told of the deleted entries")
                 return
@@ -30,7 +32,8 @@ import Testing
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(readPending(), answer: noPending)
+            await server.expect(sweep(), answer: noPending)
+            await server.expectLook()
             await server.expect(claim(), answer: claimed([], deleted: ["1-0"]))
             await server.expect(readNew())
             guard case .deleted(let gone) = await play.events.wait(for: 1)[0] else { return }
@@ -39,27 +42,26 @@ import Testing
         }
     }
 
-    @Test func `Deleted entries that Redis 6.2 does not name are found in what is pending`() async throws {
+    @Test func `Deleted entries that Redis 6.2 does not name are found when they are taken`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(readPending(), answer: noPending)
-            let old = array([bulk("0-0"), array(["$-1\r\n", entry("5-0")])])
-            await server.expect(claim(), answer: old)
+            await server.expect(sweep(), answer: noPending)
+            await server.expectLook()
+            await server.expect(claim(), answer: array([bulk("0-0"), array([bulk("4-0"), bulk("5-0")])]))
             // It went along with the claim.
             await server.expect(readNew(), answer: nothing)
-            // The claimed one is held by now, and is not handed out a second time.
-            await server.expect(readPending(), answer: batch(deletedEntry("4-0"), entry("5-0")))
-            await server.expect(readPending(after: "5-0"), answer: noPending)
-            await server.expect(acknowledge("4-0"), answer: ":1\r\n")
-            await server.expect(readNew(), answer: batch(entry("6-0")))
-            let got = [try await messages.next()?.name, try await messages.next()?.name]
-            #expect(got == ["5-0", "6-0"])
+            await server.expect(take("4-0", "5-0"), answer: taken([("5-0", 1)], deleted: ["4-0"]))
+            await server.expect(readNew())
+            let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
+            await shared.expect(acknowledgeIfOwned("4-0"), answer: ":1\r\n")
+            let first = try await messages.next()
+            #expect(first?.name == "5-0")
         }
     }
 
-    @Test func `After a lost connection it asks for what is pending and hands out only what it does not hold`()
+    @Test func `After a lost connection it asks for what is pending and takes only what it does not hold`()
         async throws
     {
         let play = GroupPlay()
@@ -75,34 +77,71 @@ import Testing
             guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
             await play.clock.advance(by: delay)
             let next = await play.nextConnection()
-            await next.expect(readPending(), answer: batch(entry("1-0"), entry("2-0"), entry("3-0")))
-            await next.expect(readPending(after: "3-0"), answer: noPending)
+            await next.expect(sweep(), answer: pending("1-0", "2-0", "3-0"))
+            // It was this consumer that did not get it: that is no mark against the message.
+            await next.expect(take("3-0", mode: "known"), answer: taken([("3-0", 1)]))
             await next.expect(readNew())
             let second = try await messages.next()
             let third = try await messages.next()
             #expect([first?.name, second?.name, third?.name] == ["1-0", "2-0", "3-0"])
             #expect(third?.source == .pending)
+            guard case .reconnected = await play.events.wait(for: 2)[1] else {
+                Issue.record("not told of the new connection")
+                return
+            }
         }
     }
 
-    @Test func `An acknowledgement whose reply was lost is sent again, and its message is not handed out again`()
-        async throws
-    {
-        let play = GroupPlay()
+    @Test func `Without its sweep it would not find what a lost reply has brought`() async throws {
+        let play = GroupPlay { $0.safeguards.remove(.sweep) }
+        try await play.running { consumer in
+            let messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew())
+            server.close()
+            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
+            await play.clock.advance(by: delay)
+            await play.nextConnection().expect(readNew())
+            _ = messages
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func `An acknowledgement whose reply was lost is sent again, and its message is not handed out again`(
+        isGuarded: Bool
+    ) async throws {
+        let play = GroupPlay { if !isGuarded { $0.safeguards.remove(.reacknowledge) } }
         try await play.running { consumer in
             let (server, loop, handled) = await play.untilAcknowledgementIsUnanswered(by: consumer)
             server.close()
             guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
-            let rest = play.serve(
-                new: Replies(batch(entry("5-0"))),
-                pending: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"), entry("4-0")))
-            )
+            let rest = play.serve(new: Replies(batch(entry("5-0"))), pending: Replies(pending("4-0")))
             await play.clock.advance(by: delay)
-            #expect(await handled.wait(for: 5) == ["1-0", "2-0", "3-0", "4-0", "5-0"])
-            await play.clock.advance(by: .milliseconds(1)) { _ = await rest.acknowledged(atLeast: 4) }
-            #expect(rest.acknowledged.filter { $0 == "1-0" }.count == 1)
+            let names = await handled.wait(for: 5)
+            #expect(names == ["1-0", "2-0", "3-0", "4-0", "5-0"])
+            let expected = isGuarded ? 4 : 3
+            await play.clock.advance(by: .milliseconds(1)) { _ = await rest.acknowledged(atLeast: expected) }
+            #expect(rest.acknowledged.filter { $0 == "1-0" }.count == (isGuarded ? 1 : 0))
             loop.cancel()
             try await loop.value
+        }
+    }
+
+    @Test func `What a claim brings of what is held, or on its way to be settled, is not taken`() async throws {
+        let play = GroupPlay { $0.claimInterval = .seconds(1) }
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew(block: 1000), answer: batch(entry("1-0")))
+            await server.expect(readNew(block: 1000))
+            let first = try await messages.next()
+            await play.clock.advance(by: .seconds(1))
+            server.send(nothing)
+            await server.expect(claim(), answer: claimed(["1-0"]))
+            await server.expect(readNew(block: 1000))
+            await play.clock.calmDown()
+            #expect(!play.log.names.contains("EVALSHA"))
+            #expect(first?.isHeld == true)
         }
     }
 }

@@ -1,3 +1,4 @@
+import NIOCore
 import NIOEmbedded
 import Testing
 
@@ -6,7 +7,7 @@ import Testing
 @Suite struct SettlementLedgerTests {
     private let session = GroupSession(group: "billing", prefetch: 10, eventLoop: NIOAsyncTestingEventLoop())
 
-    @Test func `A message is held, then due, then sent, then gone`() {
+    @Test func `A message is held, then due, then sent, then gone`() throws {
         var ledger = SettlementLedger()
         let batch = delivered(["1-0", "2-0"])
         ledger.hold(batch)
@@ -15,26 +16,31 @@ import Testing
         #expect(wasOpen)
         expectDue(ledger, true)
         expectUnknown(ledger, ["1-0"], [])
-        let taken = ledger.takeDue(atMost: 10)
-        #expect(taken == ids("1-0"))
+        let taken = try ledger.mustTake(10)
+        #expect(taken.settlement.ids == ids("1-0"))
         expectDue(ledger, false)
         expectUnknown(ledger, ["1-0"], [])
-        ledger.confirm(taken)
+        ledger.confirm(taken.number)
         expectUnknown(ledger, ["1-0", "2-0"], ids("1-0"))
     }
 
-    @Test func `A message is settled once`() {
+    @Test func `A message has one outcome`() {
         var ledger = SettlementLedger()
         let batch = delivered(["1-0"])
         ledger.hold(batch)
         let first = ledger.settle(batch, 0)
-        let second = ledger.settle(batch, 0)
-        #expect([first, second] == [true, false])
-        let taken = ledger.takeDue(atMost: 10)
-        #expect(taken.count == 1)
+        let aside = SetAside(id: id("1-0"), count: .first, due: nil)
+        let others = [
+            ledger.settle(batch, 0), ledger.setAside(batch, 0, aside),
+            ledger.emit(batch, 0, Emission(id: id("1-0"), outputs: [])),
+        ]
+        #expect(first)
+        #expect(others == [false, false, false])
+        let taken = [ledger.take(10), ledger.take(10)].map { $0?.settlement.ids }
+        #expect(taken == [ids("1-0"), nil])
         ledger.release(batch, 0)
-        let third = ledger.settle(batch, 0)
-        #expect(!third)
+        let late = ledger.settle(batch, 0)
+        #expect(!late)
     }
 
     @Test func `A message that was released may be delivered again, and is not acknowledged`() {
@@ -58,39 +64,42 @@ import Testing
         let batch = delivered(["1-0", "2-0", "3-0", "4-0", "5-0"])
         ledger.hold(batch)
         for position in [3, 0, 4, 1, 2] { _ = ledger.settle(batch, position) }
-        let first = ledger.takeDue(atMost: 2)
-        let second = ledger.takeDue(atMost: 2)
-        let third = ledger.takeDue(atMost: 2)
-        let fourth = ledger.takeDue(atMost: 2)
-        #expect([first, second, third, fourth] == [ids("4-0", "1-0"), ids("5-0", "2-0"), ids("3-0"), []])
+        var taken: [[StreamID]] = []
+        while let sent = ledger.take(2) { taken.append(sent.settlement.ids) }
+        #expect(taken == [ids("4-0", "1-0"), ids("5-0", "2-0"), ids("3-0")])
     }
 
-    @Test func `What was sent in vain is due again, before the rest`() {
-        var ledger = SettlementLedger()
+    @Test func `What was sent in vain is due again, before the rest, and needs proof`() throws {
+        var ledger = SettlementLedger(.init(lease: .seconds(30), proof: .seconds(20)))
         let batch = delivered(["1-0", "2-0", "3-0"])
         ledger.hold(batch)
-        _ = ledger.settle(batch, 0)
-        let sent = ledger.takeDue(atMost: 10)
         _ = ledger.settle(batch, 1)
-        ledger.restore(sent)
-        expectUnknown(ledger, ["1-0"], [])
-        let taken = ledger.takeDue(atMost: 10)
-        #expect(taken == ids("1-0", "2-0"))
-        ledger.confirm(sent)
-        ledger.confirm(taken)
+        let sent = try ledger.mustTake(10)
+        #expect(sent.isProven == true)
+        _ = ledger.settle(batch, 0)
+        ledger.restore(sent.number)
+        expectUnknown(ledger, ["2-0"], [])
+        let taken = try ledger.mustTake(10)
+        #expect(taken.settlement.ids == ids("1-0", "2-0"), "the script wants them in order")
+        #expect(taken.isProven == false, "somebody may have claimed it since")
+        ledger.confirm(sent.number)
+        expectUnknown(ledger, ["1-0", "2-0"], [])
+        ledger.confirm(taken.number)
         expectUnknown(ledger, ["1-0", "2-0"], ids("1-0", "2-0"))
     }
 
-    @Test func `Two batches on their way are told apart`() {
+    @Test func `Settlements on their way are told apart`() throws {
         var ledger = SettlementLedger()
-        ledger.acknowledge(ids("1-0", "2-0"))
-        let first = ledger.takeDue(atMost: 1)
-        let second = ledger.takeDue(atMost: 1)
-        ledger.confirm(second)
+        ledger.add(.acknowledge(ids("1-0", "2-0"), isProven: false))
+        let first = try ledger.mustTake(1)
+        let second = try ledger.mustTake(1)
+        ledger.confirm(second.number)
         expectUnknown(ledger, ["1-0", "2-0"], ids("2-0"))
-        ledger.restore(first)
-        let again = ledger.takeDue(atMost: 10)
+        ledger.restore(first.number)
+        let again = ledger.take(10)?.settlement.ids
         #expect(again == ids("1-0"))
+        let isSending = ledger.isSending
+        #expect(isSending)
     }
 
     @Test func `When nobody handles any more, nothing is held, and what is due stays due`() {
@@ -102,19 +111,19 @@ import Testing
         expectUnknown(ledger, ["1-0", "2-0"], ids("2-0"))
         let late = ledger.settle(batch, 1)
         #expect(late, "a handler that is late is still heard")
-        let taken = ledger.takeDue(atMost: 10)
+        let taken = ledger.take(10)?.settlement.ids
         #expect(taken == ids("1-0", "2-0"))
     }
 
-    @Test func `What is acknowledged while the server may have looked already is no news`() {
+    @Test func `What is settled while the server may have looked already is no news`() throws {
         var ledger = SettlementLedger()
         let batch = delivered(["1-0", "2-0"])
         ledger.hold(batch)
         _ = ledger.settle(batch, 0)
-        let first = ledger.takeDue(atMost: 10)
+        let first = try ledger.mustTake(10)
         ledger.beginLookingBack()
         ledger.beginLookingBack()
-        ledger.confirm(first)
+        ledger.confirm(first.number)
         expectUnknown(ledger, ["1-0"], [])
         ledger.endLookingBack()
         expectUnknown(ledger, ["1-0"], [])
@@ -139,7 +148,7 @@ import Testing
         expectUnknown(ledger, [], [])
     }
 
-    @Test(arguments: seeds) func `On a random walk each id is in one place, and none is lost`(seed: UInt64) {
+    @Test(arguments: seeds) func `On a random walk each id is in one place, and none is lost`(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         var ledger = SettlementLedger()
         var model = LedgerModel()
@@ -160,30 +169,31 @@ import Testing
                 ledger.release(batch, position)
             case 4:
                 let limit = Int.random(in: 1...5, using: &random)
-                let taken = ledger.takeDue(atMost: limit)
-                #expect(taken == Array(model.due.prefix(limit)))
-                model.due.removeFirst(taken.count)
-                if !taken.isEmpty { model.sent.append(taken) }
+                let taken = ledger.take(limit)
+                #expect(taken?.settlement.ids ?? [] == Array(model.due.prefix(limit)))
+                guard let taken else { continue }
+                model.due.removeFirst(taken.settlement.ids.count)
+                model.sent.append(taken)
             default:
                 guard let index = model.sent.indices.randomElement(using: &random) else { continue }
-                let ids = model.sent.remove(at: index)
+                let sent = model.sent.remove(at: index)
                 if random.chance(0.5) {
-                    ledger.confirm(ids)
+                    ledger.confirm(sent.number)
                 } else {
-                    ledger.restore(ids)
-                    model.due = ids + model.due
+                    ledger.restore(sent.number)
+                    model.due = sent.settlement.ids + model.due
                 }
             }
             let hasDue = ledger.hasDue
             #expect(hasDue == !model.due.isEmpty)
             guard step.isMultiple(of: 10) else { continue }
-            let unknown = Set(ledger.unknown(model.all))
+            let unknown = Set(ledger.unknown(among: model.all.map(id)))
             #expect(unknown == model.unknown)
         }
     }
 
     private func delivered(_ ids: [String]) -> DeliveredBatch {
-        DeliveredBatch(messageBatch(ids), source: .new, session: session)
+        DeliveredBatch(messageBatch(ids), source: .new, session: session, granted: .at(0))
     }
 }
 
@@ -191,7 +201,7 @@ private struct LedgerModel {
     var last = 0
     var held: [(DeliveredBatch, Int)] = []
     var due: [StreamID] = []
-    var sent: [[StreamID]] = []
+    var sent: [SentSettlement] = []
 
     mutating func newIDs(_ random: inout SeededGenerator) -> [StreamID] {
         let count = Int.random(in: 1...5, using: &random)
@@ -207,22 +217,22 @@ private struct LedgerModel {
     var all: [String] { last == 0 ? [] : (1...last).map { "\($0)-0" } }
 
     var unknown: Set<StreamID> {
-        let known = Set(held.map { $0.storage.entries[$1].id } + due + sent.joined())
+        let known = Set(held.map { $0.storage.entries[$1].id } + due + sent.flatMap(\.settlement.ids))
         return Set(all.map(id)).subtracting(known)
     }
 }
 
-private func expectUnknown(
+func expectUnknown(
     _ ledger: borrowing SettlementLedger,
     _ delivered: [String],
     _ expected: [StreamID],
     sourceLocation: SourceLocation = #_sourceLocation
 ) {
-    let unknown = ledger.unknown(delivered)
+    let unknown = ledger.unknown(among: delivered.map(id))
     #expect(unknown == expected, sourceLocation: sourceLocation)
 }
 
-private func expectDue(
+func expectDue(
     _ ledger: borrowing SettlementLedger,
     _ expected: Bool,
     sourceLocation: SourceLocation = #_sourceLocation
@@ -232,8 +242,21 @@ private func expectDue(
 }
 
 extension SettlementLedger {
-    /// Which of the ids would be handed out if the server delivered them now.
-    fileprivate func unknown(_ ids: [String]) -> [StreamID] {
-        leavingOutKnown(messageBatch(ids)).map(\.id)
+    /// What is to be sent, so many milliseconds after the beginning.
+    mutating func take(_ limit: Int = 10, at milliseconds: Int = 0) -> SentSettlement? {
+        takeDue(atMost: limit, now: .at(milliseconds))
+    }
+
+    /// What is to be sent, where there has to be something.
+    mutating func mustTake(_ limit: Int = 10, at milliseconds: Int = 0) throws -> SentSettlement {
+        let sent = take(limit, at: milliseconds)
+        return try #require(sent)
+    }
+}
+
+extension SentSettlement {
+    /// Whether it is an acknowledgement of what is this consumer's beyond doubt; `nil` if it is none.
+    var isProven: Bool? {
+        if case .acknowledge(_, let isProven) = settlement { isProven } else { nil }
     }
 }

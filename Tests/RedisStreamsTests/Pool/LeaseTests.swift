@@ -157,9 +157,9 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         try await transport.withClient { redis in
             let call = Task { await caught { try await redis.xread(offsets, block: .seconds(1)) } }
             let first = await transport.nextConnection()
-            await first.expect(["PING"], answer: "-LOADING Redis is loading\r\n")
+            await first.expectGreeting(answer: "-LOADING Redis is loading\r\n")
             let second = await transport.clock.advance(by: .milliseconds(5)) { await transport.nextConnection() }
-            await second.expect(["PING"], answer: "-WRONGPASS no\r\n")
+            await second.expectGreeting(answer: "-WRONGPASS no\r\n")
             #expect(await call.value?.code == .authenticationFailed)
         }
     }

@@ -86,14 +86,14 @@ import Testing
         try await redis.running { redis in
             async let error = caught { try await redis.xlen("orders") }
             let first = await transport.nextConnection()
-            await first.expect(["PING"], answer: "-NOAUTH Authentication required.\r\n")
+            await first.expectGreeting(answer: "-NOAUTH Authentication required.\r\n")
             #expect(await error?.code == .authenticationFailed)
             await first.expectClose()
             _ = await log.journal.wait(for: 1)
             await transport.clock.advance(by: .milliseconds(50))
             async let length = redis.xlen("orders")
             let second = await transport.nextConnection()
-            await second.expect(["PING"], answer: "+PONG\r\n")
+            await second.expectGreeting(answer: "+PONG\r\n")
             await second.expect(["XLEN", "orders"], answer: ":1\r\n")
             let value = try await length
             #expect(value == 1)
@@ -108,12 +108,12 @@ import Testing
             async let length = redis.xlen("orders")
             for attempt in 1...3 {
                 let server = await transport.nextConnection()
-                await server.expect(["PING"], answer: "-LOADING Redis is loading the dataset in memory\r\n")
+                await server.expectGreeting(answer: "-LOADING Redis is loading the dataset in memory\r\n")
                 _ = await log.journal.wait(for: attempt)
                 await transport.clock.advance(by: .seconds(1))
             }
             let server = await transport.nextConnection()
-            await server.expect(["PING"], answer: "+PONG\r\n")
+            await server.expectGreeting(answer: "+PONG\r\n")
             await server.expect(["XLEN", "orders"], answer: ":1\r\n")
             let value = try await length
             #expect(value == 1)

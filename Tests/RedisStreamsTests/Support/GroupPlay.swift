@@ -5,12 +5,36 @@ import Testing
 
 // The commands of a consumer `ann` of the group `billing` on the stream `orders`.
 
-func readPending(after id: String = "0-0", count: Int = 100) -> [String] {
-    ["XREADGROUP", "GROUP", "billing", "ann", "COUNT", "\(count)", "STREAMS", "orders", id]
+/// A page of what is pending for the consumer itself.
+func sweep(after id: String? = nil, count: Int = 100) -> [String] {
+    ["XPENDING", "orders", "billing", id.map { "(\($0)" } ?? "-", "+", "\(count)", "ann"]
 }
 
-func claim(from id: String = "0-0", idle: Int = 60_000, count: Int = 100) -> [String] {
-    ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "\(count)"]
+/// A call of a script by its SHA-1.
+///
+/// - Parameter targets: The keys behind the stream.
+func call(_ script: Script, targets: [String] = [], _ arguments: [String]) -> [String] {
+    ["EVALSHA", script.sha1, "\(1 + targets.count)", "orders"] + targets + ["billing", "ann"] + arguments
+}
+
+func take(_ ids: String..., mode: String = "fair") -> [String] { call(.take, [mode] + ids) }
+
+func renew(_ ids: String...) -> [String] { call(.renew, ids) }
+
+/// An acknowledgement by the script that looks at the owner.
+func acknowledgeIfOwned(_ ids: String...) -> [String] { call(.acknowledge, ids) }
+
+func setAside(_ id: String, idle: Int, count: Int) -> [String] { call(.setAside, [id, "\(idle)", "\(count)"]) }
+
+func creation(after id: String) -> [String] { ["XGROUP", "CREATE", "orders", "billing", id, "MKSTREAM"] }
+
+/// What is asked of a group to look after it.
+let lookingAfter: [[String]] = [
+    ["XINFO", "GROUPS", "orders"], ["XPENDING", "orders", "billing"], ["XINFO", "STREAM", "orders"],
+]
+
+func claim(from id: String = "0-0", idle: Int = 30_000, count: Int = 100) -> [String] {
+    ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "\(count)", "JUSTID"]
 }
 
 /// - Parameter block: In milliseconds; `nil` for a read that does not wait.
@@ -23,19 +47,21 @@ func readNew(block: Int? = 5000, noAck: Bool = false, count: Int = 100) -> [Stri
 
 func acknowledge(_ ids: String...) -> [String] { ["XACK", "orders", "billing"] + ids }
 
-let noPending = batch()
+let noPending = "*0\r\n"
 
 /// A consumer of a client on a transport that a test plays the server of.
 struct GroupPlay {
-    let log = WriteLog()
-    let events = Journal<GroupConsumer.Event>()
+    let log: WriteLog
+    /// Whether the server tells connections what it calls them. Then this play greets them.
+    private let tellsIDs: Bool
+    let events = Journal<ConsumerEvent>()
     private let connections = Journal<FakeConnection>()
     private let servers = Journal<ScriptedServer>()
     let configuration: GroupConsumer.Configuration
     var client = RedisClient.Configuration.patient
 
     /// Never claims by itself, unless the test says so.
-    init(_ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
+    init(tellsIDs: Bool = false, _ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
         var configuration = GroupConsumer.Configuration()
         configuration.claimInterval = .seconds(86_400)
         configuration.claimJitter = 0
@@ -43,6 +69,8 @@ struct GroupPlay {
         configuration.onEvent = { events.record($0) }
         change(&configuration)
         self.configuration = configuration
+        self.tellsIDs = tellsIDs
+        log = WriteLog(answersGreeting: !tellsIDs)
     }
 
     var transport: FakeTransport { log.base }
@@ -52,7 +80,18 @@ struct GroupPlay {
     func nextConnection() async -> FakeConnection {
         let connection = await transport.nextConnection()
         connections.record(connection)
+        // As many as there have been.
+        if tellsIDs { await connection.expectGreeting(id: connections.all.count) }
         return connection
+    }
+
+    /// Has the connection made that commands go over which do not block.
+    func openShared(of consumer: GroupConsumer) async throws -> FakeConnection {
+        let pinging = Task { try await consumer.client.execute(PING()) }
+        let shared = await nextConnection()
+        await shared.expect(["PING"], answer: "+PONG\r\n")
+        _ = try await pinging.value
+        return shared
     }
 
     /// Answers everything that still comes: the last acknowledgements.
@@ -67,7 +106,7 @@ struct GroupPlay {
 
     private static func answerAll(of connection: FakeConnection) {
         Task {
-            while await connection.nextCommand() != nil { connection.send(":1\r\n") }
+            while let command = await connection.nextCommand() { connection.send(GroupReplies.usual(to: command)) }
         }
     }
 
@@ -85,11 +124,16 @@ struct GroupPlay {
     }
 
     /// Plays the start of a consumer that has nothing pending and claims nothing.
-    func start() async -> FakeConnection {
+    ///
+    /// - Parameters:
+    ///   - delivered: Up to where the group has handed out its messages.
+    ///   - lowestPending: The first message that is pending for anybody.
+    func start(delivered: String = "0-0", lowestPending: String? = nil) async -> FakeConnection {
         let server = await nextConnection()
         if configuration.acknowledgement.usesPendingList {
             let count = configuration.batchSize
-            await server.expect(readPending(count: count), answer: noPending)
+            await server.expect(sweep(count: min(count, 100)), answer: noPending)
+            await server.expectLook(delivered: delivered, lowestPending: lowestPending)
             if configuration.effectiveClaimInterval != nil {
                 await server.expect(claim(count: min(count, 100)), answer: claimed())
             }
@@ -124,19 +168,78 @@ struct GroupPlay {
     }
 
     /// Plays a server that goes on by itself: new messages from `new`, nothing pending but `pending`, nothing to claim.
-    func serve(new: Replies, pending: Replies = Replies(), claims: Replies = Replies()) -> ScriptedServer {
+    func serve(
+        new: Replies,
+        pending: Replies = Replies(),
+        claims: Replies = Replies(),
+        taken: Replies = Replies()
+    ) -> ScriptedServer {
         let server = ScriptedServer(on: transport) { command in
             switch command.first {
-            case "XREADGROUP" where command.last == ">":
-                // Whoever asks without waiting has to be told that there is nothing.
-                new.next() ?? (command.contains("BLOCK") ? nil : nothing)
-            case "XREADGROUP": pending.next() ?? noPending
+            // Whoever asks without waiting has to be told that there is nothing.
+            case "XREADGROUP": new.next() ?? (command.contains("BLOCK") ? nil : nothing)
+            case "XPENDING" where command.count > 3: pending.next() ?? noPending
             case "XAUTOCLAIM": claims.next() ?? claimed()
-            default: ":1\r\n"
+            case "EVALSHA" where command[1] == Script.take.sha1: taken.next() ?? GroupReplies.usual(to: command)
+            default: GroupReplies.usual(to: command)
             }
         }
         servers.record(server)
         return server
+    }
+}
+
+/// What a server replies to whom nothing happens to.
+enum GroupReplies {
+    static func usual(to command: [String]) -> String {
+        switch command.first {
+        case "XPENDING" where command.count == 3: noneAtAll
+        case "XPENDING": noPending
+        case "XINFO" where command[1] == "GROUPS": groupInfo(delivered: "0-0")
+        case "XINFO": streamInfo(last: "0-0")
+        case "XREADGROUP": nothing
+        case "XAUTOCLAIM": claimed()
+        case "EVALSHA": script(command[1], Array(command.dropFirst(3 + (Int(command[2]) ?? 0) + 2)))
+        case "PING": "+PONG\r\n"
+        case "XACK": ":\(command.count - 3)\r\n"
+        default: ":1\r\n"
+        }
+    }
+
+    private static func script(_ sha1: String, _ arguments: [String]) -> String {
+        switch sha1 {
+        case Script.renew.sha1: renewed()
+        case Script.setAside.sha1: "*0\r\n"
+        case Script.emit.sha1: array([bulk("1-1")])
+        case Script.take.sha1: taken(arguments.dropFirst().map { ($0, 1) })
+        case Script.acknowledge.sha1: ":\(arguments.count)\r\n"
+        default: ":1\r\n"
+        }
+    }
+}
+
+extension FakeConnection {
+    /// Plays that a lost group is created, in a stream that ends with `last`.
+    func expectCreation(
+        after id: String,
+        last: String,
+        answer: String = "+OK\r\n",
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async {
+        await expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: last), sourceLocation: sourceLocation)
+        await expect(creation(after: id), answer: answer, sourceLocation: sourceLocation)
+    }
+
+    /// Plays that a consumer looks after its group, of which everything up to `delivered` was handed out.
+    func expectLook(
+        delivered: String = "0-0",
+        lowestPending: String? = nil,
+        last: String? = nil,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async {
+        await expect(lookingAfter[0], answer: groupInfo(delivered: delivered), sourceLocation: sourceLocation)
+        await expect(lookingAfter[1], answer: pendingSummary(lowest: lowestPending), sourceLocation: sourceLocation)
+        await expect(lookingAfter[2], answer: streamInfo(last: last ?? delivered), sourceLocation: sourceLocation)
     }
 }
 

@@ -77,6 +77,16 @@ extension FakeConnection {
         if let answer { send(answer) }
     }
 
+    /// Expects the end of a greeting, and answers it.
+    func expectGreeting(
+        id: Int = 7,
+        answer: String = "+PONG\r\n",
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async {
+        await expect(["CLIENT", "ID"], answer: ":\(id)\r\n", sourceLocation: sourceLocation)
+        await expect(["PING"], answer: answer, sourceLocation: sourceLocation)
+    }
+
     /// Expects that the client closes the connection.
     func expectClose(sourceLocation: SourceLocation = #_sourceLocation) async {
         await expect(nil, sourceLocation: sourceLocation)
@@ -93,9 +103,10 @@ final class WriteLog: Transport {
         base = FakeTransport(answersGreeting: answersGreeting)
     }
 
-    /// The names of the commands of each write, as far as there were several in it.
+    /// The names of the commands of each write, as far as there were several in it. Without the greetings of clients that
+    /// have nothing to say.
     var joined: [[String]] {
-        writes.withLock { $0 }.map(Self.commands).filter { $0.count > 1 }
+        writes.withLock { $0 }.map(Self.commands).filter { $0.count > 1 && $0 != ["CLIENT", "PING"] }
     }
 
     /// The names of all commands, in the order in which they left.

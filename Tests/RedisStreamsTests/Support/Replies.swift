@@ -21,17 +21,72 @@ func batch(of stream: String = "orders", _ entries: String...) -> String {
     array([array([bulk(stream), array(entries)])])
 }
 
-/// The reply of `XAUTOCLAIM`.
-func claimed(next: String = "0-0", _ entries: [String] = [], deleted: [String] = []) -> String {
-    array([bulk(next), array(entries), array(deleted.map(bulk))])
+/// The reply of `XAUTOCLAIM … JUSTID`.
+func claimed(next: String = "0-0", _ ids: [String] = [], deleted: [String] = []) -> String {
+    array([bulk(next), array(ids.map(bulk)), array(deleted.map(bulk))])
 }
 
-/// The reply of `XINFO STREAM`, as far as it is looked at.
-func streamInfo(last: String, entriesAdded: Int = 0) -> String {
-    let groups: [String] = [bulk("length"), ":1\r\n", bulk("radix-tree-keys"), ":1\r\n"]
-    let nodes: [String] = [bulk("radix-tree-nodes"), ":2\r\n", bulk("last-generated-id"), bulk(last)]
-    let rest: [String] = [bulk("groups"), ":0\r\n", bulk("first-entry"), "*-1\r\n", bulk("last-entry"), "*-1\r\n"]
-    return array(groups + nodes + rest)
+/// The reply of `XPENDING` with a range: each was delivered so often to `ann`.
+func pending(_ entries: (id: String, count: Int)...) -> String {
+    array(entries.map { array([bulk($0.id), bulk("ann"), ":1000\r\n", ":\($0.count)\r\n"]) })
+}
+
+/// The same, with ids that were delivered once.
+func pending(_ ids: String...) -> String {
+    array(ids.map { array([bulk($0), bulk("ann"), ":1000\r\n", ":1\r\n"]) })
+}
+
+/// The reply of `XPENDING` without a range.
+func pendingSummary(lowest: String?) -> String {
+    guard let lowest else { return noneAtAll }
+    return array([":1\r\n", bulk(lowest), bulk(lowest), array([array([bulk("ann"), bulk("1")])])])
+}
+
+/// The reply of `XPENDING` without a range when nothing is pending.
+let noneAtAll = "*4\r\n:0\r\n$-1\r\n$-1\r\n*-1\r\n"
+
+/// The reply of the script `take`: what was taken with its count, what was left alone, and what is deleted.
+func taken(_ ids: [(id: String, count: Int)], suspects: [String] = [], deleted: [String] = []) -> String {
+    let states: [(String, Int, Int)] =
+        ids.map { ($0.id, $0.count, 1) } + suspects.map { ($0, 1, 0) } + deleted.map { ($0, 1, -1) }
+    return array([
+        array(ids.map { entry($0.id) }),
+        array(states.flatMap { [bulk($0.0), ":\($0.1)\r\n", ":\($0.2)\r\n"] }),
+    ])
+}
+
+/// The reply of the script `renew`.
+func renewed(others: [String] = [], deleted: [String] = []) -> String {
+    array([array(others.map(bulk)), array(deleted.map(bulk))])
+}
+
+/// The reply of `XINFO GROUPS`, for the group `billing`.
+func groupInfo(delivered: String, entriesRead: Int? = nil) -> String {
+    var values = [bulk("name"), bulk("billing"), bulk("consumers"), ":1\r\n", bulk("pending"), ":0\r\n"]
+    values += [bulk("last-delivered-id"), bulk(delivered)]
+    if let entriesRead { values += [bulk("entries-read"), ":\(entriesRead)\r\n"] }
+    return array([array(values)])
+}
+
+/// The reply of `XINFO STREAM`, as far as it is looked at. A server that tells `added` is one of Redis 7.0 or later.
+///
+/// - Parameter entries: The first and the last entry.
+func streamInfo(
+    last: String,
+    entries: (first: String, last: String)? = nil,
+    length: Int = 1,
+    added: Int? = nil,
+    maxDeleted: String = "0-0",
+    groups: Int = 0
+) -> String {
+    var parts: [String] = [bulk("length"), ":\(length)\r\n", bulk("radix-tree-keys"), ":1\r\n"]
+    parts += [bulk("radix-tree-nodes"), ":2\r\n", bulk("last-generated-id"), bulk(last)]
+    if let added {
+        parts += [bulk("max-deleted-entry-id"), bulk(maxDeleted), bulk("entries-added"), ":\(added)\r\n"]
+    }
+    parts += [bulk("groups"), ":\(groups)\r\n", bulk("first-entry"), entries.map { entry($0.first) } ?? "*-1\r\n"]
+    parts += [bulk("last-entry"), entries.map { entry($0.last) } ?? "*-1\r\n"]
+    return array(parts)
 }
 
 /// A batch as a reply brings it.

@@ -38,7 +38,15 @@ final class ScriptedServer: Sendable {
 
     /// The ids that were acknowledged, in the order in which they were.
     var acknowledged: [String] {
-        commands.all.filter { $0.first == "XACK" }.flatMap { $0.dropFirst(3) }
+        commands.all.flatMap { command -> ArraySlice<String> in
+            if command.first == "XACK" { return command.dropFirst(3) }
+            return command.starts(with: ["EVALSHA", Script.acknowledge.sha1]) ? command.dropFirst(6) : []
+        }
+    }
+
+    /// The calls of a script, without what is the same in all of them.
+    func calls(of script: Script) -> [[String]] {
+        commands.all.filter { $0.starts(with: ["EVALSHA", script.sha1]) }.map { Array($0.dropFirst(6)) }
     }
 
     /// Waits until so many ids were acknowledged.

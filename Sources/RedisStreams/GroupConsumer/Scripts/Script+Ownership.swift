@@ -27,20 +27,18 @@ extension Script {
     package static let renew = Script(
         "renew",
         findOwned + """
-            local deleted = {}
-            if #mine > 0 then
+            local isThere, deleted = {}, {}
+            -- As many at a time as fit on the stack.
+            for first = 1, #mine, 1000 do
                 local claim = {'XCLAIM', key, group, consumer, 0}
-                for _, id in ipairs(mine) do claim[#claim + 1] = id end
+                for i = first, math.min(first + 999, #mine) do claim[#claim + 1] = mine[i] end
                 claim[#claim + 1] = 'JUSTID'
                 local claimed = redis.pcall(unpack(claim))
                 if claimed.err then return claimed end
-                if #claimed < #mine then
-                    local isThere = {}
-                    for _, id in ipairs(claimed) do isThere[id] = true end
-                    for _, id in ipairs(mine) do
-                        if not isThere[id] then deleted[#deleted + 1] = id end
-                    end
-                end
+                for _, id in ipairs(claimed) do isThere[id] = true end
+            end
+            for _, id in ipairs(mine) do
+                if not isThere[id] then deleted[#deleted + 1] = id end
             end
             return {others, deleted}
             """
@@ -82,36 +80,36 @@ extension Script {
     /// Takes messages that are pending for the consumer, to handle them: they count as delivered just now, and come with
     /// their entries.
     ///
-    /// Arguments after the consumer: a mode, and ids. The mode says what to do with the count of deliveries, whose
-    /// remainder by 1000 says how often a message was delivered without an outcome. `fair`: those that were not are
-    /// taken and counted, the others are left alone. `suspects`: all are taken and counted. `known`: all are taken, and
-    /// not counted.
-    /// Returns for each message that is pending for the consumer: id and count if it was left alone, else id, count, and
-    /// its entry, or nothing if that was deleted.
+    /// Arguments after the consumer: a mode, and ids in ascending order. The mode says what to do with the count of
+    /// deliveries, whose remainder by 1000 says how often a message was delivered without an outcome. `fair`: those that
+    /// were not are taken and counted, the others are left alone. `suspects`: all are taken and counted. `known`: all are
+    /// taken, and not counted.
+    /// Returns the entries that were taken; and for each message that is pending for the consumer its id, its count, and
+    /// 1 if it was taken, 0 if it was left alone, -1 if it was taken and its entry is deleted.
     package static let take = Script(
         "take",
         """
         local key, group, consumer, mode = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
-        local messages = {}
+        local entries, states = {}, {}
         for i = 4, #ARGV do
             local id = ARGV[i]
             local pending = redis.pcall('XPENDING', key, group, id, id, 1, consumer)
             if pending.err then return pending end
             if pending[1] then
-                local count = pending[1][4]
-                if mode == 'fair' and count % 1000 > 0 then
-                    messages[#messages + 1] = {id, count}
-                else
-                    -- Beyond this, numbers are not exact here.
-                    if count > 9007199254740000 then count = 9007199254740000 end
+                local count, state = pending[1][4], 0
+                -- Beyond this, numbers are not exact here.
+                if count > 9007199254740000 then count = 9007199254740000 end
+                if mode ~= 'fair' or count % 1000 == 0 then
                     if mode ~= 'known' then count = count + 1 end
                     local number = string.format('%.0f', count)
                     local entry = redis.call('XCLAIM', key, group, consumer, 0, id, 'RETRYCOUNT', number)[1]
-                    messages[#messages + 1] = {id, count, entry or false}
+                    state = entry and 1 or -1
+                    if entry then entries[#entries + 1] = entry end
                 end
+                for _, value in ipairs({id, count, state}) do states[#states + 1] = value end
             end
         end
-        return messages
+        return {entries, states}
         """
     )
 

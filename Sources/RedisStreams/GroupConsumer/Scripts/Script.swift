@@ -18,7 +18,7 @@ package struct Script: Sendable {
     }
 
     /// All scripts that this library sends.
-    package static let all = [renew, acknowledge, setAside, take, emit, leave, redrive]
+    package static let all = [renew, acknowledge, setAside, take, emit, leave, redrive, savePosition, trim]
 }
 
 /// A call of a script: by its SHA-1, or with its text for a server that does not know it yet.
@@ -62,12 +62,18 @@ extension RedisConnection {
         _ call: ScriptCall,
         returning handle: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
     ) {
-        begin(call) { outcome in
-            let result = call.result(of: outcome)
-            guard case .failure(let error) = result, error.code == .noScript else { return handle(result) }
+        let sendWhole = { @Sendable in
             let whole = call.whole
-            self.begin(whole) { handle(whole.result(of: $0)) }
+            self.begin(whole, then: { handle(whole.result(of: $0)) })
         }
+        begin(
+            call,
+            then: { outcome in
+                let result = call.result(of: outcome)
+                guard case .failure(let error) = result, error.code == .noScript else { return handle(result) }
+                sendWhole()
+            }
+        )
     }
 }
 

@@ -51,34 +51,40 @@ extension ScriptContext {
     func take() throws(ReplyError) {
         let subject = try subject()
         let mode = arguments[2]
+        model.reply.array(2)
         let mark = model.reply.mark
-        var taken = 0
+        var entries = 0
+        var states: [(id: StreamID, count: Int, state: Int)] = []
         for position in 3..<max(3, arguments.count) {
             let id = try id(position)
             guard let message = subject.pending(id) else { continue }
-            taken += 1
-            if mode == Bytes("fair"), message.deliveryCount % 1000 > 0 {
-                model.reply.array(2)
-                model.reply.bulk(id)
-                model.reply.integer(message.deliveryCount)
-                continue
-            }
             // Lua counts in floating point.
             var count = min(message.deliveryCount, 9_007_199_254_740_000)
+            if mode == Bytes("fair"), count % 1000 > 0 {
+                states.append((id, count, 0))
+                continue
+            }
             if mode != Bytes("known") { count += 1 }
-            take(id, count: count, subject)
+            let isThere = take(id, count: count, subject)
+            if isThere { entries += 1 }
+            states.append((id, count, isThere ? 1 : -1))
         }
-        model.reply.array(taken, from: mark)
+        model.reply.array(entries, from: mark)
+        model.reply.array(3 * states.count)
+        for (id, count, state) in states {
+            model.reply.bulk(id)
+            model.reply.integer(count)
+            model.reply.integer(state)
+        }
     }
 
-    private func take(_ id: StreamID, count: Int, _ subject: Subject) {
+    /// Writes the entry, and returns whether there is one.
+    private func take(_ id: StreamID, count: Int, _ subject: Subject) -> Bool {
         let claim = RedisModel.Claim(deliveryTime: model.time.wall, deliveryCount: count)
         let entry = subject.stream.entry(id)
         _ = model.claim(id, claim, of: subject.stream, subject.group, for: subject.consumer)
-        model.reply.array(3)
-        model.reply.bulk(id)
-        model.reply.integer(count)
-        if let entry { model.reply.raw(entry.encoded) } else { model.reply.null() }
+        if let entry { model.reply.raw(entry.encoded) }
+        return entry != nil
     }
 
     func leave() throws(ReplyError) {

@@ -1,31 +1,39 @@
+internal import DequeModule
 internal import NIOCore
 
 /// What a group consumer does next. Free of sockets and clocks: time comes in as a value.
 ///
-/// - `recovering`: reads what is pending for this consumer already, page by page, from before a restart or a lost
+/// - `sweeping`: looks through what is pending for this consumer already, page by page, from before a restart or a lost
 ///   connection. Goes to `consuming` after the last page.
-/// - `consuming`: reads new messages. As soon as it is due, a step of the sweep for what has been pending for too long goes
+/// - `consuming`: reads new messages. As soon as it is due, a step of the search for what has been pending for too long goes
 ///   before a read, in the same write; while that finds something, the next step follows the next read.
 ///
-/// In both, a missing group is created first, which also forgets where the sweep was.
+/// In both, a missing group is created first, which also forgets where the search was; and *suspects*, messages that
+/// somebody may have died of, are taken one by one before anything else is read, each when nothing else is held.
 struct GroupConsumerStateMachine: ~Copyable {
     enum Step: Equatable {
-        case createGroup(XGROUP.Start)
-        case readPending(after: StreamID)
+        /// `isLost` says that the group was there before.
+        case createGroup(isLost: Bool)
+        case sweep(after: StreamID)
+        case takeSuspect(StreamID)
         case claim(from: StreamID)
         /// `block` is `nil` for a read that returns at once.
         case readNew(block: Duration?)
     }
 
     private enum Phase {
-        case recovering(after: StreamID)
+        case sweeping(after: StreamID)
         case consuming
     }
 
     private let configuration: GroupConsumer.Configuration
     private var phase: Phase
     private var needsGroup = false
+    private var suspects: Deque<StreamID> = []
+    /// Whether the group was there, and so is known to be lost if it is missing.
     private var hasEverServed = false
+    /// Whether the own pending list was looked through to the end: what turns up there later was delivered since.
+    private(set) var hasSwept = false
     private var size: BatchSize
     private var failures = 0
     /// What the times between the steps of a sweep are multiplied with.
@@ -45,15 +53,16 @@ struct GroupConsumerStateMachine: ~Copyable {
     init(_ configuration: GroupConsumer.Configuration, now: NIODeadline, jitter: Double = 0) {
         self.configuration = configuration
         size = configuration.size
-        phase = configuration.acknowledgement.usesPendingList ? .recovering(after: .zero) : .consuming
+        phase = configuration.acknowledgement.usesPendingList ? .sweeping(after: .zero) : .consuming
         nextClaim = now
         pace = 1 - 0.25 * jitter
     }
 
     /// Decides on the next step.
     func next(now: NIODeadline) -> Step {
-        if needsGroup { return .createGroup(hasEverServed ? .beginning : configuration.start) }
-        if case .recovering(let id) = phase { return .readPending(after: id) }
+        if needsGroup { return .createGroup(isLost: hasEverServed) }
+        if let suspect = suspects.first { return .takeSuspect(suspect) }
+        if case .sweeping(let id) = phase { return .sweep(after: id) }
         guard let interval = configuration.effectiveClaimInterval else { return .readNew(block: configuration.block) }
         // Behind a step of a sweep: where the last one found nothing, this one most likely finds nothing either.
         if isClaiming { return .readNew(block: isFinding ? nil : bounded(interval)) }
@@ -81,16 +90,39 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     mutating func createdGroup() {
         needsGroup = false
+        suspects = []
         claimCursor = .zero
         isFinding = false
         readIsNext = false
         isClaiming = false
     }
 
-    /// A page of the own pending messages; `last` is the id of its last one.
-    mutating func readPending(last: StreamID?) {
+    /// A page of the own pending list was looked through; `last` is the last id of it, `nil` behind the end.
+    mutating func swept(last: StreamID?) {
         served()
-        if let last { phase = .recovering(after: last) } else { phase = .consuming }
+        if let last { return phase = .sweeping(after: last) }
+        phase = .consuming
+        hasSwept = true
+    }
+
+    /// Messages turned up that somebody may have died of. Known ones count once.
+    mutating func suspect(_ ids: [StreamID]) {
+        for id in ids where !suspects.contains(id) { suspects.append(id) }
+    }
+
+    /// A suspect was taken, or was not this consumer's any more.
+    mutating func tookSuspect(_ id: StreamID) {
+        served()
+        suspects.removeAll { $0 == id }
+    }
+
+    /// Suspects that are not this consumer's any more.
+    mutating func forgetSuspects(_ ids: [StreamID]) { suspects.removeAll { ids.contains($0) } }
+
+    /// All that still wait, which are forgotten.
+    mutating func takeSuspects() -> [StreamID] {
+        defer { suspects = [] }
+        return Array(suspects)
     }
 
     /// A step of a sweep: `next` is where the server says it goes on, zero at the end.
@@ -116,7 +148,8 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// There may be messages pending for this consumer that it does not know of.
     mutating func recover() {
-        if configuration.acknowledgement.usesPendingList { phase = .recovering(after: .zero) }
+        guard configuration.acknowledgement.usesPendingList, configuration.safeguards.contains(.sweep) else { return }
+        phase = .sweeping(after: .zero)
     }
 
     private mutating func served() {
@@ -135,6 +168,8 @@ struct GroupConsumerStateMachine: ~Copyable {
             createdGroup()
             return .proceed
         case .noGroup:
+            // It was asked for again, and is not to be created.
+            if needsGroup, hasEverServed, configuration.groupLoss == .fail { return .stop(error) }
             needsGroup = true
             failures += 1
             // A group that is taken away as fast as it is created must not become a storm.

@@ -1,0 +1,83 @@
+import ChaosWork
+import RedisStreams
+
+/// The network loses a reader without telling the server, which goes on giving messages to the lost connection.
+struct Ghosts: ChaosCase {
+    let name = "ghosts"
+    let summary = "blocked readers that are cut off while the server keeps their connections"
+    let control: String? = "ending lost connections on the server, and looking through the own pending list"
+
+    /// Within what a message must be handled all the same: far less than the read blocks, and than the lease.
+    private static let bound = Duration.seconds(2)
+    private static let victim = "victim"
+
+    func run(_ scene: Scene) async throws -> Outcome {
+        try await ChaosServer.with(scene.server) { server in
+            try await ChaosProxy.with(to: server.port, seed: scene.seed) { proxy in
+                try await server.withController { controller in
+                    try await server.withClient(port: proxy.port, name: Self.victim) { redis in
+                        try await play(scene, proxy, redis, controller)
+                    }
+                }
+            }
+        }
+    }
+
+    private func play(
+        _ scene: Scene,
+        _ proxy: ChaosProxy,
+        _ redis: RedisClient,
+        _ controller: RedisClient
+    ) async throws -> Outcome {
+        let stream = StreamKey("stream")
+        var configuration = GroupConsumer.Configuration.chaotic
+        configuration.block = .seconds(10)
+        configuration.claimIdleTime = .seconds(20)
+        if scene.isControl { configuration.leaveOut(.ghostKill, .sweep) }
+        let consumers = Consumers(redis, stream, count: 1, configuration)
+        let handled = Handled()
+        var (outcome, random) = (Outcome(), scene.random)
+        outcome.planned = scene.count(100, quick: 15)
+        try await consumers.running { number, _ in
+            handled.note(number)
+        } _: {
+            for number in 0..<outcome.planned {
+                let reader = try await Self.reader(controller)
+                _ = proxy.cutClients()
+                // Before the consumer has come back, or after.
+                try await Task.sleep(for: .milliseconds(Int.random(in: 0...200, using: &random)))
+                try await controller.xadd(stream, ["n": .integer(number)])
+                outcome.tried += 1
+                do {
+                    outcome.recovered(
+                        in: try await eventually(
+                            "message \(number) is handled",
+                            within: Self.bound,
+                            every: .milliseconds(1)
+                        ) {
+                            handled.contains(number)
+                        }
+                    )
+                } catch {
+                    outcome.lost += 1
+                    outcome.problems.append("\(error)")
+                    if outcome.lost == 3 { return }
+                }
+                if reader > 0 { outcome.fired += 1 }
+            }
+        }
+        outcome.duplicated = handled.duplicates
+        outcome.problems += consumers.problems
+        return outcome
+    }
+
+    /// Waits until the consumer's reader is parked, and returns its id.
+    private static func reader(_ redis: RedisClient) async throws -> Int {
+        var parked: [Int] = []
+        try await eventually("the reader is parked", within: .seconds(15)) {
+            parked = try await redis.connections(of: victim, blocked: true)
+            return !parked.isEmpty
+        }
+        return parked.max() ?? 0
+    }
+}

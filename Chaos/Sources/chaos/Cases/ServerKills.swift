@@ -1,0 +1,85 @@
+import ChaosWork
+import RedisStreams
+
+/// The server is killed under load, again and again, and comes back with what it had confirmed.
+struct ServerKills: ChaosCase {
+    let name = "server-kills"
+    let summary = "kill -9 of the server under load, with appendfsync always"
+    let control: String? = "the server's persistence"
+
+    func run(_ scene: Scene) async throws -> Outcome {
+        let settings = scene.isControl ? [] : ChaosServer.durable
+        return try await ChaosServer.with(scene.server, settings) { server in
+            try await server.withClient { redis in
+                try await server.withClient { try await play(scene, server, redis, producing: $0) }
+            }
+        }
+    }
+
+    private func play(
+        _ scene: Scene,
+        _ server: ChaosServer,
+        _ redis: RedisClient,
+        producing client: RedisClient
+    ) async throws -> Outcome {
+        let stream = StreamKey("stream")
+        let (count, kills) = (scene.count(500_000, quick: 50_000), scene.count(30, quick: 6))
+        let load = Load(client, stream, count: count)
+        let consumers = Consumers(redis, stream)
+        let handled = Handled()
+        var outcome = Outcome(planned: kills)
+        var random = scene.random
+        try await consumers.running { number, _ in
+            // Slower than the producer: a kill finds messages that are unread, waiting and being handled.
+            try? await Task.sleep(for: .milliseconds(1))
+            handled.note(number)
+        } _: {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await load.run() }
+                do {
+                    for kill in 1...kills {
+                        // A control run gets stuck there, for want of messages.
+                        try await eventually(
+                            "the next kill is due",
+                            within: scene.isControl ? .seconds(5) : .seconds(170)
+                        ) {
+                            handled.total >= count * kill / (kills + 1)
+                        }
+                        try await Task.sleep(for: .milliseconds(Int.random(in: 0...30, using: &random)))
+                        outcome.recovered(in: try await strike(server, handled))
+                        outcome.fired += 1
+                    }
+                } catch {
+                    outcome.problems.append("\(error)")
+                }
+                try await group.waitForAll()
+            }
+            do { try await Consumers.drained(redis, stream) } catch { outcome.problems.append("\(error)") }
+        }
+        outcome.problems += consumers.problems
+        outcome.check(handled, load, most: kills * consumers.window)
+        return outcome
+    }
+
+    /// Kills the server and starts it again. Returns how long it took from its first answer until a message was handled.
+    private func strike(_ server: ChaosServer, _ handled: Handled) async throws -> Duration {
+        try await server.kill()
+        let before = handled.total
+        try await server.launch()
+        return try await eventually("messages are handled again", within: .seconds(20), every: .milliseconds(1)) {
+            handled.total > before
+        }
+    }
+}
+
+extension Outcome {
+    /// Demands that everything confirmed was handled, and not much of it twice.
+    mutating func check(_ handled: Handled, _ load: Load, most duplicates: Int) {
+        let confirmed = load.confirmed
+        tried = confirmed.count
+        lost = handled.missing(of: Array(confirmed.values)).count
+        duplicated = handled.duplicates
+        demand(lost == 0, "\(lost) confirmed messages were not handled")
+        demand(duplicated <= duplicates, "\(duplicated) duplicates, and \(duplicates) are to be expected at most")
+    }
+}

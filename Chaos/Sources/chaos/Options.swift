@@ -1,0 +1,73 @@
+import ChaosWork
+import Foundation
+
+/// What the command line asks for.
+struct Options {
+    /// All cases, in the order in which they run.
+    static let all: [any ChaosCase] = [
+        ServerKills(), ConsumerKills(), Resets(), Ghosts(), SlowHandlers(), StoppedOwners(), Cancellations(),
+        Shutdowns(),
+        Strikes(), Overload(),
+    ]
+
+    var cases = Self.all
+    /// Reduced counts, for CI.
+    var isQuick = false
+    /// Whether what is tested is turned off, so that the checks must fail.
+    var isControl = false
+    var seed = UInt64.random(in: 1...999_999)
+    var servers: [ServerBinary] = []
+
+    /// `nil` if help is wanted.
+    init?(_ arguments: [String]) throws {
+        var rest = arguments[...]
+        var chosen: [String] = []
+        while let argument = rest.popFirst() {
+            switch argument {
+            case "-h", "--help": return nil
+            case "--quick": isQuick = true
+            case "--control": isControl = true
+            case "--seed": seed = try Self.seed(&rest)
+            case "--server": servers.append(try Self.server(&rest))
+            default:
+                guard Self.all.contains(where: { $0.name == argument }) else {
+                    throw Failure("There is no case or option '\(argument)'.\n\n\(Self.usage)")
+                }
+                chosen.append(argument)
+            }
+        }
+        if servers.isEmpty { servers = ServerBinary.installed }
+        for server in servers { try server.check() }
+        if !chosen.isEmpty { cases = cases.filter { chosen.contains($0.name) } }
+    }
+
+    private static func seed(_ rest: inout ArraySlice<String>) throws -> UInt64 {
+        guard let seed = rest.popFirst().flatMap({ UInt64($0) }) else { throw Failure("--seed takes a number.") }
+        return seed
+    }
+
+    private static func server(_ rest: inout ArraySlice<String>) throws -> ServerBinary {
+        guard let server = rest.popFirst().flatMap({ ServerBinary($0) }) else {
+            throw Failure("--server takes NAME=PATH.")
+        }
+        return server
+    }
+
+    static var usage: String {
+        """
+        usage: chaos [CASE]… [OPTION]…
+
+        Breaks private servers, connections and processes under load, prints one row for each case, and ends with 1 if
+        one is not as it must be, or if a fault that had to happen did not.
+
+        \(all.map { "  \($0.name.padding(toLength: 16, withPad: " ", startingAt: 0)) \($0.summary)" }
+            .joined(separator: "\n"))
+
+          --quick             Reduced counts, as in CI.
+          --control           With what is tested turned off: each case must fail.
+          --seed N            The same random choices again.
+          --server NAME=PATH  A server to run on; may be repeated. Default: those of REDIS_STREAMS_SERVERS, or else
+                              redis-server and valkey-server of the PATH.
+        """
+    }
+}

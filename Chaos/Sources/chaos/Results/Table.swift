@@ -1,0 +1,67 @@
+/// A row of the table.
+struct Row: Sendable {
+    let name: String
+    let server: String
+    let outcome: Outcome
+    let duration: Duration
+    /// What was turned off; `nil` in an ordinary run.
+    let control: String?
+
+    /// Whether the case went as it must. A control run must fail, and not for want of faults.
+    var isRight: Bool {
+        control == nil ? outcome.faults.isEmpty : !outcome.problems.isEmpty
+    }
+
+    var verdict: String {
+        if control == nil { return isRight ? "ok" : "FAILED" }
+        return isRight ? "fails, as it must" : "NOT NOTICED"
+    }
+
+    /// What is told as soon as the case is done.
+    var line: String {
+        let details = outcome.notes + outcome.faults.prefix(40).map { "! \($0)" }
+        return (["\(name): \(verdict) after \(duration.seconds) s"] + details.map { "   \($0)" })
+            .joined(separator: "\n")
+    }
+
+    var cells: [String] {
+        [
+            name, server, "\(outcome.tried)", "\(outcome.fired)/\(outcome.planned)", "\(outcome.lost)",
+            "\(outcome.duplicated)", outcome.slowestRecovery.map { "\($0.seconds) s" } ?? "–",
+            "\(duration.seconds) s", verdict,
+        ]
+    }
+}
+
+/// The results as people read them.
+struct Table {
+    let text: String
+
+    private static let heading = [
+        "case", "server", "tried", "faults", "lost", "duplicated", "slowest recovery", "took", "verdict",
+    ]
+    private static let textColumns: Set<Int> = [0, 1, 8]
+
+    init(_ rows: [Row], isControl: Bool) {
+        let cells = [Self.heading] + rows.map(\.cells)
+        let widths = Self.heading.indices.map { column in cells.map { $0[column].count }.max() ?? 0 }
+        let lines = cells.map { row in
+            row.enumerated().map { column, cell in
+                let space = String(repeating: " ", count: widths[column] - cell.count)
+                return Self.textColumns.contains(column) ? cell + space : space + cell
+            }.joined(separator: "  ")
+        }
+        let off = rows.compactMap { row in row.control.map { "  \(row.name): \($0)" } }
+        let explanation = isControl ? ["", "Turned off, so that each case must fail:"] + off : []
+        text = "\n" + (lines + explanation).joined(separator: "\n")
+    }
+}
+
+extension Duration {
+    /// With two decimals.
+    var seconds: String {
+        let hundredths = Int((self / .milliseconds(10)).rounded())
+        let rest = hundredths % 100
+        return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
+    }
+}

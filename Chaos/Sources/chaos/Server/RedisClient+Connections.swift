@@ -1,0 +1,16 @@
+import RedisStreams
+
+extension RedisClient {
+    /// The ids of the connections that the server has from the client of this name.
+    ///
+    /// - Parameter blocked: Whether only those are meant that wait for a message.
+    func connections(of name: String, blocked: Bool = false) async throws -> [Int] {
+        let list = try await send("CLIENT", "LIST").string ?? ""
+        return list.split(separator: "\n").compactMap { line in
+            let fields = line.split(separator: " ")
+            guard fields.contains("name=\(name)") else { return nil }
+            if blocked, !fields.contains(where: { $0.hasPrefix("flags=") && $0.contains("b") }) { return nil }
+            return fields.first { $0.hasPrefix("id=") }.flatMap { Int($0.dropFirst(3)) }
+        }
+    }
+}

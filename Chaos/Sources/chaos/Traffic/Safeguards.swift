@@ -1,0 +1,20 @@
+// What users cannot turn off is reached in debug builds only, which these are.
+@testable import RedisStreams
+
+/// What a control run leaves out to show the use of it.
+enum Safeguard: Sendable {
+    case renewal, sweep, ghostKill, handOver
+}
+
+extension GroupConsumer.Configuration {
+    mutating func leaveOut(_ safeguards: Safeguard...) {
+        for safeguard in safeguards {
+            switch safeguard {
+            case .renewal: self.safeguards.remove(.renewal)
+            case .sweep: self.safeguards.remove(.sweep)
+            case .ghostKill: self.safeguards.remove(.ghostKill)
+            case .handOver: self.safeguards.remove(.handOver)
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+/// Where messages go that cannot be handled, and when.
+///
+/// A dead letter is an entry with the fields of the message, behind some that tell of it: where it came from, how often it
+/// was tried, why it was given up, and when. It is added in the same step in which the message is acknowledged, if it is
+/// still this consumer's. ``RedisCommandExecutor/redrive(_:count:)`` puts dead letters back.
+public struct DeadLetter: Sendable, Hashable {
+    /// The stream for dead letters. In a cluster it must be in the same slot as the stream of the messages: give both the
+    /// same hash tag, such as `{orders}` and `{orders}:dead`.
+    public var stream: StreamKey
+
+    /// How many attempts a message has: after so many failures it is given up. Default: 5.
+    public var maxAttempts: Int
+
+    /// After how many deaths of the process that handled it a message is given up. Default: 3.
+    public var maxCrashes: Int
+
+    /// To about how many dead letters the stream is trimmed (`MAXLEN ~`). Default: `nil`, not at all.
+    public var maxLength: Int?
+
+    /// Gives messages up after so many attempts, or deaths of processes.
+    public init(_ stream: StreamKey, maxAttempts: Int = 5, maxCrashes: Int = 3, maxLength: Int? = nil) {
+        self.stream = stream
+        self.maxAttempts = maxAttempts
+        self.maxCrashes = maxCrashes
+        self.maxLength = maxLength
+    }
+
+    /// The names of the fields that tell of a message.
+    public enum Field: String, CaseIterable, Sendable {
+        /// The stream that the message was of.
+        case stream = "dead-letter.stream"
+        /// The group that could not handle it.
+        case group = "dead-letter.group"
+        /// Its id.
+        case id = "dead-letter.id"
+        /// How many attempts have failed.
+        case attempts = "dead-letter.attempts"
+        /// The type of the last error, or `crash`.
+        case error = "dead-letter.error"
+        /// Why it was given up, in words.
+        case reason = "dead-letter.reason"
+        /// When it was given up: milliseconds since 1970, by the clock of the consumer.
+        case time = "dead-letter.time"
+    }
+
+    func validate() throws(RedisError) {
+        guard maxAttempts > 0, maxCrashes > 0, maxLength ?? 1 > 0 else {
+            throw RedisError(
+                .invalidConfiguration,
+                "maxAttempts, maxCrashes and maxLength of dead letters must be positive."
+            )
+        }
+    }
+}
+
+/// Why a message is given up.
+struct Verdict: Sendable, Hashable {
+    var attempts: Int
+    /// The type of the error.
+    var error: String
+    var reason: String
+}
+
+extension DeadLetter {
+    /// The fields of a dead letter, as the arguments of `XADD`.
+    func fields(of message: StreamMessage, group: String, verdict: Verdict) -> [FieldValue] {
+        let told: [(Field, FieldValue)] = [
+            (.stream, .text(message.stream.rawValue)), (.group, .text(group)), (.id, .text("\(message.id)")),
+            (.attempts, .integer(verdict.attempts)), (.error, .text(verdict.error)),
+            (.reason, .text(verdict.reason)), (.time, .integer(Host.millisecondsSince1970)),
+        ]
+        return told.flatMap { [.text($0.rawValue), $1] }
+            + message.fields.flatMap { [.bytes($0.nameBytes), .bytes($0.valueBytes)] }
+    }
+}

@@ -1,0 +1,250 @@
+internal import Logging
+internal import NIOCore
+internal import Synchronization
+
+// Renews the leases of everything that is held, three times in the time of a lease, and looks after the group meanwhile.
+extension GroupEngine {
+    /// Without leases, how often to look after the group.
+    private static let usualInterval = Duration.seconds(10)
+
+    private nonisolated var interval: TimeAmount {
+        TimeAmount(configuration.lease.map { max(.milliseconds(5), $0 / 3) } ?? Self.usualInterval)
+    }
+
+    func beginRenewing() {
+        guard configuration.acknowledgement.keepsPending else { return }
+        leaseTimer = eventLoop.scheduleTask(in: interval) { self.assumeIsolated { $0.renew() } }
+    }
+
+    func endRenewing() {
+        leaseTimer?.cancel()
+        leaseTimer = nil
+        retryTimer?.cancel()
+        retryTimer = nil
+    }
+
+    /// There is no connection to renew on, but there may be one before long.
+    private func renewSoon() {
+        guard let timer = leaseTimer else { return }
+        timer.cancel()
+        let soon = TimeAmount.nanoseconds(max(1_000_000, interval.nanoseconds / 8))
+        leaseTimer = eventLoop.scheduleTask(in: soon) { self.assumeIsolated { $0.renew() } }
+    }
+
+    private func renew() {
+        leaseTimer = eventLoop.scheduleTask(in: interval) { self.assumeIsolated { $0.renew() } }
+        if configuration.lease != nil, configuration.safeguards.contains(.renewal) { renewLeases() }
+        unpark()
+        if mailbox.isStopping { return }
+        if configuration.lease == nil, !isAlone { lookForStrays() }
+        observeLater()
+    }
+
+    // MARK: Leases
+
+    /// The most ids in one step, but for batches that are larger: the server does nothing else meanwhile.
+    private static let maxRenewed = 1000
+
+    private func renewLeases() {
+        guard let lease = configuration.lease.map({ TimeAmount($0) }) else { return }
+        let now = eventLoop.now
+        // What is fresher is old enough the next time.
+        let (batches, waiting) = session.leases(grantedBefore: now - .nanoseconds(lease.nanoseconds / 6))
+        let lapsed = batches.filter { $0.0.granted + lease <= now }.flatMap(\.1)
+        lost(lapsed)
+        var ids: [StreamID] = []
+        var part: [DeliveredBatch] = []
+        for (batch, open) in batches where batch.granted + lease > now {
+            ids += open
+            part.append(batch)
+            guard ids.count >= Self.maxRenewed else { continue }
+            renew(ids, of: part)
+            (ids, part) = ([], [])
+        }
+        renew(ids + waiting, of: part)
+    }
+
+    private func renew(_ ids: [StreamID], of batches: [DeliveredBatch]) {
+        if ids.isEmpty { return }
+        guard let connection = pool.readyShared() else {
+            pool.prepareShared()
+            return renewSoon()
+        }
+        let sent = eventLoop.now
+        let call = ScriptCall(
+            .renew,
+            keys: [consumer.stream],
+            arguments: [.text(consumer.group), .text(consumer.name)] + ids.sorted().map { .text("\($0)") }
+        )
+        connection.begin(call) { result in
+            self.eventLoop.execute { self.assumeIsolated { $0.renewed(batches, sent: sent, call, result) } }
+        }
+    }
+
+    private func renewed(
+        _ batches: [DeliveredBatch],
+        sent: NIODeadline,
+        _ call: ScriptCall,
+        _ result: Result<RedisReply, RedisError>
+    ) {
+        do throws(RedisError) {
+            let reply = try result.get()
+            let parts = Array(try call.elements(reply))
+            guard parts.count == 2 else { throw call.unexpected(reply) }
+            lost(try call.streamIDs(parts[0]))
+            let deleted = try call.streamIDs(parts[1])
+            session.forget(deleted)
+            reportDeleted(deleted)
+            for batch in batches { batch.grant(sent) }
+        } catch {
+            logger.info("could not renew leases", metadata: [LogKey.reason: "\(error.code)"])
+            guard !error.isRetriable, ![.noGroup, .cancelled].contains(error.code) else { return }
+            // Such as a missing right: the messages would be claimed while they are handled.
+            session.mailbox.fail(error)
+        }
+    }
+
+    /// Messages are others' now, or may be.
+    private func lost(_ ids: [StreamID]) {
+        if ids.isEmpty { return }
+        machine.forgetSuspects(ids)
+        for id in ids { parked[id] = nil }
+        // What was settled meanwhile is no loss.
+        let lost = session.lose(ids)
+        if lost.isEmpty { return }
+        logger.warning("leases were lost", metadata: [LogKey.count: "\(lost.count)"])
+        report(.leaseLost(ids: lost))
+    }
+
+    // MARK: Strays
+
+    /// Where nobody claims, what this consumer was given and did not get would be found by nobody.
+    private func lookForStrays() {
+        guard machine.hasSwept, configuration.safeguards.contains(.sweep), let connection = pool.readyShared() else {
+            return
+        }
+        let command = XPENDING.Entries(
+            consumer.stream,
+            group: consumer.group,
+            count: 1000,
+            minIdle: Self.usualInterval,
+            consumer: consumer.name
+        )
+        session.beginLookingBack()
+        connection.begin(command) { outcome in
+            self.eventLoop.execute {
+                self.assumeIsolated { engine in
+                    defer { engine.session.endLookingBack() }
+                    guard let entries = try? command.result(of: outcome).get() else { return }
+                    let strays = engine.session.unknown(among: entries.map(\.id))
+                    engine.beginTaking(Array(Set(strays).subtracting(engine.retries.ids)), .known, source: .pending)
+                }
+            }
+        }
+    }
+
+    // MARK: The group
+
+    /// Looks at the group if anything may have changed.
+    private func observeLater() {
+        let delivered = session.observer.counters.delivered
+        guard delivered != observedDeliveries || session.isHolding, let connection = pool.readyShared() else { return }
+        observedDeliveries = delivered
+        let groups = XINFO.GROUPS(consumer.stream)
+        let pending = XPENDING(consumer.stream, group: consumer.group)
+        let stream = XINFO.STREAM(consumer.stream)
+        // The replies come in this order.
+        let seen = GroupSight()
+        connection.begin(groups) { outcome in seen.withLock { $0.groups = try? groups.result(of: outcome).get() } }
+        connection.begin(pending) { outcome in seen.withLock { $0.pending = try? pending.result(of: outcome).get() } }
+        connection.begin(stream) { outcome in
+            guard let info = try? stream.result(of: outcome).get() else { return }
+            let (groups, pending) = seen.withLock { ($0.groups, $0.pending) }
+            guard let groups, let pending else { return }
+            self.eventLoop.execute { self.assumeIsolated { $0.observed(groups, pending, info) } }
+        }
+    }
+
+    /// Looks at the group, and waits for what there is to be seen.
+    func observe(on connection: RedisConnection) async {
+        let (groups, pending, stream) = await connection.pipeline(
+            XINFO.GROUPS(consumer.stream),
+            XPENDING(consumer.stream, group: consumer.group),
+            XINFO.STREAM(consumer.stream)
+        )
+        guard let groups = try? groups.get(), let pending = try? pending.get(), let stream = try? stream.get() else {
+            return
+        }
+        observed(groups, pending, stream)
+    }
+
+    private func observed(_ groups: [GroupInfo], _ pending: PendingSummary, _ stream: StreamInfo) {
+        guard let group = groups.first(where: { $0.name == consumer.group }) else { return }
+        guard let trimmed = watch.observe(group: group, stream: stream, lowestPending: pending.lowestID) else { return }
+        logger.warning("entries were trimmed unread", metadata: [LogKey.count: "\(trimmed.count)"])
+        report(.trimmedUnread(count: trimmed.count, after: trimmed.after, before: trimmed.before))
+    }
+
+    /// Where a missing group is to begin.
+    func positionOfGroup(isLost: Bool, on connection: RedisConnection) async throws(RedisError) -> StreamID {
+        if !isLost {
+            switch configuration.start {
+            case .beginning: return .zero
+            case .id(let id): return id
+            case .latest: return try await connection.lastGeneratedID(of: consumer.stream)
+            }
+        }
+        let last = try await connection.lastGeneratedID(of: consumer.stream)
+        switch configuration.groupLoss {
+        case .beginning: return .zero
+        case .latest: return last
+        case .fail:
+            throw RedisError(
+                .noGroup,
+                "The group \(consumer.group) was lost, and is not to be created again (groupLoss is .fail)."
+            )
+        case .resume:
+            if !configuration.safeguards.contains(.watermark) { return last }
+            guard let watermark = watch.watermark else { return .zero }
+            if watermark <= last { return watermark }
+            // The stream is another one than before.
+            report(
+                .discontinuity(
+                    Discontinuity(
+                        last == .zero ? .missing : .regressed,
+                        stream: consumer.stream,
+                        position: watermark,
+                        lastID: last
+                    )
+                )
+            )
+            return .zero
+        }
+    }
+}
+
+extension RedisConnection {
+    /// The last id that the stream has given out; zero if there is no stream. Not that of its last entry, which may have
+    /// been deleted.
+    func lastGeneratedID(of stream: StreamKey) async throws(RedisError) -> StreamID {
+        do throws(RedisError) {
+            return try await execute(XINFO.STREAM(stream)).lastGeneratedID
+        } catch {
+            // The one error of this command without a word of its own: there is no such key.
+            guard error.serverCode == "ERR" else { throw error }
+            return .zero
+        }
+    }
+}
+
+/// What has been seen of a group so far.
+private final class GroupSight: Sendable {
+    struct State {
+        var groups: [GroupInfo]?
+        var pending: PendingSummary?
+    }
+
+    private let state = Mutex(State())
+
+    func withLock<Result>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
+}

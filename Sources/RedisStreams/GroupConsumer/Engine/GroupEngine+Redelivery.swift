@@ -1,0 +1,256 @@
+internal import Logging
+internal import NIOCore
+
+/// Whether messages are counted as delivered once more when they are taken, and which are left alone.
+enum TakeMode: String, Sendable {
+    /// Those that were delivered without an outcome are left alone, the others counted.
+    case fair
+    /// All are counted.
+    case suspects
+    /// None is counted: it was this consumer that was given them, and did not get them.
+    case known
+}
+
+/// What the script `take` returns.
+struct TakenMessages: Sendable {
+    var batch: MessageBatch
+    /// One for each message of the batch.
+    var counts: [DeliveryCount] = []
+    /// Those that were left alone.
+    var suspects: [StreamID] = []
+    var deleted: [StreamID] = []
+
+    init(_ reply: RedisReply, to call: ScriptCall, of stream: StreamKey) throws(RedisError) {
+        let parts = Array(try call.elements(reply))
+        guard parts.count == 2 else { throw call.unexpected(reply) }
+        batch = try call.batch(of: stream, parts[0])
+        let states = Array(try call.elements(parts[1]))
+        for first in stride(from: 0, to: states.count - states.count % 3, by: 3) {
+            let id = try call.streamID(states[first])
+            switch try call.integer(states[first + 2]) {
+            case 0: suspects.append(id)
+            case 1: counts.append(DeliveryCount(try call.integer(states[first + 1])))
+            default: deleted.append(id)
+            }
+        }
+        guard counts.count == batch.count else { throw call.unexpected(reply) }
+    }
+
+    /// Leaves out the messages whose ids are not among these.
+    mutating func keep(_ ids: Set<StreamID>) {
+        counts = zip(batch, counts).filter { ids.contains($0.0.id) }.map(\.1)
+        batch = batch.filter { ids.contains($0.id) }
+    }
+}
+
+// Taking messages again that are pending for this consumer: from an earlier life, from others, or because they failed.
+extension GroupEngine {
+    /// How many messages are taken at a time: the server does nothing else meanwhile.
+    private static let maxTaken = 100
+
+    private nonisolated func takeCall(_ ids: [StreamID], _ mode: TakeMode) -> ScriptCall {
+        let ids = ids.sorted().map { FieldValue.text("\($0)") }
+        return ScriptCall(
+            .take,
+            keys: [consumer.stream],
+            arguments: [.text(consumer.group), .text(consumer.name), .text(mode.rawValue)] + ids
+        )
+    }
+
+    /// Looks through a page of the own pending list, and hands over what is not known.
+    func sweep(after id: StreamID, on connection: RedisConnection) async throws(RedisError) {
+        // What was settled must not be delivered again.
+        if !session.isDone { await settleRest() }
+        session.beginLookingBack()
+        defer { session.endLookingBack() }
+        let page = min(machine.count, Self.maxTaken)
+        let entries = try await connection.execute(
+            XPENDING.Entries(
+                consumer.stream,
+                group: consumer.group,
+                from: id == .zero ? .unbounded : .excluding(id),
+                count: page,
+                consumer: consumer.name
+            )
+        )
+        let ids = Set(session.unknown(among: entries.map(\.id))).subtracting(retries.ids)
+        if !ids.isEmpty {
+            // What turns up after the first time was given to this consumer, and got lost on the way.
+            let mode: TakeMode = machine.hasSwept || !configuration.acknowledgement.keepsPending ? .known : .fair
+            try await take(Array(ids), mode, source: .pending, on: connection)
+        }
+        let isFirst = !machine.hasSwept
+        machine.swept(last: entries.count == page ? entries.last?.id : nil)
+        if isFirst, machine.hasSwept { await observe(on: connection) }
+    }
+
+    private func take(
+        _ ids: [StreamID],
+        _ mode: TakeMode,
+        source: GroupMessage.Source,
+        on connection: RedisConnection
+    ) async throws(RedisError) {
+        let sent = eventLoop.now
+        let call = takeCall(ids, mode)
+        let taken = try TakenMessages(try await connection.run(call), to: call, of: consumer.stream)
+        if configuration.acknowledgement == .onDelivery {
+            // Handed out only once the server has it as acknowledged: else it could be handled twice.
+            if taken.batch.isEmpty { return }
+            _ = try await connection.execute(xack(taken.batch.map(\.id)))
+        }
+        took(taken, sent: sent, source: source)
+    }
+
+    /// Takes messages without waiting for them, on a shared connection, since a read may wait on this one. Without one, it
+    /// is tried again in a little while.
+    func beginTaking(_ ids: [StreamID], _ mode: TakeMode, source: GroupMessage.Source) {
+        if ids.isEmpty || mailbox.isStopping { return }
+        guard let shared = pool.readyShared() else {
+            pool.prepareShared()
+            eventLoop.scheduleTask(in: .milliseconds(100)) {
+                self.assumeIsolated { engine in
+                    engine.beginTaking(engine.session.unknown(among: ids), mode, source: source)
+                }
+            }
+            return
+        }
+        for first in stride(from: 0, to: ids.count, by: Self.maxTaken) {
+            beginTaking(part: Array(ids[first..<min(first + Self.maxTaken, ids.count)]), mode, source, on: shared)
+        }
+    }
+
+    private func beginTaking(
+        part: [StreamID],
+        _ mode: TakeMode,
+        _ source: GroupMessage.Source,
+        on shared: RedisConnection
+    ) {
+        let call = takeCall(part, mode)
+        let sent = eventLoop.now
+        expected += part.count
+        // Steps that are awaited wait for this, too.
+        pipeline.began()
+        session.beginLookingBack()
+        shared.begin(call) { result in
+            self.eventLoop.execute {
+                self.assumeIsolated { engine in
+                    engine.expected -= part.count
+                    engine.pipeline.ended()
+                    do throws(RedisError) {
+                        let taken = try TakenMessages(try result.get(), to: call, of: engine.consumer.stream)
+                        engine.took(taken, sent: sent, source: source)
+                    } catch {
+                        engine.logger.info("could not take messages", metadata: [LogKey.reason: "\(error.code)"])
+                    }
+                    engine.session.endLookingBack()
+                    if let connection = engine.connection { engine.goOn(on: connection) }
+                }
+            }
+        }
+    }
+
+    /// Hands over what was taken, but for what is known meanwhile, and what is given up.
+    private func took(_ taken: TakenMessages, sent: NIODeadline, source: GroupMessage.Source) {
+        var taken = taken
+        if !taken.deleted.isEmpty {
+            // Redis 6.2 keeps them pending.
+            session.add(.acknowledge(taken.deleted, isProven: false))
+            reportDeleted(taken.deleted)
+        }
+        if !taken.suspects.isEmpty { suspect(taken.suspects, source: source) }
+        taken.keep(Set(session.unknown(among: taken.batch.map(\.id))))
+        var given = Set<StreamID>()
+        for (message, count) in zip(taken.batch, taken.counts) {
+            guard let letter = configuration.deadLetter, let verdict = session.rules.verdict(on: count) else {
+                given.insert(message.id)
+                continue
+            }
+            session.add(.emit(letter.emission(of: message, group: consumer.group, verdict: verdict)))
+        }
+        if given.count < taken.batch.count { taken.keep(given) }
+        session.observer.count { $0.redelivered += taken.batch.count }
+        deliver(taken.batch, counts: taken.counts, source: source, granted: sent)
+    }
+
+    // MARK: Suspects
+
+    /// Somebody may have died of these: each is handled alone, so that it takes nothing else along. Where the user says
+    /// when a message is done with, that could take for ever.
+    private func suspect(_ ids: [StreamID], source: GroupMessage.Source) {
+        if configuration.acknowledgement == .manual { return beginTaking(ids, .suspects, source: source) }
+        if source == .claimed { claimedSuspects.formUnion(ids) }
+        session.wait(for: ids)
+        machine.suspect(ids)
+        logger.info("messages are handled alone", metadata: [LogKey.count: "\(ids.count)"])
+    }
+
+    /// Takes a suspect as soon as nothing else is held, and waits until it is done with.
+    func takeSuspect(_ id: StreamID, on connection: RedisConnection) async throws(RedisError) {
+        isAlone = true
+        defer {
+            isAlone = false
+            armRetryTimer()
+        }
+        await session.waitUntilNothingIsHeld()
+        if mailbox.isStopping || Task.isCancelled { return }
+        session.beginLookingBack()
+        defer { session.endLookingBack() }
+        session.stopWaiting(for: [id])
+        do throws(RedisError) {
+            let source: GroupMessage.Source = claimedSuspects.remove(id) == nil ? .pending : .claimed
+            try await take([id], .suspects, source: source, on: connection)
+        } catch {
+            session.wait(for: [id])
+            throw error
+        }
+        machine.tookSuspect(id)
+        await session.waitUntilNothingIsHeld()
+    }
+
+    // MARK: Retries
+
+    /// Messages were set aside, to be handled again.
+    func schedule(_ asides: [SetAside]) {
+        let horizon = configuration.lease.map { eventLoop.now + TimeAmount($0) }
+        for aside in asides {
+            guard let due = aside.due else { continue }
+            if let horizon, due > horizon {
+                parked[aside.id] = aside
+                session.wait(for: [aside.id])
+            } else {
+                retries.add(aside.id, due: due)
+            }
+        }
+        armRetryTimer()
+    }
+
+    private func armRetryTimer() {
+        retryTimer?.cancel()
+        retryTimer = nil
+        guard let next = retries.next, !isAlone, !mailbox.isStopping else { return }
+        retryTimer = eventLoop.scheduleTask(deadline: next) { self.assumeIsolated { $0.retryDue() } }
+    }
+
+    private func retryDue() {
+        retryTimer = nil
+        if mailbox.isStopping || isAlone { return }
+        if mailbox.hasRoom(besides: expected) {
+            beginTaking(retries.takeDue(now: eventLoop.now, atMost: Self.maxTaken), .fair, source: .retried)
+            return armRetryTimer()
+        }
+        // Without leases nobody else looks for them.
+        if configuration.lease != nil { _ = retries.takeDue(now: eventLoop.now, atMost: .max) }
+        retryTimer = eventLoop.scheduleTask(in: .milliseconds(100)) { self.assumeIsolated { $0.retryDue() } }
+    }
+
+    /// What is parked and due within a lease is set aside again, with the time that is left.
+    func unpark() {
+        guard let lease = configuration.lease else { return }
+        let horizon = eventLoop.now + TimeAmount(lease)
+        let near = parked.values.filter { $0.due.map { $0 <= horizon } ?? true }.sorted { $0.id < $1.id }
+        if near.isEmpty { return }
+        for aside in near { parked[aside.id] = nil }
+        session.stopWaiting(for: near.map(\.id))
+        session.add(.setAside(near))
+    }
+}

@@ -1,0 +1,286 @@
+internal import Logging
+internal import NIOCore
+
+/// What the server says to a settlement.
+enum SettlementReply: Sendable {
+    /// So many messages were acknowledged.
+    case count(Int)
+    /// These were not this consumer's any more.
+    case others([StreamID])
+    /// Entries were added with these ids; `nil` if the message was not this consumer's any more.
+    case added([StreamID]?)
+}
+
+// Sends what the session says is due: with a read if one leaves soon, else a little later on a shared connection.
+extension GroupEngine {
+    /// The most ids that go into one `XACK`.
+    static let maxAcknowledged = 1000
+
+    /// How long settled messages wait for company.
+    private static let gatherTime = Duration.milliseconds(1)
+
+    nonisolated func xack(_ ids: [StreamID]) -> XACK { XACK(consumer.stream, group: consumer.group, ids: ids) }
+
+    // MARK: When
+
+    /// What is settled from now on is seen to: by the next read, or when the time for gathering is over.
+    func updateAttention() {
+        session.attend(isGathering || isReadingOn)
+    }
+
+    /// Sends what is due in a little while, if no read has taken it along until then.
+    func gather() {
+        if beginGathering() { endGatheringLater() }
+    }
+
+    /// Returns `false` if there is nothing to begin.
+    func beginGathering() -> Bool {
+        guard !isGathering, configuration.acknowledgement.keepsPending else { return false }
+        isGathering = true
+        updateAttention()
+        return true
+    }
+
+    func endGatheringLater() {
+        eventLoop.scheduleTask(in: TimeAmount(Self.gatherTime)) { self.assumeIsolated { $0.gathered() } }
+    }
+
+    private func gathered() {
+        isGathering = false
+        if !isReadingOn { settleAtOnce() }
+        updateAttention()
+    }
+
+    /// On a shared connection, since a read may wait on this one.
+    private func settleAtOnce() {
+        while let connection = pool.readyShared() {
+            guard let sent = session.takeDue(atMost: Self.maxAcknowledged) else { return }
+            beginSettling(sent, on: connection)
+        }
+        session.raiseAlarm()
+    }
+
+    /// Sends a settlement on a shared connection.
+    func beginSettling(_ sent: SentSettlement, on connection: RedisConnection) {
+        send(sent, on: connection) { self.settled(sent, $0) }
+    }
+
+    /// Sends what could not be sent at once, and what is left at the end.
+    func settlementLoop() async {
+        var attempt = 0
+        var lastAttempts = 0
+        while await session.waitForAlarm(inAnyCase: awaitsHandlers) {
+            if !session.isDone { await eventLoop.sleep(for: Self.gatherTime) }
+            guard let sent = session.takeDue(atMost: Self.maxAcknowledged) else { continue }
+            let outcome = await perform(sent)
+            settled(sent, outcome)
+            guard case .failure = outcome else {
+                attempt = 0
+                // The rest has nobody else.
+                session.raiseAlarm()
+                continue
+            }
+            attempt += 1
+            // At the end there are a few more attempts; what is left is delivered again, to whoever claims it.
+            if session.isDone || (Task.isCancelled && !awaitsHandlers) { lastAttempts += 1 }
+            if lastAttempts == Self.maxLastAttempts { break }
+            await pause(behind: attempt)
+        }
+    }
+
+    private static let maxLastAttempts = 3
+
+    private func pause(behind attempt: Int) async {
+        let delay = configuration.backoff.delay(attempt: attempt, jitter: pool.randomness())
+        if !Task.isCancelled || session.isDone { return await eventLoop.sleep(for: delay) }
+        // Handlers are still at work: cancellation must not make a storm of this.
+        await eventLoop.sleepInAnyCase(for: min(delay, .milliseconds(100)))
+    }
+
+    /// Sends what is due, until there is nothing or something fails. Returns whether nothing is left.
+    @discardableResult
+    func settleRest() async -> Bool {
+        while let sent = session.takeDue(atMost: Self.maxAcknowledged) {
+            let outcome = await perform(sent)
+            settled(sent, outcome)
+            if case .failure = outcome { return false }
+        }
+        return true
+    }
+
+    // MARK: How
+
+    /// Sends a settlement on a connection that does not block. `handle` is called on the event loop of that.
+    private nonisolated func send(
+        _ sent: SentSettlement,
+        on connection: RedisConnection,
+        then handle: @escaping @Sendable (Result<SettlementReply, RedisError>) -> Void
+    ) {
+        if case .acknowledge(let ids, isProven: true) = sent.settlement {
+            let command = xack(ids)
+            return connection.begin(command) { handle(command.result(of: $0).map { .count($0) }) }
+        }
+        let call = call(for: sent.settlement)
+        connection.begin(call) { result in
+            handle(result.flatMap { reply in self.read(reply, to: sent.settlement, call) })
+        }
+    }
+
+    private nonisolated func call(for settlement: Settlement) -> ScriptCall {
+        var keys = [consumer.stream]
+        var arguments: [FieldValue] = [.text(consumer.group), .text(consumer.name)]
+        switch settlement {
+        case .acknowledge(let ids, _):
+            arguments += ids.map { .text("\($0)") }
+            return ScriptCall(.acknowledge, keys: keys, arguments: arguments)
+        case .setAside(let asides):
+            for aside in asides {
+                let idle = idleTime(of: aside).wholeMilliseconds
+                arguments += [.text("\(aside.id)"), .integer(Int(idle)), .integer(aside.count.rawValue)]
+            }
+            return ScriptCall(.setAside, keys: keys, arguments: arguments)
+        case .emit(let emission):
+            arguments.append(.text("\(emission.id)"))
+            for output in emission.outputs {
+                keys.append(output.stream)
+                arguments += [
+                    .integer(keys.count), .text(output.maxLength.map { "\($0)" } ?? ""),
+                    .integer(output.fields.count),
+                ]
+                arguments += output.fields
+            }
+            return ScriptCall(.emit, keys: keys, arguments: arguments)
+        }
+    }
+
+    /// For how long a message that is set aside is to count as idle: it can be claimed when that is a lease.
+    private nonisolated func idleTime(of aside: SetAside) -> Duration {
+        guard let lease = configuration.lease, let due = aside.due else { return configuration.lease ?? .zero }
+        let remaining = Duration.nanoseconds(max(0, (due - eventLoop.now).nanoseconds))
+        return lease - min(lease, remaining)
+    }
+
+    private nonisolated func read(
+        _ reply: RedisReply,
+        to settlement: Settlement,
+        _ call: ScriptCall
+    ) -> Result<SettlementReply, RedisError> {
+        Result { () throws(RedisError) in
+            switch settlement {
+            case .acknowledge: .count(try call.integer(reply))
+            case .setAside: .others(try call.streamIDs(reply))
+            case .emit: .added(reply.isNull ? nil : try call.streamIDs(reply))
+            }
+        }
+    }
+
+    /// Sends a settlement on a shared connection and waits for the reply, cancelled or not.
+    private func perform(_ sent: SentSettlement) async -> Result<SettlementReply, RedisError> {
+        do throws(RedisError) {
+            return await perform(sent, on: try await pool.shared())
+        } catch {
+            // Such as that this task was cancelled, or that the client is ending.
+            return error.isRetriable ? .failure(error) : await performApart(sent)
+        }
+    }
+
+    private nonisolated func perform(
+        _ sent: SentSettlement,
+        on connection: RedisConnection
+    ) async -> Result<SettlementReply, RedisError> {
+        await withCheckedContinuation { continuation in
+            send(sent, on: connection) { continuation.resume(returning: $0) }
+        }
+    }
+
+    private func performApart(_ sent: SentSettlement) async -> Result<SettlementReply, RedisError> {
+        do throws(RedisError) {
+            return .success(
+                try await apart { (connection) throws(RedisError) in
+                    try await self.perform(sent, on: connection).get()
+                }
+            )
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Does something on a leased connection, and in a task of its own: a task that is cancelled can wait for no
+    /// connection, and a client that is ending makes no shared ones any more.
+    func apart<Value: Sendable>(
+        _ body: @escaping @Sendable (RedisConnection) async throws(RedisError) -> Value
+    ) async throws(RedisError) -> Value {
+        let task = Task { () -> Result<Value, RedisError> in
+            do throws(RedisError) {
+                let connection = try await pool.lease(on: eventLoop)
+                defer { pool.release(connection) }
+                return .success(try await body(connection))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try await task.value.get()
+    }
+
+    // MARK: What came of it
+
+    nonisolated func settled(_ sent: SentSettlement, _ outcome: Result<SettlementReply, RedisError>) {
+        switch outcome {
+        case .success(let reply):
+            done(sent.settlement, reply)
+            session.confirm(sent.number)
+        case .failure(let error): failed(sent, error)
+        }
+    }
+
+    private nonisolated func done(_ settlement: Settlement, _ reply: SettlementReply) {
+        switch (settlement, reply) {
+        case (.acknowledge, .count(let count)): session.observer.count { $0.acknowledged += count }
+        case (.setAside(let asides), .others(let others)):
+            if !others.isEmpty { report(.leaseLost(ids: others)) }
+            // Given back once is enough.
+            if mailbox.isStopping { session.keepAtEnd(asides.map(\.id)) }
+            let others = Set(others)
+            let again = asides.filter { $0.due != nil && !others.contains($0.id) }
+            if !again.isEmpty { eventLoop.execute { self.assumeIsolated { $0.schedule(again) } } }
+        case (.emit(let emission), .added(let ids)): emitted(emission, ids)
+        default: break
+        }
+    }
+
+    private nonisolated func emitted(_ emission: Emission, _ ids: [StreamID]?) {
+        if ids != nil { session.observer.count { $0.acknowledged += 1 } }
+        guard let verdict = emission.verdict else { return }
+        logger.warning(
+            "message became a dead letter",
+            metadata: [LogKey.message: "\(emission.id)", LogKey.reason: "\(verdict.error)"]
+        )
+        report(.deadLettered(id: emission.id, letter: ids?.first, reason: verdict.reason))
+    }
+
+    private nonisolated func failed(_ sent: SentSettlement, _ error: RedisError) {
+        logger.info("could not settle", metadata: [LogKey.reason: "\(error.code)"])
+        // The last two were another command's reply, and ended the connection.
+        let isNoRefusal = [.cancelled, .replyTooLarge, .protocolViolation].contains(error.code)
+        if error.isRetriable || isNoRefusal {
+            guard configuration.safeguards.contains(.reacknowledge) else { return session.confirm(sent.number) }
+            return session.restore(sent.number)
+        }
+        session.confirm(sent.number)
+        switch (sent.settlement, error.code) {
+        // With the group everything is gone that was pending: it is delivered again, or it is done with.
+        case (_, .noGroup): return
+        case (.emit(let emission), .wrongType), (.emit(let emission), .serverError):
+            if emission.verdict != nil { break }
+            // The handler has chosen a stream that cannot be: that is its failure.
+            let delay = configuration.retry.delay(failures: emission.count.failed.failures, jitter: 1)
+            let aside = SetAside(id: emission.id, count: emission.count.failed, due: eventLoop.now + TimeAmount(delay))
+            session.observer.count { $0.failures += 1 }
+            report(.retrying(id: emission.id, failures: aside.count.failures, after: delay))
+            return session.add(.setAside([aside]))
+        default: break
+        }
+        // Trying again will not help, and reading on would only pile up what cannot be settled.
+        session.mailbox.fail(error)
+    }
+}

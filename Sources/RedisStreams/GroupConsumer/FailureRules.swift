@@ -1,0 +1,60 @@
+/// What becomes of a message whose handler has failed.
+struct FailureRules: Sendable {
+    enum Fate: Sendable {
+        /// It is handled again after this time.
+        case retry(after: Duration)
+        /// It becomes a dead letter.
+        case bury(Verdict, DeadLetter)
+        /// It is acknowledged, and that is all.
+        case drop(reason: String)
+    }
+
+    var retry = RetryPolicy.exponential()
+    var deadLetter: DeadLetter?
+
+    /// - Parameter jitter: A random number from 0 to 1.
+    func fate(of message: GroupMessage, after error: any Error, jitter: Double) -> Fate {
+        let failures = message.deliveryCount.failed.failures
+        if let reject = error as? Reject {
+            guard let deadLetter else { return .drop(reason: reject.reason) }
+            return .bury(Verdict(attempts: failures, error: "Reject", reason: reject.reason), deadLetter)
+        }
+        if let deadLetter, failures >= deadLetter.maxAttempts {
+            let error = "\(type(of: error))"
+            return .bury(
+                Verdict(attempts: failures, error: error, reason: "Failed \(failures) times."),
+                deadLetter
+            )
+        }
+        let delay = (error as? Retry)?.delay ?? retry.delay(failures: failures, jitter: jitter)
+        return .retry(after: delay)
+    }
+
+    /// Why a message is given up before it is handled once more; `nil` if it is not.
+    func verdict(on count: DeliveryCount) -> Verdict? {
+        guard let deadLetter else { return nil }
+        if count.failures >= deadLetter.maxAttempts {
+            return Verdict(attempts: count.failures, error: "unknown", reason: "Failed \(count.failures) times.")
+        }
+        // The delivery that is about to be handled is counted already.
+        let crashes = count.unresolved - 1
+        guard crashes >= deadLetter.maxCrashes else { return nil }
+        return Verdict(
+            attempts: count.failures,
+            error: "crash",
+            reason: "Whoever handled it died or lost it, \(crashes) times."
+        )
+    }
+}
+
+extension DeadLetter {
+    /// The step that makes a dead letter of a message.
+    func emission(of message: StreamMessage, group: String, verdict: Verdict) -> Emission {
+        let output = Emission.Output(
+            stream: stream,
+            maxLength: maxLength,
+            fields: fields(of: message, group: group, verdict: verdict)
+        )
+        return Emission(id: message.id, outputs: [output], verdict: verdict)
+    }
+}

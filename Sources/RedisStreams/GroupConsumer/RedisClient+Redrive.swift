@@ -1,0 +1,42 @@
+extension RedisCommandExecutor {
+    /// Puts dead letters back, the oldest first, so that they are handled again.
+    ///
+    /// Each goes back in one step with its removal from the stream of dead letters. If the entry it came of is still in its
+    /// stream, it becomes pending again for its group alone, with all its attempts before it, and a consumer of the group
+    /// claims it at its next look. Else it is added to the stream as a new entry, which every group of the stream will see.
+    ///
+    /// Safe to repeat, and to run several times at once. Entries that are no dead letters are left alone.
+    ///
+    /// - Parameters:
+    ///   - letters: The stream of dead letters; see ``DeadLetter``.
+    ///   - count: The most dead letters to put back. Default: 100.
+    /// - Returns: The ids that the messages have now, one for each that was put back.
+    /// - Throws: ``RedisError``. What was put back before stays so.
+    public func redrive(_ letters: StreamKey, count: Int = 100) async throws(RedisError) -> [StreamID] {
+        var ids: [StreamID] = []
+        for letter in try await xrange(letters, count: count) {
+            guard let stream = letter[DeadLetter.Field.stream.rawValue],
+                let group = letter[DeadLetter.Field.group.rawValue],
+                let id = letter[DeadLetter.Field.id.rawValue]
+            else { continue }
+            let call = ScriptCall(
+                .redrive,
+                keys: [letters, StreamKey(stream)],
+                arguments: [.text("\(letter.id)"), .text(group), .text(id)] + DeadLetter.payload(of: letter)
+            )
+            let reply = try await run(call)
+            if !reply.isNull { ids.append(try call.streamID(reply)) }
+        }
+        return ids
+    }
+}
+
+extension DeadLetter {
+    /// The fields of the message that a dead letter is of, names and values in turn.
+    fileprivate static func payload(of letter: StreamMessage) -> [FieldValue] {
+        let own = Set(Field.allCases.map(\.rawValue))
+        return letter.fields.filter { !own.contains($0.name) }.flatMap {
+            [.bytes($0.nameBytes), .bytes($0.valueBytes)]
+        }
+    }
+}

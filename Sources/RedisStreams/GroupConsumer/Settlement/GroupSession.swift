@@ -1,0 +1,354 @@
+internal import NIOCore
+internal import Synchronization
+
+/// What a running group consumer shares between its engine and the tasks that handle messages: the mailbox between
+/// them, and the ledger of what is held and what is to be settled.
+final class GroupSession: Sendable {
+    fileprivate struct State: ~Copyable {
+        var ledger: SettlementLedger
+        /// Nobody handles messages any more.
+        var isDone = false
+        /// What is due will be seen to, without anybody being told.
+        var isAttended = false
+        /// What is due needs somebody who takes his time.
+        var isAlarmed = false
+        var onDue: @Sendable () -> Void = {}
+        /// Somebody waits until nothing is held.
+        var awaitsNothingHeld = false
+        var slots: [HandlerSlot] = []
+        /// What was handed out, and had no outcome when nobody handled any more.
+        var kept: Set<StreamID> = []
+    }
+
+    let mailbox: Mailbox<DeliveredMessages>
+    /// Where the engine runs, and whose clock is looked at.
+    let eventLoop: any EventLoop
+    /// The group that is read for.
+    let group: String
+    /// What becomes of messages that fail.
+    let rules: FailureRules
+    let observer: ConsumerObserver
+    private let randomness: @Sendable () -> Double
+    private let lease: TimeAmount?
+    private let state: Mutex<State>
+    private let alarm = Signal()
+    private let nothingHeld = Signal()
+
+    init(
+        group: String,
+        prefetch: Int,
+        bytes: Int = .max,
+        terms: SettlementLedger.Terms = .init(),
+        rules: FailureRules = FailureRules(),
+        observer: ConsumerObserver = ConsumerObserver(),
+        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
+        eventLoop: any EventLoop
+    ) {
+        self.group = group
+        self.eventLoop = eventLoop
+        self.rules = rules
+        self.observer = observer
+        self.randomness = randomness
+        lease = terms.lease
+        state = Mutex(State(ledger: SettlementLedger(terms)))
+        mailbox = Mailbox(prefetch: prefetch, bytes: bytes)
+    }
+
+    // MARK: The side of the handlers
+
+    /// The message has been handled, and is to be acknowledged.
+    func settle(_ message: GroupMessage) {
+        decide { $0.settle(message.batch, message.position) }
+    }
+
+    /// The message has been handled, and entries come of it.
+    func emit(_ message: GroupMessage, _ outputs: [Emission.Output]) {
+        if outputs.isEmpty { return settle(message) }
+        let emission = Emission(id: message.id, outputs: outputs, count: message.deliveryCount)
+        decide { $0.emit(message.batch, message.position, emission) }
+    }
+
+    /// The handler has failed.
+    func fail(_ message: GroupMessage, because error: any Error) {
+        observer.count { $0.failures += 1 }
+        switch rules.fate(of: message, after: error, jitter: randomness()) {
+        case .retry(let delay):
+            let aside = SetAside(
+                id: message.id,
+                count: message.deliveryCount.failed,
+                due: eventLoop.now + TimeAmount(delay)
+            )
+            guard decide({ $0.setAside(message.batch, message.position, aside) }) else { return }
+            observer.report(.retrying(id: message.id, failures: aside.count.failures, after: delay))
+        case .bury(let verdict, let letter):
+            let emission = letter.emission(of: message.message, group: group, verdict: verdict)
+            decide { $0.emit(message.batch, message.position, emission) }
+        case .drop(let reason):
+            guard decide({ $0.settle(message.batch, message.position) }) else { return }
+            observer.report(.rejected(id: message.id, reason: reason))
+        }
+    }
+
+    /// The message has not been handled, through no fault of its own: others may have it at once.
+    func handBack(_ message: GroupMessage) {
+        let aside = SetAside(id: message.id, count: message.deliveryCount.returned, due: nil)
+        decide { $0.setAside(message.batch, message.position, aside) }
+    }
+
+    /// The message has not been handled, and stays as it is.
+    func release(_ message: GroupMessage) {
+        let isNothingHeld = state.withLock { state in
+            state.ledger.release(message.batch, message.position)
+            return state.tellsNothingHeld()
+        }
+        if isNothingHeld { nothingHeld.fire() }
+    }
+
+    /// The message has been acknowledged, with the server's word.
+    func acknowledged(_ message: GroupMessage) {
+        let isNothingHeld = state.withLock { state in
+            state.ledger.acknowledged(message.batch, message.position)
+            return state.tellsNothingHeld()
+        }
+        if isNothingHeld { nothingHeld.fire() }
+    }
+
+    /// Decides on the fate of a message. Returns `false` if that was decided before, or is others' business now.
+    @discardableResult
+    private func decide(_ decision: (inout SettlementLedger) -> Bool) -> Bool {
+        let (isDecided, hasToTell, isNothingHeld) = state.withLock { state in
+            let hadDue = state.ledger.hasDue
+            let isDecided = decision(&state.ledger)
+            return (isDecided, isDecided && !hadDue && !state.isAttended, state.tellsNothingHeld())
+        }
+        if isNothingHeld { nothingHeld.fire() }
+        if hasToTell { tell() }
+        return isDecided
+    }
+
+    private func tell() {
+        state.withLock { $0.onDue }()
+    }
+
+    /// Gives a message up that was lost to others, or has waited here for so long that it may have been: handled now, it
+    /// could be handled twice at the same time. Returns whether it did.
+    func giveUpIfStale(_ message: GroupMessage) -> Bool {
+        if message.batch.mayHaveLosses, !isHeld(message) { return true }
+        guard let lease, message.batch.granted + lease <= eventLoop.now else { return false }
+        release(message)
+        return true
+    }
+
+    /// Whether the message is this consumer's, and its fate undecided.
+    func isHeld(_ message: GroupMessage) -> Bool {
+        state.withLock { _ in message.batch.isOpen[message.position] }
+    }
+
+    /// Whether messages are this consumer's beyond doubt.
+    func isProven(_ messages: [GroupMessage]) -> Bool {
+        let now = eventLoop.now
+        return state.withLock { state in messages.allSatisfy { state.ledger.isProven($0.batch.granted, now: now) } }
+    }
+
+    /// A worker begins.
+    func add(_ slot: HandlerSlot) { state.withLock { $0.slots.append(slot) } }
+
+    /// A worker has ended.
+    func remove(_ slot: HandlerSlot) { state.withLock { $0.slots.removeAll { $0 === slot } } }
+
+    /// Cancels the handlers that are at work.
+    func cancelHandlers() {
+        for slot in state.withLock({ $0.slots }) { slot.cancelIfHandling() }
+    }
+
+    /// Nobody handles messages any more: what is due is sent, what was not handed out is given back, and the engine ends.
+    func finish() {
+        mailbox.stop()
+        let rest = mailbox.takeRest()
+        let isFirst = state.withLock { state in
+            defer { state.isDone = true }
+            if state.isDone { return false }
+            for message in rest where message.batch.isOpen[message.position] {
+                let aside = SetAside(id: message.id, count: message.deliveryCount.returned, due: nil)
+                _ = state.ledger.setAside(message.batch, message.position, aside)
+            }
+            for batch in state.ledger.held.batches { state.kept.formUnion(state.ledger.openIDs(of: batch)) }
+            state.ledger.releaseAll()
+            return true
+        }
+        if isFirst { nothingHeld.fire() }
+        alarm.fire()
+    }
+
+    // MARK: The side of the engine
+
+    /// Has `body` called when something is due that nobody sees to.
+    func onDue(_ body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.onDue = body }
+    }
+
+    /// Says whether what is due will be seen to: then nobody has to be told of it.
+    func attend(_ isAttended: Bool) {
+        let hasToTell = state.withLock { state in
+            let wasAttended = state.isAttended
+            state.isAttended = isAttended
+            return wasAttended && !isAttended && state.ledger.hasDue && !state.isAlarmed
+        }
+        if hasToTell { tell() }
+    }
+
+    var isDone: Bool { state.withLock { $0.isDone } }
+
+    /// Something is sent that may bring what is pending for this consumer, or was when the server looked.
+    func beginLookingBack() { state.withLock { $0.ledger.beginLookingBack() } }
+
+    /// What it has brought has been compared with what is known.
+    func endLookingBack() { state.withLock { $0.ledger.endLookingBack() } }
+
+    /// Which of the ids this consumer does not know to be its own.
+    func unknown(among ids: [StreamID]) -> [StreamID] {
+        ids.isEmpty ? [] : state.withLock { $0.ledger.unknown(among: ids) }
+    }
+
+    /// Ids without their messages are this consumer's all the same.
+    func wait(for ids: [StreamID]) { state.withLock { $0.ledger.wait(for: ids) } }
+
+    func stopWaiting(for ids: [StreamID]) { state.withLock { $0.ledger.stopWaiting(for: ids) } }
+
+    /// Hands a batch over. If `isHeld`, its messages are repetitions until they are settled or released.
+    func deliver(_ delivered: DeliveredBatch, bytes: Int, isHeld: Bool) {
+        // A reply may come when nobody handles any more.
+        let isDone = state.withLock { state in
+            if isHeld, !state.isDone { state.ledger.hold(delivered) }
+            if isHeld, state.isDone { state.giveBack(delivered) }
+            return state.isDone
+        }
+        if isDone { return alarm.fire() }
+        observer.count { $0.delivered += delivered.storage.entries.count }
+        mailbox.deliver(DeliveredMessages(batch: delivered), bytes: bytes)
+    }
+
+    /// Has something settled that is not held.
+    func add(_ settlement: Settlement) {
+        state.withLock { $0.ledger.add(settlement) }
+        tell()
+    }
+
+    /// Waits until nothing is held, or the mailbox stops, or the task is cancelled.
+    func waitUntilNothingIsHeld() async {
+        while true {
+            let isWaiting = state.withLock { state in
+                state.awaitsNothingHeld = state.ledger.held.count > 0 && !state.isDone
+                return state.awaitsNothingHeld
+            }
+            if !isWaiting || mailbox.isStopping || Task.isCancelled { return }
+            await nothingHeld.wait()
+        }
+    }
+
+    /// Wakes who waits until nothing is held.
+    func stopWaitingForNothing() { nothingHeld.fire() }
+
+    // MARK: Leases
+
+    /// The batches whose leases are older than `time`, with the ids of their open messages; and the ids that wait.
+    func leases(grantedBefore time: NIODeadline) -> (batches: [(DeliveredBatch, [StreamID])], waiting: [StreamID]) {
+        state.withLock { state in
+            let batches = state.ledger.batches(grantedBefore: time).map { ($0, state.ledger.openIDs(of: $0)) }
+            return (batches, state.ledger.waiting.sorted())
+        }
+    }
+
+    /// Messages are others' now, or may be: their handlers are told, and what becomes of them here has no effect.
+    /// Returns the ids of those that were held.
+    func lose(_ ids: [StreamID]) -> [StreamID] {
+        if ids.isEmpty { return [] }
+        let (lost, slots, isNothingHeld) = state.withLock { state in
+            (state.ledger.lose(ids), state.slots, state.tellsNothingHeld())
+        }
+        for slot in slots { for message in lost { slot.cancel(message) } }
+        if isNothingHeld { nothingHeld.fire() }
+        return lost.map(\.id)
+    }
+
+    /// Messages are of no account any more: their entries are deleted.
+    func forget(_ ids: [StreamID]) {
+        if ids.isEmpty { return }
+        let isNothingHeld = state.withLock { state in
+            state.ledger.forget(ids)
+            return state.tellsNothingHeld()
+        }
+        if isNothingHeld { nothingHeld.fire() }
+    }
+
+    /// Whether messages are held.
+    var isHolding: Bool { state.withLock { $0.ledger.held.count > 0 } }
+
+    /// Ids whose messages are not here, and that are this consumer's all the same.
+    var waitingIDs: Set<StreamID> { state.withLock { $0.ledger.waiting } }
+
+    /// What was handed out, and had no outcome when nobody handled any more: somebody may still be at work on it.
+    var keptAtEnd: Set<StreamID> { state.withLock { $0.kept } }
+
+    /// What becomes of these at the end has been seen to.
+    func keepAtEnd(_ ids: [StreamID]) { state.withLock { $0.kept.formUnion(ids) } }
+
+    // MARK: Settlements on their way
+
+    /// Wakes who waits for an alarm.
+    func raiseAlarm() {
+        state.withLock { $0.isAlarmed = true }
+        alarm.fire()
+    }
+
+    /// Waits until something is due and there was an alarm, or nobody handles messages any more. Returns `false` when
+    /// there will be nothing more, and on cancellation, unless it has to wait in any case.
+    func waitForAlarm(inAnyCase: Bool) async -> Bool {
+        while true {
+            let (isAlarmed, hasDue, isSending, isDone) = state.withLock { state in
+                defer { state.isAlarmed = false }
+                return (state.isAlarmed, state.ledger.hasDue, state.ledger.isSending, state.isDone)
+            }
+            if hasDue, isAlarmed || isDone { return true }
+            // What is on its way may come back.
+            if (isDone && !isSending) || (Task.isCancelled && !inAnyCase) { return false }
+            if inAnyCase { await alarm.waitInAnyCase() } else { await alarm.wait() }
+        }
+    }
+
+    /// - Parameter needsScript: Whether also what a script has to look at.
+    func takeDue(atMost limit: Int, needsScript: Bool = true) -> SentSettlement? {
+        let now = eventLoop.now
+        return state.withLock { $0.ledger.takeDue(atMost: limit, now: now, needsScript: needsScript) }
+    }
+
+    func confirm(_ number: Int) {
+        let isDone = state.withLock { state in
+            state.ledger.confirm(number)
+            return state.isDone
+        }
+        if isDone { alarm.fire() }
+    }
+
+    func restore(_ number: Int) {
+        state.withLock { $0.ledger.restore(number) }
+        raiseAlarm()
+    }
+}
+
+extension GroupSession.State {
+    /// Whether somebody has to be told that nothing is held any more.
+    fileprivate mutating func tellsNothingHeld() -> Bool {
+        guard awaitsNothingHeld, ledger.held.count == 0 else { return false }
+        awaitsNothingHeld = false
+        return true
+    }
+
+    /// Gives a batch back that came when nobody handled any more.
+    fileprivate mutating func giveBack(_ batch: DeliveredBatch) {
+        let asides = batch.isOpen.indices.map { position in
+            SetAside(id: batch.id(at: position), count: batch.count(at: position).returned, due: nil)
+        }
+        ledger.add(.setAside(asides))
+    }
+}

@@ -1,0 +1,52 @@
+internal import NIOCore
+
+/// What becomes of messages on the server, once their fate is decided here.
+enum Settlement: Sendable {
+    /// They are done with. `isProven` says that they are this consumer's beyond doubt; else a script looks first.
+    case acknowledge([StreamID], isProven: Bool)
+    /// They stay pending, to be delivered again.
+    case setAside([SetAside])
+    /// It is done with, and entries come of it.
+    case emit(Emission)
+
+    var ids: [StreamID] {
+        switch self {
+        case .acknowledge(let ids, _): ids
+        case .setAside(let entries): entries.map(\.id)
+        case .emit(let emission): [emission.id]
+        }
+    }
+}
+
+/// A message that stays pending, to be delivered again.
+struct SetAside: Sendable, Hashable {
+    let id: StreamID
+    /// What the server is to count.
+    let count: DeliveryCount
+    /// When it is to be delivered again; `nil` for at once, and not by this consumer in particular.
+    let due: NIODeadline?
+}
+
+/// Entries that come of a message, which are added in the step in which it is acknowledged.
+struct Emission: Sendable {
+    /// An entry to add.
+    struct Output: Sendable {
+        let stream: StreamKey
+        let maxLength: Int?
+        /// Names and values, in turn.
+        let fields: [FieldValue]
+    }
+
+    let id: StreamID
+    let outputs: [Output]
+    /// Why the message is given up, if this is its dead letter.
+    var verdict: Verdict?
+    /// What to do if the server refuses the outputs.
+    var count = DeliveryCount.first
+}
+
+/// A settlement that was sent and has no reply yet.
+struct SentSettlement: Sendable {
+    let number: Int
+    let settlement: Settlement
+}

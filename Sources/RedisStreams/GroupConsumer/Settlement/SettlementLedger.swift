@@ -1,0 +1,208 @@
+internal import DequeModule
+internal import NIOCore
+
+/// What this consumer holds, and what it has still to settle with the server. Free of I/O; guarded by its owner.
+///
+/// An id is, in this order: *held*, from its arrival until its fate is decided; *due*, until that is sent; *sent*, until
+/// the reply is there. A reply that is lost makes it due again. *Waiting* are ids without their messages: what is handled
+/// again after more than a lease, and what is to be handled alone. Whatever the server delivers meanwhile with an id that
+/// is one of these is a repetition, and is left out.
+struct SettlementLedger: ~Copyable {
+    /// By what it is known that a message is this consumer's.
+    struct Terms: Sendable {
+        /// After this time without being renewed, others may claim a message; `nil` for never.
+        var lease: TimeAmount?
+        /// For how long after it was given, or renewed, a message is this consumer's beyond doubt; `nil` for ever.
+        var proof: TimeAmount?
+    }
+
+    private struct Due {
+        let id: StreamID
+        /// When that was sent which proves that the message is this consumer's; `nil` if nothing does.
+        let granted: NIODeadline?
+    }
+
+    let terms: Terms
+    private(set) var held = HeldBatches()
+    private var due: [Due] = []
+    private var asides: [SetAside] = []
+    private var emissions: Deque<Emission> = []
+    private var sent: [Int: Settlement] = [:]
+    private var lastNumber = 0
+    /// Ids without their messages, whose leases are renewed too.
+    private(set) var waiting: Set<StreamID> = []
+    /// How many replies are to come that may bring what is pending.
+    private var looksBack = 0
+    /// What was settled while the server may have looked already.
+    private var confirmed: Set<StreamID> = []
+
+    init(_ terms: Terms = Terms()) {
+        self.terms = terms
+    }
+
+    /// Whether there is something to send.
+    var hasDue: Bool { !due.isEmpty || !asides.isEmpty || !emissions.isEmpty }
+
+    /// Whether something was sent whose reply is not there.
+    var isSending: Bool { !sent.isEmpty }
+
+    // MARK: What comes
+
+    /// A batch has arrived.
+    mutating func hold(_ batch: DeliveredBatch) { held.hold(batch) }
+
+    /// Nothing is held any more: what is open stays pending on the server.
+    mutating func releaseAll() { held.removeAll() }
+
+    /// Ids whose messages are not here are this consumer's all the same.
+    mutating func wait(for ids: some Sequence<StreamID>) { waiting.formUnion(ids) }
+
+    mutating func stopWaiting(for ids: some Sequence<StreamID>) { waiting.subtract(ids) }
+
+    /// Something is sent that may bring what is pending. The server may see it before a settlement that overtakes its
+    /// reply, on another connection.
+    mutating func beginLookingBack() { looksBack += 1 }
+
+    mutating func endLookingBack() {
+        looksBack -= 1
+        if looksBack == 0 { confirmed = [] }
+    }
+
+    /// Which of the ids are not held, nor on their way to be settled, nor waiting.
+    func unknown(among ids: [StreamID]) -> [StreamID] {
+        if ids.isEmpty { return [] }
+        let settled = unsettled
+        return ids.filter { !settled.contains($0) && !waiting.contains($0) && !held.contains($0) }
+    }
+
+    /// Everything whose fate is decided, while the server may not know of it.
+    private var unsettled: Set<StreamID> {
+        var ids = confirmed
+        for due in due { ids.insert(due.id) }
+        for aside in asides { ids.insert(aside.id) }
+        for emission in emissions { ids.insert(emission.id) }
+        for settlement in sent.values { ids.formUnion(settlement.ids) }
+        return ids
+    }
+
+    // MARK: What is decided
+
+    /// A message has been handled. Returns whether it was open, and so is due now.
+    mutating func settle(_ batch: DeliveredBatch, _ position: Int) -> Bool {
+        guard held.close(batch, position) else { return false }
+        due.append(Due(id: batch.id(at: position), granted: batch.granted))
+        return true
+    }
+
+    /// A message is to be delivered again.
+    mutating func setAside(_ batch: DeliveredBatch, _ position: Int, _ aside: SetAside) -> Bool {
+        guard held.close(batch, position) else { return false }
+        asides.append(aside)
+        return true
+    }
+
+    /// A message has been handled, and entries come of it.
+    mutating func emit(_ batch: DeliveredBatch, _ position: Int, _ emission: Emission) -> Bool {
+        guard held.close(batch, position) else { return false }
+        emissions.append(emission)
+        return true
+    }
+
+    /// A message has not been handled: it stays pending on the server, and may be delivered again.
+    mutating func release(_ batch: DeliveredBatch, _ position: Int) { _ = held.close(batch, position) }
+
+    /// A message has been acknowledged by somebody else who has it.
+    mutating func acknowledged(_ batch: DeliveredBatch, _ position: Int) {
+        _ = held.close(batch, position)
+        if looksBack > 0 { confirmed.insert(batch.id(at: position)) }
+    }
+
+    /// Messages are others' now. Returns where those of them stand that were open.
+    mutating func lose(_ ids: [StreamID]) -> [HeldPosition] {
+        waiting.subtract(ids)
+        return held.lose(ids)
+    }
+
+    /// Messages are of no account any more.
+    mutating func forget(_ ids: [StreamID]) {
+        waiting.subtract(ids)
+        held.close(ids)
+    }
+
+    /// What was never held is to be settled: ids of deleted entries, for example.
+    mutating func add(_ settlement: Settlement) {
+        switch settlement {
+        case .acknowledge(let ids, _): for id in ids { due.append(Due(id: id, granted: nil)) }
+        case .setAside(let entries): asides.append(contentsOf: entries)
+        case .emit(let emission): emissions.append(emission)
+        }
+    }
+
+    // MARK: What is sent
+
+    /// The most messages that are set aside in one step: the server does nothing else meanwhile.
+    private static let maxAsides = 200
+
+    /// What to send now; what was decided first comes first. `nil` if there is nothing.
+    ///
+    /// - Parameter needsScript: Whether also what a script has to look at.
+    mutating func takeDue(atMost limit: Int, now: NIODeadline, needsScript: Bool = true) -> SentSettlement? {
+        if !needsScript, !due.prefix(limit).allSatisfy({ self.isProven($0.granted, now: now) }) { return nil }
+        if !needsScript, due.isEmpty { return nil }
+        guard let settlement = nextDue(atMost: limit, now: now) else { return nil }
+        lastNumber += 1
+        sent[lastNumber] = settlement
+        return SentSettlement(number: lastNumber, settlement: settlement)
+    }
+
+    private mutating func nextDue(atMost limit: Int, now: NIODeadline) -> Settlement? {
+        if !due.isEmpty {
+            let taken = due.prefix(limit)
+            let isProven = taken.allSatisfy { self.isProven($0.granted, now: now) }
+            let ids = taken.map(\.id)
+            if ids.count == due.count { due.removeAll(keepingCapacity: true) } else { due.removeFirst(ids.count) }
+            return .acknowledge(isProven ? ids : ids.sorted(), isProven: isProven)
+        }
+        if !asides.isEmpty {
+            let taken = Array(asides.prefix(Self.maxAsides))
+            asides.removeFirst(taken.count)
+            return .setAside(taken)
+        }
+        return emissions.popFirst().map { .emit($0) }
+    }
+
+    /// Whether a message is this consumer's beyond doubt, when its last grant was sent at this time.
+    func isProven(_ granted: NIODeadline?, now: NIODeadline) -> Bool {
+        guard let proof = terms.proof else { return true }
+        guard let granted else { return false }
+        return granted + proof > now
+    }
+
+    /// The server has done it.
+    mutating func confirm(_ number: Int) {
+        guard let settlement = sent.removeValue(forKey: number) else { return }
+        if looksBack > 0 { confirmed.formUnion(settlement.ids) }
+    }
+
+    /// It is not known whether the server has done it: it is sent again, which does no harm.
+    mutating func restore(_ number: Int) {
+        guard let settlement = sent.removeValue(forKey: number) else { return }
+        switch settlement {
+        case .acknowledge(let ids, _): due.insert(contentsOf: ids.map { Due(id: $0, granted: nil) }, at: 0)
+        case .setAside(let entries): asides.insert(contentsOf: entries, at: 0)
+        case .emit(let emission): emissions.prepend(emission)
+        }
+    }
+
+    // MARK: Leases
+
+    /// The batches whose leases are older than this.
+    func batches(grantedBefore time: NIODeadline) -> [DeliveredBatch] {
+        held.batches.filter { $0.granted <= time }
+    }
+
+    /// The ids of a batch that are open.
+    func openIDs(of batch: DeliveredBatch) -> [StreamID] {
+        batch.isOpen.indices.filter { batch.isOpen[$0] }.map { batch.id(at: $0) }
+    }
+}

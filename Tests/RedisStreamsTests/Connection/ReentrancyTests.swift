@@ -1,0 +1,50 @@
+import NIOCore
+import NIOEmbedded
+import Testing
+
+@testable import RedisStreams
+
+/// What arrives in the middle of a write, as NIO hands it over when the write fails.
+@Suite struct ReentrancyTests {
+    @Test func `Bytes and an end that arrive while a reply is handled, in the middle of a write, are taken in order`() throws {
+        let eventLoop = EmbeddedEventLoop()
+        let connection = RedisConnection(configuration: .init(), eventLoop: eventLoop, logger: LogJournal().logger)
+        let stream = BreakingStream(connection)
+        try eventLoop.submit { connection.assumeIsolated { $0.attach(stream) } }.wait()
+        let outcomes = Journal<String>()
+        let note = { @Sendable (name: String, outcome: PendingReplies.Outcome) in
+            outcomes.record("\(name) \((try? outcome.get().string ?? outcome.get().integer?.description) ?? "failed")")
+        }
+        connection.begin(XLEN("a"), then: { outcome in
+            note("first", outcome)
+            connection.begin(XLEN("c"), then: { note("third", $0) })
+            stream.breaksNext()
+            connection.assumeIsolated { $0.flush() }
+        })
+        connection.begin(XLEN("b"), then: { note("second", $0) })
+        eventLoop.run()
+        connection.received(ByteBuffer(string: ":1\r\n"))
+        eventLoop.run()
+        #expect(outcomes.all == ["first 1", "second 2", "third failed"])
+    }
+}
+
+/// A stream whose next write fails: what is still to be read is handed over, and then the end.
+private final class BreakingStream: ByteStream, @unchecked Sendable {
+    // SAFETY: all in one thread.
+    private var breaks = false
+    private unowned let connection: RedisConnection
+
+    init(_ connection: RedisConnection) { self.connection = connection }
+
+    func breaksNext() { breaks = true }
+
+    func write(_ bytes: ByteBuffer) {
+        guard breaks else { return }
+        breaks = false
+        connection.received(ByteBuffer(string: ":2\r\n"))
+        connection.eventLoop.execute { self.connection.ended(with: nil) }
+    }
+
+    func close() {}
+}

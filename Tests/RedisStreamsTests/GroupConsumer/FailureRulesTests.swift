@@ -1,0 +1,171 @@
+import NIOEmbedded
+import Testing
+
+@testable import RedisStreams
+
+@Suite struct FailureRulesTests {
+    private let session = GroupSession(group: "billing", prefetch: 10, eventLoop: NIOAsyncTestingEventLoop())
+    private let letter = DeadLetter("orders:dead", maxAttempts: 5, maxCrashes: 3, maxLength: 1000)
+
+    // MARK: The count
+
+    @Test(arguments: [
+        (1, 0, 1, 1000, 0), (0, 0, 0, 1000, 0), (1000, 1, 0, 2000, 1000), (2001, 2, 1, 3000, 2000),
+        (2003, 2, 3, 3000, 2002), (-5, 0, 0, 1000, 0),
+    ])
+    func `A count tells of failures and of deliveries without an outcome`(
+        raw: Int,
+        failures: Int,
+        unresolved: Int,
+        failed: Int,
+        returned: Int
+    ) {
+        let count = DeliveryCount(raw)
+        #expect(count.failures == failures)
+        #expect(count.unresolved == unresolved)
+        #expect(count.failed.rawValue == failed, "a failure explains all deliveries before it")
+        #expect(count.returned.rawValue == returned, "as if the last delivery had not been")
+    }
+
+    @Test(arguments: [Int.max, Int.max - 1, Int.max / 1000 * 1000, 9_007_199_254_740_000])
+    func `A count beyond all bounds, as XNACK FATAL sets it, stays one`(raw: Int) {
+        let count = DeliveryCount(raw)
+        #expect(count.failures > 1_000_000)
+        #expect(count.failed.rawValue > 0)
+        #expect(count.failed.failed.rawValue > 0)
+        #expect(count.failed.unresolved == 0)
+        #expect(count.returned.rawValue > 0)
+    }
+
+    // MARK: After a failure
+
+    @Test func `A failure is tried again after the time of the policy, counted up`() {
+        let rules = FailureRules(retry: .exponential(from: .seconds(1), upTo: .seconds(60)), deadLetter: letter)
+        for (count, seconds) in [(1, 1), (1001, 2), (2001, 4), (3001, 8)] {
+            guard case .retry(let delay) = rules.fate(of: message(count), after: Failed(), jitter: 0) else {
+                Issue.record("it is given up")
+                return
+            }
+            #expect(delay == .seconds(seconds))
+        }
+    }
+
+    @Test func `The last attempt that fails makes a dead letter, which names the error by its type only`() {
+        let rules = FailureRules(retry: .immediately, deadLetter: letter)
+        guard case .bury(let verdict, let stream) = rules.fate(of: message(4001), after: Failed(), jitter: 0) else {
+            Issue.record("it is tried a sixth time")
+            return
+        }
+        #expect(verdict == Verdict(attempts: 5, error: "Failed", reason: "Failed 5 times."))
+        #expect(stream == letter)
+    }
+
+    @Test func `Without a stream for dead letters there is no last attempt`() {
+        let rules = FailureRules(retry: .fixed(.seconds(3)), deadLetter: nil)
+        for count in [4001, 999_001, Int.max] {
+            guard case .retry(after: .seconds(3)) = rules.fate(of: message(count), after: Failed(), jitter: 0) else {
+                Issue.record("it is given up")
+                return
+            }
+        }
+    }
+
+    @Test func `Retry chooses its time, and uses up an attempt all the same`() {
+        let rules = FailureRules(retry: .fixed(.seconds(3)), deadLetter: letter)
+        guard
+            case .retry(after: .milliseconds(20)) = rules.fate(
+                of: message(1),
+                after: Retry(after: .milliseconds(20)),
+                jitter: 0
+            ), case .retry(after: .seconds(3)) = rules.fate(of: message(1), after: Retry(), jitter: 0),
+            case .bury = rules.fate(of: message(4001), after: Retry(after: .zero), jitter: 0)
+        else {
+            Issue.record("not the time that was asked for")
+            return
+        }
+        #expect(Retry(after: .seconds(-1)).delay == .zero)
+        #expect(Retry(after: .seconds(1_000_000_000)).delay == .seconds(30 * 86_400))
+    }
+
+    @Test func `Reject makes a dead letter at once, or drops the message if there is no stream for those`() {
+        let rules = FailureRules(deadLetter: letter)
+        guard case .bury(let verdict, _) = rules.fate(of: message(1), after: Reject("no such customer"), jitter: 0)
+        else {
+            Issue.record("it is tried again")
+            return
+        }
+        #expect(verdict == Verdict(attempts: 1, error: "Reject", reason: "no such customer"))
+        guard case .drop(let reason) = FailureRules().fate(of: message(1), after: Reject("no"), jitter: 0) else {
+            Issue.record("it is kept")
+            return
+        }
+        #expect(reason == "no")
+    }
+
+    // MARK: Before another attempt
+
+    @Test(
+        arguments: [
+            (1, nil), (2, nil), (3, nil), (4, "crash"), (2003, nil), (2004, "crash"), (4001, nil), (5000, "unknown"),
+            (5001, "unknown"), (Int.max, "unknown"),
+        ] as [(Int, String?)]
+    )
+    func `A message is given up when it has failed, or killed, too often`(count: Int, error: String?) {
+        let verdict = FailureRules(deadLetter: letter).verdict(on: DeliveryCount(count))
+        #expect(verdict?.error == error)
+        #expect(FailureRules().verdict(on: DeliveryCount(count)) == nil, "without a stream for dead letters never")
+        if error == "crash" { #expect(verdict?.reason.contains("3 times") == true) }
+    }
+
+    @Test func `A dead letter tells of the message, and carries its fields`() {
+        let verdict = Verdict(attempts: 5, error: "Failed", reason: "Failed 5 times.")
+        let emission = letter.emission(of: message(4001).message, group: "billing", verdict: verdict)
+        #expect(emission.id == id("1-0"))
+        #expect(emission.outputs.map(\.stream) == ["orders:dead"])
+        #expect(emission.outputs[0].maxLength == 1000)
+        #expect(emission.verdict == verdict)
+        let texts = emission.outputs[0].fields.map(text)
+        #expect(texts.count == 16)
+        let told = texts.prefix(12)
+        #expect(
+            told == [
+                "dead-letter.stream", "orders", "dead-letter.group", "billing", "dead-letter.id", "1-0",
+                "dead-letter.attempts", "5", "dead-letter.error", "Failed", "dead-letter.reason", "Failed 5 times.",
+            ]
+        )
+        #expect(texts[12] == "dead-letter.time")
+        #expect((Int(texts[13]) ?? 0) > 1_700_000_000_000)
+        #expect(texts.suffix(2) == ["field", "value"])
+    }
+
+    @Test func `A dead letter needs positive limits`() {
+        let wrong = [
+            DeadLetter("dead", maxAttempts: 0), DeadLetter("dead", maxCrashes: 0), DeadLetter("dead", maxLength: 0),
+        ]
+        for letter in wrong {
+            #expect { try letter.validate() } throws: { ($0 as? RedisError)?.code == .invalidConfiguration }
+        }
+        #expect(throws: Never.self) { try letter.validate() }
+    }
+
+    private func message(_ count: Int) -> GroupMessage {
+        let counts = [DeliveryCount(count)]
+        let batch = DeliveredBatch(
+            messageBatch(["1-0"]),
+            counts: counts,
+            source: .new,
+            session: session,
+            granted: .at(0)
+        )
+        return GroupMessage(batch: batch, position: 0)
+    }
+
+    private func text(_ value: FieldValue) -> String {
+        switch value {
+        case .text(let text): text
+        case .bytes(let bytes): String(decoding: bytes, as: UTF8.self)
+        }
+    }
+}
+
+struct Failed: Error {}

@@ -1,0 +1,115 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+/// What a consumer leaves behind when it ends, and what becomes of connections that were lost.
+@Suite(.timeLimit(.minutes(1))) struct HandOverTests {
+    @Test func `What was not handed out is given back, and a consumer that has nothing left is removed`() async throws {
+        let play = GroupPlay()
+        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"), entry("4-0"))))
+        try await play.running { consumer in
+            for try await message in consumer where message.name == "2-0" { break }
+            await play.clock.advance(by: .milliseconds(1)) { await server.waitForCall(of: .leave) }
+        }
+        #expect(server.acknowledged == ["1-0"])
+        #expect(server.calls(of: .setAside) == [["3-0", "30000", "0", "4-0", "30000", "0"]])
+        #expect(server.calls(of: .leave) == [[]])
+    }
+
+    @Test func `What the server still has for it is given back too, but for what is handled or was given back`()
+        async throws
+    {
+        let play = GroupPlay()
+        // The first page is that of the sweep at the start.
+        let pages = Replies(noPending, pending(("1-0", 1), ("2-0", 1001), ("7-0", 1), ("8-0", 2002)))
+        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))), pending: pages)
+        try await play.running { consumer in
+            for try await _ in consumer { break }
+            await play.clock.advance(by: .milliseconds(1)) { await server.waitForCall(of: .leave) }
+        }
+        let last = server.calls(of: .setAside).last
+        #expect(last == ["7-0", "30000", "0", "8-0", "30000", "2001"])
+        #expect(server.calls(of: .setAside).count == 2)
+    }
+
+    @Test func `Without the safeguard the consumer stays, with what it had`() async throws {
+        let play = GroupPlay { $0.safeguards.remove(.handOver) }
+        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))))
+        try await play.running { consumer in
+            for try await message in consumer where message.name == "2-0" { break }
+            await play.clock.advance(by: .milliseconds(1)) { _ = await server.acknowledged(atLeast: 1) }
+        }
+        #expect(server.calls(of: .leave).isEmpty)
+        #expect(server.commands.all.filter { $0.first == "XPENDING" && $0.count > 3 }.count == 1)
+    }
+
+    @Test func `A handler that is cancelled with its task and throws gives its message back`() async throws {
+        let play = GroupPlay()
+        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))))
+        try await play.running { consumer in
+            let started = Gate()
+            let running = Task {
+                try await consumer.run { _ in
+                    started.open()
+                    await untilCancelled()
+                    try Task.checkCancellation()
+                }
+            }
+            await started.wait()
+            running.cancel()
+            try await play.clock.advance(by: .milliseconds(1)) { await running.result }.get()
+        }
+        let given = server.calls(of: .setAside).flatMap { $0 }
+        #expect(given == ["1-0", "30000", "0", "2-0", "30000", "0"])
+        #expect(server.acknowledged.isEmpty)
+    }
+
+    @Test func `A read that waits on the server is ended there, and what it has brought is given back`() async throws {
+        let play = GroupPlay(tellsIDs: true)
+        try await play.running { consumer in
+            let shared = try await play.openShared(of: consumer)
+            let loop = Task { for try await _ in consumer {} }
+            let server = await play.start()
+            await server.expect(readNew())
+            loop.cancel()
+            try await loop.value
+            await shared.expect(["CLIENT", "UNBLOCK", "2", "TIMEOUT"], answer: ":1\r\n")
+            server.send(batch(entry("1-0")))
+            await play.clock.calmDown()
+            let aside = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() }
+            #expect(aside == setAside("1-0", idle: 30_000, count: 0))
+            shared.send("*0\r\n")
+            // The connection is whole, and is leased once more.
+            await server.expect(sweep(count: 200), answer: noPending)
+            await server.expect(call(.leave, []), answer: ":1\r\n")
+        }
+    }
+
+    @Test(arguments: [true, false]) func `A lost connection is ended on the server, where it may still wait`(
+        isGuarded: Bool
+    ) async throws {
+        let play = GroupPlay(tellsIDs: true) { if !isGuarded { $0.safeguards.remove(.ghostKill) } }
+        try await play.running { consumer in
+            let messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew())
+            server.close()
+            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
+            let moving = Task { await play.clock.advance(by: delay) }
+            let next = await play.nextConnection()
+            await moving.value
+            if isGuarded { await next.expect(["CLIENT", "KILL", "ID", "1"], answer: ":1\r\n") }
+            await next.expect(sweep(), answer: noPending)
+            _ = messages
+        }
+    }
+}
+
+extension ScriptedServer {
+    /// Waits until a script was called.
+    func waitForCall(of script: Script) async {
+        var seen = 0
+        while calls(of: script).isEmpty { seen = await commands.wait(for: seen + 1).count }
+    }
+}

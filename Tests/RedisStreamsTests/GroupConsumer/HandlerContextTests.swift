@@ -1,0 +1,58 @@
+import NIOEmbedded
+import Testing
+
+@testable import RedisStreams
+
+@Suite struct HandlerContextTests {
+    private let session = GroupSession(group: "billing", prefetch: 10, eventLoop: NIOAsyncTestingEventLoop())
+
+    @Test func `What is emitted is staged in order, with its stream and its trimming`() throws {
+        let context = HandlerContext(message())
+        try context.emit(["a": "1", "b": "2"], to: "out")
+        try context.emit(["c": "3"], to: "other", maxLength: 100)
+        let outputs = context.outputs
+        #expect(outputs.map(\.stream) == ["out", "other"])
+        #expect(outputs.map(\.maxLength) == [nil, 100])
+        #expect(outputs.map(\.fields) == [[.text("a"), "1", .text("b"), "2"], [.text("c"), "3"]])
+    }
+
+    @Test func `An entry that cannot be is refused at once, and not staged`() {
+        let context = HandlerContext(message())
+        #expect { try context.emit([:], to: "out") } throws: { ($0 as? RedisError)?.code == .invalidArgument }
+        #expect { try context.emit(["a": "1"], to: "out", maxLength: -1) } throws: {
+            ($0 as? RedisError)?.code == .invalidArgument
+        }
+        #expect(context.outputs.isEmpty)
+    }
+
+    @Test func `Copies of a context stage together`() throws {
+        let context = HandlerContext(message())
+        let copy = context
+        try copy.emit(["a": "1"], to: "out")
+        #expect(context.outputs.count == 1)
+    }
+
+    @Test func `It tells the attempt, and whether the lease was lost`() {
+        let batch = DeliveredBatch(
+            messageBatch(["1-0", "2-0"]),
+            counts: [DeliveryCount(1), DeliveryCount(3002)],
+            source: .claimed,
+            session: session,
+            granted: .at(0)
+        )
+        session.deliver(batch, bytes: 0, isHeld: true)
+        let messages = [GroupMessage(batch: batch, position: 0), GroupMessage(batch: batch, position: 1)]
+        let contexts = messages.map { HandlerContext($0) }
+        #expect(contexts.map(\.attempt) == [1, 4])
+        #expect(messages.map(\.crashes) == [0, 1])
+        #expect(contexts.map(\.leaseLost) == [false, false])
+        _ = session.lose(ids("1-0"))
+        #expect(contexts.map(\.leaseLost) == [true, false])
+        #expect(messages.map(\.isHeld) == [false, true])
+    }
+
+    private func message() -> GroupMessage {
+        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, granted: .at(0))
+        return GroupMessage(batch: batch, position: 0)
+    }
+}

@@ -1,0 +1,271 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+/// Leases are renewed every third of their time, here of thirty seconds.
+@Suite(.timeLimit(.minutes(1))) struct LeaseRenewalTests {
+    @Test func `What is handled and what waits is renewed every third of a lease, and what is done with is not`()
+        async throws
+    {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let gates: [String: Gate] = ["1-0": Gate(), "2-0": Gate(), "3-0": Gate()]
+            let running = Task {
+                try await consumer.run { message in
+                    handled.record(message.name)
+                    await gates[message.name]?.wait()
+                }
+            }
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0"), entry("3-0")))
+            await server.expect(readNew())
+            _ = await handled.wait(for: 1)
+            await play.clock.advance(by: .milliseconds(9999))
+            let count = play.log.names.count
+            await play.clock.calmDown()
+            #expect(play.log.names.count == count)
+            await play.clock.advance(by: .milliseconds(1))
+            // Nobody has needed a connection for other commands yet.
+            let shared = await play.nextConnection()
+            await shared.expect(renew("1-0", "2-0", "3-0"), answer: renewed())
+            await play.clock.calmDown()
+            gates["1-0"]?.open()
+            _ = await handled.wait(for: 2)
+            await play.clock.advance(by: .milliseconds(1)) {
+                await shared.expect(acknowledge("1-0"), answer: ":1\r\n")
+            }
+            await play.clock.advance(by: .seconds(10))
+            await shared.expect(renew("2-0", "3-0"), answer: renewed())
+            await shared.expectLook(delivered: "3-0", lowestPending: "2-0")
+            await play.clock.calmDown()
+            await play.clock.advance(by: .seconds(10))
+            await shared.expect(renew("2-0", "3-0"), answer: renewed())
+            await shared.expectLook(delivered: "3-0", lowestPending: "2-0")
+            // Long after the lease that it came with, a message that is renewed is handled.
+            await play.clock.calmDown()
+            gates["2-0"]?.open()
+            #expect(await handled.wait(for: 3) == ["1-0", "2-0", "3-0"])
+            await play.end(running, gates.values)
+        }
+    }
+
+    @Test func `Without renewals, what has waited for a lease is not handled, and what was handled is in doubt`()
+        async throws
+    {
+        let play = GroupPlay { $0.safeguards.remove(.renewal) }
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run { message in
+                    handled.record(message.name)
+                    await gate.wait()
+                }
+            }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(readNew())
+            _ = await handled.wait(for: 1)
+            for _ in 0..<3 {
+                await play.clock.advance(by: .seconds(10))
+                await shared.expectLook(delivered: "2-0", lowestPending: "1-0")
+            }
+            gate.open()
+            await play.clock.advance(by: .milliseconds(1)) {
+                await shared.expect(acknowledgeIfOwned("1-0"), answer: ":0\r\n")
+            }
+            #expect(handled.all == ["1-0"])
+            #expect(consumer.counters.acknowledged == 0)
+            await play.end(running)
+        }
+    }
+
+    @Test func `What is fresh is not renewed, and is old enough the next time`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let messages = consumer.makeAsyncIterator()
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew())
+            await play.clock.advance(by: .seconds(6))
+            server.send(batch(entry("1-0")))
+            await server.expect(readNew())
+            await play.clock.advance(by: .seconds(3))
+            server.send(batch(entry("2-0")))
+            await server.expect(readNew())
+            await play.clock.advance(by: .seconds(1))
+            // What counts is when the reads were sent, the first at the start, and the second at six seconds.
+            await shared.expect(renew("1-0"), answer: renewed())
+            await shared.expectLook()
+            await play.clock.calmDown()
+            await play.clock.advance(by: .seconds(10))
+            await shared.expect(renew("1-0", "2-0"), answer: renewed())
+            _ = messages
+        }
+    }
+
+    @Test(arguments: [1, 2]) func `A lost lease cancels its handler only, and another worker goes on`(
+        concurrency: Int
+    ) async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run(concurrency: concurrency) { message, context in
+                    handled.record("\(message.name) begins")
+                    guard message.name == "1-0" else { return await gate.wait() }
+                    await untilCancelled()
+                    handled.record("1-0 lost: \(context.leaseLost), held: \(message.isHeld)")
+                }
+            }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(readNew())
+            _ = await handled.wait(for: concurrency)
+            await play.clock.advance(by: .seconds(10))
+            await shared.expect(renew("1-0", "2-0"), answer: renewed(others: ["1-0"]))
+            await shared.expectLook(delivered: "2-0", lowestPending: "1-0")
+            let journal = await handled.wait(for: 3)
+            #expect(journal.contains("1-0 lost: true, held: false"))
+            #expect(journal.contains("2-0 begins"))
+            guard case .leaseLost(let lost) = await play.events.wait(for: 1)[0] else { return }
+            #expect(lost == ids("1-0"))
+            #expect(consumer.counters.leasesLost == 1)
+            gate.open()
+            // Nothing is said of the first.
+            await play.clock.advance(by: .milliseconds(1)) {
+                await shared.expect(acknowledge("2-0"), answer: ":1\r\n")
+            }
+            // Those who handle messages are as many as before.
+            server.send(batch(entry("3-0"), entry("4-0")))
+            _ = await handled.wait(for: 5)
+            await play.end(running)
+        }
+    }
+
+    @Test func `A handler that throws because its lease was lost has not failed`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let running = Task {
+                try await consumer.run { message in
+                    handled.record(message.name)
+                    guard message.name == "1-0" else { return }
+                    await untilCancelled()
+                    try Task.checkCancellation()
+                }
+            }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
+            await server.expect(readNew())
+            await play.clock.advance(by: .seconds(10))
+            await shared.expect(renew("1-0", "2-0"), answer: renewed(others: ["1-0"]))
+            await shared.expectLook()
+            _ = await handled.wait(for: 2)
+            await play.clock.advance(by: .milliseconds(1)) {
+                await shared.expect(acknowledge("2-0"), answer: ":1\r\n")
+            }
+            #expect(consumer.counters.failures == 0)
+            await play.end(running)
+        }
+    }
+
+    @Test func `What cannot be renewed for as long as a lease counts as lost`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let running = Task {
+                try await consumer.run { message, context in
+                    await untilCancelled()
+                    handled.record("\(message.name) \(context.leaseLost)")
+                }
+            }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            for _ in 0..<2 {
+                await play.clock.advance(by: .seconds(10))
+                await shared.expect(renew("1-0"), answer: "-LOADING Redis is loading\r\n")
+                await shared.expectLook()
+            }
+            #expect(handled.all.isEmpty)
+            await play.clock.calmDown()
+            await play.clock.advance(by: .milliseconds(9999))
+            await play.clock.calmDown()
+            #expect(handled.all.isEmpty)
+            await play.clock.advance(by: .milliseconds(1))
+            #expect(await handled.wait(for: 1) == ["1-0 true"])
+            guard case .leaseLost(let lost) = await play.events.wait(for: 1)[0] else { return }
+            #expect(lost == ids("1-0"))
+            await play.end(running)
+        }
+    }
+
+    @Test func `A renewal that is refused for good ends the consumer`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let gate = Gate()
+            let running = Task { await caught { try await consumer.run { _ in await gate.wait() } } }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            await play.clock.advance(by: .seconds(10))
+            await shared.expect(renew("1-0"), answer: "-NOPERM this user has no permissions to run 'evalsha'\r\n")
+            await play.clock.calmDown()
+            // Who is at work is heard.
+            gate.open()
+            play.answerTheRest()
+            let error = await play.clock.advance(by: .milliseconds(100)) { await running.value }
+            #expect(error?.code == .permissionDenied)
+        }
+    }
+
+    @Test func `An entry that is deleted while it is handled is reported, and no business of anybody's any more`()
+        async throws
+    {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let gate = Gate()
+            let handled = Journal<Bool>()
+            let running = Task {
+                try await consumer.run { _ in
+                    await gate.wait()
+                    handled.record(Task.isCancelled)
+                }
+            }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            await play.clock.advance(by: .seconds(10))
+            await shared.expect(renew("1-0"), answer: renewed(deleted: ["1-0"]))
+            await shared.expectLook()
+            guard case .deleted(let gone) = await play.events.wait(for: 1)[0] else { return }
+            #expect(gone == ids("1-0"))
+            gate.open()
+            #expect(await handled.wait(for: 1) == [false])
+            await play.clock.advance(by: .seconds(9))
+            await play.clock.calmDown()
+            #expect(!play.log.names.contains("XACK"))
+            await play.end(running)
+        }
+    }
+}
+
+extension GroupPlay {
+    /// Cancels a consumer, lets its handlers go on, answers what is left, and waits for it to end.
+    func end(_ running: Task<Void, any Error>, _ gates: some Sequence<Gate> = []) async {
+        running.cancel()
+        for gate in gates { gate.open() }
+        answerTheRest()
+        _ = await clock.advance(by: .milliseconds(100)) { await running.result }
+    }
+}

@@ -1,0 +1,186 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+/// What becomes of messages whose handlers fail, with a lease of thirty seconds.
+@Suite(.timeLimit(.minutes(1))) struct RetryTests {
+    @Test(arguments: [(nil, 2000), (Retry(after: .milliseconds(500)), 500), (Retry(), 2000)] as [(Retry?, Int)])
+    func `A handler that throws has its message set aside, and taken again when it is due`(
+        retry: Retry?,
+        delay: Int
+    ) async throws {
+        let play = GroupPlay { $0.retry = .fixed(.seconds(2)) }
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run { message, context in
+                    await gate.wait()
+                    handled.record("\(message.id) \(message.source) \(context.attempt)")
+                    if context.attempt < 3 { throw retry ?? Failed() as any Error }
+                }
+            }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            gate.open()
+            for attempt in 1...2 {
+                guard case .retrying(let failed, attempt, let after) = await play.events.wait(for: attempt)[attempt - 1]
+                else {
+                    Issue.record("not told of the failure")
+                    return
+                }
+                #expect(failed == id("1-0"))
+                #expect(after == .milliseconds(delay))
+                await play.clock.advance(by: .milliseconds(1))
+                // Idle for so long that it can be claimed when it is due.
+                await shared.expect(
+                    setAside("1-0", idle: 30_000 - delay + 1, count: attempt * 1000),
+                    answer: "*0\r\n"
+                )
+                await play.clock.calmDown()
+                await play.clock.advance(by: .milliseconds(delay - 2))
+                await play.clock.calmDown()
+                #expect(handled.all.count == attempt)
+                await play.clock.advance(by: .milliseconds(1))
+                await shared.expect(take("1-0"), answer: taken([("1-0", attempt * 1000 + 1)]))
+                _ = await handled.wait(for: attempt + 1)
+            }
+            #expect(handled.all == ["1-0 new 1", "1-0 retried 2", "1-0 retried 3"])
+            await play.clock.advance(by: .milliseconds(1)) {
+                await shared.expect(acknowledge("1-0"), answer: ":1\r\n")
+            }
+            #expect(consumer.counters.failures == 2)
+            #expect(consumer.counters.redelivered == 2)
+            await play.end(running)
+        }
+    }
+
+    @Test func `What is due after more than a lease is renewed until it is near`() async throws {
+        let play = GroupPlay { $0.retry = .fixed(.seconds(45)) }
+        try await play.running { consumer in
+            let handled = Journal<Int>()
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run { message in
+                    await gate.wait()
+                    handled.record(message.attempt)
+                    if message.attempt == 1 { throw Failed() }
+                }
+            }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            gate.open()
+            _ = await play.events.wait(for: 1)
+            await play.clock.advance(by: .milliseconds(1))
+            await shared.expect(setAside("1-0", idle: 0, count: 1000), answer: "*0\r\n")
+            await play.clock.calmDown()
+            await play.clock.advance(by: .milliseconds(9999))
+            await shared.expect(renew("1-0"), answer: renewed())
+            await shared.expectLook(delivered: "1-0", lowestPending: "1-0")
+            await play.clock.calmDown()
+            await play.clock.advance(by: .seconds(10))
+            await shared.expect(renew("1-0"), answer: renewed())
+            await play.clock.calmDown()
+            await play.clock.advance(by: .milliseconds(1))
+            await shared.expect(setAside("1-0", idle: 30_000 - 24_999, count: 1000), answer: "*0\r\n")
+            await play.clock.calmDown()
+            await play.clock.advance(by: .milliseconds(24_998))
+            await play.clock.calmDown()
+            #expect(handled.all == [1])
+            await play.clock.advance(by: .milliseconds(1))
+            await shared.expect(take("1-0"), answer: taken([("1-0", 1001)]))
+            #expect(await handled.wait(for: 2) == [1, 2])
+            await play.end(running)
+        }
+    }
+
+    @Test func `What was others' when it was to be set aside is told as lost, and not taken again`() async throws {
+        let play = GroupPlay { $0.retry = .fixed(.seconds(2)) }
+        try await play.running { consumer in
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run { _ in
+                    await gate.wait()
+                    throw Failed()
+                }
+            }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            gate.open()
+            _ = await play.events.wait(for: 1)
+            await play.clock.advance(by: .milliseconds(1))
+            await shared.expect(setAside("1-0", idle: 28_001, count: 1000), answer: array([bulk("1-0")]))
+            guard case .leaseLost(let lost) = await play.events.wait(for: 2)[1] else { return }
+            #expect(lost == ids("1-0"))
+            await play.clock.advance(by: .seconds(5))
+            await play.clock.calmDown()
+            #expect(play.log.names.filter { $0 == "EVALSHA" }.count == 1)
+            await play.end(running)
+        }
+    }
+
+    @Test func `By hand, a message can be said to have failed, to be refused, or not to have been handled`()
+        async throws
+    {
+        let play = GroupPlay {
+            $0.acknowledgement = .manual
+            $0.retry = .fixed(.seconds(2))
+        }
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0"), entry("3-0")))
+            await server.expect(readNew())
+            try await messages.next()?.retry(after: .seconds(1))
+            try await messages.next()?.reject("no such customer")
+            let third = try await messages.next()
+            third?.release()
+            #expect(third?.isHeld == false)
+            await play.clock.advance(by: .milliseconds(1))
+            await shared.expect(acknowledge("2-0"), answer: ":1\r\n")
+            let asides = ["1-0", "29001", "1000", "3-0", "30000", "0"]
+            await shared.expect(call(.setAside, asides), answer: "*0\r\n")
+            let events = await play.events.wait(for: 2)
+            guard case .retrying = events[0], case .rejected(_, "no such customer") = events[1] else {
+                Issue.record("not told: \(events)")
+                return
+            }
+            #expect(consumer.counters.rejected == 1)
+            #expect(consumer.counters.failures == 2)
+        }
+    }
+
+    @Test func `A settlement that is refused for the time being is sent again`() async throws {
+        let play = GroupPlay { $0.retry = .immediately }
+        try await play.running { consumer in
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run { message in
+                    await gate.wait()
+                    if message.attempt == 1 { throw Failed() }
+                }
+            }
+            let shared = try await play.openShared(of: consumer)
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            gate.open()
+            _ = await play.events.wait(for: 1)
+            await play.clock.advance(by: .milliseconds(1))
+            await shared.expect(setAside("1-0", idle: 30_000, count: 1000), answer: "-LOADING Redis is loading\r\n")
+            await play.clock.advance(by: .milliseconds(1)) {
+                await shared.expect(setAside("1-0", idle: 30_000, count: 1000), answer: "*0\r\n")
+                await shared.expect(take("1-0"), answer: taken([("1-0", 1001)]))
+            }
+            await play.end(running)
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+@Suite(.timeLimit(.minutes(1))) struct ConsumerObserverTests {
+    @Test func `Events wait for whoever looks, and the oldest make room for newer ones, which is counted`() async {
+        let observer = ConsumerObserver()
+        for number in 1...(ConsumerObserver.bufferedEvents + 10) { observer.report(.claimed(count: number)) }
+        #expect(observer.counters.eventsDropped == 10)
+        var events = observer.events.makeAsyncIterator()
+        for expected in 11...(ConsumerObserver.bufferedEvents + 10) {
+            guard case .claimed(expected) = await events.next() else {
+                Issue.record("not the event \(expected)")
+                return
+            }
+        }
+        observer.report(.reconnected)
+        guard case .reconnected = await events.next() else {
+            Issue.record("nothing after the buffered ones")
+            return
+        }
+        #expect(observer.counters.eventsDropped == 10)
+    }
+
+    @Test func `Each event counts for what it tells of`() {
+        let observer = ConsumerObserver()
+        let position = id("1-0")
+        let gap = Discontinuity(.regressed, stream: "orders", position: position, lastID: .zero)
+        let events: [ConsumerEvent] = [
+            .groupCreated(after: position, wasLost: true), .claimed(count: 5), .leaseLost(ids: ids("1-0", "2-0")),
+            .retrying(id: position, failures: 1, after: .zero), .deadLettered(id: position, letter: nil, reason: ""),
+            .rejected(id: position, reason: ""), .deleted(ids: ids("1-0", "2-0", "3-0")),
+            .trimmedUnread(count: 4, after: position, before: position),
+            .trimmedUnread(count: nil, after: position, before: position), .discontinuity(gap),
+            .lagNearsTrimming(lag: 1, maxLength: 2), .interrupted(RedisError(.timeout, ""), retryAfter: .zero),
+            .reconnected,
+        ]
+        for event in events { observer.report(event) }
+        observer.count { $0.delivered += 7 }
+        var expected = ConsumerCounters()
+        expected.delivered = 7
+        expected.leasesLost = 2
+        expected.deadLettered = 1
+        expected.rejected = 1
+        expected.deleted = 3
+        expected.trimmedUnread = 4
+        expected.discontinuities = 1
+        expected.interruptions = 1
+        #expect(observer.counters == expected)
+    }
+
+    @Test func `A failed handler is counted once, whatever comes of its message`() async throws {
+        let letter = DeadLetter("orders:dead")
+        for (rules, error) in [
+            (FailureRules(), Failed() as any Error), (FailureRules(), Reject("no")),
+            (FailureRules(deadLetter: letter), Reject("no")),
+        ] {
+            let transport = FakeTransport()
+            let observer = ConsumerObserver()
+            let session = GroupSession(
+                group: "billing",
+                prefetch: 10,
+                rules: rules,
+                observer: observer,
+                eventLoop: try transport.makeClient().pool.nextEventLoop()
+            )
+            let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, granted: .at(0))
+            session.deliver(batch, bytes: 0, isHeld: true)
+            session.fail(GroupMessage(batch: batch, position: 0), because: error)
+            #expect(observer.counters.failures == 1)
+        }
+    }
+
+    @Test func `Copies of a consumer share their counters`() async throws {
+        let consumer = GroupConsumer(try FakeTransport().makeClient(), stream: "orders", group: "billing")
+        let copy = consumer
+        consumer.observer.count { $0.acknowledged += 2 }
+        #expect(copy.counters.acknowledged == 2)
+    }
+}

@@ -1,0 +1,84 @@
+import DequeModule
+import NIOCore
+
+/// One direction of a connection: bytes arrive in order, each piece some time after it was sent.
+///
+// SAFETY: there is one thread.
+final class Pipe: @unchecked Sendable {
+    private enum Piece {
+        case bytes(ByteBuffer)
+        case end
+    }
+
+    private let network: SimulatedNetwork
+    private var pieces = Deque<(time: VirtualTime, piece: Piece)>()
+    private var lastTime = VirtualTime.zero
+    private var timer: Scheduler.Timer?
+    private let receive: (ByteBuffer) -> Void
+    private let receiveEnd: () -> Void
+    /// Nothing arrives while this is set; it arrives later.
+    var isHeld = false {
+        didSet { if !isHeld { pump() } }
+    }
+    /// Nothing arrives any more, and nobody is told.
+    private(set) var isDead = false
+
+    init(
+        _ network: SimulatedNetwork,
+        receive: @escaping (ByteBuffer) -> Void,
+        end: @escaping () -> Void
+    ) {
+        self.network = network
+        self.receive = receive
+        receiveEnd = end
+    }
+
+    func send(_ bytes: ByteBuffer, latency: VirtualTime) {
+        append(.bytes(bytes), latency)
+    }
+
+    /// What was sent before still arrives.
+    func end(latency: VirtualTime) {
+        append(.end, latency)
+    }
+
+    /// What is on its way is lost, as is what will be sent.
+    func kill() {
+        isDead = true
+        pieces = []
+        timer?.cancel()
+    }
+
+    private func append(_ piece: Piece, _ latency: VirtualTime) {
+        guard !isDead else { return }
+        lastTime = max(lastTime, network.scheduler.now + latency)
+        pieces.append((lastTime, piece))
+        if pieces.count == 1 { pump() }
+    }
+
+    private func pump() {
+        timer?.cancel()
+        while !isHeld, !isDead, let (time, piece) = pieces.first {
+            if time > network.scheduler.now {
+                timer = network.scheduler.at(time, in: network.scheduler.outside) { self.pump() }
+                return
+            }
+            pieces.removeFirst()
+            switch piece {
+            case .bytes(let bytes): deliver(bytes)
+            case .end: receiveEnd()
+            }
+        }
+    }
+
+    /// Whole, or cut somewhere: a reader has to bear both.
+    private func deliver(_ bytes: ByteBuffer) {
+        var bytes = bytes
+        let count = bytes.readableBytes
+        if count > 1, network.random.oneIn(8) {
+            let first = bytes.readSlice(length: network.random.int(1...count - 1))
+            if let first { receive(first) }
+        }
+        receive(bytes)
+    }
+}

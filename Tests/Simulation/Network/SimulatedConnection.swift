@@ -1,0 +1,133 @@
+import NIOCore
+import RedisStreams
+
+/// A connection between a client and the server.
+///
+// SAFETY: there is one thread.
+final class SimulatedConnection: ByteStream, @unchecked Sendable {
+    let number: Int
+    let node: Node
+    private let network: SimulatedNetwork
+    private var delegate: (any ByteStreamDelegate)?
+    private var toServer: Pipe!
+    private var toClient: Pipe!
+    private(set) var isOpenAtClient = true
+    private(set) var isOpenAtServer = true
+    /// Before which piece of a reply the connection breaks, so that something was executed whose reply is lost.
+    var breaksBeforeReply: Int?
+    /// Bytes go nowhere any more and nobody is told: the other side of a router that has forgotten the connection.
+    private(set) var isBlackHole = false
+
+    init(number: Int, node: Node, network: SimulatedNetwork, delegate: any ByteStreamDelegate) {
+        self.number = number
+        self.node = node
+        self.network = network
+        self.delegate = delegate
+        toServer = Pipe(
+            network,
+            receive: { [unowned self] in arrivedAtServer($0) },
+            end: { [unowned self] in endAtServer() }
+        )
+        toClient = Pipe(
+            network,
+            receive: { [unowned self] in arrivedAtClient($0) },
+            end: { [unowned self] in endAtClient() }
+        )
+    }
+
+    var isOpen: Bool { isOpenAtClient || isOpenAtServer }
+
+    var isHeld = false {
+        didSet {
+            toServer.isHeld = isHeld
+            toClient.isHeld = isHeld
+        }
+    }
+
+    // MARK: The client's side
+
+    func write(_ bytes: ByteBuffer) {
+        guard node.isAlive, isOpenAtClient else { return }
+        toServer.send(bytes, latency: network.latency(of: node))
+    }
+
+    func close() {
+        guard isOpenAtClient, !network.leaks else { return }
+        network.trace.note("client", number, "\(node.name)#\(number) closes the connection")
+        isOpenAtClient = false
+        delegate = nil
+        toClient.kill()
+        toServer.end(latency: network.latency(of: node))
+    }
+
+    private func arrivedAtClient(_ bytes: ByteBuffer) {
+        guard isOpenAtClient else { return }
+        node.process.execute { [self] in delegate?.received(bytes) }
+    }
+
+    private func endAtClient() {
+        guard isOpenAtClient else { return }
+        isOpenAtClient = false
+        node.process.execute { [self] in
+            delegate?.ended(with: nil)
+            delegate = nil
+        }
+    }
+
+    // MARK: The server's side
+
+    /// The server sends bytes.
+    func reply(_ bytes: ByteBuffer) {
+        guard isOpenAtServer else { return }
+        if let count = breaksBeforeReply {
+            breaksBeforeReply = count - 1
+            if count <= 0 {
+                network.trace.note("fault", number, "a reply to \(node.name)#\(number) is lost, and the connection")
+                network.fired(.lostReply, at: node)
+                return reset()
+            }
+        }
+        toClient.send(bytes, latency: network.latency(of: node))
+    }
+
+    /// The server ends the connection.
+    func closeByServer() {
+        guard isOpenAtServer else { return }
+        isOpenAtServer = false
+        toServer.kill()
+        toClient.end(latency: network.latency(of: node))
+        network.server.closed(number)
+        network.forgetIfClosed(self)
+    }
+
+    private func arrivedAtServer(_ bytes: ByteBuffer) {
+        guard isOpenAtServer else { return }
+        network.server.received(bytes, on: number)
+    }
+
+    private func endAtServer() {
+        guard isOpenAtServer else { return }
+        isOpenAtServer = false
+        network.server.closed(number)
+        network.forgetIfClosed(self)
+    }
+
+    // MARK: Faults
+
+    /// The connection breaks: both sides learn of it, and what was on its way is lost.
+    func reset() {
+        toServer.kill()
+        toClient.kill()
+        endAtServer()
+        endAtClient()
+        network.forgetIfClosed(self)
+    }
+
+    /// Everything that is sent from now on is lost without a word. After a while the server notices.
+    func becomeBlackHole(serverNoticesAfter time: VirtualTime) {
+        isBlackHole = true
+        toServer.kill()
+        toClient.kill()
+        network.scheduler.after(time) { [self] in endAtServer() }
+    }
+}
