@@ -48,6 +48,9 @@ extension RedisError {
         /// A value could not be written as fields.
         public static let encodingFailed = Code("encodingFailed")
 
+        /// The stream does not go on where it was, and the reader was told to stop then.
+        public static let discontinuity = Code("discontinuity")
+
         // MARK: What servers answer
 
         /// The server is too old for the command or one of its options.

@@ -6,9 +6,10 @@ internal import Logging
 /// for try await message in StreamConsumer(redis, stream: "orders", from: .latest) { … }
 /// ```
 ///
-/// **Delivery.** The position is held in the consumer, and is a concrete id from the first moment: whatever is added after
-/// that is read, also when the connection is lost in between. Nothing is kept in Redis: a process that restarts says
-/// itself where to go on.
+/// **Delivery.** The position is a concrete id from the first moment: whatever is added after that is read, also when the
+/// connection is lost in between. It is held in the consumer, so that a process which restarts says itself where to go on;
+/// with ``Start/resume(_:else:)`` it is kept in Redis as well, and a process goes on behind the last message that was
+/// handled.
 ///
 /// **Order.** The messages of a stream arrive in its order, each once. Messages of different streams have no order.
 ///
@@ -16,72 +17,13 @@ internal import Logging
 /// mend is thrown; see ``GroupConsumer`` for what that is. The loop ends without an error only when its task is cancelled
 /// or a graceful shutdown begins.
 ///
+/// **Discontinuities.** While nothing comes, after every interruption, and otherwise once in ``Configuration/block``, the
+/// consumer looks at its streams (`XINFO STREAM`). One that was deleted, made anew, or lost entries with a server is
+/// reported in ``events``, and answered by ``Configuration/discontinuity``; entries that were trimmed before they were read
+/// are reported, too. A user without the right to look reads all the same, and nothing is noticed.
+///
 /// Source: [XREAD](https://redis.io/docs/latest/commands/xread/).
 public struct StreamConsumer: Sendable {
-    /// Where reading begins.
-    public enum Start: Sendable, Hashable {
-        /// With the first entry.
-        case beginning
-        /// With what is added after the consumer has begun to read. Found out once, on the first connection.
-        case latest
-        /// Behind an entry.
-        case after(StreamID)
-        /// With the first entry added at this time or later: the time since 1970, by the clock of the server.
-        case time(Duration)
-
-        /// The id to read behind; `nil` if the server has to be asked.
-        var position: StreamID? {
-            switch self {
-            case .beginning: return .zero
-            case .latest: return nil
-            case .after(let id): return id
-            case .time(let time):
-                return StreamID(milliseconds: UInt64(Swift.max(0, time.wholeMilliseconds))).previous ?? .zero
-            }
-        }
-    }
-
-    /// How a stream consumer reads.
-    public struct Configuration: Sendable {
-        /// Up to how many messages a read brings for each stream (`COUNT`), while there is no backlog. Default: 100.
-        public var batchSize: Int = 100
-
-        /// Up to how many messages a read brings for each stream while there is a backlog: with every full batch the next
-        /// one may be twice as large. Default: 1000. Not below ``batchSize``, which counts if it is larger.
-        public var maxBatchSize: Int = 1000
-
-        /// Up to how many messages may wait to be handled when the next read is sent. Default: 1000.
-        public var prefetch: Int = 1000
-
-        /// Up to how many bytes of messages may wait to be handled when the next read is sent. Default: 4 MiB. A read
-        /// asks for no more messages than should fit into a quarter of that, as large as the last ones were.
-        public var prefetchBytes: Int = 4 << 20
-
-        /// How long one read waits for a message on the server (`BLOCK`). Default: 5 s.
-        public var block: Duration = .seconds(5)
-
-        /// The delays between attempts after a failure of the connection or the server.
-        public var backoff = Backoff()
-
-        /// The defaults.
-        public init() {}
-
-        var size: BatchSize { BatchSize(batchSize...Swift.max(batchSize, maxBatchSize), bytes: prefetchBytes / 4) }
-
-        func validate() throws(RedisError) {
-            try backoff.validate()
-            guard (1...100_000).contains(batchSize), (1...100_000).contains(maxBatchSize) else {
-                throw RedisError(.invalidConfiguration, "batchSize and maxBatchSize must be 1 to 100000.")
-            }
-            guard prefetch >= 0, prefetchBytes > 0 else {
-                throw RedisError(.invalidConfiguration, "prefetch must be 0 or more, and prefetchBytes positive.")
-            }
-            guard block >= .milliseconds(1), block <= .seconds(3600) else {
-                throw RedisError(.invalidConfiguration, "block must be from 1 ms to 1 h: a read never waits for ever.")
-            }
-        }
-    }
-
     let client: RedisClient
 
     /// The streams that are read, each with where reading begins.
@@ -89,6 +31,15 @@ public struct StreamConsumer: Sendable {
 
     /// How the consumer reads.
     public let configuration: Configuration
+
+    let observer = ConsumerObserver()
+
+    /// What happens to the consumer: interruptions, discontinuities, entries lost. Holds the newest few hundred events that
+    /// nobody has taken, so that nobody has to; for one loop at a time.
+    public var events: AsyncStream<ConsumerEvent> { observer.events }
+
+    /// How often what has happened, in all iterators of this consumer together.
+    public var counters: ConsumerCounters { observer.counters }
 
     /// A reader of one stream.
     ///
@@ -141,16 +92,19 @@ extension StreamConsumer: AsyncSequence {
             guard !streams.isEmpty else {
                 throw RedisError(.invalidArgument, "A stream consumer needs at least one stream.")
             }
-            let engine = StreamEngine(consumer: self, mailbox: mailbox)
-            client.background.start {
-                await engine.run()
-            } otherwise: { error in
-                mailbox.fail(error)
-            }
+            for start in streams.values { try start.validate() }
         } catch {
             mailbox.fail(error)
+            return MailboxReading(mailbox)
         }
-        return MailboxReading(mailbox)
+        let engine = StreamEngine(consumer: self, mailbox: mailbox)
+        client.background.start {
+            await engine.run()
+        } otherwise: { error in
+            mailbox.fail(error)
+        }
+        guard let keeper = engine.keeper else { return MailboxReading(mailbox) }
+        return MailboxReading(mailbox, handled: { keeper.handled($0) }, finish: { keeper.finish() })
     }
 
     /// Hands out the messages of a ``StreamConsumer``, one after the other.

@@ -19,8 +19,8 @@ public enum ConsumerEvent: Sendable {
     case rejected(id: StreamID, reason: String)
     /// Entries were deleted or trimmed while they were pending: nobody will handle them any more.
     case deleted(ids: [StreamID])
-    /// Entries were trimmed before the group had read them: nobody will handle them. All of them were behind `after`, and
-    /// before `before`; `count` is `nil` if the server cannot tell how many.
+    /// Entries were trimmed, or deleted, before the group or the reader had read them: nobody will handle them. All of them
+    /// were behind `after`, and before `before`; `count` is `nil` if the server cannot tell how many.
     case trimmedUnread(count: Int?, after: StreamID, before: StreamID)
     /// The stream does not go on where it was: it was made anew, or entries were lost with a server.
     case discontinuity(Discontinuity)
@@ -37,13 +37,16 @@ public enum ConsumerEvent: Sendable {
 public struct Discontinuity: Sendable, Hashable {
     /// What is the matter with the stream.
     public enum Kind: Sendable, Hashable {
-        /// The stream ends before the position: it was deleted and made anew, or a server has lost entries.
+        /// The stream ends before the position, or counts fewer entries than were read of it: it was deleted and made anew,
+        /// or a server has lost entries.
         case regressed
         /// The key is not there any more.
         case missing
         /// The entry at the position is gone, while the stream has not been trimmed up to there: after a failover, entries
         /// with ids below the position may have been added that were never seen.
         case diverged
+        /// The key holds something else than a stream now. A reader of several streams goes on with the others.
+        case replaced
     }
 
     /// What is the matter.

@@ -41,6 +41,7 @@ private typealias Machine = StreamConsumerStateMachine
         let second = machine.next()
         #expect(second == .read([position("a", "2-1"), position("b", "4-0")]))
         _ = machine.read([])
+        _ = machine.looked([:])
         let third = machine.next()
         #expect(third == second)
     }
@@ -135,6 +136,8 @@ private typealias Machine = StreamConsumerStateMachine
                 let next = StreamID(milliseconds: last.milliseconds + UInt64.random(in: 1...3, using: &random))
                 _ = machine.read([messageBatch(of: key, ["\(next)"])])
                 model[key] = next
+            case .look: _ = machine.looked([:])
+            case .restore: Issue.record("no position is kept")
             }
         }
     }
@@ -163,7 +166,7 @@ enum Reaction: Equatable {
 let allCodes: [RedisError.Code] = [
     .invalidArgument, .invalidConfiguration, .hostNotFound, .connectionRefused, .connectTimeout, .tlsFailure,
     .connectionUnavailable, .clientShutDown, .cancelled, .connectionClosed, .timeout, .protocolViolation,
-    .unexpectedReply, .decodingFailed, .encodingFailed, .unsupportedByServer, .authenticationFailed,
+    .unexpectedReply, .discontinuity, .decodingFailed, .encodingFailed, .unsupportedByServer, .authenticationFailed,
     .permissionDenied, .wrongType, .noGroup, .groupExists, .unblocked, .loading, .busy, .outOfMemory, .misconfigured,
     .noReplicas, .readOnly, .masterDown, .clusterUnavailable, .redirected, .crossSlot, .transactionAborted,
     .noScript, .tooManyClients, .serverError,

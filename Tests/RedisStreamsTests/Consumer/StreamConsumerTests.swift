@@ -11,6 +11,7 @@ import Testing
             let server = await transport.nextConnection()
             await server.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "7-3"))
             await server.expect(read(after: "7-3"), answer: nothing)
+            await server.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "7-3"))
             await server.expect(read(after: "7-3"), answer: batch(entry("8-0"), entry("9-0")))
             await server.expect(read(after: "9-0"))
             let first = try await messages.next()
@@ -48,6 +49,7 @@ import Testing
             _ = await log.journal.wait(for: 1)
             await transport.clock.advance(by: .milliseconds(50))
             let next = await transport.nextConnection()
+            await next.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "5-0"))
             await next.expect(read(after: "5-0"), answer: batch(entry("6-0")))
             let first = try await messages.next()
             let second = try await messages.next()
@@ -68,6 +70,7 @@ import Testing
             _ = await log.journal.wait(for: 1)
             await transport.clock.advance(by: .milliseconds(50))
             let next = await transport.nextConnection()
+            await next.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "7-3"))
             await next.expect(read(after: "7-3"))
             _ = messages
         }

@@ -68,12 +68,25 @@ func groupInfo(delivered: String, entriesRead: Int? = nil) -> String {
     return array([array(values)])
 }
 
-/// The reply of `XINFO STREAM`, as far as it is looked at.
-func streamInfo(last: String, entriesAdded: Int = 0) -> String {
-    let groups: [String] = [bulk("length"), ":1\r\n", bulk("radix-tree-keys"), ":1\r\n"]
-    let nodes: [String] = [bulk("radix-tree-nodes"), ":2\r\n", bulk("last-generated-id"), bulk(last)]
-    let rest: [String] = [bulk("groups"), ":0\r\n", bulk("first-entry"), "*-1\r\n", bulk("last-entry"), "*-1\r\n"]
-    return array(groups + nodes + rest)
+/// The reply of `XINFO STREAM`, as far as it is looked at. A server that tells `added` is one of Redis 7.0 or later.
+///
+/// - Parameter entries: The first and the last entry.
+func streamInfo(
+    last: String,
+    entries: (first: String, last: String)? = nil,
+    length: Int = 1,
+    added: Int? = nil,
+    maxDeleted: String = "0-0",
+    groups: Int = 0
+) -> String {
+    var parts: [String] = [bulk("length"), ":\(length)\r\n", bulk("radix-tree-keys"), ":1\r\n"]
+    parts += [bulk("radix-tree-nodes"), ":2\r\n", bulk("last-generated-id"), bulk(last)]
+    if let added {
+        parts += [bulk("max-deleted-entry-id"), bulk(maxDeleted), bulk("entries-added"), ":\(added)\r\n"]
+    }
+    parts += [bulk("groups"), ":\(groups)\r\n", bulk("first-entry"), entries.map { entry($0.first) } ?? "*-1\r\n"]
+    parts += [bulk("last-entry"), entries.map { entry($0.last) } ?? "*-1\r\n"]
+    return array(parts)
 }
 
 /// A batch as a reply brings it.

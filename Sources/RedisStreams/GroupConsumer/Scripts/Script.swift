@@ -18,7 +18,7 @@ package struct Script: Sendable {
     }
 
     /// All scripts that this library sends.
-    package static let all = [renew, acknowledge, setAside, take, emit, leave, redrive]
+    package static let all = [renew, acknowledge, setAside, take, emit, leave, redrive, savePosition, trim]
 }
 
 /// A call of a script: by its SHA-1, or with its text for a server that does not know it yet.

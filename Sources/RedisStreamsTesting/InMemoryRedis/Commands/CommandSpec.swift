@@ -9,6 +9,8 @@ struct CommandSpec: Sendable {
         static let beforeLogin = Flags(rawValue: 2)
         /// Redis 8.2 has it.
         static let onlyRedis8_2 = Flags(rawValue: 4)
+        /// Redis 6.2 knows no options.
+        static let optionsSince7_0 = Flags(rawValue: 8)
     }
 
     typealias Handler = @Sendable (RedisModel, Call) throws(ReplyError) -> Void
@@ -42,7 +44,8 @@ struct CommandSpec: Sendable {
 
     /// The error for a wrong number of arguments, or for a subcommand that there is not.
     func arityError(_ command: [Bytes], _ version: InMemoryRedis.Version) -> ReplyError? {
-        if !Self.fits(command.count, arity) { return .arity(name) }
+        let isPlain = flags.contains(.optionsSince7_0) && !version.isAtLeast7_0
+        if !Self.fits(command.count, isPlain ? -arity : arity) { return .arity(name) }
         guard !subcommands.isEmpty, version.isAtLeast7_0 else { return nil }
         let word = command[1].uppercase.text
         guard let arity = subcommands[word] else { return unknownSubcommand(command[1]) }
@@ -51,7 +54,8 @@ struct CommandSpec: Sendable {
 
     /// What servers say of a subcommand that they do not know.
     func unknownSubcommand(_ word: Bytes) -> ReplyError {
-        ReplyError(Bytes("ERR unknown subcommand '"), Array(word.prefix(128)), Bytes("'. Try \(name.uppercased()) HELP."))
+        let advice = "'. Try \(name.uppercased()) HELP."
+        return ReplyError(Bytes("ERR unknown subcommand '"), Array(word.prefix(128)), Bytes(advice))
     }
 
     private static func fits(_ count: Int, _ arity: Int) -> Bool {
@@ -62,16 +66,11 @@ struct CommandSpec: Sendable {
 extension RedisModel {
     /// What servers say of a subcommand whose arguments make no sense.
     func subcommandSyntax(_ call: Call) -> ReplyError {
-        let command = call[0].uppercase.text
-        if version == .redis6_2 {
-            return ReplyError(
-                Bytes("ERR Unknown subcommand or wrong number of arguments for '"), Array(call[1].prefix(128)),
-                Bytes("'. Try \(command) HELP.")
-            )
-        }
+        let word = version == .redis6_2 ? "Unknown" : "unknown"
         return ReplyError(
-            Bytes("ERR unknown subcommand or wrong number of arguments for '"), Array(call[1].prefix(128)),
-            Bytes("'. Try \(command) HELP.")
+            Bytes("ERR \(word) subcommand or wrong number of arguments for '"),
+            Array(call[1].prefix(128)),
+            Bytes("'. Try \(call[0].uppercase.text) HELP.")
         )
     }
 }

@@ -14,10 +14,11 @@ enum CommandTable {
         CommandSpec("xrevrange", -4) { model, call throws(ReplyError) in try model.xrevrange(call) },
         CommandSpec("xdel", -3) { model, call throws(ReplyError) in try model.xdel(call) },
         CommandSpec("xdelex", -5, .onlyRedis8_2) { model, call throws(ReplyError) in try model.xdelex(call) },
-        CommandSpec("xsetid", -3) { model, call throws(ReplyError) in try model.xsetid(call) },
+        CommandSpec("xsetid", -3, .optionsSince7_0) { model, call throws(ReplyError) in try model.xsetid(call) },
         CommandSpec("xread", -4) { model, call throws(ReplyError) in try model.xread(call) },
         CommandSpec("xinfo", -2, subcommands: ["STREAM": -3, "GROUPS": 3, "CONSUMERS": 4, "HELP": 2]) {
-            model, call throws(ReplyError) in try model.xinfo(call)
+            model,
+            call throws(ReplyError) in try model.xinfo(call)
         },
     ]
 
@@ -43,8 +44,11 @@ enum CommandTable {
         CommandSpec("exists", -2) { model, call in model.exists(call) },
         CommandSpec("type", 2) { model, call in model.type(call) },
         CommandSpec("rename", 3) { model, call throws(ReplyError) in try model.rename(call) },
-        CommandSpec("expire", -3) { model, call throws(ReplyError) in try model.expire(call, unit: 1000) },
-        CommandSpec("pexpire", -3) { model, call throws(ReplyError) in try model.expire(call, unit: 1) },
+        CommandSpec("expire", -3, .optionsSince7_0) { model, call throws(ReplyError) in
+            try model.expire(call, unit: 1000)
+        },
+        CommandSpec("pexpire", -3, .optionsSince7_0) { model, call throws(ReplyError) in try model.expire(call, unit: 1)
+        },
         CommandSpec("persist", 2) { model, call in model.persist(call) },
         CommandSpec("ttl", 2) { model, call in model.ttl(call, unit: 1000) },
         CommandSpec("pttl", 2) { model, call in model.ttl(call, unit: 1) },

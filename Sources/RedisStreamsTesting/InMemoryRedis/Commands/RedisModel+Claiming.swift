@@ -25,7 +25,7 @@ extension RedisModel {
         }
         var claim = try claimOptions(call, from: position)
         claim.minIdle = max(0, idle)
-        group.lastID = max(group.lastID, claim.lastID)
+        if claim.lastID > group.lastID { stream.move(group, to: claim.lastID) }
         // Since 7.2 a consumer is there once it has asked.
         if version.isAtLeast7_2 { _ = seen(call[3], in: group) }
         let mark = reply.mark

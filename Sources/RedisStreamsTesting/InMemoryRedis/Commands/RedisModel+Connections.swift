@@ -125,6 +125,8 @@ extension RedisModel {
         reply.ok()
     }
 
+    private static let invalidClientID = ReplyError("ERR client-id should be greater than 0")
+
     /// By an address, as it was once, or by conditions that all have to hold.
     private func kill(_ call: Call) throws(ReplyError) {
         if call.count == 3 {
@@ -138,7 +140,7 @@ extension RedisModel {
         var (number, address, skipsCaller): (Int?, Bytes?, Bool) = (nil, nil, true)
         for position in stride(from: 2, to: call.count, by: 2) {
             if call.isWord(position, "ID") {
-                let error = ReplyError(version.isAtLeast7_0 ? "ERR client-id should be greater than 0" : "ERR value is not an integer or out of range")
+                let error = version.isAtLeast7_0 ? Self.invalidClientID : .notAnInteger
                 number = try call.integer(position + 1, or: error)
                 if number ?? 0 < 1 { throw error }
             } else if call.isWord(position, "ADDR") {

@@ -10,13 +10,15 @@ extension RedisModel {
     }
 
     func xdelex(_ call: Call) throws(ReplyError) {
-        let (ids, policy) = try deletion(call, from: 2)
         let place = place(call[1], call)
-        let stream = try stream(place)
+        let found = try stream(place)
+        let (range, policy) = try deletion(call, from: 2)
+        guard let stream = found else { return missing(range.count) }
+        let ids = try call.ids(range)
         var hasChanged = false
         reply.array(ids.count)
         for id in ids {
-            let outcome = stream.map { delete(id, of: $0, policy) } ?? .missing
+            let outcome = delete(id, of: stream, policy)
             hasChanged = hasChanged || outcome == .deleted
             reply.integer(outcome.rawValue)
         }
@@ -24,14 +26,15 @@ extension RedisModel {
     }
 
     func xackdel(_ call: Call) throws(ReplyError) {
-        let (ids, policy) = try deletion(call, from: 3)
         let place = place(call[1], call)
-        let stream = try stream(place)
-        let group = stream?.group(call[2])
+        let found = try stream(place)
+        let (range, policy) = try deletion(call, from: 3)
+        guard let stream = found, let group = stream.group(call[2]) else { return missing(range.count) }
+        let ids = try call.ids(range)
         var hasChanged = false
         reply.array(ids.count)
         for id in ids {
-            guard let stream, let group, let message = group.pending.find(id) else {
+            guard let message = group.pending.find(id) else {
                 reply.integer(Outcome.missing.rawValue)
                 continue
             }
@@ -45,6 +48,11 @@ extension RedisModel {
         if hasChanged { touch(place) }
     }
 
+    private func missing(_ count: Int) {
+        reply.array(count)
+        for _ in 0..<count { reply.integer(Outcome.missing.rawValue) }
+    }
+
     private func delete(_ id: StreamID, of stream: StreamValue, _ policy: Trimming.Policy) -> Outcome {
         switch policy {
         case .keep: break
@@ -54,8 +62,8 @@ extension RedisModel {
         return stream.delete(id) ? .deleted : .missing
     }
 
-    /// Reads a policy, and `IDS`, a number and so many ids, in any order.
-    private func deletion(_ call: Call, from first: Int) throws(ReplyError) -> ([StreamID], Trimming.Policy) {
+    /// Reads a policy, and `IDS`, a number and so many ids, in any order. Returns where the ids are.
+    private func deletion(_ call: Call, from first: Int) throws(ReplyError) -> (Range<Int>, Trimming.Policy) {
         var policy: Trimming.Policy?
         var range: Range<Int>?
         var position = first
@@ -78,6 +86,6 @@ extension RedisModel {
             }
         }
         guard let range else { throw .syntax }
-        return (try call.ids(range), policy ?? .keep)
+        return (range, policy ?? .keep)
     }
 }

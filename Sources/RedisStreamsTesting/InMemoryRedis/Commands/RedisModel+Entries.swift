@@ -49,7 +49,6 @@ extension RedisModel {
     }
 
     func xsetid(_ call: Call) throws(ReplyError) {
-        if version == .redis6_2, call.count != 3 { throw .arity("xsetid") }
         let id = try call.id(2)
         var (entriesAdded, maxDeletedID): (Int?, StreamID) = (nil, .zero)
         var position = 3

@@ -53,9 +53,6 @@ extension RedisModel {
 
     /// Whether a key that expires at the first time may be made to expire at the second.
     private func condition(_ call: Call) throws(ReplyError) -> (Int?, Int) -> Bool {
-        if version == .redis6_2, call.count > 3 {
-            throw .arity(call.isWord(0, "EXPIRE") ? "expire" : "pexpire")
-        }
         var words: [String] = []
         for argument in call.arguments.dropFirst(3) {
             let word = argument.uppercase.text

@@ -25,8 +25,9 @@ extension RedisModel {
             if needsGroup, stream.group(call[3]) == nil { throw .noGroupForKey(call[2], call[3]) }
         }
         switch (call[1].uppercase.text, call.count) {
-        case ("CREATE", 5...8): try createGroup(call, place, stream, options)
-        case ("SETID", 5), ("SETID", 7): try setGroupID(call, stream, options)
+        case ("CREATE", 5...(version.isAtLeast7_0 ? 8 : 6)): try createGroup(call, place, stream, options)
+        case ("SETID", 5): try setGroupID(call, stream, options)
+        case ("SETID", 7) where version.isAtLeast7_0: try setGroupID(call, stream, options)
         case ("DESTROY", 4): destroyGroup(call, place, stream)
         case ("CREATECONSUMER", 5), ("DELCONSUMER", 5): changeConsumer(call, stream)
         default: throw subcommandSyntax(call)
@@ -68,7 +69,8 @@ extension RedisModel {
         let isLast = call[4] == [UInt8(ascii: "$")]
         let id = isLast ? (stream?.lastID ?? .zero) : try call.id(4)
         let stream = try streamOrNew(place)
-        guard stream.addGroup(call[3], lastID: id, entriesRead: options.entriesRead) else {
+        let entriesRead = entriesRead(options, stream)
+        guard stream.addGroup(call[3], lastID: id, entriesRead: entriesRead) else {
             throw ReplyError("BUSYGROUP Consumer Group name already exists")
         }
         reply.ok()
@@ -77,9 +79,14 @@ extension RedisModel {
     private func setGroupID(_ call: Call, _ stream: StreamValue?, _ options: GroupOptions) throws(ReplyError) {
         guard let stream, let group = stream.group(call[3]) else { throw .noGroupForKey(call[2], call[3]) }
         let isLast = call[4] == [UInt8(ascii: "$")]
-        group.lastID = isLast ? stream.lastID : try call.id(4, isStrict: false)
-        group.entriesRead = options.entriesRead
+        stream.move(group, to: isLast ? stream.lastID : try call.id(4, isStrict: false))
+        group.entriesRead = entriesRead(options, stream)
         reply.ok()
+    }
+
+    /// Redis 8.2 believes no more than can be.
+    private func entriesRead(_ options: GroupOptions, _ stream: StreamValue) -> Int? {
+        version == .redis8_2 ? options.entriesRead.map { min($0, stream.entriesAdded) } : options.entriesRead
     }
 
     private func destroyGroup(_ call: Call, _ place: KeyPlace, _ stream: StreamValue?) {
@@ -104,7 +111,7 @@ extension RedisModel {
 
     private func groupHelp() {
         reply.array(1)
-        reply.simple("XGROUP <subcommand> [<arg> [value] [opt] ...]: CREATE, SETID, DESTROY, CREATECONSUMER, DELCONSUMER")
+        reply.simple("XGROUP <subcommand> [<arg> …]: CREATE, SETID, DESTROY, CREATECONSUMER, DELCONSUMER")
     }
 
     func xack(_ call: Call) throws(ReplyError) {

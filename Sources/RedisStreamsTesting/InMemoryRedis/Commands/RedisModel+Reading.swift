@@ -89,6 +89,8 @@ extension RedisModel {
             header(key)
             read(stream, from: first, count: options.count, nil, into: &reply)
         case .new(let group):
+            // Since 7.2 a consumer is there once it has asked.
+            if version.isAtLeast7_2 { _ = seen(options.consumer, in: group) }
             guard !stream.isEmpty, stream.lastEntryID > group.lastID, let first = group.lastID.next else {
                 return false
             }
@@ -141,7 +143,7 @@ extension RedisModel {
         let group = reading.group
         if id > group.lastID {
             stream.countRead(id, by: group, version)
-            group.lastID = id
+            stream.move(group, to: id)
         }
         guard !reading.isAcknowledged else { return }
         reading.member.activeTime = time.wall
@@ -256,8 +258,6 @@ extension RedisModel {
             }
         }
         guard let group = stream?.group(name) else { throw .noGroup(key, name, " in XREADGROUP with GROUP option") }
-        // Since 7.2 a consumer is there once it has asked.
-        if version.isAtLeast7_2 { _ = seen(options.consumer, in: group) }
         switch call[position] {
         case [UInt8(ascii: "$")]: throw Self.meaningless("$")
         case [UInt8(ascii: "+")] where version == .redis8_2: throw Self.meaningless("+")

@@ -78,7 +78,9 @@ extension RedisModel {
             guard settings[name] != nil else {
                 throw version.isAtLeast7_0
                     ? ReplyError(
-                        Bytes("ERR Unknown option or number of arguments for CONFIG SET - '"), call[2], Bytes("'")
+                        Bytes("ERR Unknown option or number of arguments for CONFIG SET - '"),
+                        call[2],
+                        Bytes("'")
                     )
                     : ReplyError(Bytes("ERR Unsupported CONFIG parameter: "), call[2])
             }

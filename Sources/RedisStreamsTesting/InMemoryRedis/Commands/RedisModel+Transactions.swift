@@ -1,9 +1,18 @@
 /// `MULTI` and what belongs to it.
 extension RedisModel {
     func multi(_ call: Call) throws(ReplyError) {
-        guard call.client.transaction == nil else { throw ReplyError("ERR MULTI calls can not be nested") }
+        guard call.client.transaction == nil else {
+            throw notInTransaction(call, "ERR MULTI calls can not be nested")
+        }
         call.client.transaction = Transaction()
         reply.ok()
+    }
+
+    /// Valkey refuses such a command as it refuses any wrong one: the transaction is void then.
+    private func notInTransaction(_ call: Call, _ text: String) -> ReplyError {
+        guard version == .valkey9_1 else { return ReplyError(text) }
+        call.client.transaction?.isBroken = true
+        return ReplyError("ERR Command '\(call.client.lastCommand)' not allowed inside a transaction")
     }
 
     func discard(_ call: Call) throws(ReplyError) {
@@ -33,7 +42,7 @@ extension RedisModel {
     }
 
     func watch(_ call: Call) throws(ReplyError) {
-        if call.client.transaction != nil { throw ReplyError("ERR WATCH inside MULTI is not allowed") }
+        if call.client.transaction != nil { throw notInTransaction(call, "ERR WATCH inside MULTI is not allowed") }
         for key in call.arguments.dropFirst() {
             let place = place(key, call)
             _ = lookUp(place)

@@ -38,7 +38,8 @@ final class HostedConnection {
                 Result { () throws(RedisError) in
                     unsafe try reader.read(raw) { reply in
                         let arguments = reply.array.map { $0.map { $0.bytes ?? [] } } ?? []
-                        if arguments.isEmpty { isBroken = isBroken || reply.array == nil } else { commands.append(arguments) }
+                        if !arguments.isEmpty { commands.append(arguments) }
+                        if reply.array == nil { isBroken = true }
                     }
                 }
             }

@@ -6,7 +6,10 @@ extension RedisModel {
             guard let spec = CommandTable.specs[command[0].uppercase], spec.isKnown(to: version) else {
                 return refuse(unknownCommand(command), client)
             }
-            if let error = spec.arityError(command, version) { return refuse(error, client) }
+            if let error = spec.arityError(command, version) {
+                if spec.name == "exec", client.transaction != nil { return abort(error, client) }
+                return refuse(error, client)
+            }
             if password != nil, !client.isAuthenticated, !spec.flags.contains(.beforeLogin) {
                 return refuse(ReplyError("NOAUTH Authentication required."), client)
             }
@@ -60,9 +63,18 @@ extension RedisModel {
         reply.error(error)
     }
 
+    /// `EXEC` with arguments: it is over with the transaction all the same.
+    private func abort(_ error: ReplyError, _ client: Client) {
+        client.transaction = nil
+        stopWatching(client)
+        let reason = error.text.dropFirst(4)
+        reply.error(ReplyError(Bytes("EXECABORT Transaction discarded because of: "), Array(reason)))
+    }
+
     private func unknownCommand(_ command: [Bytes]) -> ReplyError {
         let (open, close, separator) = version == .redis6_2 ? ("`", "`", ", ") : ("'", "'", " ")
-        var text = Bytes("ERR unknown command \(open)") + command[0].prefix(128) + Bytes("\(close), with args beginning with: ")
+        var text = Bytes("ERR unknown command \(open)") + command[0].prefix(128)
+        text += Bytes("\(close), with args beginning with: ")
         for argument in command.dropFirst() where text.count < 128 + 60 {
             text += Bytes(open) + argument.prefix(128) + Bytes("\(close)\(separator)")
         }

@@ -19,6 +19,7 @@ final class GroupMember {
 /// A consumer group.
 final class MessageGroup {
     let name: Bytes
+    /// How far it has read. Set by ``StreamValue/move(_:to:)``.
     var lastID: StreamID
     /// How many entries of the stream it has read; `nil` if that is not known.
     var entriesRead: Int?

@@ -12,7 +12,9 @@ struct StreamNode {
     /// The id of the entry that the node was made for, whether that is still there or not.
     let firstID: StreamID
     /// Those that were not deleted, in order.
-    private(set) var entries: [StreamEntry]
+    private(set) var entries: [StreamEntry] = []
+    /// The last entry that was added, be it still there or not.
+    private(set) var lastID: StreamID
     private var deletedCount = 0
     private var size = ListpackSize.empty
     private let fieldNames: [Bytes]
@@ -22,7 +24,7 @@ struct StreamNode {
 
     init(_ id: StreamID, _ fields: ArraySlice<Bytes>) {
         firstID = id
-        entries = []
+        lastID = id
         fieldNames = Self.names(fields)
         size += ListpackSize.element(1) + ListpackSize.element(0) + ListpackSize.element(fieldNames.count)
         for name in fieldNames { size += ListpackSize.element(name) }
@@ -50,6 +52,7 @@ struct StreamNode {
         }
         size += ListpackSize.element(isUsual ? count + 3 : 2 * count + 4)
         entries.append(entry)
+        lastID = entry.id
     }
 
     /// The position of the first entry that is not below `id`.

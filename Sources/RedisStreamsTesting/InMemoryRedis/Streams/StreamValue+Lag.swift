@@ -5,7 +5,7 @@ extension StreamValue {
     /// Whether an entry was deleted in or behind the place where `start` is.
     private func hasTombstones(from start: StreamID, _ version: InMemoryRedis.Version) -> Bool {
         if isEmpty || maxDeletedID == .zero { return false }
-        if version != .redis8_2, firstID > maxDeletedID { return false }
+        if !version.isAtLeast7_2, firstID > maxDeletedID { return false }
         return start <= maxDeletedID
     }
 
@@ -13,7 +13,7 @@ extension StreamValue {
     func entriesRead(upTo id: StreamID, _ version: InMemoryRedis.Version) -> Int? {
         if entriesAdded == 0 { return 0 }
         if isEmpty, id <= lastID { return entriesAdded }
-        if version == .redis8_2, id != .zero, id < maxDeletedID { return nil }
+        if version.isAtLeast7_2, id != .zero, id < maxDeletedID { return nil }
         if id == lastID { return entriesAdded }
         if id > lastID { return nil }
         if maxDeletedID == .zero || maxDeletedID < firstID {
@@ -25,8 +25,10 @@ extension StreamValue {
 
     /// Counts an entry that the group reads now.
     func countRead(_ id: StreamID, by group: MessageGroup, _ version: InMemoryRedis.Version) {
-        let start = version == .redis8_2 ? group.lastID : id
-        if let read = group.entriesRead, !hasTombstones(from: start, version) {
+        let start = version.isAtLeast7_2 ? group.lastID : id
+        // Entries may have been trimmed before the group has read them.
+        let hasGap = version.isAtLeast7_2 && group.lastID < firstID
+        if let read = group.entriesRead, !hasGap, !hasTombstones(from: start, version) {
             group.entriesRead = read + 1
         } else if entriesAdded != 0 {
             group.entriesRead = entriesRead(upTo: id, version)

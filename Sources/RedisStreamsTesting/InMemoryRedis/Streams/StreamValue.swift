@@ -14,6 +14,9 @@ final class StreamValue {
     var entriesAdded = 0
     /// In the order of their names.
     private(set) var groups: [MessageGroup] = []
+    /// How far the group has read that has read least, as Redis 8.2 remembers it: a group that is destroyed goes on
+    /// counting, and `ACKED` then keeps entries that nobody needs. `nil` if it has to be looked up.
+    private var lowestLastID: StreamID?
 
     var isEmpty: Bool { count == 0 }
 
@@ -98,9 +101,9 @@ final class StreamValue {
     }
 
     /// The last entry that is there; `0-0` if there is none.
-    var lastEntryID: StreamID { nodes.last?.entries.last?.id ?? .zero }
-    var firstEntry: StreamEntry? { nodes.first?.entries.first }
-    var lastEntry: StreamEntry? { nodes.last?.entries.last }
+    var lastEntryID: StreamID { lastEntry?.id ?? .zero }
+    var firstEntry: StreamEntry? { nodes.first { !$0.entries.isEmpty }?.entries.first }
+    var lastEntry: StreamEntry? { nodes.last { !$0.entries.isEmpty }?.entries.last }
 
     // MARK: Removing
 
@@ -130,13 +133,13 @@ final class StreamValue {
             if trimming.isDone(count: count) { break }
             let entries = nodes[node].entries
             if trimming.limit > 0, removed + entries.count > trimming.limit { break }
-            let isWhole = trimming.takes(entries, of: count)
+            let isWhole = trimming.takes(nodes[node], of: count)
             if trimming.policy != .keep {
-                guard isWhole || !trimming.isApproximate else { break }
-                let (taken, left) = trimReferences(trimming, node: node)
-                removed += taken
+                // Redis 8.2 removes nothing by an approximate threshold then.
+                if trimming.isApproximate { break }
+                removed += trimReferences(trimming, node: node)
                 if !isWhole { break }
-                if left { node += 1 }
+                if nodes[node].entries.isEmpty { nodes.remove(at: node) } else { node += 1 }
                 continue
             }
             if isWhole {
@@ -156,17 +159,18 @@ final class StreamValue {
         return removed
     }
 
-    /// Removes the entries of a node one by one, as their references in groups demand. Returns how many, and whether the
-    /// node is still there.
-    private func trimReferences(_ trimming: Trimming, node: Int) -> (removed: Int, isLeft: Bool) {
+    /// Removes the entries of a node one by one, as their references in groups demand. Returns how many.
+    private func trimReferences(_ trimming: Trimming, node: Int) -> Int {
         var removed = 0
         for entry in nodes[node].entries {
             if trimming.isDone(count: count) || trimming.keeps(entry.id) { break }
             if trimming.policy == .acknowledged, isReferenced(entry.id) { continue }
             if trimming.policy == .delete { removeReferences(entry.id) }
-            if remove(entry.id) { removed += 1 }
+            nodes[node].remove(at: nodes[node].lowerBound(entry.id))
+            count -= 1
+            removed += 1
         }
-        return (removed, node < nodes.count && nodes[node].entries.first.map { !trimming.keeps($0.id) } ?? false)
+        return removed
     }
 
     private func refreshFirstID() {
@@ -183,6 +187,7 @@ final class StreamValue {
     func addGroup(_ name: Bytes, lastID: StreamID, entriesRead: Int?) -> Bool {
         guard group(name) == nil else { return false }
         let position = groups.firstIndex { Bytes.precedes(name, $0.name) } ?? groups.count
+        if let lowest = lowestLastID { lowestLastID = min(lowest, lastID) }
         groups.insert(MessageGroup(name: name, lastID: lastID, entriesRead: entriesRead), at: position)
         return true
     }
@@ -191,9 +196,19 @@ final class StreamValue {
         groups.removeAll { $0 === group }
     }
 
+    /// Sets how far a group has read.
+    func move(_ group: MessageGroup, to id: StreamID) {
+        if let lowest = lowestLastID {
+            lowestLastID = group.lastID == lowest ? nil : min(lowest, id)
+        }
+        group.lastID = id
+    }
+
     /// Whether a group has yet to read the entry, or to acknowledge it.
     func isReferenced(_ id: StreamID) -> Bool {
-        groups.contains { id > $0.lastID || $0.pending.find(id) != nil }
+        let lowest = lowestLastID ?? groups.map(\.lastID).min() ?? .max
+        lowestLastID = lowest
+        return id > lowest || groups.contains { $0.pending.find(id) != nil }
     }
 
     /// Takes the entry out of what is pending in any group.

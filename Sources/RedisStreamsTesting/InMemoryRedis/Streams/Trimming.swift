@@ -45,11 +45,11 @@ struct Trimming {
         if case .id(let lowest) = threshold { id >= lowest } else { false }
     }
 
-    /// Whether all these entries go, out of so many.
-    func takes(_ entries: [StreamEntry], of count: Int) -> Bool {
+    /// Whether the whole node goes, out of so many entries. An entry at its end that was deleted can keep it.
+    func takes(_ node: StreamNode, of count: Int) -> Bool {
         switch threshold {
-        case .length(let length): count - entries.count >= length
-        case .id(let lowest): entries.last.map { $0.id < lowest } ?? true
+        case .length(let length): count - node.entries.count >= length
+        case .id(let lowest): node.lastID < lowest
         }
     }
 

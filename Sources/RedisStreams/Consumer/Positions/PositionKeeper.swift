@@ -1,0 +1,144 @@
+internal import Logging
+internal import NIOCore
+internal import Synchronization
+
+/// Keeps in Redis how far a reader has handled its messages: gathered, and once more at the end.
+final class PositionKeeper: Sendable {
+    private struct State: ~Copyable {
+        var ledger = PositionLedger()
+        /// Whether Redis will be told without anybody asking.
+        var isScheduled = false
+    }
+
+    private let client: RedisClient
+    private let eventLoop: any EventLoop
+    private let configuration: StreamConsumer.Configuration
+    private let state = Mutex(State())
+    private let work = Signal()
+
+    /// How often it is tried to tell Redis when the reader has come to its end.
+    private static let lastAttempts = 3
+
+    init(consumer: StreamConsumer, eventLoop: any EventLoop) {
+        client = consumer.client
+        configuration = consumer.configuration
+        self.eventLoop = eventLoop
+    }
+
+    // MARK: The side of the reader
+
+    /// A message has been handled.
+    func handled(_ message: StreamMessage) {
+        let (isMany, isFirst) = state.withLock { state in
+            let count = state.ledger.handled(message.id, of: message.stream)
+            defer { state.isScheduled = true }
+            return (count == configuration.positionCount, !state.isScheduled)
+        }
+        if isMany { return work.fire() }
+        if isFirst { schedule() }
+    }
+
+    private func schedule() {
+        eventLoop.scheduleTask(in: TimeAmount(configuration.positionInterval)) { self.work.fire() }
+    }
+
+    /// Nothing more is handled.
+    func finish() {
+        state.withLock { $0.ledger.finish() }
+        work.fire()
+    }
+
+    // MARK: The side of the engine
+
+    /// A stream is read from a position on.
+    func begin(_ stream: StreamKey, name: String, at position: SavedPosition, isSaved: Bool) {
+        state.withLock { $0.ledger.begin(stream, name: name, at: position, isSaved: isSaved) }
+        if !isSaved { work.fire() }
+    }
+
+    func delivered(_ batch: MessageBatch) {
+        guard let last = batch.last?.id else { return }
+        state.withLock { $0.ledger.delivered(last, of: batch.stream) }
+    }
+
+    func moved(to offset: StreamOffset) {
+        state.withLock { $0.ledger.moved(to: offset.id, in: offset.stream) }
+        work.fire()
+    }
+
+    func drop(_ stream: StreamKey) {
+        state.withLock { $0.ledger.drop(stream) }
+    }
+
+    /// Tells Redis whatever is due, until nothing more is handled.
+    ///
+    /// - Throws: ``RedisError``, if Redis refuses to keep positions.
+    func run() async throws(RedisError) {
+        var attempt = 0
+        while true {
+            let isLast = await waitForWork()
+            do throws(RedisError) {
+                try await saveDue()
+                attempt = 0
+                if isLast { return }
+            } catch {
+                attempt += 1
+                guard error.isRetriable else { throw error }
+                client.logger.info("could not keep position", metadata: [LogKey.reason: "\(error.code)"])
+                // What is not kept is read again.
+                if isLast, attempt >= Self.lastAttempts { return }
+                let delay = configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+                await eventLoop.sleepInAnyCase(for: isLast ? min(delay, .milliseconds(100)) : delay)
+                work.fire()
+            }
+        }
+    }
+
+    /// Waits until something is due. Returns whether it is for the last time; by cancellation, too.
+    private func waitForWork() async -> Bool {
+        await withTaskCancellationHandler {
+            await work.waitInAnyCase()
+        } onCancel: {
+            finish()
+        }
+        return state.withLock { $0.ledger.isFinished }
+    }
+
+    private func saveDue() async throws(RedisError) {
+        let saves = state.withLock { state in
+            state.isScheduled = false
+            return state.ledger.takeDue()
+        }
+        for save in saves {
+            let epoch = try await keep(save).get()
+            state.withLock { $0.ledger.saved(save, epoch: epoch) }
+        }
+    }
+
+    /// In a task of its own: at the end this one is cancelled, and what was handled has to be told all the same.
+    private func keep(_ save: PositionLedger.Save) async -> Result<Int, RedisError> {
+        let call = ScriptCall(
+            .savePosition,
+            keys: [SavedPosition.key(save.name, of: save.stream)],
+            arguments: [
+                .text("\(save.position.id)"), .integer(save.position.epoch), save.isMove ? "move" : "save",
+            ]
+        )
+        let client = client
+        let eventLoop = eventLoop
+        let task = Task { () -> Result<Int, RedisError> in
+            do throws(RedisError) {
+                guard let connection = client.pool.readyShared() else {
+                    // A client that is ending makes no shared connections any more.
+                    let connection = try await client.pool.lease(on: eventLoop)
+                    defer { client.pool.release(connection) }
+                    return .success(try await connection.run(call).integer ?? 0)
+                }
+                return .success(try await connection.run(call).integer ?? 0)
+            } catch {
+                return .failure(error)
+            }
+        }
+        return await task.value
+    }
+}

@@ -1,0 +1,86 @@
+extension StreamLook {
+    /// Looks at streams, all at once.
+    static func look(
+        at streams: some Sequence<StreamKey>,
+        on connection: RedisConnection
+    ) async throws(RedisError) -> [StreamKey: StreamLook] {
+        let commands = streams.map { XINFO.STREAM($0) }
+        let outcomes = await connection.sendTogether(count: commands.count, blocks: false) { writer in
+            for command in commands { writer.write(command) }
+        }
+        var looks: [StreamKey: StreamLook] = [:]
+        for (command, outcome) in zip(commands, outcomes) {
+            let look = try StreamLook(command.result(of: outcome))
+            if case .missing = look { try await confirmMissing(command.key, on: connection) }
+            looks[command.key] = look
+        }
+        return looks
+    }
+
+    /// The error for a missing key is told by its first word, which it shares with that for a command that is not known.
+    /// Taking the one for the other would set readers back again and again.
+    private static func confirmMissing(_ key: StreamKey, on connection: RedisConnection) async throws(RedisError) {
+        guard try await connection.execute(EXISTS([key])) > 0 else { return }
+        // Or the stream was made anew just now: then the next look tells.
+        _ = try await connection.execute(XINFO.STREAM(key))
+    }
+
+    /// Looks at streams, and whether they have entries with these ids.
+    ///
+    /// The entries come first: if one was deleted or trimmed before that, the stream says so.
+    static func lookCloser(
+        at offsets: [StreamOffset],
+        on connection: RedisConnection
+    ) async throws(RedisError) -> [StreamKey: StreamLook] {
+        let entries = offsets.map { XRANGE($0.stream, from: .including($0.id), to: .including($0.id), count: 1) }
+        let outcomes = await connection.sendTogether(count: entries.count, blocks: false) { writer in
+            for command in entries { writer.write(command) }
+        }
+        var looks = try await look(at: Set(offsets.map(\.stream)), on: connection)
+        for (command, outcome) in zip(entries, outcomes) {
+            guard case .there(var stream) = looks[command.key] else { continue }
+            switch command.result(of: outcome) {
+            case .success(let found):
+                if found.isEmpty, case .including(let id) = command.lower { stream.absentIDs.insert(id) }
+            case .failure(let error):
+                // Without the right to read ranges, nothing is found out this way.
+                if error.isRetriable { throw error }
+            }
+            if !stream.absentIDs.isEmpty, stream.groupCount > 0 {
+                stream.mayHaveHoles = try await trimsAcknowledged(connection)
+            }
+            looks[command.key] = .there(stream)
+        }
+        return looks
+    }
+
+    /// Whether the server can trim entries that have others before them.
+    private static func trimsAcknowledged(_ connection: RedisConnection) async throws(RedisError) -> Bool {
+        do throws(RedisError) {
+            let server = try await connection.execute(INFO(section: "server"))
+            return ServerRequirement("ACKED", redis: "8.2", valkey: "9.2").isMet(by: server)
+        } catch {
+            if error.isRetriable { throw error }
+            return true
+        }
+    }
+
+    private init(_ result: Result<StreamInfo, RedisError>) throws(RedisError) {
+        switch result {
+        case .success(let info): self = .there(StreamObservation(info))
+        case .failure(let error):
+            if error.code == .wrongType {
+                self = .replaced
+            } else if error.isMissingKey {
+                self = .missing
+            } else {
+                throw error
+            }
+        }
+    }
+}
+
+extension RedisError {
+    /// Whether `XINFO STREAM` says that there is no such key: its one error without a word of its own.
+    var isMissingKey: Bool { serverCode == "ERR" }
+}

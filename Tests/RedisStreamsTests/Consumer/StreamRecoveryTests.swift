@@ -1,0 +1,169 @@
+import Testing
+
+@testable import RedisStreams
+
+private typealias Machine = StreamConsumerStateMachine
+
+/// What a reader does when it learns that a stream does not go on where it was.
+@Suite struct StreamRecoveryTests {
+    @Test func `It looks when nothing came, after failures, and at times, but never behind the beginning`() {
+        var machine = Machine(["a": .beginning, "b": .after(id("5-0"))])
+        let read = [StreamOffset("a"), StreamOffset("b", after: id("5-0"))]
+        expect(machine.next(), equals: .read(read))
+        _ = machine.read([])
+        expect(machine.next(), equals: .look([read[1]]))
+        _ = machine.looked([:])
+        expect(machine.next(), equals: .read(read))
+        _ = machine.failed(RedisError(.connectionClosed, "lost"))
+        expect(machine.next(), equals: .look([read[1]]))
+        _ = machine.looked([:])
+        machine.tick()
+        expect(machine.next(), equals: .read(read))
+        machine.tick()
+        expect(machine.next(), equals: .look([read[1]]))
+        machine.cannotLook()
+        _ = machine.read([])
+        expect(machine.next(), equals: .read(read))
+    }
+
+    @Test(arguments: [
+        (DiscontinuityPolicy.follow, "0-0"), (.latest, "5-0"), (.ignore, "100-0"), (.stop, "100-0"),
+    ])
+    func `A stream made anew is answered as it was asked for`(policy: DiscontinuityPolicy, position: String) throws {
+        var machine = Machine(["a": .after(id("100-0"))], recovery: .init(policy: policy))
+        _ = machine.read([])
+        let outcome = machine.looked(["a": there(last: "5-0")])
+        #expect(outcome.found == [Discontinuity(.regressed, stream: "a", position: id("100-0"), lastID: id("5-0"))])
+        #expect(outcome.failure?.code == (policy == .stop ? .discontinuity : nil))
+        #expect(outcome.moves == (policy == .ignore ? [] : [StreamOffset("a", after: id(position))]))
+        expect(machine.next(), equals: .read([StreamOffset("a", after: id(position))]))
+        // Once is enough.
+        _ = machine.read([])
+        expect(policy == .stop || machine.looked(["a": there(last: "5-0")]).found.isEmpty, equals: true)
+    }
+
+    @Test func `A stream that is missing is read from its beginning when it comes back`() {
+        var machine = Machine(["a": .beginning])
+        _ = machine.read([messageBatch(of: "a", ["7-0"])])
+        let outcome = machine.looked(["a": .missing])
+        #expect(outcome.found == [Discontinuity(.missing, stream: "a", position: id("7-0"), lastID: .zero)])
+        expect(machine.next(), equals: .read([StreamOffset("a")]))
+        expect(machine.looked(["a": .missing]).found.isEmpty, equals: true)
+    }
+
+    @Test func `A stream that has lost its end goes on there, and what was seen is left out`() {
+        var machine = Machine(["a": .beginning])
+        let clock = 1_700_000_000_000
+        _ = machine.read([messageBatch(of: "a", (0..<20).map { "\(clock + $0 * 1000)-0" })])
+        // The last five are lost.
+        let outcome = machine.looked(["a": there(last: "\(clock + 14_000)-0")])
+        #expect(outcome.found.map(\.kind) == [.regressed])
+        let target = StreamID(milliseconds: UInt64(clock + 3999), sequence: .max)
+        expect(machine.next(), equals: .read([StreamOffset("a", after: target)]))
+        let again = messageBatch(of: "a", ["\(clock + 11_000)-0", "\(clock + 12_000)-0", "\(clock + 14_500)-0"])
+        _ = machine.read([again])
+        expect(machine.leavingOutSeen([again])[0].map(\.id), equals: [id("\(clock + 14_500)-0")])
+    }
+
+    @Test func `An entry that a server has lost sends the reader back by a time`() {
+        var machine = Machine(["a": .beginning], recovery: .init(rewind: .seconds(2)))
+        _ = machine.read([messageBatch(of: "a", ["7000-0", "7001-0", "9000-0"])])
+        var look = StreamObservation(
+            length: 3,
+            lastID: id("9500-0"),
+            firstEntryID: id("7000-0"),
+            lastEntryID: id("9500-0"),
+            entriesAdded: 3,
+            maxDeletedID: .zero
+        )
+        expect(machine.suspects(among: ["a": .there(look)]), equals: [StreamOffset("a", after: id("9000-0"))])
+        look.absentIDs = [id("9000-0")]
+        expect(machine.looked(["a": .there(look)]).found.map(\.kind), equals: [.diverged])
+        let target = StreamID(milliseconds: 6999, sequence: .max)
+        expect(machine.next(), equals: .read([StreamOffset("a", after: target)]))
+        let batch = messageBatch(of: "a", ["7000-0", "7001-0", "8000-0", "9500-0"])
+        _ = machine.read([batch])
+        expect(machine.leavingOutSeen([batch])[0].map(\.id), equals: ids("8000-0", "9500-0"))
+    }
+
+    @Test func `Of several streams one that holds something else is left out, and the last one is thrown`() {
+        var machine = Machine(["a": .beginning, "b": .beginning])
+        let error = RedisError(.wrongType, "no stream")
+        expect(Reaction(machine.failed(error)), equals: .proceed)
+        expect(machine.next(), equals: .look([StreamOffset("a"), StreamOffset("b")]))
+        let outcome = machine.looked(["a": .replaced, "b": .missing])
+        #expect(outcome.found.map(\.kind) == [.replaced])
+        #expect(outcome.failure == nil)
+        expect(machine.next(), equals: .read([StreamOffset("b")]))
+        expect(Reaction(machine.failed(error)), equals: .stop(.wrongType))
+    }
+
+    @Test func `If no stream admits to holding something else, the error is thrown, and not for ever asked again`() {
+        var machine = Machine(["a": .beginning, "b": .beginning])
+        let error = RedisError(.wrongType, "no stream")
+        expect(Reaction(machine.failed(error)), equals: .proceed)
+        _ = machine.looked(["a": there(last: "1-0"), "b": .missing])
+        expect(Reaction(machine.failed(error)), equals: .stop(.wrongType))
+    }
+
+    @Test func `A kept position is asked for, looked at, and replaced by another start if there is none`() {
+        var machine = Machine(["a": .resume("audit", else: .latest), "b": .resume("audit", else: .after(id("3-0")))])
+        expect(machine.next(), equals: .restore("a", name: "audit"))
+        machine.restored(nil, of: "a")
+        expect(machine.next(), equals: .restore("b", name: "audit"))
+        machine.restored(nil, of: "b")
+        expect(machine.next(), equals: .findLast("a"))
+        machine.foundLast(id("8-0"), of: "a")
+        expect(
+            machine.next(),
+            equals: .read([StreamOffset("b", after: id("3-0")), StreamOffset("a", after: id("8-0"))])
+        )
+
+        var second = Machine(["a": .resume("audit")])
+        second.restored(id("50-0"), of: "a")
+        expect(second.next(), equals: .look([StreamOffset("a", after: id("50-0"))]))
+        expect(second.looked(["a": .missing]).found.map(\.kind), equals: [.missing])
+        expect(second.next(), equals: .read([StreamOffset("a")]))
+    }
+
+    @Test(arguments: seeds) func `On a random walk no position goes back without an event`(seed: UInt64) {
+        var random = SeededGenerator(seed: seed)
+        var machine = Machine(["a": .beginning], recovery: .init(rewind: .milliseconds(5)))
+        var last = StreamID.zero
+        var isThere = false
+        var position = StreamID.zero
+        for _ in 0..<500 {
+            switch machine.next() {
+            case .read(let offsets):
+                #expect(offsets[0].id >= position)
+                position = offsets[0].id
+                // The server's side of things.
+                if random.chance(0.05) { (isThere, last) = (false, .zero) }
+                if random.chance(0.05), last > .zero { last.milliseconds -= 1 }
+                if random.chance(0.5) { (isThere, last) = (true, StreamID(milliseconds: last.milliseconds + 1)) }
+                let hasNews = isThere && last > position
+                _ = machine.read(hasNews ? [messageBatch(of: "a", ["\(last)"])] : [])
+                if hasNews { position = max(position, last) }
+            case .look(let offsets):
+                #expect(offsets[0].id == position)
+                let outcome = machine.looked(["a": isThere ? there(last: "\(last)") : .missing])
+                for move in outcome.moves {
+                    #expect(!outcome.found.isEmpty)
+                    position = move.id
+                }
+                if isThere { #expect(position <= last) }
+            default: Issue.record("nothing else was to be done")
+            }
+        }
+    }
+}
+
+private func there(last: String) -> StreamLook {
+    .there(StreamObservation(length: 1, lastID: id(last), firstEntryID: id(last), lastEntryID: id(last)))
+}
+
+extension StreamConsumerStateMachine.Outcome {
+    fileprivate var found: [Discontinuity] {
+        events.compactMap { if case .discontinuity(let found) = $0 { found } else { nil } }
+    }
+}

@@ -1,0 +1,142 @@
+@testable import RedisStreamsTesting
+import Testing
+
+/// A few commands, and the reply to the last of them. What real servers say to thousands more, the conformance tests of
+/// the integration tests compare.
+struct ModelCase: Sendable, CustomTestStringConvertible {
+    let commands: [String]
+    let reply: String
+    var version = InMemoryRedis.Version.redis7_0
+
+    init(_ commands: String..., gives reply: String) {
+        self.commands = commands
+        self.reply = reply
+    }
+
+    init(_ version: InMemoryRedis.Version, _ commands: String..., gives reply: String) {
+        self.version = version
+        self.commands = commands
+        self.reply = reply
+    }
+
+    var testDescription: String { "\(version.rawValue): \(commands.last ?? "")" }
+
+    func check() {
+        let table = ModelTable(version)
+        for command in commands.dropLast() { table.run(command) }
+        #expect(table.run(commands.last ?? "") == reply)
+    }
+}
+
+@Suite struct ModelCommandTests {
+    @Test(arguments: [
+        ModelCase("XADD s 5-1 a 1", gives: "$3 5-1"),
+        ModelCase("XADD s * a 1", gives: "$9 1000000-0"),
+        ModelCase("XADD s 2000000-7 a 1", "XADD s * a 2", gives: "$9 2000000-8"),
+        ModelCase("XADD s 5-1 a 1", "XADD s 5-* a 2", gives: "$3 5-2"),
+        ModelCase(.redis6_2, "XADD s 5-* a 2", gives: "-ERR Invalid stream ID specified as stream command argument"),
+        ModelCase("XADD s NOMKSTREAM 5-1 a 1", gives: "$-1"),
+        ModelCase("XADD s 0-0 a 1", gives: "-ERR The ID specified in XADD must be greater than 0-0"),
+        ModelCase(
+            "XADD s 5-1 a 1",
+            "XADD s 5-1 a 1",
+            gives: "-ERR The ID specified in XADD is equal or smaller than the target stream top item"
+        ),
+        ModelCase(
+            "XADD s 18446744073709551615-18446744073709551615 a 1",
+            "XADD s * a 1",
+            gives: "-ERR The stream has exhausted the last possible ID, unable to add more items"
+        ),
+        ModelCase("XADD s 1-0 a 1", "XADD s MAXLEN = 1 2-0 a 1", "XLEN s", gives: ":1"),
+        ModelCase("XADD s 1-0 a 1", "XADD s MAXLEN ~ 1 2-0 a 1", "XLEN s", gives: ":2"),
+        ModelCase("XADD s 1-0 a 1", "XADD s 2-0 a 1", "XTRIM s MINID 2", gives: ":1"),
+        ModelCase("XADD s 1-0 a 1", "XRANGE s - +", gives: "*1 *2 $3 1-0 *2 $1 a $1 1"),
+        ModelCase("XADD s 1-0 a 1", "XRANGE s (1-0 +", gives: "*0"),
+        ModelCase("XADD s 1-0 a 1", "XREVRANGE s + - COUNT 0", gives: "*-1"),
+        ModelCase("SET s x", "XLEN s", gives: "-WRONGTYPE Operation against a key holding the wrong kind of value"),
+    ])
+    func `Entries are added, trimmed and read`(_ example: ModelCase) { example.check() }
+
+    @Test(arguments: [
+        ModelCase(
+            "XREADGROUP GROUP g c STREAMS s >",
+            gives: "-NOGROUP No such key 's' or consumer group 'g' in XREADGROUP with GROUP option"
+        ),
+        ModelCase(
+            "XGROUP CREATE s g 0 MKSTREAM",
+            "XGROUP CREATE s g 0",
+            gives: "-BUSYGROUP Consumer Group name already exists"
+        ),
+        ModelCase("XGROUP CREATE s g 0 MKSTREAM", "XREADGROUP GROUP g c STREAMS s >", gives: "*-1"),
+        ModelCase("XGROUP CREATE s g 0 MKSTREAM", "XREADGROUP GROUP g c STREAMS s 0", gives: "*1 *2 $1 s *0"),
+        ModelCase("XACK s g 1-0", gives: ":0"),
+        ModelCase("XPENDING s g", gives: "-NOGROUP No such key 's' or consumer group 'g'"),
+        ModelCase(
+            .redis8_2,
+            "XGROUP CREATE s g 0 MKSTREAM",
+            "XADD s 1-0 a 1",
+            "XREADGROUP GROUP g c STREAMS s >",
+            "XACKDEL s g IDS 2 1-0 2-0",
+            gives: "*2 :1 :-1"
+        ),
+        ModelCase(
+            "XACKDEL s g IDS 1 1-0",
+            gives: "-ERR unknown command 'XACKDEL', with args beginning with: 's' 'g' 'IDS' '1' '1-0' "
+        ),
+    ])
+    func `Groups deliver and acknowledge`(_ example: ModelCase) { example.check() }
+
+    @Test(arguments: [
+        (InMemoryRedis.Version.redis6_2, "*2 $3 0-0 *1 $-1"), (.redis7_0, "*3 $3 0-0 *0 *1 $3 1-0"),
+    ])
+    func `A deleted entry is claimed as nothing by Redis 6_2, and named by later ones`(
+        version: InMemoryRedis.Version,
+        reply: String
+    ) {
+        let table = ModelTable(version)
+        table.run("XGROUP CREATE s g 0 MKSTREAM")
+        table.run("XADD s 1-0 a 1")
+        table.run("XREADGROUP GROUP g c STREAMS s >")
+        table.run("XDEL s 1-0")
+        #expect(table.run("XREADGROUP GROUP g c STREAMS s 0") == "*1 *2 $1 s *1 *2 $3 1-0 *-1")
+        #expect(table.run("XAUTOCLAIM s g d 0 0") == reply)
+    }
+
+    @Test func `Idle times go by the clock of 1970, and are 0 when it has stepped back`() {
+        let table = ModelTable()
+        for command in ["XGROUP CREATE s g 0 MKSTREAM", "XADD s 1-0 a 1", "XREADGROUP GROUP g c STREAMS s >"] {
+            table.run(command)
+        }
+        _ = table.advance(5000)
+        #expect(table.run("XPENDING s g - + 9") == "*1 *4 $3 1-0 $1 c :5000 :1")
+        _ = table.advance(0, jumping: -3_600_000)
+        #expect(table.run("XPENDING s g - + 9") == "*1 *4 $3 1-0 $1 c :0 :1")
+        #expect(table.run("XAUTOCLAIM s g d 1 0") == "*3 $3 0-0 *0 *0")
+    }
+
+    @Test func `A transaction that watches fails when the key was changed`() {
+        let table = ModelTable()
+        table.run("WATCH s")
+        table.run("XADD s 1-0 a 1", on: 1)
+        table.run("MULTI")
+        #expect(table.run("XLEN s") == "+QUEUED")
+        #expect(table.run("EXEC") == "*-1")
+        table.run("MULTI")
+        #expect(table.run("XADD s") == "-ERR wrong number of arguments for 'xadd' command")
+        #expect(table.run("EXEC") == "-EXECABORT Transaction discarded because of previous errors.")
+    }
+
+    @Test func `Scripts of others are refused in words that say so`() {
+        let reply = ModelTable().run("EVAL return 0")
+        #expect(reply.hasPrefix("-ERR InMemoryRedis runs only the scripts of swift-redis-streams itself"))
+    }
+
+    @Test func `Keys expire`() {
+        let table = ModelTable()
+        table.run("SET k v PX 100")
+        _ = table.advance(99)
+        #expect(table.run("PTTL k") == ":1")
+        _ = table.advance(1)
+        #expect(table.run("EXISTS k") == ":0")
+    }
+}
