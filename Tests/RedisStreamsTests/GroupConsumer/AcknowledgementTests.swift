@@ -32,8 +32,7 @@ import Testing
             await server.expect(readNew())
             gate.open()
             await play.clock.calmDown()
-            let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
-            await shared.expect(acknowledge("1-0", "2-0"), answer: ":2\r\n")
+            await play.expectShared(acknowledge("1-0", "2-0"), answer: ":2\r\n")
             loop.cancel()
             try await loop.value
         }
@@ -124,7 +123,7 @@ import Testing
                 if let message = try await messages.next() { got.append(message) }
             }
             async let count = consumer.acknowledge(got)
-            let shared = await play.nextConnection()
+            let shared = play.shared
             await shared.expect(acknowledge("1-0", "2-0"), answer: ":1\r\n")
             let acknowledged = try await count
             #expect(acknowledged == 1)
@@ -174,8 +173,7 @@ import Testing
             // The server has lost patience with both of them: one is being handled, the other waits its turn.
             await server.expect(claim(), answer: claimed(["1-0", "2-0", "3-0"]))
             await server.expect(readNew(block: 1000))
-            await server.expect(take("3-0"))
-            server.send(nothing + taken([("3-0", 1)]))
+            await play.shared.expect(take("3-0"), answer: taken([("3-0", 1)]))
             gate.open()
             #expect(await handled.wait(for: 3) == ["1-0", "2-0", "3-0"])
             guard case .claimed(let count) = await play.events.wait(for: 1)[0] else { return }

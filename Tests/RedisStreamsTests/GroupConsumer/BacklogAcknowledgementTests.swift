@@ -31,8 +31,7 @@ import Testing
             server.send(nothing + nothing)
             await server.expect(readNew(count: 2))
             try await messages.next()?.acknowledge()
-            let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
-            await shared.expect(acknowledge("1-0"), answer: ":1\r\n")
+            await play.expectShared(acknowledge("1-0"), answer: ":1\r\n")
             #expect(play.clock.elapsed < .milliseconds(100))
         }
     }
@@ -44,8 +43,7 @@ import Testing
             let server = await play.startBacklog()
             try await messages.next()?.acknowledge()
             server.send(batch(entry("3-0"), entry("4-0")) + batch(entry("5-0"), entry("6-0")))
-            let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
-            await shared.expect(acknowledge("1-0"), answer: ":1\r\n")
+            await play.expectShared(acknowledge("1-0"), answer: ":1\r\n")
         }
     }
 
@@ -60,8 +58,7 @@ import Testing
             let server = await play.startBacklog()
             try await messages.next()?.acknowledge()
             server.send("-LOADING Redis is loading\r\n" + nothing)
-            let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
-            await shared.expect(acknowledge("1-0"), answer: ":1\r\n")
+            await play.expectShared(acknowledge("1-0"), answer: ":1\r\n")
         }
     }
 

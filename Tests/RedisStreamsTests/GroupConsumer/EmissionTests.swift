@@ -16,7 +16,7 @@ import Testing
                     try context.emit(["c": "3"], to: "other", maxLength: 100)
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
@@ -46,7 +46,7 @@ import Testing
                     if message.name == "2-0" { throw Failed() }
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew())
@@ -74,7 +74,7 @@ import Testing
                     try context.emit(["a": "1"], to: "text")
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
@@ -104,7 +104,7 @@ import Testing
         let play = GroupPlay { $0.deadLetter = DeadLetter("orders:dead", maxAttempts: 3, maxLength: 500) }
         try await play.running { consumer in
             let running = Task { try await consumer.run { _ in throw Failed() } }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.nextConnection()
             await server.expect(sweep(), answer: pending(("1-0", 2000)))
             await server.expect(take("1-0"), answer: taken([("1-0", 2001)]))
@@ -135,7 +135,7 @@ import Testing
                     throw Reject("no such customer")
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
@@ -157,7 +157,7 @@ import Testing
         try await play.running { consumer in
             let handled = Journal<String>()
             let running = Task { try await consumer.run { handled.record($0.name) } }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.nextConnection()
             await server.expect(sweep(), answer: pending(("1-0", count - 1), ("2-0", 0)))
             await server.expect(take("1-0", "2-0"), answer: taken([("1-0", count), ("2-0", 1)]))
@@ -186,7 +186,7 @@ import Testing
                     throw Failed()
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
@@ -215,7 +215,7 @@ import Testing
                     }
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())

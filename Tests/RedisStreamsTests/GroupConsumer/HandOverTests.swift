@@ -68,7 +68,7 @@ import Testing
     @Test func `A read that waits on the server is ended there, and what it has brought is given back`() async throws {
         let play = GroupPlay(tellsIDs: true)
         try await play.running { consumer in
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let loop = Task { for try await _ in consumer {} }
             let server = await play.start()
             await server.expect(readNew())
@@ -99,7 +99,7 @@ import Testing
             let moving = Task { await play.clock.advance(by: delay) }
             let next = await play.nextConnection()
             await moving.value
-            if isGuarded { await next.expect(["CLIENT", "KILL", "ID", "1"], answer: ":1\r\n") }
+            if isGuarded { await next.expect(["CLIENT", "KILL", "ID", "2"], answer: ":1\r\n") }
             await next.expect(sweep(), answer: noPending)
             _ = messages
         }

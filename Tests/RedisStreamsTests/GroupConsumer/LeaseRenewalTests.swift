@@ -27,9 +27,9 @@ import Testing
             await play.clock.calmDown()
             #expect(play.log.names.count == count)
             await play.clock.advance(by: .milliseconds(1))
-            // Nobody has needed a connection for other commands yet.
-            let shared = await play.nextConnection()
+            let shared = play.shared
             await shared.expect(renew("1-0", "2-0", "3-0"), answer: renewed())
+            await shared.expectLook(delivered: "3-0", lowestPending: "1-0")
             await play.clock.calmDown()
             gates["1-0"]?.open()
             _ = await handled.wait(for: 2)
@@ -64,7 +64,7 @@ import Testing
                     await gate.wait()
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew())
@@ -87,7 +87,7 @@ import Testing
         let play = GroupPlay()
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew())
             await play.clock.advance(by: .seconds(6))
@@ -122,7 +122,7 @@ import Testing
                     handled.record("1-0 lost: \(context.leaseLost), held: \(message.isHeld)")
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew())
@@ -160,7 +160,7 @@ import Testing
                     try Task.checkCancellation()
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew())
@@ -186,7 +186,7 @@ import Testing
                     handled.record("\(message.name) \(context.leaseLost)")
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
@@ -213,7 +213,7 @@ import Testing
         try await play.running { consumer in
             let gate = Gate()
             let running = Task { await caught { try await consumer.run { _ in await gate.wait() } } }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
@@ -241,7 +241,7 @@ import Testing
                     handled.record(Task.isCancelled)
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())

@@ -15,8 +15,7 @@ import Testing
             await server.expectLook()
             await server.expect(claim(), answer: claimed())
             await server.expect(readNew())
-            let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
-            await shared.expect(acknowledgeIfOwned("1-0", "3-0"), answer: ":2\r\n")
+            await play.expectShared(acknowledgeIfOwned("1-0", "3-0"), answer: ":2\r\n")
             guard case .deleted(let gone) = await play.events.wait(for: 1)[0] else {
                 Issue.record("not told of the deleted entries")
                 return
@@ -52,10 +51,9 @@ import Testing
             await server.expect(claim(), answer: array([bulk("0-0"), array([bulk("4-0"), bulk("5-0")])]))
             // It went along with the claim.
             await server.expect(readNew(), answer: nothing)
-            await server.expect(take("4-0", "5-0"), answer: taken([("5-0", 1)], deleted: ["4-0"]))
+            await play.shared.expect(take("4-0", "5-0"), answer: taken([("5-0", 1)], deleted: ["4-0"]))
             await server.expect(readNew())
-            let shared = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
-            await shared.expect(acknowledgeIfOwned("4-0"), answer: ":1\r\n")
+            await play.expectShared(acknowledgeIfOwned("4-0"), answer: ":1\r\n")
             let first = try await messages.next()
             #expect(first?.name == "5-0")
         }

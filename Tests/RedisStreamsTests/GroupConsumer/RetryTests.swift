@@ -21,7 +21,7 @@ import Testing
                     if context.attempt < 3 { throw retry ?? Failed() as any Error }
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
@@ -70,7 +70,7 @@ import Testing
                     if message.attempt == 1 { throw Failed() }
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
@@ -109,7 +109,7 @@ import Testing
                     throw Failed()
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
@@ -135,7 +135,7 @@ import Testing
         }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0"), entry("3-0")))
             await server.expect(readNew())
@@ -168,7 +168,7 @@ import Testing
                     if message.attempt == 1 { throw Failed() }
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())

@@ -55,7 +55,7 @@ import Testing
                     if message.source == .new { throw Failed() }
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(block: 1000), answer: batch(entry("5-0")))
             await server.expect(readNew(block: 1000))
@@ -97,7 +97,7 @@ import Testing
                     await gate.wait()
                 }
             }
-            let shared = try await play.openShared(of: consumer)
+            let shared = play.shared
             let server = await play.nextConnection()
             await server.expect(sweep(), answer: pending(("1-0", 1), ("2-0", 1000)))
             await server.expect(take("1-0", "2-0"), answer: taken([("2-0", 1001)], suspects: ["1-0"]))
@@ -126,7 +126,7 @@ import Testing
             let server = await play.nextConnection()
             await server.expect(sweep(), answer: pending(("1-0", 1)))
             await server.expect(take("1-0"), answer: taken([], suspects: ["1-0"]))
-            await server.expect(take("1-0", mode: "suspects"), answer: taken([("1-0", 2)]))
+            await play.shared.expect(take("1-0", mode: "suspects"), answer: taken([("1-0", 2)]))
             await server.expectLook()
             let message = try await messages.next()
             #expect(message?.crashes == 1)

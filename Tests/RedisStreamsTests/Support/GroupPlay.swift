@@ -56,6 +56,7 @@ struct GroupPlay {
     private let tellsIDs: Bool
     let events = Journal<ConsumerEvent>()
     private let connections = Journal<FakeConnection>()
+    private let sharedConnections = Journal<FakeConnection>()
     private let servers = Journal<ScriptedServer>()
     let configuration: GroupConsumer.Configuration
     var client = RedisClient.Configuration.patient
@@ -85,13 +86,29 @@ struct GroupPlay {
         return connection
     }
 
-    /// Has the connection made that commands go over which do not block.
-    func openShared(of consumer: GroupConsumer) async throws -> FakeConnection {
-        let pinging = Task { try await consumer.client.execute(PING()) }
-        let shared = await nextConnection()
-        await shared.expect(["PING"], answer: "+PONG\r\n")
+    /// The connection over which everything goes that does not block, while the consumer's own may wait.
+    var shared: FakeConnection { sharedConnections.all[0] }
+
+    /// Has that made before the consumer begins, so that what comes then are connections to read on.
+    private func openShared(of client: RedisClient) async throws {
+        let pinging = Task { try await client.execute(PING()) }
+        if servers.all.isEmpty {
+            let shared = await nextConnection()
+            sharedConnections.record(shared)
+            await shared.expect(["PING"], answer: "+PONG\r\n")
+        }
         _ = try await pinging.value
-        return shared
+    }
+
+    /// Expects a command on the shared connection, some milliseconds from now.
+    func expectShared(
+        _ command: [String]?,
+        answer: String? = nil,
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async {
+        await clock.advance(by: .milliseconds(1)) { [shared] in
+            await shared.expect(command, answer: answer, sourceLocation: sourceLocation)
+        }
     }
 
     /// Answers everything that still comes: the last acknowledgements.
@@ -115,6 +132,7 @@ struct GroupPlay {
         let client = try log.makeClient(client)
         return try await client.running { client in
             defer { answerTheRest() }
+            if configuration.acknowledgement.keepsPending { try await openShared(of: client) }
             return try await body(consumer(of: client))
         }
     }
@@ -185,6 +203,7 @@ struct GroupPlay {
             }
         }
         servers.record(server)
+        for connection in sharedConnections.all { server.serve(connection) }
         return server
     }
 }
@@ -219,6 +238,15 @@ enum GroupReplies {
 }
 
 extension FakeConnection {
+    /// The next command that is not one of those by which a consumer looks after its group, which are answered.
+    func nextBesidesLooks() async -> [String]? {
+        while let command = await nextCommand() {
+            guard ["XINFO", "XPENDING"].contains(command.first) else { return command }
+            send(GroupReplies.usual(to: command))
+        }
+        return nil
+    }
+
     /// Plays that a lost group is created, in a stream that ends with `last`.
     func expectCreation(
         after id: String,

@@ -10,19 +10,23 @@ final class ScriptedServer: Sendable {
     /// Every command of all connections, in the order of arrival.
     let commands = Journal<[String]>()
     private let connections = Mutex<[FakeConnection]>([])
+    private let reply: @Sendable ([String]) -> String?
 
     /// - Parameter reply: The reply to a command; `nil` for none.
     init(on transport: FakeTransport, reply: @escaping @Sendable ([String]) -> String?) {
+        self.reply = reply
         Task {
-            while true {
-                let connection = await transport.nextConnection()
-                connections.withLock { $0.append(connection) }
-                Task {
-                    while let command = await connection.nextCommand() {
-                        self.commands.record(command)
-                        if let reply = reply(command) { connection.send(reply) }
-                    }
-                }
+            while true { serve(await transport.nextConnection()) }
+        }
+    }
+
+    /// Answers one more connection.
+    func serve(_ connection: FakeConnection) {
+        connections.withLock { $0.append(connection) }
+        Task {
+            while let command = await connection.nextCommand() {
+                commands.record(command)
+                if let reply = reply(command) { connection.send(reply) }
             }
         }
     }
