@@ -206,6 +206,7 @@ final class StreamValue {
 
     /// Whether a group has yet to read the entry, or to acknowledge it.
     func isReferenced(_ id: StreamID) -> Bool {
+        guard !groups.isEmpty else { return false }
         let lowest = lowestLastID ?? groups.map(\.lastID).min() ?? .max
         lowestLastID = lowest
         return id > lowest || groups.contains { $0.pending.find(id) != nil }
