@@ -176,7 +176,13 @@ struct RandomCommands {
         let subject = [group(), consumer()]
         let ids = (0...number(4)).map { _ in 2 * max(1, lastID - number(15)) + number(2) }.sorted()
             .map { "\($0 / 2)-\($0 % 2)" }
-        switch number(7) {
+        switch number(9) {
+        case 7:
+            let mode = chance(20) ? ["move"] : []
+            return (.savePosition, [chance(5) ? "text" : "position"], [ids[0], "\(number(3))"] + mode)
+        case 8:
+            let options = [one("", "1000", "99999999999999"), one("", "0", "60"), one("", "3600000")]
+            return (.trim, [key()] + sometimes(50, "position"), options)
         case 0: return (.renew, [key()], subject + ids)
         case 1: return (.acknowledge, [key()], subject + ids)
         case 2: return (.setAside, [key()], subject + ids.flatMap { [$0, "7200000", "\(number(4) * 1000)"] })
@@ -191,7 +197,9 @@ struct RandomCommands {
     }
 
     private mutating func other() -> [String] {
-        switch number(14) {
+        switch number(16) {
+        case 14: ["HMGET", "position", "id", "epoch"]
+        case 15: ["DEL", "position"]
         case 0: ["DEL", one("s", "t", "outputs")]
         case 1: ["EXISTS", "s", "t", "s"]
         case 2: ["TYPE", key()]

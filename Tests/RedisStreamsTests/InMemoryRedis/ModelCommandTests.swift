@@ -1,3 +1,4 @@
+@testable import RedisStreams
 @testable import RedisStreamsTesting
 import Testing
 
@@ -124,6 +125,12 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
         table.run("MULTI")
         #expect(table.run("XADD s") == "-ERR wrong number of arguments for 'xadd' command")
         #expect(table.run("EXEC") == "-EXECABORT Transaction discarded because of previous errors.")
+    }
+
+    @Test(arguments: Script.all.map(\.name))
+    func `Every script of the library is there`(name: String) throws {
+        let script = try #require(Script.all.first { $0.name == name })
+        #expect(NativeScript.withSHA1(Bytes(script.sha1.utf8))?.source == Bytes(script.source.utf8))
     }
 
     @Test func `Scripts of others are refused in words that say so`() {

@@ -69,6 +69,7 @@ enum CommandTable {
         },
         CommandSpec("hset", -4) { model, call throws(ReplyError) in try model.hset(call) },
         CommandSpec("hget", 3) { model, call throws(ReplyError) in try model.hget(call) },
+        CommandSpec("hmget", -3) { model, call throws(ReplyError) in try model.hmget(call) },
         CommandSpec("hdel", -3) { model, call throws(ReplyError) in try model.hdel(call) },
         CommandSpec("hgetall", 2) { model, call throws(ReplyError) in try model.hgetall(call) },
     ]

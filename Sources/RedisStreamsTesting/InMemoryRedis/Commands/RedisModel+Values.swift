@@ -63,7 +63,7 @@ extension RedisModel {
 
     // MARK: Hashes
 
-    private func hash(_ place: KeyPlace) throws(ReplyError) -> [(field: Bytes, value: Bytes)]? {
+    func hash(_ place: KeyPlace) throws(ReplyError) -> [(field: Bytes, value: Bytes)]? {
         switch lookUp(place) {
         case .hash(let fields)?: return fields
         case nil: return nil
@@ -91,6 +91,14 @@ extension RedisModel {
     func hget(_ call: Call) throws(ReplyError) {
         let fields = try hash(place(call[1], call)) ?? []
         if let pair = fields.first(where: { $0.field == call[2] }) { reply.bulk(pair.value) } else { reply.null() }
+    }
+
+    func hmget(_ call: Call) throws(ReplyError) {
+        let fields = try hash(place(call[1], call)) ?? []
+        reply.array(call.count - 2)
+        for name in call.arguments.dropFirst(2) {
+            if let pair = fields.first(where: { $0.field == name }) { reply.bulk(pair.value) } else { reply.null() }
+        }
     }
 
     func hdel(_ call: Call) throws(ReplyError) {

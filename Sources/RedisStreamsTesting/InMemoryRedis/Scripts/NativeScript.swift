@@ -21,6 +21,8 @@ struct NativeScript: Sendable {
         NativeScript(.take) { context throws(ReplyError) in try context.take() },
         NativeScript(.leave) { context throws(ReplyError) in try context.leave() },
         NativeScript(.emit) { context throws(ReplyError) in try context.emit() },
+        NativeScript(.savePosition) { context throws(ReplyError) in try context.savePosition() },
+        NativeScript(.trim) { context throws(ReplyError) in try context.trim() },
         NativeScript(.redrive) { context throws(ReplyError) in try context.redrive() },
     ]
 
