@@ -130,7 +130,7 @@ extension ConsumerEngine {
         switch reaction {
         case .proceed: return true
         case .retry(let error, let attempt):
-            let delay = backoff.delay(attempt: attempt, jitter: pool.randomness())
+            let delay = backoff.delay(attempt: attempt, jitter: pool.randomness(), after: error)
             logger.info("consumer interrupted", metadata: LogKey.retry(error, attempt, delay))
             interrupted(by: error, retryAfter: delay)
             await eventLoop.sleep(for: delay)

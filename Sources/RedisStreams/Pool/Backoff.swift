@@ -22,9 +22,23 @@ public struct Backoff: Sendable, Hashable {
         return min(bound, limit) * jitter
     }
 
+    /// The delay before attempt number `attempt` after `error`. A server that is well and says no, such as for lack of memory
+    /// or replicas, will not have changed its mind in milliseconds, and every attempt is work for it.
+    func delay(attempt: Int, jitter: Double, after error: RedisError) -> Duration {
+        let delay = delay(attempt: attempt, jitter: jitter)
+        return error.isRefusal ? max(delay, min(limit, .milliseconds(500)) * (0.5 + jitter / 2)) : delay
+    }
+
     func validate() throws(RedisError) {
         guard base > .zero, limit >= base, limit <= .seconds(3600) else {
             throw RedisError(.invalidConfiguration, "The backoff needs 0 < base <= limit <= 1 h.")
         }
+    }
+}
+
+extension RedisError {
+    /// Whether the server is there, and refuses in its present state.
+    fileprivate var isRefusal: Bool {
+        [.busy, .loading, .misconfigured, .noReplicas, .outOfMemory, .readOnly, .masterDown, .tooManyClients].contains(code)
     }
 }

@@ -143,7 +143,7 @@ final class ConnectionPool: Sendable {
         }
         for waiter in failed { waiter.resume(.failure(error)) }
         guard let retry else { return }
-        let delay = settings.backoff.delay(attempt: retry, jitter: randomness())
+        let delay = settings.backoff.delay(attempt: retry, jitter: randomness(), after: error)
         eventLoopGroup.next().scheduleTask(in: TimeAmount(delay)) { [weak self] in
             guard let self else { return }
             if self.state.withLock({ $0.machine.rested(slot: slot) }) { self.connect(slot: slot) }
@@ -197,7 +197,7 @@ final class ConnectionPool: Sendable {
                     logger: logger
                 )
             } catch {
-                let delay = settings.backoff.delay(attempt: attempt, jitter: randomness())
+                let delay = settings.backoff.delay(attempt: attempt, jitter: randomness(), after: error)
                 if !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline {
                     throw error
                 }

@@ -5,7 +5,7 @@ internal import CHiredis
 /// Feed it what the socket gives, then take the replies that are whole. After it has thrown it is of no more use: the
 /// place in the byte stream is lost, and the connection has to be closed.
 @safe package struct RESPReader: ~Copyable {
-    private let reader: UnsafeMutablePointer<redisReader>
+    private var reader: UnsafeMutablePointer<redisReader>
     private let builder: UnsafeMutablePointer<TapeBuilder>
     private let sink: UnsafeMutablePointer<rs_sink>
     private var failure: RedisError?
@@ -52,6 +52,16 @@ internal import CHiredis
             throw fail(refusalMessage(), isTooLarge ? .replyTooLarge : .protocolViolation)
         }
         try checkUnparsed()
+    }
+
+    /// Gives back the memory that a large reply has taken, if nothing is in the middle of arriving. hiredis keeps it
+    /// otherwise, which is right for who reads much, and not for a thousand connections that wait.
+    package mutating func releaseMemory() {
+        guard failure == nil, unsafe rs_reader_unparsed(reader) == 0, unsafe builder.pointee.replySize == 0,
+            let fresh = unsafe rs_reader_create(sink)
+        else { return }
+        unsafe rs_reader_free(reader)
+        unsafe reader = unsafe fresh
     }
 
     /// hiredis calls back only for values that have arrived whole: what it still waits for has to be bounded here.

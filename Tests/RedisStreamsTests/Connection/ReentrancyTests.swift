@@ -6,7 +6,9 @@ import Testing
 
 /// What arrives in the middle of a write, as NIO hands it over when the write fails.
 @Suite struct ReentrancyTests {
-    @Test func `Bytes and an end that arrive while a reply is handled, in the middle of a write, are taken in order`() throws {
+    @Test func `Bytes and an end that arrive while a reply is handled, in the middle of a write, are taken in order`()
+        throws
+    {
         let eventLoop = EmbeddedEventLoop()
         let connection = RedisConnection(configuration: .init(), eventLoop: eventLoop, logger: LogJournal().logger)
         let stream = BreakingStream(connection)
@@ -15,12 +17,15 @@ import Testing
         let note = { @Sendable (name: String, outcome: PendingReplies.Outcome) in
             outcomes.record("\(name) \((try? outcome.get().string ?? outcome.get().integer?.description) ?? "failed")")
         }
-        connection.begin(XLEN("a"), then: { outcome in
-            note("first", outcome)
-            connection.begin(XLEN("c"), then: { note("third", $0) })
-            stream.breaksNext()
-            connection.assumeIsolated { $0.flush() }
-        })
+        connection.begin(
+            XLEN("a"),
+            then: { outcome in
+                note("first", outcome)
+                connection.begin(XLEN("c"), then: { note("third", $0) })
+                stream.breaksNext()
+                connection.assumeIsolated { $0.flush() }
+            }
+        )
         connection.begin(XLEN("b"), then: { note("second", $0) })
         eventLoop.run()
         connection.received(ByteBuffer(string: ":1\r\n"))

@@ -16,10 +16,27 @@ private enum Readme {
 
             let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "billing-1")
             try await consumer.run(concurrency: 16) { message in
-                print(message.id, message["item"] ?? "")  // return acknowledges, throw leaves it for redelivery
+                print(message.id, message["item"] ?? "")  // return acknowledges, throw tries again
             }
         }
         // README: end
+    }
+
+    static func badDay(_ redis: RedisClient) async throws {
+        // README: begin
+        var configuration = GroupConsumer.Configuration()
+        configuration.claimIdleTime = .seconds(10)
+        configuration.retry = .exponential(from: .seconds(1), upTo: .seconds(60))
+        configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 5)
+
+        let consumer = GroupConsumer(redis, stream: "orders", group: "billing", configuration: configuration)
+        try await consumer.run(concurrency: 16) { message, context in
+            guard let item = message["item"] else { throw Reject("no item") }
+            // Added in one step with the acknowledgement, if the message is still this consumer's.
+            try context.emit(["item": .text(item), "state": "billed"], to: "invoices")
+        }
+        // README: end
+        _ = try await redis.redrive("orders:dead")
     }
 
     static func loops(_ redis: RedisClient, _ consumer: GroupConsumer) async throws {
@@ -27,6 +44,8 @@ private enum Readme {
         for try await message in consumer.messages { print(message) }
         // README: begin
         for try await message in StreamConsumer(redis, stream: "orders", from: .latest) { print(message) }
+        // Goes on behind the last message that was handled, over restarts:
+        for try await message in StreamConsumer(redis, stream: "orders", from: .resume("audit")) { print(message) }
         // README: end
     }
 
@@ -54,7 +73,7 @@ private enum Readme {
         let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
         let shown = Set(readme.split(separator: "\n").map(Self.trimmed))
         let parts = source.components(separatedBy: "// README: begin\n").dropFirst()
-        #expect(parts.count == 4)
+        #expect(parts.count == 5)
         for part in parts {
             let code = try #require(part.components(separatedBy: "// README: end").first)
             for line in code.split(separator: "\n").map(Self.trimmed) where !line.isEmpty {

@@ -6,7 +6,7 @@ import NIOCore
 // SAFETY: there is one thread.
 final class Pipe: @unchecked Sendable {
     private enum Piece {
-        case bytes(ByteBuffer)
+        case bytes(ByteBuffer, sent: VirtualTime)
         case end
     }
 
@@ -14,7 +14,7 @@ final class Pipe: @unchecked Sendable {
     private var pieces = Deque<(time: VirtualTime, piece: Piece)>()
     private var lastTime = VirtualTime.zero
     private var timer: Scheduler.Timer?
-    private let receive: (ByteBuffer) -> Void
+    private let receive: (ByteBuffer, _ sent: VirtualTime) -> Void
     private let receiveEnd: () -> Void
     /// Nothing arrives while this is set; it arrives later.
     var isHeld = false {
@@ -25,7 +25,7 @@ final class Pipe: @unchecked Sendable {
 
     init(
         _ network: SimulatedNetwork,
-        receive: @escaping (ByteBuffer) -> Void,
+        receive: @escaping (ByteBuffer, _ sent: VirtualTime) -> Void,
         end: @escaping () -> Void
     ) {
         self.network = network
@@ -34,7 +34,7 @@ final class Pipe: @unchecked Sendable {
     }
 
     func send(_ bytes: ByteBuffer, latency: VirtualTime) {
-        append(.bytes(bytes), latency)
+        append(.bytes(bytes, sent: network.scheduler.now), latency)
     }
 
     /// What was sent before still arrives.
@@ -65,20 +65,20 @@ final class Pipe: @unchecked Sendable {
             }
             pieces.removeFirst()
             switch piece {
-            case .bytes(let bytes): deliver(bytes)
+            case .bytes(let bytes, let sent): deliver(bytes, sent)
             case .end: receiveEnd()
             }
         }
     }
 
     /// Whole, or cut somewhere: a reader has to bear both.
-    private func deliver(_ bytes: ByteBuffer) {
+    private func deliver(_ bytes: ByteBuffer, _ sent: VirtualTime) {
         var bytes = bytes
         let count = bytes.readableBytes
         if count > 1, network.random.oneIn(8) {
             let first = bytes.readSlice(length: network.random.int(1...count - 1))
-            if let first { receive(first) }
+            if let first { receive(first, sent) }
         }
-        receive(bytes)
+        receive(bytes, sent)
     }
 }

@@ -25,12 +25,12 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
         self.delegate = delegate
         toServer = Pipe(
             network,
-            receive: { [unowned self] in arrivedAtServer($0) },
+            receive: { [unowned self] in arrivedAtServer($0, sent: $1) },
             end: { [unowned self] in endAtServer() }
         )
         toClient = Pipe(
             network,
-            receive: { [unowned self] in arrivedAtClient($0) },
+            receive: { [unowned self] bytes, _ in arrivedAtClient(bytes) },
             end: { [unowned self] in endAtClient() }
         )
     }
@@ -100,9 +100,9 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
         network.forgetIfClosed(self)
     }
 
-    private func arrivedAtServer(_ bytes: ByteBuffer) {
+    private func arrivedAtServer(_ bytes: ByteBuffer, sent: VirtualTime) {
         guard isOpenAtServer else { return }
-        network.server.received(bytes, on: number)
+        network.server.received(bytes, sent: sent, on: number)
     }
 
     private func endAtServer() {

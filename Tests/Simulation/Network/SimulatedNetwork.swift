@@ -5,7 +5,7 @@ import RedisStreams
 protocol SimulatedServer: AnyObject {
     /// A connection has been made.
     func opened(_ connection: SimulatedConnection)
-    func received(_ bytes: ByteBuffer, on connection: Int)
+    func received(_ bytes: ByteBuffer, sent: VirtualTime, on connection: Int)
     func closed(_ connection: Int)
 }
 

@@ -46,12 +46,15 @@ final class GroupScenario: @unchecked Sendable {
     /// Has the checker see what is settled, and by whom.
     private func observe() {
         world.server.watched = (Self.stream, Self.group)
-        world.server.onSettling = { [world, plan] node, before, after in
+        world.server.onSettling = { [world, plan] node, delay, before, after in
             let left = Set(after.map(\.id))
             for pending in before where !left.contains(pending.id) {
                 let letters = plan.configuration.deadLetter?.stream
                 let isBuried = letters.map { world.server.isDeadLetter(pending.id, in: $0) } ?? false
-                world.checker.settled(pending.id, of: pending.consumer, by: node, isBuried: isBuried)
+                // By the lease an owner is known only if the network takes no longer than the margin.
+                let isLate = delay.nanoseconds > plan.lease.nanoseconds / 4 && plan.configuration.fencing == .lease
+                let owner = isLate ? node.name : pending.consumer
+                world.checker.settled(pending.id, of: owner, by: node, isBuried: isBuried)
             }
         }
     }

@@ -118,6 +118,8 @@ final class Checker: @unchecked Sendable {
     func end(_ run: Int, _ outcome: Outcome) {
         guard let ended = running.removeValue(forKey: run), ended.node.isAlive else { return }
         trace.note(ended.node.name, "ends \(ended.id): \(outcome)")
+        // Whatever came of it, it has not killed this process.
+        records[ended.id]?.crashes = 0
         switch outcome {
         case .done:
             records[ended.id]?.done += 1

@@ -45,9 +45,9 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     }
     /// The most that it was ever wrong by: what was delivered then counts as idle from then on only.
     private(set) var highestOffset = VirtualTime.zero
-    /// Called with commands that may settle messages, by whom they were sent, and what was pending for whom before and
-    /// behind them.
-    var onSettling: (Node, _ before: [Pending], _ after: [Pending]) -> Void = { _, _, _ in }
+    /// Called with commands that may settle messages: by whom they were sent, how long they took to get here, and what was
+    /// pending for whom before and behind them.
+    var onSettling: (Node, _ delay: VirtualTime, _ before: [Pending], _ after: [Pending]) -> Void = { _, _, _, _ in }
     /// The group whose pending messages are looked at.
     var watched: (stream: StreamKey, group: String)?
 
@@ -77,7 +77,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         numbers[id] = connection.number
     }
 
-    func received(_ bytes: ByteBuffer, on number: Int) {
+    func received(_ bytes: ByteBuffer, sent: VirtualTime, on number: Int) {
         var commands: [[Bytes]] = []
         guard let peer = peers[number] else { return }
         do {
@@ -90,7 +90,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
             trace.note("server", number, "#\(number) sends what is no command: \(error)")
             peer.connection.closeByServer()
         }
-        for command in commands { execute(command, on: number) }
+        for command in commands { execute(command, sent: sent, on: number) }
     }
 
     func closed(_ number: Int) {
@@ -101,7 +101,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         flush()
     }
 
-    private func execute(_ command: [Bytes], on number: Int) {
+    private func execute(_ command: [Bytes], sent: VirtualTime, on number: Int) {
         guard let peer = peers[number] else { return }
         trace.note("server", number, "\(peer.connection.node.name)#\(number) \(describe(command))")
         let before = maySettle(command) ? pending() : nil
@@ -110,7 +110,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         deeds.append((.execute(command, peer.id), time))
         let node = peer.connection.node
         flush()
-        if let before { onSettling(node, before, pending()) }
+        if let before { onSettling(node, scheduler.now - sent, before, pending()) }
     }
 
     /// Sends what there is to send, and asks to be woken when a wait ends.

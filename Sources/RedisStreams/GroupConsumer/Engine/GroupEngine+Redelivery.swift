@@ -81,7 +81,10 @@ extension GroupEngine {
         }
         let isFirst = !machine.hasSwept
         machine.swept(last: entries.count == page ? entries.last?.id : nil)
-        if isFirst, machine.hasSwept { await observe(on: connection) }
+        guard isFirst, machine.hasSwept else { return }
+        await observe(on: connection)
+        // What tells of all groups is large where there are many, and what comes next may be nothing for hours.
+        await connection.releaseMemory()
     }
 
     private func take(

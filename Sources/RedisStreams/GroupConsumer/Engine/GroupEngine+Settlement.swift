@@ -74,7 +74,7 @@ extension GroupEngine {
             guard let sent = session.takeDue(atMost: Self.maxAcknowledged) else { continue }
             let outcome = await perform(sent)
             settled(sent, outcome)
-            guard case .failure = outcome else {
+            guard case .failure(let error) = outcome else {
                 attempt = 0
                 // The rest has nobody else.
                 session.raiseAlarm()
@@ -84,14 +84,14 @@ extension GroupEngine {
             // At the end there are a few more attempts; what is left is delivered again, to whoever claims it.
             if session.isDone || (Task.isCancelled && !awaitsHandlers) { lastAttempts += 1 }
             if lastAttempts == Self.maxLastAttempts { break }
-            await pause(behind: attempt)
+            await pause(behind: attempt, after: error)
         }
     }
 
     private static let maxLastAttempts = 3
 
-    private func pause(behind attempt: Int) async {
-        let delay = configuration.backoff.delay(attempt: attempt, jitter: pool.randomness())
+    private func pause(behind attempt: Int, after error: RedisError) async {
+        let delay = configuration.backoff.delay(attempt: attempt, jitter: pool.randomness(), after: error)
         if !Task.isCancelled || session.isDone { return await eventLoop.sleep(for: delay) }
         // Handlers are still at work: cancellation must not make a storm of this.
         await eventLoop.sleepInAnyCase(for: min(delay, .milliseconds(100)))

@@ -64,7 +64,7 @@ extension ScriptContext {
                 states.append((id, count, 0))
                 continue
             }
-            if mode != Bytes("known") { count += 1 }
+            if mode != Bytes("known") || count % 1000 == 0 { count += 1 }
             let isThere = take(id, count: count, subject)
             if isThere { entries += 1 }
             states.append((id, count, isThere ? 1 : -1))
