@@ -187,7 +187,7 @@ final class StreamValue {
     func addGroup(_ name: Bytes, lastID: StreamID, entriesRead: Int?) -> Bool {
         guard group(name) == nil else { return false }
         let position = groups.firstIndex { Bytes.precedes(name, $0.name) } ?? groups.count
-        if let lowest = lowestLastID { lowestLastID = min(lowest, lastID) }
+        if let lowest = lowestLastID { lowestLastID = lowest == .zero ? nil : min(lowest, lastID) }
         groups.insert(MessageGroup(name: name, lastID: lastID, entriesRead: entriesRead), at: position)
         return true
     }
