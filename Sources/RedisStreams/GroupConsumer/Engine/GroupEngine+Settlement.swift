@@ -116,7 +116,8 @@ extension GroupEngine {
         on connection: RedisConnection,
         then handle: @escaping @Sendable (Result<SettlementReply, RedisError>) -> Void
     ) {
-        if case .acknowledge(let ids, isProven: true) = sent.settlement {
+        // There may have been a wait for the connection.
+        if case .acknowledge(let ids, isProven: true) = sent.settlement, sent.provenUntil > eventLoop.now {
             let command = xack(ids)
             return connection.begin(command) { handle(command.result(of: $0).map { .count($0) }) }
         }
@@ -131,7 +132,7 @@ extension GroupEngine {
         var arguments: [FieldValue] = [.text(consumer.group), .text(consumer.name)]
         switch settlement {
         case .acknowledge(let ids, _):
-            arguments += ids.map { .text("\($0)") }
+            arguments += ids.sorted().map { .text("\($0)") }
             return ScriptCall(.acknowledge, keys: keys, arguments: arguments)
         case .setAside(let asides):
             for aside in asides {

@@ -39,8 +39,7 @@ actor GroupEngine: ConsumerEngine {
     var watch = GroupWatch()
     /// How many messages had been delivered when the group was looked at last.
     var observedDeliveries = -1
-    /// Up to here new messages may be repetitions, since the group was made anew.
-    private var repeatedUpTo = StreamID.zero
+    /// The highest id that was delivered as new.
     private var lastNew = StreamID.zero
 
     nonisolated var configuration: GroupConsumer.Configuration { consumer.configuration }
@@ -148,7 +147,6 @@ actor GroupEngine: ConsumerEngine {
 
     /// The group is another one than before: nothing is pending in it, and what was delivered may be again.
     private func groupIsNew() {
-        repeatedUpTo = lastNew
         machine.createdGroup()
         session.stopWaiting(for: machine.takeSuspects() + parked.keys)
         parked = [:]
@@ -243,7 +241,8 @@ actor GroupEngine: ConsumerEngine {
         let batch = try command.result(of: outcome).get().first
         machine.readNew(arrived, bytes: batch?.byteCount ?? 0)
         guard var batch, let last = batch.last?.id else { return }
-        if batch[0].id <= repeatedUpTo {
+        // A group only goes forward, but for one that was made anew or set back: it delivers again what is held here.
+        if batch[0].id <= lastNew {
             let news = Set(session.unknown(among: batch.map(\.id)))
             batch = batch.filter { news.contains($0.id) }
         }

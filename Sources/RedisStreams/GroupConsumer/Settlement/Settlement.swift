@@ -49,4 +49,6 @@ struct Emission: Sendable {
 struct SentSettlement: Sendable {
     let number: Int
     let settlement: Settlement
+    /// Until when it is beyond doubt that the messages are this consumer's; later, a script has to look.
+    var provenUntil = NIODeadline.distantFuture
 }

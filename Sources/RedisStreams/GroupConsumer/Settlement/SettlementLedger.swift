@@ -149,10 +149,12 @@ struct SettlementLedger: ~Copyable {
     mutating func takeDue(atMost limit: Int, now: NIODeadline, needsScript: Bool = true) -> SentSettlement? {
         if !needsScript, !due.prefix(limit).allSatisfy({ self.isProven($0.granted, now: now) }) { return nil }
         if !needsScript, due.isEmpty { return nil }
+        let proof = terms.proof
+        let provenUntil = proof.flatMap { proof in due.prefix(limit).compactMap(\.granted).min().map { $0 + proof } }
         guard let settlement = nextDue(atMost: limit, now: now) else { return nil }
         lastNumber += 1
         sent[lastNumber] = settlement
-        return SentSettlement(number: lastNumber, settlement: settlement)
+        return SentSettlement(number: lastNumber, settlement: settlement, provenUntil: provenUntil ?? .distantFuture)
     }
 
     private mutating func nextDue(atMost limit: Int, now: NIODeadline) -> Settlement? {
