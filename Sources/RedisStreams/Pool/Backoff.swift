@@ -39,6 +39,8 @@ public struct Backoff: Sendable, Hashable {
 extension RedisError {
     /// Whether the server is there, and refuses in its present state.
     fileprivate var isRefusal: Bool {
-        [.busy, .loading, .misconfigured, .noReplicas, .outOfMemory, .readOnly, .masterDown, .tooManyClients].contains(code)
+        [.busy, .loading, .misconfigured, .noReplicas, .outOfMemory, .readOnly, .masterDown, .tooManyClients].contains(
+            code
+        )
     }
 }
