@@ -251,6 +251,8 @@ extension GroupEngine {
 
     private nonisolated func emitted(_ emission: Emission, _ ids: [StreamID]?) {
         if ids != nil { session.observer.count { $0.acknowledged += 1 } }
+        // Nothing is added for a message that is others'.
+        if ids == nil, !emission.mayBeDone { return report(.leaseLost(ids: [emission.id])) }
         guard let verdict = emission.verdict else { return }
         logger.warning(
             "message became a dead letter",

@@ -41,6 +41,8 @@ struct Emission: Sendable {
     let outputs: [Output]
     /// Why the message is given up, if this is its dead letter.
     var verdict: Verdict?
+    /// Whether it was sent before, and the reply was lost.
+    var mayBeDone = false
     /// What to do if the server refuses the outputs.
     var count = DeliveryCount.first
 }

@@ -192,7 +192,9 @@ struct SettlementLedger: ~Copyable {
         switch settlement {
         case .acknowledge(let ids, _): due.insert(contentsOf: ids.map { Due(id: $0, granted: nil) }, at: 0)
         case .setAside(let entries): asides.insert(contentsOf: entries, at: 0)
-        case .emit(let emission): emissions.prepend(emission)
+        case .emit(var emission):
+            emission.mayBeDone = true
+            emissions.prepend(emission)
         }
     }
 
