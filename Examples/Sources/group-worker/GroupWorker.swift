@@ -32,7 +32,7 @@ struct GroupWorker: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long handling a message takes.", valueName: "milliseconds"))
     var slow = 0
 
-    @Option(help: ArgumentHelp("Take over the messages of a worker that has not renewed its leases for so long.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Take over what a worker has not renewed for so long.", valueName: "seconds"))
     var claimAfter = 30
 
     func validate() throws {
