@@ -116,6 +116,7 @@ public struct GroupConsumer: Sendable {
             terms: configuration.terms,
             rules: FailureRules(retry: configuration.retry, deadLetter: configuration.deadLetter),
             observer: observer,
+            handsOver: configuration.safeguards.contains(.handOver),
             randomness: client.pool.randomness,
             eventLoop: client.pool.nextEventLoop()
         )

@@ -35,12 +35,13 @@ import Testing
 
     @Test func `Without the safeguard the consumer stays, with what it had`() async throws {
         let play = GroupPlay { $0.safeguards.remove(.handOver) }
-        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))))
+        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"))))
         try await play.running { consumer in
             for try await message in consumer where message.name == "2-0" { break }
             await play.clock.advance(by: .milliseconds(1)) { _ = await server.acknowledged(atLeast: 1) }
         }
         #expect(server.calls(of: .leave).isEmpty)
+        #expect(server.calls(of: .setAside).isEmpty)
         #expect(server.commands.all.filter { $0.first == "XPENDING" && $0.count > 3 }.count == 1)
     }
 

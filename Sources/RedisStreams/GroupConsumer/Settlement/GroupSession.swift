@@ -28,6 +28,8 @@ final class GroupSession: Sendable {
     /// What becomes of messages that fail.
     let rules: FailureRules
     let observer: ConsumerObserver
+    /// Whether what was not handled is given back, rather than left to the end of its lease.
+    private let handsOver: Bool
     private let randomness: @Sendable () -> Double
     private let lease: TimeAmount?
     private let state: Mutex<State>
@@ -41,6 +43,7 @@ final class GroupSession: Sendable {
         terms: SettlementLedger.Terms = .init(),
         rules: FailureRules = FailureRules(),
         observer: ConsumerObserver = ConsumerObserver(),
+        handsOver: Bool = true,
         randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
         eventLoop: any EventLoop
     ) {
@@ -48,6 +51,7 @@ final class GroupSession: Sendable {
         self.eventLoop = eventLoop
         self.rules = rules
         self.observer = observer
+        self.handsOver = handsOver
         self.randomness = randomness
         lease = terms.lease
         state = Mutex(State(ledger: SettlementLedger(terms)))
@@ -91,6 +95,7 @@ final class GroupSession: Sendable {
 
     /// The message has not been handled, through no fault of its own: others may have it at once.
     func handBack(_ message: GroupMessage) {
+        if !handsOver { return release(message) }
         let aside = SetAside(id: message.id, count: message.deliveryCount.returned, due: nil)
         decide { $0.setAside(message.batch, message.position, aside) }
     }
@@ -168,7 +173,7 @@ final class GroupSession: Sendable {
         let isFirst = state.withLock { state in
             defer { state.isDone = true }
             if state.isDone { return false }
-            for message in rest where message.batch.isOpen[message.position] {
+            for message in rest where handsOver && message.batch.isOpen[message.position] {
                 let aside = SetAside(id: message.id, count: message.deliveryCount.returned, due: nil)
                 _ = state.ledger.setAside(message.batch, message.position, aside)
             }
