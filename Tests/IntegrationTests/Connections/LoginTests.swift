@@ -123,7 +123,13 @@ extension IntegrationTests {
                     "+xreadgroup",
                     "+xack",
                     "+xautoclaim",
+                    "+xclaim",
+                    "+xpending",
                     "+xgroup|create",
+                    "+xgroup|delconsumer",
+                    "+xinfo",
+                    "+eval",
+                    "+evalsha",
                     "+ping"
                 )
             }

@@ -13,7 +13,7 @@ struct ScriptedPeer: Sendable {
         case answers(String)
         /// Answers whatever arrives first with bytes, and closes.
         case answersAndCloses(String)
-        /// Answers the first command as Redis answers `PING`, and all others with these bytes.
+        /// Answers what arrives first as Redis answers a greeting (`CLIENT ID`, `PING`), and all else with these bytes.
         case answersAfterGreeting(String, closes: Bool)
     }
 
@@ -98,7 +98,7 @@ struct ScriptedPeer: Sendable {
             case .answers(let text): if reads == 1 { write(text, context) }
             case .answersAndCloses(let text): if reads == 1 { write(text, context, closes: true) }
             case .answersAfterGreeting(let text, let closes):
-                if reads == 1 { write("+PONG\r\n", context) }
+                if reads == 1 { write(":1\r\n+PONG\r\n", context) }
                 if reads >= 2 { write(text, context, closes: closes) }
             }
         }
