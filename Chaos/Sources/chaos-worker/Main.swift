@@ -47,6 +47,8 @@ enum Main {
         configuration.batchSize = order.batchSize
         configuration.prefetch = order.prefetch
         configuration.claimIdleTime = order.leaseMilliseconds.map { .milliseconds($0) }
+        // What is measured is the lease, and not how seldom one looks.
+        configuration.claimInterval = .milliseconds(150)
         configuration.block = .seconds(1)
         return configuration
     }
