@@ -102,7 +102,7 @@ struct Worker: Service {
 
         let handled = Counter()
         let redelivered = Counter()
-        async let reports: Void = { for await event in consumer.events { report(event) } }()
+        async let _: Void = { for await event in consumer.events { report(event) } }()
         try await withProgress {
             let growth = handled.growth()
             return growth == 0 ? nil : "\(growth.grouped) messages/s, \(handled.total.grouped) handled"
