@@ -124,14 +124,16 @@ extension Quickstart {
     /// Has three workers handle what is produced, kills one, and returns when nothing is left to do.
     private func killOneHalfWay(_ redis: RedisClient, _ stream: StreamKey, _ tally: Tally) async throws {
         say("Starting three workers, each a process of its own; they form the consumer group '\(group)'.")
+        let waiting = { try await redis.info("clients")["blocked_clients"].flatMap { Int($0) } ?? 0 }
+        let waitingBefore = try await waiting()
         let workers = try (1...3).map { try WorkerProcess(name: "worker-\($0)", stream: stream, url: server.url) }
         try await withThrowingDiscardingTaskGroup { tasks in
             defer { for worker in workers { worker.end() } }
             for worker in workers {
                 tasks.addTask { await worker.forEachReport { await tally.handled($0, by: worker.name) } }
             }
-            // Redis lists a consumer as soon as it has asked for messages.
-            try await wait(tally) { try await redis.xinfoConsumers(stream, group: group).count == workers.count }
+            // A consumer that is ready waits for messages, on a connection of its own.
+            try await wait(tally) { try await waiting() >= waitingBefore + workers.count }
 
             say("They are ready. Adding \(messages.of("message")) to the stream '\(stream)'.")
             await tally.start()
