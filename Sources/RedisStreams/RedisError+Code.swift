@@ -113,7 +113,7 @@ extension RedisError {
 
     /// An error reply of the server.
     init(serverText: String, command: String?) {
-        let serverCode = Self.printable(serverText.unicodeScalars.prefix(32).prefix { $0 != " " })
+        let serverCode = Self.printable(Self.unwrapped(serverText).unicodeScalars.prefix(32).prefix { $0 != " " })
         var code = Self.codes[serverCode] ?? .serverError
         // The one error that is not told by its first word: it is sent in place of a greeting, in this wording since 2.4.
         if code == .serverError, serverText.contains("max number of clients") { code = .tooManyClients }
@@ -121,6 +121,18 @@ extension RedisError {
         let text = isSecretive ? serverCode : Self.scrubbed(serverText)
         let message = Self.advice(for: code).map { (text.hasSuffix(".") ? String(text.dropLast()) : text) + $0 }
         self.init(code, message ?? text, command: command, serverCode: serverCode)
+    }
+
+    /// The error without what a server before 7.0 puts before one that a command in a script has met: a place, and a dash.
+    private static func unwrapped(_ text: String) -> Substring {
+        let place = "@user_script:"
+        var rest = Substring(text)
+        while let range = rest.firstRange(of: place) {
+            let behind = rest[range.upperBound...].drop { $0 == " " || $0.isASCII && $0.isNumber }
+            guard behind.hasPrefix(": ") else { break }
+            rest = behind.dropFirst(2)
+        }
+        return rest.count < text.count && rest.first == "-" ? rest.dropFirst() : rest
     }
 
     private static func printable(_ scalars: Substring.UnicodeScalarView) -> String {

@@ -113,6 +113,49 @@ extension IntegrationTests {
             }
         }
 
+        @Test(
+            "what a script of a consumer is refused, it asks for again",
+            arguments: TestServer.all,
+            ["min-replicas-to-write", "maxmemory"]
+        )
+        func refusedScripts(binary: ServerBinary, setting: String) async throws {
+            try await TestServer.withOwn(binary) { server in
+                try await server.withClient { redis in
+                    let (stream, output) = (StreamKey.unique(), StreamKey.unique())
+                    var configuration = GroupConsumer.Configuration()
+                    configuration.fencing = .always
+                    let consumer = GroupConsumer(redis, stream: stream, group: "g", configuration: configuration)
+                    let running = Task {
+                        try await consumer.run { message, context in
+                            _ = try await redis.send("CONFIG", "SET", .text(setting), "1")
+                            if message["n"] == "2" { try context.emit(["of": "2"], to: output) }
+                        }
+                    }
+                    for n in 1...2 {
+                        // Nobody else adds to the count: leases are renewed after seconds only.
+                        let calls = try await scripts(redis)
+                        try await redis.xadd(stream, ["n": .integer(n)])
+                        try await eventually("a script was called") { try await scripts(redis) > calls + 1 }
+                        _ = try await redis.send("CONFIG", "SET", .text(setting), "0")
+                        try await eventually("the message is acknowledged") {
+                            try await redis.xpending(stream, group: "g").count == 0
+                        }
+                    }
+                    #expect(try await redis.xlen(output) == 1)
+                    running.cancel()
+                    try await running.value
+                }
+            }
+        }
+
+        /// How often a script was run, or was to be.
+        private func scripts(_ redis: RedisClient) async throws -> Int {
+            let statistics = try await redis.info("commandstats")
+            let lines = ["eval", "evalsha"].compactMap { statistics["cmdstat_\($0)"] }
+            let counts = lines.compactMap { $0.split(separator: ",").first?.split(separator: "=").last }
+            return counts.compactMap { Int($0) }.reduce(0, +)
+        }
+
         @Test("a busy script is an error that passes", arguments: TestServer.all)
         func busy(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary, .init(settings: [["lua-time-limit", "50"]])) { server in
