@@ -48,19 +48,21 @@ import Testing
         #expect(!error.mayHaveExecuted)
     }
 
-    @Test(arguments: [
-        // 6.2.14
-        ("@user_script: 2: -NOREPLICAS Not enough good replicas to write.", .noReplicas),
-        (
-            "ERR Error running script (call to f_962a): @user_script:2: @user_script: 2: -OOM command not allowed.",
-            .outOfMemory
-        ),
-        ("ERR Error running script (call to f_962a): @user_script:1: NOGROUP No such key 's'", .noGroup),
-        // 7.0 and later
-        ("NOREPLICAS Not enough good replicas to write. script: 962a, on @user_script:2.", .noReplicas),
-        ("OOM command not allowed when used memory > 'maxmemory'. script: on @user_script:1.", .outOfMemory),
-        ("@user_script: 2: ", .serverError), ("@user_script: 2", .serverError), ("-OOM", .serverError),
-    ] as [(String, RedisError.Code)])
+    @Test(
+        arguments: [
+            // 6.2.14
+            ("@user_script: 2: -NOREPLICAS Not enough good replicas to write.", .noReplicas),
+            (
+                "ERR Error running script (call to f_962a): @user_script:2: @user_script: 2: -OOM command not allowed.",
+                .outOfMemory
+            ),
+            ("ERR Error running script (call to f_962a): @user_script:1: NOGROUP No such key 's'", .noGroup),
+            // 7.0 and later
+            ("NOREPLICAS Not enough good replicas to write. script: 962a, on @user_script:2.", .noReplicas),
+            ("OOM command not allowed when used memory > 'maxmemory'. script: on @user_script:1.", .outOfMemory),
+            ("@user_script: 2: ", .serverError), ("@user_script: 2", .serverError), ("-OOM", .serverError),
+        ] as [(String, RedisError.Code)]
+    )
     func `An error of a command in a script is told by its own first word`(text: String, code: RedisError.Code) {
         #expect(RedisError(serverText: text, command: "EVALSHA").code == code)
     }
