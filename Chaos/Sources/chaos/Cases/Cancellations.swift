@@ -41,10 +41,11 @@ struct Cancellations: ChaosCase {
         while outcome.fired < count {
             if scene.isControl { proxy.dropReply() }
             let works = (0..<200).map { _ in CancelledWork.allCases.randomElement(using: &random) ?? .echo }
-            let tasks = works.map { work in
-                let value = UInt64.random(in: 1_000_000...9_999_999, using: &random)
+            let tasks = works.enumerated().map { number, work in
+                // No two are alike.
+                let value = "\(outcome.tried + number)-\(UInt64.random(in: 1_000...9_999_999, using: &random))"
                 return Task {
-                    if try await !work.run("\(value)", redis) {
+                    if try await !work.run(value, redis) {
                         mixed.add("a caller got what was not its own: \(work)")
                     }
                 }
