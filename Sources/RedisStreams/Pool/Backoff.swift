@@ -23,10 +23,10 @@ public struct Backoff: Sendable, Hashable {
     }
 
     /// The delay before attempt number `attempt` after `error`. A server that is well and says no, such as for lack of memory
-    /// or replicas, will not have changed its mind in milliseconds, and every attempt is work for it.
+    /// or replicas, will not have changed its mind in milliseconds, and every attempt is work for it: several commands, and from each consumer.
     func delay(attempt: Int, jitter: Double, after error: RedisError) -> Duration {
         let delay = delay(attempt: attempt, jitter: jitter)
-        return error.isRefusal ? max(delay, min(limit, .milliseconds(500)) * (0.5 + jitter / 2)) : delay
+        return error.isRefusal ? max(delay, min(limit, .seconds(1)) * (0.5 + jitter / 2)) : delay
     }
 
     func validate() throws(RedisError) {

@@ -31,6 +31,17 @@ import Testing
         }
     }
 
+    @Test func `A server that refuses is asked again after half a second at least, or what the limit allows`() {
+        let (refused, lost) = (RedisError(.noReplicas, "not now"), RedisError(.connectionClosed, "gone"))
+        var backoff = Backoff()
+        #expect(backoff.delay(attempt: 1, jitter: 0, after: refused) == .milliseconds(500))
+        #expect(backoff.delay(attempt: 1, jitter: 1, after: refused) == .seconds(1))
+        #expect(backoff.delay(attempt: 8, jitter: 1, after: refused) == .seconds(5))
+        #expect(backoff.delay(attempt: 1, jitter: 0, after: lost) == .zero)
+        backoff.limit = .milliseconds(100)
+        #expect(backoff.delay(attempt: 1, jitter: 1, after: refused) == .milliseconds(100))
+    }
+
     @Test func `A base that equals the limit stays there`() throws {
         var backoff = Backoff()
         backoff.base = .seconds(2)

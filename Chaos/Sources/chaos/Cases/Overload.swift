@@ -68,8 +68,7 @@ private struct OverloadRound: Sendable {
                 time = try await observe(controller, consumers.count, &outcome)
             }
             if !state.allowsInfo {
-                let refused = try await Requests(controller).refused - before.refused
-                check(refused, consumers.count, in: time, &outcome)
+                check(try await Requests(controller).refused - before.refused, consumers.count, in: time, &outcome)
             }
             outcome.fired += 1
             outcome.recovered(in: try await recovery(controller))
@@ -163,17 +162,16 @@ private struct OverloadRound: Sendable {
         let time = ContinuousClock.now - start
         guard state.allowsInfo else { return time }
         let after = try await Requests(controller)
-        let count = state.allowsWork ? after.refused - before.refused : after.all - before.all
-        check(count, consumers, in: time, &outcome)
+        check(state.allowsWork ? after.refused - before.refused : after.all - before.all, consumers, in: time, &outcome)
         return time
     }
 
-    private func check(_ count: Int, _ consumers: Int, in time: Duration, _ outcome: inout Outcome) {
-        let rate = Double(count) / (time / .seconds(1)) / Double(consumers)
-        outcome.tried += count
+    private func check(_ counts: CommandCounts, _ consumers: Int, in time: Duration, _ outcome: inout Outcome) {
+        let rate = Double(counts.total) / (time / .seconds(1)) / Double(consumers)
+        outcome.tried += counts.total
         outcome.demand(
             rate <= Self.most,
-            "\(server.binary.name), \(state): \(Int(rate)) requests of a consumer in a second, in vain"
+            "\(server.binary.name), \(state): \(rate) requests of a consumer in a second, in vain: \(counts)"
         )
     }
 
@@ -186,12 +184,29 @@ private struct OverloadRound: Sendable {
     }
 }
 
+/// How often commands were sent.
+private struct CommandCounts: CustomStringConvertible {
+    var byName: [String: Int] = [:]
+
+    var total: Int { byName.values.reduce(0, +) }
+
+    var description: String {
+        byName.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.value) \($0.key)" }.joined(
+            separator: ", "
+        )
+    }
+
+    static func - (left: CommandCounts, right: CommandCounts) -> CommandCounts {
+        CommandCounts(byName: left.byName.merging(right.byName, uniquingKeysWith: -))
+    }
+}
+
 /// How many requests a server has had from others than the controller.
 private struct Requests {
     /// Those that were executed, and those that were refused.
-    var all = 0
+    var all = CommandCounts()
     /// Those that were refused, or failed.
-    var refused = 0
+    var refused = CommandCounts()
 
     private static let commands = [
         "xreadgroup", "xgroup", "xgroup|create", "xautoclaim", "xack", "xpending", "xclaim", "evalsha", "eval", "ping",
@@ -211,12 +226,12 @@ private struct Requests {
         for command in Self.commands {
             let counts = Self.counts(statistics["cmdstat_\(command)"] ?? "")
             let rejected = counts["rejected_calls"] ?? 0
-            all += (counts["calls"] ?? 0) + rejected
-            refused += rejected + (counts["failed_calls"] ?? 0)
+            all.byName[command] = (counts["calls"] ?? 0) + rejected
+            refused.byName[command] = rejected + (counts["failed_calls"] ?? 0)
         }
         let connections = statistics["rejected_connections"].flatMap { Int($0) } ?? 0
-        all += connections
-        refused += connections
+        all.byName["connections"] = connections
+        refused.byName["connections"] = connections
     }
 
     private static func counts(_ line: String) -> [String: Int] {
