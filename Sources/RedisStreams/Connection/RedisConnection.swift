@@ -75,11 +75,6 @@ public actor RedisConnection {
 
     nonisolated func identify(_ id: Int) { serverSideID.store(id, ordering: .relaxed) }
 
-    /// Gives back the memory that a large reply has taken.
-    func releaseMemory() {
-        if !isReading { reader.releaseMemory() }
-    }
-
     /// Whether the connection has ended.
     var isClosed: Bool { machine.closeReason != nil }
 

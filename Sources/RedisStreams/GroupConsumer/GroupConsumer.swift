@@ -92,16 +92,12 @@ public struct GroupConsumer: Sendable {
             )
         }
         let ids = messages.map(\.id)
-        let isProven = messages.allSatisfy { $0.batch.session.isProven([$0]) }
+        let isProven = messages.allSatisfy { $0.batch.session.isProven($0) }
         let count: Int
         if isProven || !configuration.acknowledgement.keepsPending {
-            count = try await client.execute(XACK(stream, group: group, ids: ids))
+            count = try await client.execute(xack(ids))
         } else {
-            let call = ScriptCall(
-                .acknowledge,
-                keys: [stream],
-                arguments: [.text(group), .text(name)] + ids.sorted().map { .text("\($0)") }
-            )
+            let call = call(.acknowledge, ids: ids)
             count = try call.integer(try await client.run(call))
         }
         for message in messages { message.batch.session.acknowledged(message) }

@@ -54,16 +54,6 @@ internal import CHiredis
         try checkUnparsed()
     }
 
-    /// Gives back the memory that a large reply has taken, if nothing is in the middle of arriving. hiredis keeps it
-    /// otherwise, which is right for who reads much, and not for a thousand connections that wait.
-    package mutating func releaseMemory() {
-        guard failure == nil, unsafe rs_reader_unparsed(reader) == 0, unsafe builder.pointee.replySize == 0,
-            let fresh = unsafe rs_reader_create(sink)
-        else { return }
-        unsafe rs_reader_free(reader)
-        unsafe reader = unsafe fresh
-    }
-
     /// hiredis calls back only for values that have arrived whole: what it still waits for has to be bounded here.
     private mutating func checkUnparsed() throws(RedisError) {
         let unparsed = unsafe rs_reader_unparsed(reader)

@@ -176,7 +176,8 @@ struct RandomCommands {
         let subject = [group(), consumer()]
         let ids = (0...number(4)).map { _ in 2 * max(1, lastID - number(15)) + number(2) }.sorted()
             .map { "\($0 / 2)-\($0 % 2)" }
-        switch number(9) {
+        switch number(10) {
+        case 9: return (.look, [key()], subject)
         case 7:
             let mode = chance(20) ? ["move"] : []
             return (.savePosition, [chance(5) ? "text" : "position"], [ids[0], "\(number(3))"] + mode)

@@ -28,10 +28,8 @@ func setAside(_ id: String, idle: Int, count: Int) -> [String] { call(.setAside,
 
 func creation(after id: String) -> [String] { ["XGROUP", "CREATE", "orders", "billing", id, "MKSTREAM"] }
 
-/// What is asked of a group to look after it.
-let lookingAfter: [[String]] = [
-    ["XINFO", "GROUPS", "orders"], ["XPENDING", "orders", "billing"], ["XINFO", "STREAM", "orders"],
-]
+/// A look at the group.
+let lookAtGroup = call(.look, [])
 
 func claim(from id: String = "0-0", idle: Int = 30_000, count: Int = 100) -> [String] {
     ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "\(count)", "JUSTID"]
@@ -212,9 +210,7 @@ struct GroupPlay {
 enum GroupReplies {
     static func usual(to command: [String]) -> String {
         switch command.first {
-        case "XPENDING" where command.count == 3: noneAtAll
         case "XPENDING": noPending
-        case "XINFO" where command[1] == "GROUPS": groupInfo(delivered: "0-0")
         case "XINFO": streamInfo(last: "0-0")
         case "XREADGROUP": nothing
         case "XAUTOCLAIM": claimed()
@@ -229,6 +225,7 @@ enum GroupReplies {
         switch sha1 {
         case Script.renew.sha1: renewed()
         case Script.setAside.sha1: "*0\r\n"
+        case Script.look.sha1: groupSight(delivered: "0-0")
         case Script.emit.sha1: array([bulk("1-1")])
         case Script.take.sha1: taken(arguments.dropFirst().map { ($0, 1) })
         case Script.acknowledge.sha1: ":\(arguments.count)\r\n"
@@ -241,7 +238,7 @@ extension FakeConnection {
     /// The next command that is not one of those by which a consumer looks after its group, which are answered.
     func nextBesidesLooks() async -> [String]? {
         while let command = await nextCommand() {
-            guard ["XINFO", "XPENDING"].contains(command.first) else { return command }
+            guard command == lookAtGroup || command.first == "XPENDING" else { return command }
             send(GroupReplies.usual(to: command))
         }
         return nil
@@ -265,9 +262,8 @@ extension FakeConnection {
         last: String? = nil,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async {
-        await expect(lookingAfter[0], answer: groupInfo(delivered: delivered), sourceLocation: sourceLocation)
-        await expect(lookingAfter[1], answer: pendingSummary(lowest: lowestPending), sourceLocation: sourceLocation)
-        await expect(lookingAfter[2], answer: streamInfo(last: last ?? delivered), sourceLocation: sourceLocation)
+        let answer = groupSight(delivered: delivered, lowestPending: lowestPending, last: last ?? delivered)
+        await expect(lookAtGroup, answer: answer, sourceLocation: sourceLocation)
     }
 }
 

@@ -36,15 +36,6 @@ func pending(_ ids: String...) -> String {
     array(ids.map { array([bulk($0), bulk("ann"), ":1000\r\n", ":1\r\n"]) })
 }
 
-/// The reply of `XPENDING` without a range.
-func pendingSummary(lowest: String?) -> String {
-    guard let lowest else { return noneAtAll }
-    return array([":1\r\n", bulk(lowest), bulk(lowest), array([array([bulk("ann"), bulk("1")])])])
-}
-
-/// The reply of `XPENDING` without a range when nothing is pending.
-let noneAtAll = "*4\r\n:0\r\n$-1\r\n$-1\r\n*-1\r\n"
-
 /// The reply of the script `take`: what was taken with its count, what was left alone, and what is deleted.
 func taken(_ ids: [(id: String, count: Int)], suspects: [String] = [], deleted: [String] = []) -> String {
     let states: [(String, Int, Int)] =
@@ -60,12 +51,18 @@ func renewed(others: [String] = [], deleted: [String] = []) -> String {
     array([array(others.map(bulk)), array(deleted.map(bulk))])
 }
 
-/// The reply of `XINFO GROUPS`, for the group `billing`.
-func groupInfo(delivered: String, entriesRead: Int? = nil) -> String {
-    var values = [bulk("name"), bulk("billing"), bulk("consumers"), ":1\r\n", bulk("pending"), ":0\r\n"]
-    values += [bulk("last-delivered-id"), bulk(delivered)]
-    if let entriesRead { values += [bulk("entries-read"), ":\(entriesRead)\r\n"] }
-    return array([array(values)])
+/// The reply of the script `look`.
+func groupSight(
+    delivered: String,
+    lowestPending: String? = nil,
+    read: Int = -1,
+    added: Int = -1,
+    last: String? = nil
+) -> String {
+    array([
+        bulk(delivered), bulk(lowestPending ?? ""), ":\(read)\r\n", ":\(added)\r\n", ":1\r\n", bulk(""),
+        bulk(last ?? delivered),
+    ])
 }
 
 /// The reply of `XINFO STREAM`, as far as it is looked at. A server that tells `added` is one of Redis 7.0 or later.

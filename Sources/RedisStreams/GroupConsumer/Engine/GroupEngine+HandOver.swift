@@ -37,18 +37,13 @@ extension GroupEngine {
     /// Gives back what is pending for this consumer and was not handed out, and removes the consumer if nothing is left.
     func handOver() async {
         guard configuration.acknowledgement.keepsPending, configuration.safeguards.contains(.handOver),
-            machine.hasSwept, !mailbox.hasFailed
+            !mailbox.hasFailed, let last = connection
         else { return }
         do throws(RedisError) {
             try await apart { (connection) throws(RedisError) in
-                if let last = await self.connection { try await self.endGhost(last, on: connection) }
+                try await self.endGhost(last, on: connection)
                 try await self.handBack(on: connection)
-                let call = ScriptCall(
-                    .leave,
-                    keys: [self.consumer.stream],
-                    arguments: [.text(self.consumer.group), .text(self.consumer.name)]
-                )
-                _ = try await connection.run(call)
+                _ = try await connection.run(self.consumer.call(.leave))
             }
         } catch {
             logger.info("could not hand over", metadata: [LogKey.reason: "\(error.code)"])
@@ -62,13 +57,7 @@ extension GroupEngine {
         var last = StreamID.zero
         while true {
             let entries = try await connection.execute(
-                XPENDING.Entries(
-                    consumer.stream,
-                    group: consumer.group,
-                    from: last == .zero ? .unbounded : .excluding(last),
-                    count: Self.maxHandedBack,
-                    consumer: consumer.name
-                )
+                consumer.pendingEntries(after: last, count: Self.maxHandedBack)
             )
             try await handBack(entries, on: connection)
             guard entries.count == Self.maxHandedBack, let id = entries.last?.id else { return }
@@ -79,18 +68,14 @@ extension GroupEngine {
     private func handBack(_ entries: [PendingEntry], on connection: RedisConnection) async throws(RedisError) {
         // What somebody may be at work on stays; what waits for its time does so already.
         let kept = session.keptAtEnd.union(retries.ids)
-        let waiting = Set(session.waitingIDs)
-        var arguments: [FieldValue] = [.text(consumer.group), .text(consumer.name)]
-        for entry in entries where !kept.contains(entry.id) {
+        let waiting = session.waitingIDs
+        let asides = entries.filter { !kept.contains($0.id) }.map { entry in
             let count = DeliveryCount(entry.deliveryCount)
-            let isParked = parked[entry.id] != nil
-            let idle = isParked ? Duration.zero : configuration.lease ?? .zero
-            arguments += [
-                .text("\(entry.id)"), .integer(Int(idle.wholeMilliseconds)),
-                .integer((waiting.contains(entry.id) ? count : count.returned).rawValue),
-            ]
+            // What was not handed out is as if it had not been delivered. What was looked at only, or not even that, may
+            // be marked by somebody's death.
+            let isMarked = waiting.contains(entry.id) || !machine.hasSwept
+            return SetAside(id: entry.id, count: isMarked ? count : count.returned, due: parked[entry.id]?.due)
         }
-        if arguments.count == 2 { return }
-        _ = try await connection.run(ScriptCall(.setAside, keys: [consumer.stream], arguments: arguments))
+        if !asides.isEmpty { _ = try await connection.run(call(for: asides)) }
     }
 }

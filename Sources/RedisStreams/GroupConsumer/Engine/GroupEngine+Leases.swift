@@ -1,6 +1,5 @@
 internal import Logging
 internal import NIOCore
-internal import Synchronization
 
 // Renews the leases of everything that is held, three times in the time of a lease, and looks after the group meanwhile.
 extension GroupEngine {
@@ -71,11 +70,7 @@ extension GroupEngine {
             return renewSoon()
         }
         let sent = eventLoop.now
-        let call = ScriptCall(
-            .renew,
-            keys: [consumer.stream],
-            arguments: [.text(consumer.group), .text(consumer.name)] + ids.sorted().map { .text("\($0)") }
-        )
+        let call = consumer.call(.renew, ids: ids)
         connection.begin(call) { result in
             self.eventLoop.execute { self.assumeIsolated { $0.renewed(batches, sent: sent, call, result) } }
         }
@@ -150,37 +145,22 @@ extension GroupEngine {
         let delivered = session.observer.counters.delivered
         guard delivered != observedDeliveries || session.isHolding, let connection = pool.readyShared() else { return }
         observedDeliveries = delivered
-        let groups = XINFO.GROUPS(consumer.stream)
-        let pending = XPENDING(consumer.stream, group: consumer.group)
-        let stream = XINFO.STREAM(consumer.stream)
-        // The replies come in this order.
-        let seen = GroupSight()
-        connection.begin(groups) { outcome in seen.withLock { $0.groups = try? groups.result(of: outcome).get() } }
-        connection.begin(pending) { outcome in seen.withLock { $0.pending = try? pending.result(of: outcome).get() } }
-        connection.begin(stream) { outcome in
-            guard let info = try? stream.result(of: outcome).get() else { return }
-            let (groups, pending) = seen.withLock { ($0.groups, $0.pending) }
-            guard let groups, let pending else { return }
-            self.eventLoop.execute { self.assumeIsolated { $0.observed(groups, pending, info) } }
+        let call = consumer.call(.look)
+        connection.begin(call) { result in
+            guard let reply = try? result.get() else { return }
+            self.eventLoop.execute { self.assumeIsolated { $0.observed(reply, to: call) } }
         }
     }
 
     /// Looks at the group, and waits for what there is to be seen.
     func observe(on connection: RedisConnection) async {
-        let (groups, pending, stream) = await connection.pipeline(
-            XINFO.GROUPS(consumer.stream),
-            XPENDING(consumer.stream, group: consumer.group),
-            XINFO.STREAM(consumer.stream)
-        )
-        guard let groups = try? groups.get(), let pending = try? pending.get(), let stream = try? stream.get() else {
-            return
-        }
-        observed(groups, pending, stream)
+        let call = consumer.call(.look)
+        guard let reply = try? await connection.run(call) else { return }
+        observed(reply, to: call)
     }
 
-    private func observed(_ groups: [GroupInfo], _ pending: PendingSummary, _ stream: StreamInfo) {
-        guard let group = groups.first(where: { $0.name == consumer.group }) else { return }
-        guard let trimmed = watch.observe(group: group, stream: stream, lowestPending: pending.lowestID) else { return }
+    private func observed(_ reply: RedisReply, to call: ScriptCall) {
+        guard let sight = try? GroupSight(reply, to: call), let trimmed = watch.observe(sight) else { return }
         logger.warning("entries were trimmed unread", metadata: [LogKey.count: "\(trimmed.count)"])
         report(.trimmedUnread(count: trimmed.count, after: trimmed.after, before: trimmed.before))
     }
@@ -235,16 +215,4 @@ extension RedisConnection {
             return .zero
         }
     }
-}
-
-/// What has been seen of a group so far.
-private final class GroupSight: Sendable {
-    struct State {
-        var groups: [GroupInfo]?
-        var pending: PendingSummary?
-    }
-
-    private let state = Mutex(State())
-
-    func withLock<Result>(_ body: (inout State) -> Result) -> Result { state.withLock { body(&$0) } }
 }

@@ -48,15 +48,6 @@ extension GroupEngine {
     /// How many messages are taken at a time: the server does nothing else meanwhile.
     private static let maxTaken = 100
 
-    private nonisolated func takeCall(_ ids: [StreamID], _ mode: TakeMode) -> ScriptCall {
-        let ids = ids.sorted().map { FieldValue.text("\($0)") }
-        return ScriptCall(
-            .take,
-            keys: [consumer.stream],
-            arguments: [.text(consumer.group), .text(consumer.name), .text(mode.rawValue)] + ids
-        )
-    }
-
     /// Looks through a page of the own pending list, and hands over what is not known.
     func sweep(after id: StreamID, on connection: RedisConnection) async throws(RedisError) {
         // What was settled must not be delivered again.
@@ -64,15 +55,7 @@ extension GroupEngine {
         session.beginLookingBack()
         defer { session.endLookingBack() }
         let page = min(machine.count, Self.maxTaken)
-        let entries = try await connection.execute(
-            XPENDING.Entries(
-                consumer.stream,
-                group: consumer.group,
-                from: id == .zero ? .unbounded : .excluding(id),
-                count: page,
-                consumer: consumer.name
-            )
-        )
+        let entries = try await connection.execute(consumer.pendingEntries(after: id, count: page))
         let ids = Set(session.unknown(among: entries.map(\.id))).subtracting(retries.ids)
         if !ids.isEmpty {
             // What turns up after the first time was given to this consumer, and got lost on the way.
@@ -81,10 +64,7 @@ extension GroupEngine {
         }
         let isFirst = !machine.hasSwept
         machine.swept(last: entries.count == page ? entries.last?.id : nil)
-        guard isFirst, machine.hasSwept else { return }
-        await observe(on: connection)
-        // What tells of all groups is large where there are many, and what comes next may be nothing for hours.
-        await connection.releaseMemory()
+        if isFirst, machine.hasSwept { await observe(on: connection) }
     }
 
     private func take(
@@ -94,12 +74,12 @@ extension GroupEngine {
         on connection: RedisConnection
     ) async throws(RedisError) {
         let sent = eventLoop.now
-        let call = takeCall(ids, mode)
+        let call = consumer.call(.take, mode: mode, ids: ids)
         let taken = try TakenMessages(try await connection.run(call), to: call, of: consumer.stream)
         if configuration.acknowledgement == .onDelivery {
             // Handed out only once the server has it as acknowledged: else it could be handled twice.
             if taken.batch.isEmpty { return }
-            _ = try await connection.execute(xack(taken.batch.map(\.id)))
+            _ = try await connection.execute(consumer.xack(taken.batch.map(\.id)))
         }
         took(taken, sent: sent, source: source)
     }
@@ -128,7 +108,7 @@ extension GroupEngine {
         _ source: GroupMessage.Source,
         on shared: RedisConnection
     ) {
-        let call = takeCall(part, mode)
+        let call = consumer.call(.take, mode: mode, ids: part)
         let sent = eventLoop.now
         expected += part.count
         // Steps that are awaited wait for this, too.

@@ -19,8 +19,6 @@ extension GroupEngine {
     /// How long settled messages wait for company.
     private static let gatherTime = Duration.milliseconds(1)
 
-    nonisolated func xack(_ ids: [StreamID]) -> XACK { XACK(consumer.stream, group: consumer.group, ids: ids) }
-
     // MARK: When
 
     /// What is settled from now on is seen to: by the next read, or when the time for gathering is over.
@@ -97,15 +95,13 @@ extension GroupEngine {
         await eventLoop.sleepInAnyCase(for: min(delay, .milliseconds(100)))
     }
 
-    /// Sends what is due, until there is nothing or something fails. Returns whether nothing is left.
-    @discardableResult
-    func settleRest() async -> Bool {
+    /// Sends what is due, until there is nothing or something fails.
+    func settleRest() async {
         while let sent = session.takeDue(atMost: Self.maxAcknowledged) {
             let outcome = await perform(sent)
             settled(sent, outcome)
-            if case .failure = outcome { return false }
+            if case .failure = outcome { return }
         }
-        return true
     }
 
     // MARK: How
@@ -118,7 +114,7 @@ extension GroupEngine {
     ) {
         // There may have been a wait for the connection.
         if case .acknowledge(let ids, isProven: true) = sent.settlement, sent.provenUntil > eventLoop.now {
-            let command = xack(ids)
+            let command = consumer.xack(ids)
             return connection.begin(command) { handle(command.result(of: $0).map { .count($0) }) }
         }
         let call = call(for: sent.settlement)
@@ -128,30 +124,29 @@ extension GroupEngine {
     }
 
     private nonisolated func call(for settlement: Settlement) -> ScriptCall {
-        var keys = [consumer.stream]
-        var arguments: [FieldValue] = [.text(consumer.group), .text(consumer.name)]
         switch settlement {
-        case .acknowledge(let ids, _):
-            arguments += ids.sorted().map { .text("\($0)") }
-            return ScriptCall(.acknowledge, keys: keys, arguments: arguments)
-        case .setAside(let asides):
-            for aside in asides {
-                let idle = idleTime(of: aside).wholeMilliseconds
-                arguments += [.text("\(aside.id)"), .integer(Int(idle)), .integer(aside.count.rawValue)]
-            }
-            return ScriptCall(.setAside, keys: keys, arguments: arguments)
-        case .emit(let emission):
-            arguments.append(.text("\(emission.id)"))
-            for output in emission.outputs {
-                keys.append(output.stream)
-                arguments += [
-                    .integer(keys.count), .text(output.maxLength.map { "\($0)" } ?? ""),
-                    .integer(output.fields.count),
-                ]
-                arguments += output.fields
-            }
-            return ScriptCall(.emit, keys: keys, arguments: arguments)
+        case .acknowledge(let ids, _): consumer.call(.acknowledge, ids: ids)
+        case .setAside(let asides): call(for: asides)
+        case .emit(let emission): call(for: emission)
         }
+    }
+
+    nonisolated func call(for asides: [SetAside]) -> ScriptCall {
+        let arguments: [[FieldValue]] = asides.map { aside in
+            let idle = idleTime(of: aside).wholeMilliseconds
+            return [.text("\(aside.id)"), .integer(Int(idle)), .integer(aside.count.rawValue)]
+        }
+        return consumer.call(.setAside, arguments.flatMap(\.self))
+    }
+
+    private nonisolated func call(for emission: Emission) -> ScriptCall {
+        var arguments: [FieldValue] = [.text("\(emission.id)")]
+        // The first key is the stream of the message.
+        for (number, output) in zip(2..., emission.outputs) {
+            let maxLength = output.maxLength.map { "\($0)" } ?? ""
+            arguments += [.integer(number), .text(maxLength), .integer(output.fields.count)] + output.fields
+        }
+        return consumer.call(.emit, keys: emission.outputs.map(\.stream), arguments)
     }
 
     /// For how long a message that is set aside is to count as idle: it can be claimed when that is a lease.
@@ -275,12 +270,7 @@ extension GroupEngine {
         case (_, .noGroup): return
         case (.emit(let emission), .wrongType), (.emit(let emission), .serverError):
             if emission.verdict != nil { break }
-            // The handler has chosen a stream that cannot be: that is its failure.
-            let delay = configuration.retry.delay(failures: emission.count.failed.failures, jitter: 1)
-            let aside = SetAside(id: emission.id, count: emission.count.failed, due: eventLoop.now + TimeAmount(delay))
-            session.observer.count { $0.failures += 1 }
-            report(.retrying(id: emission.id, failures: aside.count.failures, after: delay))
-            return session.add(.setAside([aside]))
+            return session.refused(emission)
         default: break
         }
         // Trying again will not help, and reading on would only pile up what cannot be settled.

@@ -201,7 +201,7 @@ actor GroupEngine: ConsumerEngine {
                 if let shared { beginSettling(sent, on: shared) }
                 continue
             }
-            let command = xack(ids)
+            let command = consumer.xack(ids)
             begin(command, on: connection) { (engine, outcome) throws(RedisError) in
                 engine.settled(sent, command.result(of: outcome).map { .count($0) })
             }
@@ -254,7 +254,7 @@ actor GroupEngine: ConsumerEngine {
     /// Hands messages out once the server has them as acknowledged: else they could be handled twice.
     private func beginDelivery(of batch: MessageBatch, on connection: RedisConnection) {
         if batch.isEmpty { return }
-        let command = xack(batch.map(\.id))
+        let command = consumer.xack(batch.map(\.id))
         expected += batch.count
         begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.expected -= batch.count

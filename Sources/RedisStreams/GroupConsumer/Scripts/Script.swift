@@ -17,8 +17,18 @@ package struct Script: Sendable {
         sha1 = SHA1.hexadecimal(of: source)
     }
 
+    /// A function in Lua that makes a table of a reply of names and values in turn.
+    static let namedValues = """
+        local function named(reply)
+            local values = {}
+            for i = 1, #reply, 2 do values[reply[i]] = reply[i + 1] end
+            return values
+        end
+
+        """
+
     /// All scripts that this library sends.
-    package static let all = [renew, acknowledge, setAside, take, emit, leave, redrive, savePosition, trim]
+    package static let all = [renew, acknowledge, setAside, take, look, emit, leave, redrive, savePosition, trim]
 }
 
 /// A call of a script: by its SHA-1, or with its text for a server that does not know it yet.

@@ -31,7 +31,7 @@ final class GroupSession: Sendable {
     /// Whether what was not handled is given back, rather than left to the end of its lease.
     private let handsOver: Bool
     private let randomness: @Sendable () -> Double
-    private let lease: TimeAmount?
+    private let terms: SettlementLedger.Terms
     private let state: Mutex<State>
     private let alarm = Signal()
     private let nothingHeld = Signal()
@@ -53,7 +53,7 @@ final class GroupSession: Sendable {
         self.observer = observer
         self.handsOver = handsOver
         self.randomness = randomness
-        lease = terms.lease
+        self.terms = terms
         state = Mutex(State(ledger: SettlementLedger(terms)))
         mailbox = Mailbox(prefetch: prefetch, bytes: bytes)
     }
@@ -77,11 +77,7 @@ final class GroupSession: Sendable {
         observer.count { $0.failures += 1 }
         switch rules.fate(of: message, after: error, jitter: randomness()) {
         case .retry(let delay):
-            let aside = SetAside(
-                id: message.id,
-                count: message.deliveryCount.failed,
-                due: eventLoop.now + TimeAmount(delay)
-            )
+            let aside = again(message.id, message.deliveryCount, after: delay)
             guard decide({ $0.setAside(message.batch, message.position, aside) }) else { return }
             observer.report(.retrying(id: message.id, failures: aside.count.failures, after: delay))
         case .bury(let verdict, let letter):
@@ -93,42 +89,53 @@ final class GroupSession: Sendable {
         }
     }
 
+    /// What is to come of a message cannot be: that is a failure of its handler, who has chosen the streams.
+    func refused(_ emission: Emission) {
+        observer.count { $0.failures += 1 }
+        let delay = rules.retry.delay(failures: emission.count.failed.failures, jitter: randomness())
+        let aside = again(emission.id, emission.count, after: delay)
+        observer.report(.retrying(id: aside.id, failures: aside.count.failures, after: delay))
+        add(.setAside([aside]))
+    }
+
+    private func again(_ id: StreamID, _ count: DeliveryCount, after delay: Duration) -> SetAside {
+        SetAside(id: id, count: count.failed, due: eventLoop.now + TimeAmount(delay))
+    }
+
     /// The message has not been handled, through no fault of its own: others may have it at once.
     func handBack(_ message: GroupMessage) {
         if !handsOver { return release(message) }
-        let aside = SetAside(id: message.id, count: message.deliveryCount.returned, due: nil)
+        let aside = SetAside(returning: message.id, message.deliveryCount)
         decide { $0.setAside(message.batch, message.position, aside) }
     }
 
     /// The message has not been handled, and stays as it is.
     func release(_ message: GroupMessage) {
-        let isNothingHeld = state.withLock { state in
-            state.ledger.release(message.batch, message.position)
-            return state.tellsNothingHeld()
-        }
-        if isNothingHeld { nothingHeld.fire() }
+        change { $0.ledger.release(message.batch, message.position) }
     }
 
     /// The message has been acknowledged, with the server's word.
     func acknowledged(_ message: GroupMessage) {
-        let isNothingHeld = state.withLock { state in
-            state.ledger.acknowledged(message.batch, message.position)
-            return state.tellsNothingHeld()
-        }
-        if isNothingHeld { nothingHeld.fire() }
+        change { $0.ledger.acknowledged(message.batch, message.position) }
     }
 
     /// Decides on the fate of a message. Returns `false` if that was decided before, or is others' business now.
     @discardableResult
     private func decide(_ decision: (inout SettlementLedger) -> Bool) -> Bool {
-        let (isDecided, hasToTell, isNothingHeld) = state.withLock { state in
+        let (isDecided, hasToTell) = change { state in
             let hadDue = state.ledger.hasDue
             let isDecided = decision(&state.ledger)
-            return (isDecided, isDecided && !hadDue && !state.isAttended, state.tellsNothingHeld())
+            return (isDecided, isDecided && !hadDue && !state.isAttended)
         }
-        if isNothingHeld { nothingHeld.fire() }
         if hasToTell { tell() }
         return isDecided
+    }
+
+    /// Changes something, and wakes who waits until nothing is held, if that is so now.
+    private func change<Result>(_ body: (inout State) -> Result) -> Result {
+        let (result, isNothingHeld) = state.withLock { state in (body(&state), state.tellsNothingHeld()) }
+        if isNothingHeld { nothingHeld.fire() }
+        return result
     }
 
     private func tell() {
@@ -139,7 +146,7 @@ final class GroupSession: Sendable {
     /// could be handled twice at the same time. Returns whether it did.
     func giveUpIfStale(_ message: GroupMessage) -> Bool {
         if message.batch.mayHaveLosses, !isHeld(message) { return true }
-        guard let lease, message.batch.granted + lease <= eventLoop.now else { return false }
+        guard let lease = terms.lease, message.batch.granted + lease <= eventLoop.now else { return false }
         release(message)
         return true
     }
@@ -149,11 +156,8 @@ final class GroupSession: Sendable {
         state.withLock { _ in message.batch.isOpen[message.position] }
     }
 
-    /// Whether messages are this consumer's beyond doubt.
-    func isProven(_ messages: [GroupMessage]) -> Bool {
-        let now = eventLoop.now
-        return state.withLock { state in messages.allSatisfy { state.ledger.isProven($0.batch.granted, now: now) } }
-    }
+    /// Whether the message is this consumer's beyond doubt.
+    func isProven(_ message: GroupMessage) -> Bool { terms.provenUntil(message.batch.granted) > eventLoop.now }
 
     /// A worker begins.
     func add(_ slot: HandlerSlot) { state.withLock { $0.slots.append(slot) } }
@@ -174,7 +178,7 @@ final class GroupSession: Sendable {
             defer { state.isDone = true }
             if state.isDone { return false }
             for message in rest where handsOver && message.batch.isOpen[message.position] {
-                let aside = SetAside(id: message.id, count: message.deliveryCount.returned, due: nil)
+                let aside = SetAside(returning: message.id, message.deliveryCount)
                 _ = state.ledger.setAside(message.batch, message.position, aside)
             }
             for batch in state.ledger.held.batches { state.kept.formUnion(state.ledger.openIDs(of: batch)) }
@@ -268,22 +272,14 @@ final class GroupSession: Sendable {
     /// Returns the ids of those that were held.
     func lose(_ ids: [StreamID]) -> [StreamID] {
         if ids.isEmpty { return [] }
-        let (lost, slots, isNothingHeld) = state.withLock { state in
-            (state.ledger.lose(ids), state.slots, state.tellsNothingHeld())
-        }
+        let (lost, slots) = change { state in (state.ledger.lose(ids), state.slots) }
         for slot in slots { for message in lost { slot.cancel(message) } }
-        if isNothingHeld { nothingHeld.fire() }
         return lost.map(\.id)
     }
 
     /// Messages are of no account any more: their entries are deleted.
     func forget(_ ids: [StreamID]) {
-        if ids.isEmpty { return }
-        let isNothingHeld = state.withLock { state in
-            state.ledger.forget(ids)
-            return state.tellsNothingHeld()
-        }
-        if isNothingHeld { nothingHeld.fire() }
+        if !ids.isEmpty { change { $0.ledger.forget(ids) } }
     }
 
     /// Whether messages are held.
@@ -352,7 +348,7 @@ extension GroupSession.State {
     /// Gives a batch back that came when nobody handled any more.
     fileprivate mutating func giveBack(_ batch: DeliveredBatch) {
         let asides = batch.isOpen.indices.map { position in
-            SetAside(id: batch.id(at: position), count: batch.count(at: position).returned, due: nil)
+            SetAside(returning: batch.id(at: position), batch.count(at: position))
         }
         ledger.add(.setAside(asides))
     }

@@ -27,6 +27,13 @@ struct SetAside: Sendable, Hashable {
     let due: NIODeadline?
 }
 
+extension SetAside {
+    /// A message that is given back, by somebody who is well.
+    init(returning id: StreamID, _ count: DeliveryCount) {
+        self.init(id: id, count: count.returned, due: nil)
+    }
+}
+
 /// Entries that come of a message, which are added in the step in which it is acknowledged.
 struct Emission: Sendable {
     /// An entry to add.

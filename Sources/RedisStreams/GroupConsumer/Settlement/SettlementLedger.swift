@@ -14,6 +14,12 @@ struct SettlementLedger: ~Copyable {
         var lease: TimeAmount?
         /// For how long after it was given, or renewed, a message is this consumer's beyond doubt; `nil` for ever.
         var proof: TimeAmount?
+
+        /// Until when a message is this consumer's beyond doubt, if that which gave it was sent at this time.
+        func provenUntil(_ granted: NIODeadline?) -> NIODeadline {
+            guard let proof else { return .distantFuture }
+            return granted.map { $0 + proof } ?? .uptimeNanoseconds(0)
+        }
     }
 
     private struct Due {
@@ -147,23 +153,21 @@ struct SettlementLedger: ~Copyable {
     ///
     /// - Parameter needsScript: Whether also what a script has to look at.
     mutating func takeDue(atMost limit: Int, now: NIODeadline, needsScript: Bool = true) -> SentSettlement? {
-        if !needsScript, !due.prefix(limit).allSatisfy({ self.isProven($0.granted, now: now) }) { return nil }
-        if !needsScript, due.isEmpty { return nil }
-        let proof = terms.proof
-        let provenUntil = proof.flatMap { proof in due.prefix(limit).compactMap(\.granted).min().map { $0 + proof } }
-        guard let settlement = nextDue(atMost: limit, now: now) else { return nil }
+        let terms = terms
+        let provenUntil = due.prefix(limit).lazy.map { terms.provenUntil($0.granted) }.min() ?? .distantFuture
+        let isProven = provenUntil > now
+        if !needsScript, due.isEmpty || !isProven { return nil }
+        guard let settlement = nextDue(atMost: limit, isProven: isProven) else { return nil }
         lastNumber += 1
         sent[lastNumber] = settlement
-        return SentSettlement(number: lastNumber, settlement: settlement, provenUntil: provenUntil ?? .distantFuture)
+        return SentSettlement(number: lastNumber, settlement: settlement, provenUntil: provenUntil)
     }
 
-    private mutating func nextDue(atMost limit: Int, now: NIODeadline) -> Settlement? {
+    private mutating func nextDue(atMost limit: Int, isProven: Bool) -> Settlement? {
         if !due.isEmpty {
-            let taken = due.prefix(limit)
-            let isProven = taken.allSatisfy { self.isProven($0.granted, now: now) }
-            let ids = taken.map(\.id)
+            let ids = due.prefix(limit).map(\.id)
             if ids.count == due.count { due.removeAll(keepingCapacity: true) } else { due.removeFirst(ids.count) }
-            return .acknowledge(isProven ? ids : ids.sorted(), isProven: isProven)
+            return .acknowledge(ids, isProven: isProven)
         }
         if !asides.isEmpty {
             let taken = Array(asides.prefix(Self.maxAsides))
@@ -171,13 +175,6 @@ struct SettlementLedger: ~Copyable {
             return .setAside(taken)
         }
         return emissions.popFirst().map { .emit($0) }
-    }
-
-    /// Whether a message is this consumer's beyond doubt, when its last grant was sent at this time.
-    func isProven(_ granted: NIODeadline?, now: NIODeadline) -> Bool {
-        guard let proof = terms.proof else { return true }
-        guard let granted else { return false }
-        return granted + proof > now
     }
 
     /// The server has done it.

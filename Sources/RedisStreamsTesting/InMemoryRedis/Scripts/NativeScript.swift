@@ -19,6 +19,7 @@ struct NativeScript: Sendable {
         NativeScript(.acknowledge) { context throws(ReplyError) in try context.acknowledge() },
         NativeScript(.setAside) { context throws(ReplyError) in try context.setAside() },
         NativeScript(.take) { context throws(ReplyError) in try context.take() },
+        NativeScript(.look) { context throws(ReplyError) in try context.look() },
         NativeScript(.leave) { context throws(ReplyError) in try context.leave() },
         NativeScript(.emit) { context throws(ReplyError) in try context.emit() },
         NativeScript(.savePosition) { context throws(ReplyError) in try context.savePosition() },

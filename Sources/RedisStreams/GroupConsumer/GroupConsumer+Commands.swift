@@ -1,0 +1,21 @@
+/// The commands of this consumer, about its stream and its group.
+extension GroupConsumer {
+    /// A call of a script, with the stream before other keys, and with group and consumer before other arguments.
+    func call(_ script: Script, keys: [StreamKey] = [], _ arguments: [FieldValue] = []) -> ScriptCall {
+        ScriptCall(script, keys: [stream] + keys, arguments: [.text(group), .text(name)] + arguments)
+    }
+
+    /// A call of a script about messages. Scripts want their ids in ascending order.
+    func call(_ script: Script, mode: TakeMode? = nil, ids: [StreamID]) -> ScriptCall {
+        let ids = ids.sorted().map { FieldValue.text("\($0)") }
+        return call(script, (mode.map { [.text($0.rawValue)] } ?? []) + ids)
+    }
+
+    func xack(_ ids: [StreamID]) -> XACK { XACK(stream, group: group, ids: ids) }
+
+    /// A page of what is pending for this consumer, behind an id.
+    func pendingEntries(after id: StreamID, count: Int) -> XPENDING.Entries {
+        let start: RangeBound = id == .zero ? .unbounded : .excluding(id)
+        return XPENDING.Entries(stream, group: group, from: start, count: count, consumer: name)
+    }
+}
