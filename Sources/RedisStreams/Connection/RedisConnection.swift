@@ -157,14 +157,18 @@ public actor RedisConnection {
     }
 
     /// Lets a command stand in line, and has its outcome handled on the event loop, later and in any case.
+    ///
+    /// - Parameter latest: When it must have left. A process that was stopped in between ends the connection instead.
     nonisolated func begin(
         _ command: some RedisCommand,
+        notAfter latest: NIODeadline = .distantFuture,
         then handle: @escaping @Sendable (PendingReplies.Outcome) -> Void
     ) {
         let entry = SubmissionQueue.Entry(
             name: command.name,
             blockingTime: command.blockingTime,
-            receiver: .handler(handle)
+            receiver: .handler(handle),
+            latest: latest
         )
         let refusal: RedisError?
         do throws(RedisError) {
@@ -196,6 +200,7 @@ public actor RedisConnection {
         if batch.entries.isEmpty { return }
         defer { batch.empty() }
         let now = eventLoop.now
+        if batch.entries.contains(where: { $0.latest <= now }) { return endUnsent() }
         let usual = now + commandTimeout
         var first = NIODeadline.distantFuture
         for entry in batch.entries {
@@ -206,6 +211,19 @@ public actor RedisConnection {
         armTimer(first)
         for part in batch.parts { stream.write(part) }
         if batch.bytes.readableBytes > 0 { stream.write(batch.bytes) }
+    }
+
+    /// What is in the batch is not sent, since one of its commands must not be any more.
+    private func endUnsent() {
+        let reason = RedisError(
+            .connectionClosed,
+            "This process stood still, and a command was not to be sent so late."
+        )
+        let unsent = batch.entries
+        end(reason)
+        for entry in unsent {
+            entry.receiver.deliver(.failure(reason.about(command: entry.name, mayHaveExecuted: false)))
+        }
     }
 
     // MARK: Deadlines

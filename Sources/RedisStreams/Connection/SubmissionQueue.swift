@@ -11,6 +11,8 @@ final class SubmissionQueue: Sendable {
         let name: String
         let blockingTime: Duration?
         let receiver: ReplyReceiver
+        /// Later it must not leave.
+        var latest = NIODeadline.distantFuture
     }
 
     /// Commands to be sent now, and their bytes.

@@ -96,10 +96,11 @@ extension ConsumerEngine {
     func begin(
         _ command: some RedisCommand,
         on connection: RedisConnection,
+        notAfter latest: NIODeadline = .distantFuture,
         then handle: @escaping @Sendable (isolated Self, PendingReplies.Outcome) throws(RedisError) -> Void
     ) {
         pipeline.began()
-        connection.begin(command) { outcome in
+        connection.begin(command, notAfter: latest) { outcome in
             self.assumeIsolated { engine in
                 engine.pipeline.ended()
                 do throws(RedisError) { try handle(engine, outcome) } catch { engine.pipeline.failed(error) }

@@ -1,3 +1,4 @@
+import NIOCore
 import NIOEmbedded
 import RedisStreamsTesting
 import Testing
@@ -53,6 +54,31 @@ import Testing
         await line.server.expect(["ENDLESS"])
         await line.clock.advance(by: .seconds(86_400 * 1000))
         #expect(await error?.code == .timeout)
+    }
+
+    @Test(arguments: [0, 1])
+    func `A command that must have left by now ends the connection instead, with those beside it`(
+        millisecondsLeft: Int
+    ) async throws {
+        let line = try await Line.open()
+        let outcomes = Journal<RedisError?>()
+        let latest = line.connection.eventLoop.now + .milliseconds(Int64(millisecondsLeft))
+        for (command, latest) in [(XLEN("a"), NIODeadline.distantFuture), (XLEN("b"), latest)] {
+            line.connection.begin(command, notAfter: latest) { outcome in
+                if case .failure(let error) = outcome { outcomes.record(error) } else { outcomes.record(nil) }
+            }
+        }
+        if millisecondsLeft > 0 {
+            await line.server.expect(["XLEN", "a"], answer: ":1\r\n")
+            await line.server.expect(["XLEN", "b"], answer: ":2\r\n")
+            #expect(await outcomes.wait(for: 2).allSatisfy { $0 == nil })
+            return line.connection.close()
+        }
+        await line.server.expectClose()
+        for failure in await outcomes.wait(for: 2) {
+            #expect(failure?.code == .connectionClosed)
+            #expect(failure?.mayHaveExecuted == false)
+        }
     }
 
     @Test func `Each of many commands has its own deadline`() async throws {

@@ -115,7 +115,9 @@ extension GroupEngine {
         // There may have been a wait for the connection.
         if case .acknowledge(let ids, isProven: true) = sent.settlement, sent.provenUntil > eventLoop.now {
             let command = consumer.xack(ids)
-            return connection.begin(command) { handle(command.result(of: $0).map { .count($0) }) }
+            return connection.begin(command, notAfter: sent.provenUntil) {
+                handle(command.result(of: $0).map { .count($0) })
+            }
         }
         let call = call(for: sent.settlement)
         connection.begin(call) { result in

@@ -202,7 +202,7 @@ actor GroupEngine: ConsumerEngine {
                 continue
             }
             let command = consumer.xack(ids)
-            begin(command, on: connection) { (engine, outcome) throws(RedisError) in
+            begin(command, on: connection, notAfter: sent.provenUntil) { (engine, outcome) throws(RedisError) in
                 engine.settled(sent, command.result(of: outcome).map { .count($0) })
             }
         }
