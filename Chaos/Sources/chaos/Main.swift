@@ -17,10 +17,9 @@ enum Main {
     }
 
     private static func run(_ options: Options) async throws {
-
         Terminal.tell("Seed \(options.seed): the same again with --seed \(options.seed).")
         var rows: [Row] = []
-        for chosen in options.cases where !options.isControl || chosen.control != nil {
+        for chosen in options.cases {
             let row = await CaseRun(chosen, options: options).row()
             Terminal.tell(row.line)
             rows.append(row)

@@ -5,7 +5,10 @@ import RedisStreams
 struct Cancellations: ChaosCase {
     let name = "cancellations"
     let summary = "random cancellations; nobody gets another's reply, and no connection is leaked"
-    let control: String? = "the order of replies (the proxy drops one), and giving a connection back"
+    let control = Control(
+        off: "the order of replies (the proxy drops one), and giving a connection back",
+        sign: "not its own"
+    )
 
     /// How many connections may be leased at a time.
     private static let leases = 16

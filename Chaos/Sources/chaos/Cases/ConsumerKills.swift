@@ -5,7 +5,7 @@ import RedisStreams
 struct ConsumerKills: ChaosCase {
     let name = "consumer-kills"
     let summary = "SIGKILL of consumers under load; takeover within the lease and a second"
-    let control: String? = "claiming what the dead held (claimIdleTime = nil)"
+    let control = Control(off: "claiming what the dead held (claimIdleTime = nil)", sign: "by nobody else")
 
     private static let lease = Duration.seconds(2)
 

@@ -5,7 +5,10 @@ import RedisStreams
 struct Ghosts: ChaosCase {
     let name = "ghosts"
     let summary = "blocked readers that are cut off while the server keeps their connections"
-    let control: String? = "ending lost connections on the server, and looking through the own pending list"
+    let control = Control(
+        off: "ending lost connections on the server, and looking through the own pending list",
+        sign: "is handled"
+    )
 
     /// Within what a message must be handled all the same: far less than the read blocks, and than the lease.
     private static let bound = Duration.seconds(2)

@@ -5,7 +5,10 @@ import RedisStreams
 struct Overload: ChaosCase {
     let name = "overload"
     let summary = "OOM, MISCONF, BUSY, LOADING, NOREPLICAS, maxclients: no storm, and acknowledgements go on"
-    let control: String? = "the consumer: a loop that asks again at once instead"
+    let control = Control(
+        off: "the consumer: a loop that asks again at once instead",
+        sign: "requests of a consumer in a second"
+    )
     let needsAllServers = true
 
     func run(_ scene: Scene) async throws -> Outcome {

@@ -6,7 +6,7 @@ import RedisStreams
 struct Resets: ChaosCase {
     let name = "resets"
     let summary = "a proxy that resets every connection after 50 to 500 ms"
-    let control: String? = "the pending list (acknowledgement = .never)"
+    let control = Control(off: "the pending list (acknowledgement = .never)", sign: "were not handled")
 
     func run(_ scene: Scene) async throws -> Outcome {
         try await ChaosServer.with(scene.server) { server in

@@ -5,7 +5,7 @@ import RedisStreams
 struct ServerKills: ChaosCase {
     let name = "server-kills"
     let summary = "kill -9 of the server under load, with appendfsync always"
-    let control: String? = "the server's persistence"
+    let control = Control(off: "the server's persistence", sign: "were not handled")
 
     func run(_ scene: Scene) async throws -> Outcome {
         let settings = scene.isControl ? [] : ChaosServer.durable

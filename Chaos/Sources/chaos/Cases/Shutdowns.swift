@@ -8,7 +8,7 @@ import Synchronization
 struct Shutdowns: ChaosCase {
     let name = "shutdowns"
     let summary = "graceful shutdowns under load: in time, finished work acknowledged, the rest free at once"
-    let control: String? = "giving back what was not finished"
+    let control = Control(off: "giving back what was not finished", sign: "cannot be claimed at once")
 
     func run(_ scene: Scene) async throws -> Outcome {
         try await ChaosServer.with(scene.server) { server in

@@ -6,7 +6,7 @@ import Synchronization
 struct SlowHandlers: ChaosCase {
     let name = "slow-handlers"
     let summary = "handlers that take five leases; no message is handled twice at a time"
-    let control: String? = "the renewal of leases"
+    let control = Control(off: "the renewal of leases", sign: "handled already")
 
     func run(_ scene: Scene) async throws -> Outcome {
         let lease = Duration.milliseconds(scene.isQuick ? 500 : 1000)
@@ -28,7 +28,8 @@ struct SlowHandlers: ChaosCase {
         let runs = Runs()
         var outcome = Outcome(tried: count, planned: count)
         try await consumers.running { number, _ in
-            try await runs.during(number) { try await Task.sleep(for: lease * 5) }
+            // As in a call that does not look whether it is cancelled.
+            try await runs.during(number) { await Task { try? await Task.sleep(for: lease * 5) }.value }
         } _: {
             do {
                 try await Consumers.drained(redis, stream, within: lease * 5 * (count / 200 + 6))

@@ -5,7 +5,7 @@ import RedisStreams
 struct StoppedOwners: ChaosCase {
     let name = "stopped-owners"
     let summary = "owners that are stopped and continued, with context.emit: one output for each message"
-    let control: String? = "context.emit: the handler adds its output itself"
+    let control = Control(off: "context.emit: the handler adds its output itself", sign: "outputs of")
 
     func run(_ scene: Scene) async throws -> Outcome {
         try await ChaosServer.with(scene.server) { server in

@@ -1,11 +1,12 @@
 import ChaosWork
+import Foundation
 import RedisStreams
 
 /// What somebody does to a stream, a group or a connection behind a consumer's back.
 enum Strike: String, CaseIterable, Sendable {
     case del, unlink, flushAll, flushDatabaseAsync, rename, expire, swapDatabases, setOverKey, destroyGroup, setIDBack
     case deletePending, trim, trimPending, deleteConsumer, deleteHolder, killConnections, killReader, unblock
-    case unblockWithError, loseReply, flushScripts, demote
+    case unblockWithError, loseReply, flushScripts, demote, steal, giveForeign
 
     /// Whether the key holds no stream any more: then a consumer has to say so.
     var isFinal: Bool { self == .setOverKey }
@@ -45,6 +46,8 @@ enum Strike: String, CaseIterable, Sendable {
         case .loseReply: try await loseReply(redis, stream, victim)
         case .flushScripts: try await redis.send("SCRIPT", "FLUSH")
         case .demote: try await demote(redis)
+        case .steal: try await steal(redis, stream, from: victim)
+        case .giveForeign: try await giveForeign(redis, stream, to: victim)
         }
     }
 
@@ -70,6 +73,26 @@ enum Strike: String, CaseIterable, Sendable {
         try await redis.send("REPLICAOF", "127.0.0.1", "1")
         try await Task.sleep(for: .milliseconds(50))
         try await redis.send("REPLICAOF", "NO", "ONE")
+    }
+
+    /// An operator claims what the victim holds, and leaves it claimable.
+    private func steal(_ redis: RedisClient, _ stream: StreamKey, from victim: String) async throws {
+        let held = try await redis.xpending(stream, group: Consumers.group, count: 100, consumer: victim)
+        if held.isEmpty { return }
+        let claim: [FieldValue] = [.text(stream.rawValue), .text(Consumers.group), .text(Self.holder), 0]
+        try await redis.execute(
+            RawCommand("XCLAIM", claim + held.map { .text("\($0.id)") } + ["TIME", 0, "JUSTID"])
+        )
+    }
+
+    /// An operator gives the victim what it has not read, as delivered in an hour.
+    private func giveForeign(_ redis: RedisClient, _ stream: StreamKey, to victim: String) async throws {
+        let ids = try await Self.hold(redis, stream, count: 2)
+        let inAnHour = Int(Date().timeIntervalSince1970 * 1000) + 3_600_000
+        let claim: [FieldValue] = [.text(stream.rawValue), .text(Consumers.group), .text(victim), 0]
+        try await redis.execute(
+            RawCommand("XCLAIM", claim + ids.map { .text("\($0)") } + ["TIME", .integer(inAnHour), "JUSTID"])
+        )
     }
 
     private static let holder = "holder"

@@ -6,7 +6,10 @@ import Synchronization
 struct Strikes: ChaosCase {
     let name = "strikes"
     let summary = "streams, groups and connections that are deleted, replaced, moved; on all servers"
-    let control: String? = "the consumer: a plain loop of XREADGROUP reads instead"
+    let control = Control(
+        off: "the consumer: a plain loop of XREADGROUP reads instead",
+        sign: "added afterwards is handled"
+    )
     let needsAllServers = true
 
     func run(_ scene: Scene) async throws -> Outcome {
@@ -30,6 +33,14 @@ struct Strikes: ChaosCase {
                     } catch {
                         outcome.problems.append("\(binary.name), \(strike), \(isBusy ? "busy" : "waiting"): \(error)")
                     }
+                }
+            }
+            for strike in Strike.againstStreams {
+                outcome.planned += 1
+                do {
+                    try await FanOutRound(server: server, strike: strike).play(&outcome)
+                } catch {
+                    outcome.problems.append("\(binary.name), \(strike), fan-out: \(error)")
                 }
             }
             return outcome

@@ -5,11 +5,12 @@ struct Row: Sendable {
     let outcome: Outcome
     let duration: Duration
     /// What was turned off; `nil` in an ordinary run.
-    let control: String?
+    let control: Control?
 
-    /// Whether the case went as it must. A control run must fail, and not for want of faults.
+    /// Whether the case went as it must. A control run must fail, and show that it is for want of what was turned off.
     var isRight: Bool {
-        control == nil ? outcome.faults.isEmpty : !outcome.problems.isEmpty
+        guard let control else { return outcome.faults.isEmpty }
+        return outcome.problems.contains { $0.contains(control.sign) }
     }
 
     var verdict: String {
@@ -51,7 +52,7 @@ struct Table {
                 return Self.textColumns.contains(column) ? cell + space : space + cell
             }.joined(separator: "  ")
         }
-        let off = rows.compactMap { row in row.control.map { "  \(row.name): \($0)" } }
+        let off = rows.compactMap { row in row.control.map { "  \(row.name): \($0.off)" } }
         let explanation = isControl ? ["", "Turned off, so that each case must fail:"] + off : []
         text = "\n" + (lines + explanation).joined(separator: "\n")
     }

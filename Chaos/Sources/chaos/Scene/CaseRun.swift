@@ -39,7 +39,7 @@ struct CaseRun {
         do {
             return try await bounded("the case", within: limit) { try await chosen.run(scene) }
         } catch {
-            return Outcome(problems: ["\(error)"])
+            return Outcome(problems: ["not played to its end: \(error)"])
         }
     }
 }

@@ -6,8 +6,8 @@ protocol ChaosCase: Sendable {
     /// What is done, in a few words.
     var summary: String { get }
 
-    /// What a control run turns off, so that the checks must fail; `nil` if nothing can be turned off.
-    var control: String? { get }
+    /// How a control run must fail.
+    var control: Control { get }
 
     /// Whether the case runs on every server, and not on one of them.
     var needsAllServers: Bool { get }
@@ -20,6 +20,14 @@ protocol ChaosCase: Sendable {
 
 extension ChaosCase {
     var needsAllServers: Bool { false }
+}
+
+/// A run without what the case tests, which must fail, and for that reason.
+struct Control: Sendable {
+    /// What is turned off.
+    let off: String
+    /// A part of what the case then finds fault with.
+    let sign: String
 }
 
 /// What a case has at hand.
