@@ -6,6 +6,9 @@ import Synchronization
 struct SlowHandlers: ChaosCase {
     let name = "slow-handlers"
     let summary = "handlers that take five leases; no message is handled twice at a time"
+    /// How many messages are handled at a time.
+    private static let wave = 200
+
     let control = Control(off: "the renewal of leases", sign: "handled already")
 
     func run(_ scene: Scene) async throws -> Outcome {
@@ -18,29 +21,38 @@ struct SlowHandlers: ChaosCase {
     private func play(_ scene: Scene, _ lease: Duration, _ redis: RedisClient) async throws -> Outcome {
         let stream = StreamKey("stream")
         let count = scene.count(2000, quick: 400)
-        for number in 0..<count { try await redis.xadd(stream, ["n": .integer(number)]) }
         var configuration = GroupConsumer.Configuration.chaotic
         configuration.claimIdleTime = lease
         if scene.isControl { configuration.leaveOut(.renewal) }
         configuration.batchSize = 20
         configuration.prefetch = 50
-        let consumers = Consumers(redis, stream, concurrency: 50, configuration)
-        let runs = Runs()
-        var outcome = Outcome(tried: count, planned: count)
-        try await consumers.running { number, _ in
+        let (runs, most) = (Runs(), Self.wave / 2)
+        let consumers = Consumers(redis, stream, count: 2, concurrency: most, configuration)
+        // They come when everything is at work, have nothing to do, and take what they can get.
+        let bystanders = Consumers(redis, stream, count: 2, concurrency: most, prefix: "bystander", configuration)
+        let handler = { @Sendable (number: Int, _: Int) in
             // As in a call that does not look whether it is cancelled.
             try await runs.during(number) { await Task { try? await Task.sleep(for: lease * 5) }.value }
-        } _: {
-            do {
-                try await Consumers.drained(redis, stream, within: lease * 5 * (count / 200 + 6))
-            } catch {
-                outcome.problems.append("\(error)")
+        }
+        var outcome = Outcome(tried: count, planned: count)
+        try await consumers.running(handler) {
+            for first in stride(from: 0, to: count, by: Self.wave) {
+                for number in first..<first + Self.wave { try await redis.xadd(stream, ["n": .integer(number)]) }
+                try await eventually("all are at work", within: lease * 10) { runs.begun >= first + Self.wave }
+                try await bystanders.running(handler) {
+                    do {
+                        try await Consumers.drained(redis, stream, within: lease * 15)
+                    } catch {
+                        outcome.problems.append("\(error)")
+                    }
+                }
+                if !outcome.problems.isEmpty { return }
             }
         }
         (outcome.fired, outcome.duplicated) = (runs.finished, runs.concurrent)
         outcome.lost = max(0, count - runs.finished)
         outcome.notes.append("\(runs.begun) runs of \(count) messages; duplicated: at the same time")
-        outcome.problems += consumers.problems
+        outcome.problems += consumers.problems + bystanders.problems
         outcome.demand(runs.concurrent == 0, "\(runs.concurrent) runs while the message was being handled already")
         return outcome
     }

@@ -11,6 +11,8 @@ struct Consumers: Sendable {
     let count: Int
     let concurrency: Int
     let configuration: GroupConsumer.Configuration
+    /// What their names begin with.
+    private let prefix: String
     private let failures = Failures()
 
     init(
@@ -18,8 +20,10 @@ struct Consumers: Sendable {
         _ stream: StreamKey,
         count: Int = 4,
         concurrency: Int = 8,
+        prefix: String = "c",
         _ configuration: GroupConsumer.Configuration = .chaotic
     ) {
+        self.prefix = prefix
         self.redis = redis
         self.stream = stream
         self.count = count
@@ -50,7 +54,7 @@ struct Consumers: Sendable {
 
     private func run(_ consumer: Int, _ handler: @escaping @Sendable (Int, Int) async throws -> Void) async {
         do {
-            let name = "c\(consumer)"
+            let name = "\(prefix)\(consumer)"
             try await GroupConsumer(
                 redis,
                 stream: stream,
