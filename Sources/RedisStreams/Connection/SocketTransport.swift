@@ -56,6 +56,8 @@ package struct SocketTransport: Transport {
         let idle = max(1, configuration.keepAliveInterval.wholeMilliseconds / 1000)
         let bootstrap =
             bootstrap
+            // One reply comes in one piece, mostly. To look for more at once costs a system call with each.
+            .channelOption(.maxMessagesPerRead, value: 1)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
             .channelOption(.tcpOption(.init(rawValue: TCP_KEEPINTVL)), value: max(1, idle / 3))
