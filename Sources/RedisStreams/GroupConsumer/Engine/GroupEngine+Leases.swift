@@ -12,31 +12,45 @@ extension GroupEngine {
 
     func beginRenewing() {
         guard configuration.acknowledgement.keepsPending else { return }
-        leaseTimer = eventLoop.scheduleTask(in: interval) { self.assumeIsolated { $0.renew() } }
+        isRenewing = true
+        keepRenewing()
     }
 
     func endRenewing() {
+        isRenewing = false
         leaseTimer?.cancel()
         leaseTimer = nil
         retryTimer?.cancel()
         retryTimer = nil
     }
 
-    /// There is no connection to renew on, but there may be one before long.
-    private func renewSoon() {
-        guard let timer = leaseTimer else { return }
-        timer.cancel()
-        let soon = TimeAmount.nanoseconds(max(1_000_000, interval.nanoseconds / 8))
-        leaseTimer = eventLoop.scheduleTask(in: soon) { self.assumeIsolated { $0.renew() } }
+    /// There is something to be renewed, or to be looked after. A consumer that waits for messages has no timer.
+    func keepRenewing() {
+        if leaseTimer == nil { renew(in: interval) }
+    }
+
+    private func renew(in time: TimeAmount) {
+        guard isRenewing else { return }
+        leaseTimer?.cancel()
+        leaseTimer = eventLoop.scheduleTask(in: time) { self.assumeIsolated { $0.renew() } }
     }
 
     private func renew() {
-        leaseTimer = eventLoop.scheduleTask(in: interval) { self.assumeIsolated { $0.renew() } }
+        leaseTimer = nil
         if configuration.lease != nil, configuration.safeguards.contains(.renewal) { renewLeases() }
         unpark()
-        if mailbox.isStopping { return }
-        if configuration.lease == nil, !isAlone { lookForStrays() }
-        observeLater()
+        if !mailbox.isStopping {
+            if configuration.lease == nil, !isAlone { lookForStrays() }
+            observeLater()
+        }
+        let hasNews = session.observer.counters.delivered != observedDeliveries
+        if configuration.lease == nil || hasNews || session.isHolding || !session.waitingIDs.isEmpty { keepRenewing() }
+    }
+
+    /// Ids without their messages are this consumer's all the same, and their leases are renewed.
+    func wait(for ids: [StreamID]) {
+        session.wait(for: ids)
+        keepRenewing()
     }
 
     // MARK: Leases
@@ -67,7 +81,8 @@ extension GroupEngine {
         if ids.isEmpty { return }
         guard let connection = pool.readyShared() else {
             pool.prepareShared()
-            return renewSoon()
+            // There may be one before long.
+            return renew(in: .nanoseconds(max(1_000_000, interval.nanoseconds / 8)))
         }
         let sent = eventLoop.now
         let call = consumer.call(.renew, ids: ids)
@@ -154,8 +169,10 @@ extension GroupEngine {
 
     /// Looks at the group, and waits for what there is to be seen.
     func observe(on connection: RedisConnection) async {
+        let delivered = session.observer.counters.delivered
         let call = consumer.call(.look)
         guard let reply = try? await connection.run(call) else { return }
+        observedDeliveries = delivered
         observed(reply, to: call)
     }
 

@@ -162,7 +162,7 @@ extension GroupEngine {
     private func suspect(_ ids: [StreamID], source: GroupMessage.Source) {
         if configuration.acknowledgement == .manual { return beginTaking(ids, .suspects, source: source) }
         if source == .claimed { claimedSuspects.formUnion(ids) }
-        session.wait(for: ids)
+        wait(for: ids)
         machine.suspect(ids)
         logger.info("messages are handled alone", metadata: [LogKey.count: "\(ids.count)"])
     }
@@ -183,7 +183,7 @@ extension GroupEngine {
             let source: GroupMessage.Source = claimedSuspects.remove(id) == nil ? .pending : .claimed
             try await take([id], .suspects, source: source, on: connection)
         } catch {
-            session.wait(for: [id])
+            wait(for: [id])
             throw error
         }
         machine.tookSuspect(id)
@@ -199,7 +199,7 @@ extension GroupEngine {
             guard let due = aside.due else { continue }
             if let horizon, due > horizon {
                 parked[aside.id] = aside
-                session.wait(for: [aside.id])
+                wait(for: [aside.id])
             } else {
                 retries.add(aside.id, due: due)
             }

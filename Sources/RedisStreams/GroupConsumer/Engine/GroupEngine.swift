@@ -34,6 +34,8 @@ actor GroupEngine: ConsumerEngine {
     var claimedSuspects: Set<StreamID> = []
     var retryTimer: Scheduled<Void>?
     var leaseTimer: Scheduled<Void>?
+    /// Whether leases are renewed: not before the start, nor at the end.
+    var isRenewing = false
     /// Whether a message is handled alone: nothing else is taken meanwhile.
     var isAlone = false
     var watch = GroupWatch()
@@ -310,6 +312,7 @@ actor GroupEngine: ConsumerEngine {
         let gathers = !isBacklog && beginGathering()
         let delivered = DeliveredBatch(batch, counts: counts, source: source, session: session, granted: granted)
         session.deliver(delivered, bytes: batch.byteCount, isHeld: configuration.acknowledgement.keepsPending)
+        keepRenewing()
         // Behind those whom the messages have woken.
         if gathers { eventLoop.execute { self.assumeIsolated { $0.endGatheringLater() } } }
     }
