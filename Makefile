@@ -15,7 +15,7 @@ ARGS ?=
 SEED ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix simulate check lint format build examples chaos chaos-check chaos-control bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix simulate check lint format build examples chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -59,8 +59,8 @@ endif
 
 # What CI does, with warnings as errors. ARGS is not for it: CI runs everything.
 check: export REDIS_STREAMS_STRICT := 1
-check: ## Do what CI does: lint, build with warnings as errors, test-matrix, simulate, examples, chaos-check, bench-check
-	@for step in lint build test-matrix simulate examples chaos-check bench-check; do \
+check: ## Do what CI does: lint, build with warnings as errors, test-matrix, simulate, examples, chaos-check, sanitize, bench-check
+	@for step in lint build test-matrix simulate examples chaos-check sanitize bench-check; do \
 	    printf '\n==> make %s\n' $$step; \
 	    start=$$SECONDS; \
 	    $(MAKE) $$step ARGS= SEED= || { printf '==> make %s FAILED after %d s\n' $$step $$((SECONDS - start)); exit 1; }; \
@@ -112,6 +112,24 @@ chaos-check: ## The short form of CI: all cases, with reduced counts
 
 chaos-control: ## The cases with what they test turned off: each has to fail
 	$(call run_chaos,--control)
+
+# Beside the usual builds, since everything is built anew for it. What the sanitizer cannot see is told to it by `runtime.c`.
+tsan := .build/tsan
+tsan_environment = LD_PRELOAD=$(CURDIR)/$(tsan)/runtime.so \
+    TSAN_OPTIONS='suppressions=$(CURDIR)/Tests/ThreadSanitizer/suppressions.txt report_thread_leaks=0'
+
+sanitize: export REDIS_STREAMS_TSAN := 1
+sanitize: ## Run the unit tests and some chaos cases under the thread sanitizer (Linux)
+	@Scripts/install-dependencies.sh
+	@Scripts/fetch-servers.sh
+	@mkdir -p $(tsan)
+	@clang -Wall -Werror -shared -fPIC -O1 -o $(tsan)/runtime.so Tests/ThreadSanitizer/runtime.c -ldl
+	@swift build --build-tests --sanitize=thread --disable-default-traits --scratch-path $(tsan)
+	@$(tsan_environment) swift test --skip-build --sanitize=thread --disable-default-traits --scratch-path $(tsan) \
+	    --disable-xctest --filter RedisStreamsTests
+	@swift build --package-path Chaos --sanitize=thread --scratch-path Chaos/$(tsan)
+	@REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) $(tsan_environment) \
+	    Chaos/$(tsan)/debug/chaos --quick server-kills resets cancellations shutdowns
 
 # run_bench COMMAND
 define run_bench

@@ -63,10 +63,13 @@ import Testing
         let line = try await Line.open()
         let outcomes = Journal<RedisError?>()
         let latest = line.connection.eventLoop.now + .milliseconds(Int64(millisecondsLeft))
-        for (command, latest) in [(XLEN("a"), NIODeadline.distantFuture), (XLEN("b"), latest)] {
-            line.connection.begin(command, notAfter: latest) { outcome in
-                if case .failure(let error) = outcome { outcomes.record(error) } else { outcomes.record(nil) }
+        _ = try await line.inOneTurn { connection in
+            for (command, latest) in [(XLEN("a"), NIODeadline.distantFuture), (XLEN("b"), latest)] {
+                connection.begin(command, notAfter: latest) { outcome in
+                    if case .failure(let error) = outcome { outcomes.record(error) } else { outcomes.record(nil) }
+                }
             }
+            return []
         }
         if millisecondsLeft > 0 {
             await line.server.expect(["XLEN", "a"], answer: ":1\r\n")
