@@ -116,13 +116,13 @@ public struct StreamTrimmer: Service {
                 if Task.isCancelled { return }
                 guard error.isRetriable else { throw error }
                 attempt += 1
-                delay = configuration.backoff.delay(attempt: attempt, jitter: chance())
+                delay = configuration.backoff.delay(attempt: attempt, jitter: chance(), after: error)
                 tell(.interrupted(error, retryAfter: delay))
             }
         }
     }
 
-    private func chance() -> Double { configuration.jitter ?? .random(in: 0...1) }
+    private func chance() -> Double { configuration.jitter ?? client.pool.randomness() }
 
     private func tell(_ event: Event) {
         feed.yield(event)

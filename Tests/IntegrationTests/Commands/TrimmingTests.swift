@@ -113,7 +113,10 @@ extension IntegrationTests {
                 var goal = GroupTrim()
                 goal.abandonedAfter = .milliseconds(200)
                 #expect(try await redis.trim(stream, goal).removedCount == 0)
-                try await Task.sleep(for: .milliseconds(300))
+                try await eventually("nobody has read for so long") {
+                    let consumers = try await redis.xinfoConsumers(stream, group: "gone")
+                    return consumers.allSatisfy { $0.idle > .milliseconds(200) }
+                }
                 let report = try await redis.trim(stream, goal)
                 #expect(report.removedCount == 10)
                 #expect(report.groups.first { $0.name == "gone" }?.isAbandoned == true)

@@ -133,9 +133,9 @@ extension IntegrationTests {
                     }
                     for n in 1...2 {
                         // Nobody else adds to the count: leases are renewed after seconds only.
-                        let calls = try await scripts(redis)
+                        let calls = try await redis.calls(of: "eval", "evalsha")
                         try await redis.xadd(stream, ["n": .integer(n)])
-                        try await eventually("a script was called") { try await scripts(redis) > calls + 1 }
+                        try await eventually("a script was called") { try await redis.calls(of: "eval", "evalsha") > calls + 1 }
                         _ = try await redis.send("CONFIG", "SET", .text(setting), "0")
                         try await eventually("the message is acknowledged") {
                             try await redis.xpending(stream, group: "g").count == 0
@@ -146,14 +146,6 @@ extension IntegrationTests {
                     try await running.value
                 }
             }
-        }
-
-        /// How often a script was run, or was to be.
-        private func scripts(_ redis: RedisClient) async throws -> Int {
-            let statistics = try await redis.info("commandstats")
-            let lines = ["eval", "evalsha"].compactMap { statistics["cmdstat_\($0)"] }
-            let counts = lines.compactMap { $0.split(separator: ",").first?.split(separator: "=").last }
-            return counts.compactMap { Int($0) }.reduce(0, +)
         }
 
         @Test("a busy script is an error that passes", arguments: TestServer.all)

@@ -15,25 +15,19 @@ extension IntegrationTests {
             let stream = StreamKey.unique()
             try await server.withClient { redis in
                 try await GroupConsumers.add(1...4, to: stream, redis)
-                let (started, start) = AsyncStream.makeStream(of: Void.self)
+                let handlers = Recorder<CheckedContinuation<Void, Never>>()
                 let work = Task {
                     try await server.withClient { inner in
                         let consumer = GroupConsumer(inner, stream: stream, group: "g")
                         try await consumer.run(concurrency: 4) { _ in
-                            start.yield()
                             // A handler that does not heed cancellation, and finishes behind it.
-                            await withCheckedContinuation { continuation in
-                                Task.detached {
-                                    try? await Task.sleep(for: .milliseconds(200))
-                                    continuation.resume()
-                                }
-                            }
+                            await withCheckedContinuation { handlers.add($0) }
                         }
                     }
                 }
-                var iterator = started.makeAsyncIterator()
-                for _ in 1...4 { await iterator.next() }
+                try await eventually("all are at work") { handlers.count == 4 }
                 work.cancel()
+                for handler in handlers.all { handler.resume() }
                 _ = await work.result
                 #expect(try await GroupConsumers.pending(redis, stream) == 0)
             }

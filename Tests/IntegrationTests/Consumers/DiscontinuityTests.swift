@@ -144,7 +144,7 @@ extension IntegrationTests {
                     try await eventually("it is read") { seen.count == 3 }
                     try await redis.xdel("s", ids: [last])
                     try await redis.xtrim("s", .exactly(maxLength: 0))
-                    try await Task.sleep(for: Self.block * 3)
+                    try await redis.moreReads(3)
                     #expect(consumer.counters.discontinuities == 0)
                     #expect(consumer.counters.trimmedUnread == 0)
 
@@ -158,7 +158,7 @@ extension IntegrationTests {
                     let lost = 20 - (seen.count - 4)
                     #expect(lost > 0)
                     if binary.name.contains("6.2") {
-                        try await Task.sleep(for: Self.block * 3)
+                        try await redis.moreReads(3)
                     } else {
                         try await eventually("the lost ones are counted") { consumer.counters.trimmedUnread == lost }
                     }
@@ -220,7 +220,7 @@ extension IntegrationTests {
                         let reader = Task { for try await message in consumer { seen.add(message["n"] ?? "") } }
                         try await admin.xadd("s", ["n": "1"])
                         try await eventually("it is read") { seen.count == 1 }
-                        try await Task.sleep(for: Self.block * 2)
+                        try await admin.moreReads(2)
                         try await admin.xadd("s", ["n": "2"])
                         try await eventually("it is read") { seen.count == 2 }
                         #expect(consumer.counters.interruptions == 0)
@@ -267,7 +267,8 @@ extension IntegrationTests {
             for n in 6...8 { try await old.xadd("s", ["n": "lost-\(n)"]) }
             try await eventually("the lost ones are read") { seen.count == 8 }
             // The reader has looked at the stream since: what it knows of it includes the last one.
-            try await Task.sleep(for: Self.block * 2)
+            let looks = try await old.calls(of: "xinfo", "xinfo|stream")
+            try await eventually("it has") { try await old.calls(of: "xinfo", "xinfo|stream") >= looks + 2 }
             try await new.xadd("s", ["n": "last"])
             let port = try await new.info("server")["tcp_port"] ?? ""
             _ = try await old.send("REPLICAOF", "127.0.0.1", .text(port))

@@ -75,18 +75,23 @@ extension IntegrationTests {
 
         @Test("a reader left over from before sets no position back", arguments: TestServer.all)
         func stale(binary: ServerBinary) async throws {
-            try await TestServer.shared(binary).withClient { redis in
-                let stream = StreamKey.unique()
-                for n in 1...10 { try await redis.xadd(stream, ["n": .integer(n)]) }
-                var old = Self.reader(redis, stream).makeAsyncIterator()
-                for _ in 0..<3 { _ = try await old.next() }
-                _ = try await Self.handle(10, of: Self.reader(redis, stream))
-                let last = try await redis.xinfoStream(stream).lastGeneratedID
-                try await eventually("the end is kept") { try await Self.kept(stream, redis) == "\(last)" }
-                for _ in 0..<3 { _ = try await old.next() }
-                try await Task.sleep(for: .milliseconds(300))
-                let kept = try await Self.kept(stream, redis)
-                #expect(kept == "\(last)")
+            try await TestServer.withOwn(binary) { server in
+                try await server.withClient { redis in
+                    let stream = StreamKey.unique()
+                    for n in 1...10 { try await redis.xadd(stream, ["n": .integer(n)]) }
+                    var old = Self.reader(redis, stream).makeAsyncIterator()
+                    for _ in 0..<3 { _ = try await old.next() }
+                    _ = try await Self.handle(10, of: Self.reader(redis, stream))
+                    let last = try await redis.xinfoStream(stream).lastGeneratedID
+                    try await eventually("the end is kept") { try await Self.kept(stream, redis) == "\(last)" }
+                    let saves = try await redis.calls(of: "eval", "evalsha")
+                    for _ in 0..<3 { _ = try await old.next() }
+                    try await eventually("the old one saves") {
+                        try await redis.calls(of: "eval", "evalsha") > saves
+                    }
+                    let kept = try await Self.kept(stream, redis)
+                    #expect(kept == "\(last)")
+                }
             }
         }
 

@@ -51,6 +51,21 @@ extension RedisReply {
 }
 
 extension RedisClient {
+    /// How often the server was sent commands of these names, by anybody. A subcommand is `xinfo|stream`; Redis 6.2 counts it
+    /// as `xinfo`.
+    func calls(of names: String...) async throws -> Int {
+        let statistics = try await info("commandstats")
+        let lines = names.compactMap { statistics["cmdstat_\($0)"] }
+        let counts = lines.compactMap { $0.split(separator: ",").first?.split(separator: "=").last }
+        return counts.compactMap { Int($0) }.reduce(0, +)
+    }
+
+    /// Waits until somebody has read so many times more.
+    func moreReads(_ count: Int) async throws {
+        let before = try await calls(of: "xread")
+        try await eventually("\(count) more reads") { try await calls(of: "xread") >= before + count }
+    }
+
     /// The connections that the server has, each as the line of `CLIENT LIST`.
     func connections(named name: String? = nil) async throws -> [[String: String]] {
         let list = try await send("CLIENT", "LIST").string ?? ""

@@ -87,7 +87,8 @@ final class PositionKeeper: Sendable {
                 client.logger.info("could not keep position", metadata: [LogKey.reason: "\(error.code)"])
                 // What is not kept is read again.
                 if isLast, attempt >= Self.lastAttempts { return }
-                let delay = configuration.backoff.delay(attempt: attempt, jitter: .random(in: 0...1))
+                let jitter = client.pool.randomness()
+                let delay = configuration.backoff.delay(attempt: attempt, jitter: jitter, after: error)
                 await eventLoop.sleepInAnyCase(for: isLast ? min(delay, .milliseconds(100)) : delay)
                 work.fire()
             }
