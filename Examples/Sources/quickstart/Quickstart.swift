@@ -52,7 +52,7 @@ extension Quickstart {
     /// Handles messages until it is not wanted any more.
     func work(as name: String, on stream: StreamKey, _ redis: RedisClient) async throws {
         var configuration = GroupConsumer.Configuration()
-        configuration.claimIdleTime = .seconds(2)  // The default of 60 s is better, and too long for a demonstration.
+        configuration.claimIdleTime = .seconds(2)  // The default of 30 s is better, and too long for a demonstration.
 
         let consumer = GroupConsumer(
             redis,

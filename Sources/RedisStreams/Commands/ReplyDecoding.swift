@@ -127,3 +127,8 @@ extension RedisReply {
         return results
     }
 }
+
+extension Int {
+    /// A number of entries, as a server may count them: not below zero, and so that a few can be added up without a trap.
+    var plausible: Int { Swift.max(0, Swift.min(self, 1 << 60)) }
+}

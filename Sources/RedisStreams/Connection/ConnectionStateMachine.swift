@@ -65,12 +65,16 @@ struct ConnectionStateMachine: ~Copyable {
         )
     }
 
-    /// The connection has ended. Returns the commands that will have no reply, each with its error.
+    /// The connection has ended. Returns the commands that will have no reply, each with its error. A reply that could not be
+    /// read is that of the first one; the others have lost their connection.
     mutating func close(_ reason: RedisError) -> [(ReplyReceiver, RedisError)] {
         guard case .open = state else { return [] }
         state = .closed(reason)
         defer { waiting = [] }
-        return waiting.map { ($0.receiver, reason.about(command: $0.name, mayHaveExecuted: true)) }
+        return waiting.enumerated().map { position, command in
+            let error = position == 0 ? reason : reason.forOthers
+            return (command.receiver, error.about(command: command.name, mayHaveExecuted: true))
+        }
     }
 
     /// Why the connection has ended; `nil` while it has not.
@@ -80,4 +84,12 @@ struct ConnectionStateMachine: ~Copyable {
 
     /// How many commands have no reply yet.
     var waitingCount: Int { waiting.count }
+}
+
+extension RedisError {
+    /// What the end of a connection is to those whose commands are not to blame.
+    var forOthers: RedisError {
+        guard [.replyTooLarge, .protocolViolation].contains(code) else { return self }
+        return RedisError(.connectionClosed, "The reply to another command could not be read: \(message)")
+    }
 }

@@ -111,7 +111,7 @@ public actor RedisConnection {
         )
         for (receiver, error) in failed { receiver.deliver(.failure(error)) }
         for entry in unsent {
-            entry.receiver.deliver(.failure(reason.about(command: entry.name, mayHaveExecuted: false)))
+            entry.receiver.deliver(.failure(reason.forOthers.about(command: entry.name, mayHaveExecuted: false)))
         }
     }
 

@@ -51,11 +51,11 @@ struct StreamObservation: Sendable, Hashable {
 extension StreamObservation {
     init(_ info: StreamInfo) {
         self.init(
-            length: info.length,
+            length: info.length.plausible,
             lastID: info.lastGeneratedID,
             firstEntryID: info.firstEntry?.id,
             lastEntryID: info.lastEntry?.id,
-            entriesAdded: info.details.entriesAdded,
+            entriesAdded: info.details.entriesAdded?.plausible,
             maxDeletedID: info.details.maxDeletedEntryID,
             groupCount: info.groupCount
         )

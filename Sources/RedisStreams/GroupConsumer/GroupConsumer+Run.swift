@@ -91,9 +91,9 @@ extension GroupConsumer {
         defer { session.remove(slot) }
         return try await slot.occupied {
             while let message = try await session.mailbox.next() {
-                if session.giveUpIfStale(message) { continue }
+                // In this order: what is lost from here on is told to the slot.
                 slot.begin(message.batch, message.position)
-                await handle(message, session, work)
+                if !session.giveUpIfStale(message) { await handle(message, session, work) }
                 if slot.end() { return true }
             }
             return false

@@ -92,13 +92,13 @@ public struct GroupConsumer: Sendable {
             )
         }
         let ids = messages.map(\.id)
-        let isProven = messages.allSatisfy { $0.batch.session.isProven($0) }
         let count: Int
-        if isProven || !configuration.acknowledgement.keepsPending {
-            count = try await client.execute(xack(ids))
-        } else {
+        if configuration.acknowledgement.keepsPending, configuration.terms.proof != nil {
+            // It may wait for a connection, for longer than anything is proven.
             let call = call(.acknowledge, ids: ids)
             count = try call.integer(try await client.run(call))
+        } else {
+            count = try await client.execute(xack(ids))
         }
         for message in messages { message.batch.session.acknowledged(message) }
         return count
@@ -107,6 +107,7 @@ public struct GroupConsumer: Sendable {
     func makeSession() -> GroupSession {
         GroupSession(
             group: group,
+            keepsPending: configuration.acknowledgement.keepsPending,
             prefetch: configuration.prefetch,
             bytes: configuration.prefetchBytes,
             terms: configuration.terms,

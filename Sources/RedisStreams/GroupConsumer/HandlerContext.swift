@@ -30,8 +30,15 @@ public struct HandlerContext: Sendable {
     ///   - fields: The fields, at least one.
     ///   - stream: The stream to add to.
     ///   - maxLength: To about how many entries the stream is trimmed (`MAXLEN ~`). Default: not at all.
-    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidArgument`` for an entry that cannot be.
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidArgument`` for an entry that cannot be, and where messages are
+    ///   acknowledged before they are handled, or not at all.
     public func emit(_ fields: NewFields, to stream: StreamKey, maxLength: Int? = nil) throws(RedisError) {
+        guard message.batch.session.keepsPending else {
+            throw RedisError(
+                .invalidArgument,
+                "With acknowledgement .onDelivery or .never nothing can be added in the step that acknowledges."
+            )
+        }
         try XADD(stream, fields, trim: maxLength.map { .approximately(maxLength: $0) }).validate()
         let output = Emission.Output(
             stream: stream,

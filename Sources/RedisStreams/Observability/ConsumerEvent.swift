@@ -24,9 +24,6 @@ public enum ConsumerEvent: Sendable {
     case trimmedUnread(count: Int?, after: StreamID, before: StreamID)
     /// The stream does not go on where it was: it was made anew, or entries were lost with a server.
     case discontinuity(Discontinuity)
-    /// Trimming is about to take what the group has not read: `lag` messages are waiting, and the stream is kept at about
-    /// `maxLength`.
-    case lagNearsTrimming(lag: Int, maxLength: Int)
     /// The connection or the server failed; the consumer goes on after `retryAfter`.
     case interrupted(RedisError, retryAfter: Duration)
     /// The consumer serves again after an interruption.

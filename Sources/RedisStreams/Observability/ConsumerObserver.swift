@@ -70,11 +70,11 @@ extension ConsumerCounters {
         case .deadLettered: deadLettered += 1
         case .rejected: rejected += 1
         case .deleted(let ids): deleted += ids.count
-        case .trimmedUnread(let count, _, _): trimmedUnread += count ?? 0
+        case .trimmedUnread(let count, _, _): trimmedUnread = (trimmedUnread + (count ?? 0).plausible).plausible
         case .discontinuity: discontinuities += 1
         case .interrupted: interruptions += 1
         // A failure is counted whatever comes of it.
-        case .groupCreated, .claimed, .retrying, .lagNearsTrimming, .reconnected: break
+        case .groupCreated, .claimed, .retrying, .reconnected: break
         }
     }
 }

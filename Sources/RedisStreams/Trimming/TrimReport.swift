@@ -39,9 +39,9 @@ public struct TrimReport: Sendable, Hashable {
             let length = values[offset: 2]?.integer, let firstID = values[offset: 3]?.streamID,
             let groups = values[offset: 4]?.mapElements(Group.init)
         else { return nil }
-        self.removedCount = removedCount
-        self.forcedCount = forcedCount
-        self.length = length
+        self.removedCount = removedCount.plausible
+        self.forcedCount = forcedCount.plausible
+        self.length = length.plausible
         self.firstID = firstID
         self.groups = groups
     }
@@ -56,8 +56,8 @@ extension TrimReport.Group {
         else { return nil }
         self.name = name
         self.neededID = neededID
-        self.pendingCount = pendingCount
-        self.lag = lag < 0 ? nil : lag
+        self.pendingCount = pendingCount.plausible
+        self.lag = lag < 0 ? nil : lag.plausible
         self.isAbandoned = isAbandoned == 1
         self.hasLost = hasLost == 1
     }

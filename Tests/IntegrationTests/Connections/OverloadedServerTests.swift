@@ -135,7 +135,9 @@ extension IntegrationTests {
                         // Nobody else adds to the count: leases are renewed after seconds only.
                         let calls = try await redis.calls(of: "eval", "evalsha")
                         try await redis.xadd(stream, ["n": .integer(n)])
-                        try await eventually("a script was called") { try await redis.calls(of: "eval", "evalsha") > calls + 1 }
+                        try await eventually("a script was called") {
+                            try await redis.calls(of: "eval", "evalsha") > calls + 1
+                        }
                         _ = try await redis.send("CONFIG", "SET", .text(setting), "0")
                         try await eventually("the message is acknowledged") {
                             try await redis.xpending(stream, group: "g").count == 0

@@ -50,6 +50,21 @@ import Testing
         #expect(none == .idle)
     }
 
+    @Test(
+        arguments: [
+            (.replyTooLarge, .connectionClosed), (.protocolViolation, .connectionClosed), (.timeout, .timeout),
+        ] as [(RedisError.Code, RedisError.Code)]
+    )
+    func `A reply that cannot be read is the fault of its own command, and costs the others the connection`(
+        reason: RedisError.Code,
+        others: RedisError.Code
+    ) {
+        var machine = ConnectionStateMachine()
+        for _ in 0..<3 { machine.add(PendingReplies(count: 1)) }
+        let failed = machine.close(RedisError(reason, "test"))
+        #expect(failed.map(\.1.code) == [reason, others, others])
+    }
+
     @Test func `At the end everything that has no reply may have been executed`() {
         var machine = ConnectionStateMachine()
         let all = (0..<2).map { _ in PendingReplies(count: 1) }

@@ -14,7 +14,7 @@ private enum Readme {
         try await withRedisClient("redis://localhost:6379") { redis in
             try await redis.xadd("orders", ["item": "book", "total": "12.5"], trim: .approximately(maxLength: 100_000))
 
-            let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "billing-1")
+            let consumer = GroupConsumer(redis, stream: "orders", group: "billing")
             try await consumer.run(concurrency: 16) { message in
                 print(message.id, message["item"] ?? "")  // return acknowledges, throw tries again
             }

@@ -52,12 +52,12 @@ import Testing
         }
     }
 
-    @Test(arguments: [(20, false), (23, true)]) func `So it is for one whose reply is waited for`(
-        seconds: Int,
-        looksAtOwner: Bool
+    @Test(arguments: [true, false])
+    func `One whose reply is waited for looks at the owner in any case, where messages can be claimed`(
+        canBeClaimed: Bool
     ) async throws {
         let play = GroupPlay {
-            $0.safeguards.remove(.renewal)
+            if !canBeClaimed { $0.claimIdleTime = nil }
             $0.acknowledgement = .manual
         }
         try await play.running { consumer in
@@ -66,10 +66,9 @@ import Testing
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew())
             let got = [try await messages.next(), try await messages.next()].compactMap { $0 }
-            await play.clock.advance(by: .seconds(seconds))
             async let count = consumer.acknowledge(got.reversed())
             let sent = await play.shared.nextBesidesLooks()
-            #expect(sent == (looksAtOwner ? acknowledgeIfOwned("1-0", "2-0") : acknowledge("2-0", "1-0")))
+            #expect(sent == (canBeClaimed ? acknowledgeIfOwned("1-0", "2-0") : acknowledge("2-0", "1-0")))
             play.shared.send(":1\r\n")
             let acknowledged = try await count
             #expect(acknowledged == 1)

@@ -25,6 +25,19 @@ import Testing
         #expect(context.outputs.isEmpty)
     }
 
+    @Test func `Where a message is acknowledged before it is handled, nothing can be added with that`() {
+        let session = GroupSession(
+            group: "billing",
+            keepsPending: false,
+            prefetch: 10,
+            eventLoop: NIOAsyncTestingEventLoop()
+        )
+        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, granted: .at(0))
+        let context = HandlerContext(GroupMessage(batch: batch, position: 0))
+        #expect { try context.emit(["a": "1"], to: "out") } throws: { ($0 as? RedisError)?.code == .invalidArgument }
+        #expect(context.outputs.isEmpty)
+    }
+
     @Test func `Copies of a context stage together`() throws {
         let context = HandlerContext(message())
         let copy = context

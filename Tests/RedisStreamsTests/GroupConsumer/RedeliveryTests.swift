@@ -125,6 +125,26 @@ import Testing
         }
     }
 
+    @Test func `What was taken without a reply is taken once more, alone, and not counted as a death`() async throws {
+        let play = GroupPlay { $0.claimInterval = .seconds(1) }
+        try await play.running { consumer in
+            let handled = Journal<Int>()
+            let running = Task { try await consumer.run { handled.record($0.deliveryCount.rawValue) } }
+            let server = await play.start()
+            await server.expect(readNew(block: 1000))
+            await play.clock.advance(by: .seconds(1))
+            server.send(nothing)
+            await server.expect(claim(), answer: claimed(["1-0"]))
+            await server.expect(readNew(block: 1000))
+            await play.shared.expect(take("1-0"))
+            play.shared.close()
+            server.send(nothing)
+            await server.expect(take("1-0", mode: "known"), answer: taken([("1-0", 1)]))
+            #expect(await handled.wait(for: 1) == [1])
+            await play.end(running)
+        }
+    }
+
     @Test func `What a claim brings of what is held, or on its way to be settled, is not taken`() async throws {
         let play = GroupPlay { $0.claimInterval = .seconds(1) }
         try await play.running { consumer in

@@ -18,6 +18,26 @@ import Testing
         }
     }
 
+    /// The example of the README.
+    @Test func `An order is billed once, even when the acknowledgement's reply is lost`() async throws {
+        let server = InMemoryRedis(version: .redis7_0)
+        try await server.withClient { redis in
+            try await redis.xadd("orders", ["item": "book"])
+            let fault = server.inject(.closeAfterExecuting, on: "XACK")
+            let bills = Journal<StreamID>()
+            let billing = Task {
+                try await GroupConsumer(redis, stream: "orders", group: "billing").run { bills.record($0.id) }
+            }
+            while fault.fired == 0 { await server.clock.advance(by: .milliseconds(1)) }
+            await server.clock.advance(by: .seconds(60))
+            billing.cancel()
+            try await billing.value
+            #expect(bills.all.count == 1)
+            let pending = try await redis.xpending("orders", group: "billing").count
+            #expect(pending == 0)
+        }
+    }
+
     @Test(arguments: InMemoryRedis.Version.allCases)
     func `A client is told the version`(version: InMemoryRedis.Version) async throws {
         try await InMemoryRedis(version: version).withClient { redis in

@@ -33,7 +33,7 @@ import Testing
             .rejected(id: position, reason: ""), .deleted(ids: ids("1-0", "2-0", "3-0")),
             .trimmedUnread(count: 4, after: position, before: position),
             .trimmedUnread(count: nil, after: position, before: position), .discontinuity(gap),
-            .lagNearsTrimming(lag: 1, maxLength: 2), .interrupted(RedisError(.timeout, ""), retryAfter: .zero),
+            .interrupted(RedisError(.timeout, ""), retryAfter: .zero),
             .reconnected,
         ]
         for event in events { observer.report(event) }

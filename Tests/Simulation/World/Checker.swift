@@ -81,9 +81,12 @@ final class Checker: @unchecked Sendable {
             violated(.attemptsCountFailures, text)
         }
         checkAlone(id, at: node)
-        for (_, other) in running.sorted(by: { $0.key < $1.key }) where other.id == id && !other.isTold {
+        for (_, other) in running.sorted(by: { $0.key < $1.key }) where other.id == id {
             if other.node === node {
                 violated(.notTwiceInOne, "\(node.name) begins \(id), which it is handling since \(other.begun)")
+            } else if other.isTold {
+                // It has been told that it is another's.
+                continue
             } else if other.node.hinderedUntil >= now() || other.node.process.isStopped {
                 excusedOverlaps += 1
             } else {

@@ -158,8 +158,10 @@ extension GroupEngine {
     /// Looks at the group if anything may have changed.
     private func observeLater() {
         let delivered = session.observer.counters.delivered
-        guard delivered != observedDeliveries || session.isHolding, let connection = pool.readyShared() else { return }
-        observedDeliveries = delivered
+        guard delivered != observedDeliveries || session.isHolding else { return }
+        guard let connection = pool.readyShared() else { return pool.prepareShared() }
+        // What is held now is done with later: then there is something new to see.
+        observedDeliveries = session.isHolding ? -1 : delivered
         let call = consumer.call(.look)
         connection.begin(call) { result in
             guard let reply = try? result.get() else { return }

@@ -60,7 +60,12 @@ extension GroupEngine {
         if !ids.isEmpty {
             // What turns up after the first time was given to this consumer, and got lost on the way.
             let mode: TakeMode = machine.hasSwept || !configuration.acknowledgement.keepsPending ? .known : .fair
-            try await take(Array(ids), mode, source: .pending, on: connection)
+            do throws(RedisError) {
+                try await take(Array(ids), mode, source: .pending, on: connection)
+            } catch {
+                if error.mayHaveExecuted { countedSuspects.formUnion(ids) }
+                throw error
+            }
         }
         let isFirst = !machine.hasSwept
         machine.swept(last: entries.count == page ? entries.last?.id : nil)
@@ -87,11 +92,15 @@ extension GroupEngine {
     /// Takes messages without waiting for them, on a shared connection, since a read may wait on this one. Without one, it
     /// is tried again in a little while.
     func beginTaking(_ ids: [StreamID], _ mode: TakeMode, source: GroupMessage.Source) {
-        if ids.isEmpty || mailbox.isStopping { return }
+        if ids.isEmpty { return }
+        // Until the server has told, their counts are what they were.
+        wait(for: ids)
+        if mailbox.isStopping { return }
         guard let shared = pool.readyShared() else {
             pool.prepareShared()
             eventLoop.scheduleTask(in: .milliseconds(100)) {
                 self.assumeIsolated { engine in
+                    engine.session.stopWaiting(for: ids)
                     engine.beginTaking(engine.session.unknown(among: ids), mode, source: source)
                 }
             }
@@ -121,15 +130,27 @@ extension GroupEngine {
                     engine.pipeline.ended()
                     do throws(RedisError) {
                         let taken = try TakenMessages(try result.get(), to: call, of: engine.consumer.stream)
+                        engine.session.stopWaiting(for: part)
                         engine.took(taken, sent: sent, source: source)
                     } catch {
-                        engine.logger.info("could not take messages", metadata: [LogKey.reason: "\(error.code)"])
+                        engine.couldNotTake(part, error, source: source)
                     }
                     engine.session.endLookingBack()
                     if let connection = engine.connection { engine.goOn(on: connection) }
                 }
             }
         }
+    }
+
+    /// It is not known whether they were taken. If they were, nobody has died of that: they are taken once more, alone, and
+    /// not counted.
+    private func couldNotTake(_ ids: [StreamID], _ error: RedisError, source: GroupMessage.Source) {
+        logger.info("could not take messages", metadata: [LogKey.reason: "\(error.code)"])
+        guard error.mayHaveExecuted, error.isRetriable, configuration.acknowledgement != .manual else {
+            return session.stopWaiting(for: ids)
+        }
+        countedSuspects.formUnion(ids)
+        suspect(ids, source: source)
     }
 
     /// Hands over what was taken, but for what is known meanwhile, and what is given up.
@@ -181,11 +202,14 @@ extension GroupEngine {
         session.stopWaiting(for: [id])
         do throws(RedisError) {
             let source: GroupMessage.Source = claimedSuspects.remove(id) == nil ? .pending : .claimed
-            try await take([id], .suspects, source: source, on: connection)
+            let mode: TakeMode = countedSuspects.contains(id) ? .known : .suspects
+            try await take([id], mode, source: source, on: connection)
         } catch {
+            if error.mayHaveExecuted { countedSuspects.insert(id) }
             wait(for: [id])
             throw error
         }
+        countedSuspects.remove(id)
         machine.tookSuspect(id)
         await session.waitUntilNothingIsHeld()
     }

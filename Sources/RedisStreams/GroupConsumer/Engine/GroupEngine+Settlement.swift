@@ -233,7 +233,8 @@ extension GroupEngine {
 
     private nonisolated func done(_ settlement: Settlement, _ reply: SettlementReply) {
         switch (settlement, reply) {
-        case (.acknowledge, .count(let count)): session.observer.count { $0.acknowledged += count }
+        case (.acknowledge(let ids, _), .count(let count)):
+            session.observer.count { $0.acknowledged += max(0, min(count, ids.count)) }
         case (.setAside(let asides), .others(let others)):
             if !others.isEmpty { report(.leaseLost(ids: others)) }
             // Given back once is enough.
@@ -260,7 +261,7 @@ extension GroupEngine {
 
     private nonisolated func failed(_ sent: SentSettlement, _ error: RedisError) {
         logger.info("could not settle", metadata: [LogKey.reason: "\(error.code)"])
-        // The last two were another command's reply, and ended the connection.
+        // What could not be read may have been done.
         let isNoRefusal = [.cancelled, .replyTooLarge, .protocolViolation].contains(error.code)
         if error.isRetriable || isNoRefusal {
             guard configuration.safeguards.contains(.reacknowledge) else { return session.confirm(sent.number) }
@@ -270,8 +271,10 @@ extension GroupEngine {
         switch (sent.settlement, error.code) {
         // With the group everything is gone that was pending: it is delivered again, or it is done with.
         case (_, .noGroup): return
-        case (.emit(let emission), .wrongType), (.emit(let emission), .serverError):
+        case (.emit(let emission), .wrongType), (.emit(let emission), .serverError),
+            (.emit(let emission), .crossSlot), (.emit(let emission), .permissionDenied):
             if emission.verdict != nil { break }
+            logger.warning("outputs were refused", metadata: [LogKey.reason: "\(error.code)"])
             return session.refused(emission)
         default: break
         }

@@ -32,6 +32,8 @@ actor GroupEngine: ConsumerEngine {
     var parked: [StreamID: SetAside] = [:]
     /// Which of the messages that wait to be handled alone were others'.
     var claimedSuspects: Set<StreamID> = []
+    /// Which of them may be counted as delivered already: they were taken, and the reply was lost.
+    var countedSuspects: Set<StreamID> = []
     var retryTimer: Scheduled<Void>?
     var leaseTimer: Scheduled<Void>?
     /// Whether leases are renewed: not before the start, nor at the end.
@@ -150,9 +152,11 @@ actor GroupEngine: ConsumerEngine {
     /// The group is another one than before: nothing is pending in it, and what was delivered may be again.
     private func groupIsNew() {
         machine.createdGroup()
+        session.revokeProofs()
         session.stopWaiting(for: machine.takeSuspects() + parked.keys)
         parked = [:]
         claimedSuspects = []
+        countedSuspects = []
         retries = RetrySchedule()
     }
 

@@ -60,10 +60,11 @@ extension GroupSight {
         lowestPending = values[1].streamID
         entriesRead = Self.count(try call.integer(values[2]))
         entriesAdded = Self.count(try call.integer(values[3]))
-        length = try call.integer(values[4])
+        length = try call.integer(values[4]).plausible
         first = values[5].streamID
         lastGenerated = try call.streamID(values[6])
     }
 
-    private static func count(_ value: Int) -> Int? { value < 0 ? nil : value }
+    /// `nil` for what the server does not count.
+    private static func count(_ value: Int) -> Int? { value < 0 ? nil : value.plausible }
 }

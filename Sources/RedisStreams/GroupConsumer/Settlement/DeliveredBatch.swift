@@ -15,6 +15,8 @@ final class DeliveredBatch: @unchecked Sendable {
     private let grantTime: Atomic<UInt64>
     /// Whether some of the messages have been lost to others.
     private let hasLosses = Atomic(false)
+    /// Whether the server has to be asked whose they are.
+    private let isDoubtful = Atomic(false)
     /// For each message, whether its fate is undecided.
     fileprivate(set) var isOpen: [Bool]
     fileprivate(set) var openCount: Int
@@ -43,6 +45,11 @@ final class DeliveredBatch: @unchecked Sendable {
     var granted: NIODeadline { .uptimeNanoseconds(grantTime.load(ordering: .relaxed)) }
 
     func grant(_ time: NIODeadline) { grantTime.store(time.uptimeNanoseconds, ordering: .relaxed) }
+
+    /// The same, for a settlement; `nil` if nothing proves it.
+    var proof: NIODeadline? { isDoubtful.load(ordering: .relaxed) ? nil : granted }
+
+    func doubt() { isDoubtful.store(true, ordering: .relaxed) }
 
     /// Whether it has to be looked up if a message is still this consumer's.
     var mayHaveLosses: Bool { hasLosses.load(ordering: .relaxed) }

@@ -25,19 +25,22 @@ final class GroupSession: Sendable {
     let eventLoop: any EventLoop
     /// The group that is read for.
     let group: String
+    /// Whether messages are pending on the server while they are handled.
+    let keepsPending: Bool
     /// What becomes of messages that fail.
     let rules: FailureRules
     let observer: ConsumerObserver
     /// Whether what was not handled is given back, rather than left to the end of its lease.
     private let handsOver: Bool
     private let randomness: @Sendable () -> Double
-    private let terms: SettlementLedger.Terms
+    private let lease: TimeAmount?
     private let state: Mutex<State>
     private let alarm = Signal()
     private let nothingHeld = Signal()
 
     init(
         group: String,
+        keepsPending: Bool = true,
         prefetch: Int,
         bytes: Int = .max,
         terms: SettlementLedger.Terms = .init(),
@@ -48,12 +51,13 @@ final class GroupSession: Sendable {
         eventLoop: any EventLoop
     ) {
         self.group = group
+        self.keepsPending = keepsPending
         self.eventLoop = eventLoop
         self.rules = rules
         self.observer = observer
         self.handsOver = handsOver
         self.randomness = randomness
-        self.terms = terms
+        lease = terms.lease
         state = Mutex(State(ledger: SettlementLedger(terms)))
         mailbox = Mailbox(prefetch: prefetch, bytes: bytes)
     }
@@ -75,6 +79,8 @@ final class GroupSession: Sendable {
     /// The handler has failed.
     func fail(_ message: GroupMessage, because error: any Error) {
         observer.count { $0.failures += 1 }
+        // It is acknowledged already, or never was pending.
+        if !keepsPending { return }
         switch rules.fate(of: message, after: error, jitter: randomness()) {
         case .retry(let delay):
             let aside = again(message.id, message.deliveryCount, after: delay)
@@ -146,7 +152,7 @@ final class GroupSession: Sendable {
     /// could be handled twice at the same time. Returns whether it did.
     func giveUpIfStale(_ message: GroupMessage) -> Bool {
         if message.batch.mayHaveLosses, !isHeld(message) { return true }
-        guard let lease = terms.lease, message.batch.granted + lease <= eventLoop.now else { return false }
+        guard let lease, message.batch.granted + lease <= eventLoop.now else { return false }
         release(message)
         return true
     }
@@ -155,9 +161,6 @@ final class GroupSession: Sendable {
     func isHeld(_ message: GroupMessage) -> Bool {
         state.withLock { _ in message.batch.isOpen[message.position] }
     }
-
-    /// Whether the message is this consumer's beyond doubt.
-    func isProven(_ message: GroupMessage) -> Bool { terms.provenUntil(message.batch.granted) > eventLoop.now }
 
     /// A worker begins.
     func add(_ slot: HandlerSlot) { state.withLock { $0.slots.append(slot) } }
@@ -214,10 +217,17 @@ final class GroupSession: Sendable {
     /// What it has brought has been compared with what is known.
     func endLookingBack() { state.withLock { $0.ledger.endLookingBack() } }
 
-    /// Which of the ids this consumer does not know to be its own.
+    /// Which of the ids this consumer does not know to be its own. Nor are those unknown whose handlers are at work although
+    /// their leases were lost: they must not run twice at a time here.
     func unknown(among ids: [StreamID]) -> [StreamID] {
-        ids.isEmpty ? [] : state.withLock { $0.ledger.unknown(among: ids) }
+        if ids.isEmpty { return [] }
+        let (unknown, slots) = state.withLock { ($0.ledger.unknown(among: ids), $0.slots) }
+        let atWork = Set(slots.compactMap(\.handledID))
+        return atWork.isEmpty ? unknown : unknown.filter { !atWork.contains($0) }
     }
+
+    /// The group is another one than before: what is held may be others'.
+    func revokeProofs() { state.withLock { $0.ledger.revokeProofs() } }
 
     /// Ids without their messages are this consumer's all the same.
     func wait(for ids: [StreamID]) { state.withLock { $0.ledger.wait(for: ids) } }
@@ -235,6 +245,19 @@ final class GroupSession: Sendable {
         if isDone { return alarm.fire() }
         observer.count { $0.delivered += delivered.storage.entries.count }
         mailbox.deliver(DeliveredMessages(batch: delivered), bytes: bytes)
+        giveBackLate()
+    }
+
+    /// Gives back what has come while somebody else saw to it that nothing more does.
+    private func giveBackLate() {
+        guard isDone else { return }
+        let rest = mailbox.takeRest().filter { handsOver && isHeld($0) }
+        if rest.isEmpty { return }
+        state.withLock { state in
+            state.kept.subtract(rest.map(\.id))
+            state.ledger.add(.setAside(rest.map { SetAside(returning: $0.id, $0.deliveryCount) }))
+        }
+        alarm.fire()
     }
 
     /// Has something settled that is not held.

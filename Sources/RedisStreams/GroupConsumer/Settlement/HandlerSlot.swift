@@ -22,6 +22,9 @@ final class HandlerSlot: Sendable {
 
     private let state = Mutex(State())
 
+    /// The id of the message that is handled.
+    var handledID: StreamID? { state.withLock { $0.handled?.id } }
+
     /// Runs a worker, whose task is the current one.
     func occupied<Result: Sendable>(by worker: () async throws -> Result) async throws -> Result {
         unsafe withUnsafeCurrentTask { task in

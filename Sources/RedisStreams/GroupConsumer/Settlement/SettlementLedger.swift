@@ -96,7 +96,7 @@ struct SettlementLedger: ~Copyable {
     /// A message has been handled. Returns whether it was open, and so is due now.
     mutating func settle(_ batch: DeliveredBatch, _ position: Int) -> Bool {
         guard held.close(batch, position) else { return false }
-        due.append(Due(id: batch.id(at: position), granted: batch.granted))
+        due.append(Due(id: batch.id(at: position), granted: batch.proof))
         return true
     }
 
@@ -193,6 +193,12 @@ struct SettlementLedger: ~Copyable {
             emission.mayBeDone = true
             emissions.prepend(emission)
         }
+    }
+
+    /// Nothing that is held or due is this consumer's beyond doubt.
+    mutating func revokeProofs() {
+        for batch in held.batches { batch.doubt() }
+        due = due.map { Due(id: $0.id, granted: nil) }
     }
 
     // MARK: Leases
