@@ -2,7 +2,8 @@
 ///
 /// A dead letter is an entry with the fields of the message, behind some that tell of it: where it came from, how often it
 /// was tried, why it was given up, and when. It is added in the same step in which the message is acknowledged, if it is
-/// still this consumer's. ``RedisCommandExecutor/redrive(_:count:)`` puts dead letters back.
+/// still this consumer's. ``RedisCommandExecutor/redrive(_:count:)`` puts dead letters back. A message with more than about
+/// 3,900 fields does not fit, and is tried again instead.
 public struct DeadLetter: Sendable, Hashable {
     /// The stream for dead letters. In a cluster it must be in the same slot as the stream of the messages: give both the
     /// same hash tag, such as `{orders}` and `{orders}:dead`.

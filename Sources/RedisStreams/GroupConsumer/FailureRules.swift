@@ -15,8 +15,9 @@ struct FailureRules: Sendable {
     /// - Parameter jitter: A random number from 0 to 1.
     func fate(of message: GroupMessage, after error: any Error, jitter: Double) -> Fate {
         let failures = message.deliveryCount.failed.failures
-        if let reject = error as? Reject {
-            guard let deadLetter else { return .drop(reason: reject.reason) }
+        let deadLetter = deadLetter.flatMap { $0.holds(message.message) ? $0 : nil }
+        if let reject = error as? Reject, self.deadLetter == nil { return .drop(reason: reject.reason) }
+        if let reject = error as? Reject, let deadLetter {
             return .bury(Verdict(attempts: failures, error: "Reject", reason: reject.reason), deadLetter)
         }
         if let deadLetter, failures >= deadLetter.maxAttempts {
@@ -48,6 +49,11 @@ struct FailureRules: Sendable {
 }
 
 extension DeadLetter {
+    /// Whether a dead letter can hold the message. One that is too large for that is never given up, nor lost.
+    func holds(_ message: StreamMessage) -> Bool {
+        message.fields.count + Field.allCases.count <= Emission.Output.maxFields
+    }
+
     /// The step that makes a dead letter of a message.
     func emission(of message: StreamMessage, group: String, verdict: Verdict) -> Emission {
         let output = Emission.Output(

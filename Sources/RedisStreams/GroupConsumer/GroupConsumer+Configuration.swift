@@ -184,10 +184,15 @@ extension GroupConsumer {
             guard shutdownDeadline >= .zero, shutdownDeadline <= .seconds(86_400) else {
                 throw RedisError(.invalidConfiguration, "shutdownDeadline must be 0 to 1 day.")
             }
-            for duration in [claimIdleTime, claimInterval].compactMap({ $0 }) {
-                guard duration >= .milliseconds(1), duration <= .seconds(30 * 86_400) else {
-                    throw RedisError(.invalidConfiguration, "claimIdleTime and claimInterval must be 1 ms to 30 days.")
-                }
+            let longest = Duration.seconds(30 * 86_400)
+            guard claimIdleTime.map({ $0 >= .milliseconds(50) && $0 <= longest }) ?? true else {
+                throw RedisError(
+                    .invalidConfiguration,
+                    "claimIdleTime must be 50 ms to 30 days: it is renewed three times in that time."
+                )
+            }
+            guard claimInterval.map({ $0 >= .milliseconds(1) && $0 <= longest }) ?? true else {
+                throw RedisError(.invalidConfiguration, "claimInterval must be 1 ms to 30 days.")
             }
         }
     }

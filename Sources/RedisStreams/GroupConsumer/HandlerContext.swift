@@ -40,6 +40,12 @@ public struct HandlerContext: Sendable {
             )
         }
         try XADD(stream, fields, trim: maxLength.map { .approximately(maxLength: $0) }).validate()
+        guard fields.fields.count <= Emission.Output.maxFields else {
+            throw RedisError(
+                .invalidArgument,
+                "An entry that is added by a script can have \(Emission.Output.maxFields) fields at most."
+            )
+        }
         let output = Emission.Output(
             stream: stream,
             maxLength: maxLength,

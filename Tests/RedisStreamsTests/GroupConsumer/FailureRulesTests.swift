@@ -102,6 +102,26 @@ import Testing
         #expect(reason == "no")
     }
 
+    @Test func `What a dead letter cannot hold is tried again, and never dropped`() {
+        let rules = FailureRules(retry: .immediately, deadLetter: letter)
+        let fields = Array(repeating: "x", count: 2 * Emission.Output.maxFields)
+        guard let batch = MessageBatch(stream: "orders", reply: reply(array([entry("1-0", fields)]))) else { return }
+        let delivered = DeliveredBatch(
+            batch,
+            counts: [DeliveryCount(4001)],
+            source: .new,
+            session: session,
+            granted: .at(0)
+        )
+        let large = GroupMessage(batch: delivered, position: 0)
+        for error in [Failed(), Reject("no")] as [any Error] {
+            guard case .retry = rules.fate(of: large, after: error, jitter: 0) else {
+                Issue.record("it is given up")
+                return
+            }
+        }
+    }
+
     // MARK: Before another attempt
 
     @Test(

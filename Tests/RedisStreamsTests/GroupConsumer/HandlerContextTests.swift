@@ -22,6 +22,8 @@ import Testing
         #expect { try context.emit(["a": "1"], to: "out", maxLength: -1) } throws: {
             ($0 as? RedisError)?.code == .invalidArgument
         }
+        let many = NewFields((0...3900).map { NewFields.Field("\($0)", .integer($0)) })
+        #expect { try context.emit(many, to: "out") } throws: { ($0 as? RedisError)?.code == .invalidArgument }
         #expect(context.outputs.isEmpty)
     }
 

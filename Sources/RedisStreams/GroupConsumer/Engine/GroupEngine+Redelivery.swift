@@ -89,14 +89,15 @@ extension GroupEngine {
         took(taken, sent: sent, source: source)
     }
 
-    /// Takes messages without waiting for them, on a shared connection, since a read may wait on this one. Without one, it
-    /// is tried again in a little while.
+    /// Takes messages without waiting for them, on a shared connection, since a read may wait on this one. Where that cannot
+    /// be now, it is tried again in a little while.
     func beginTaking(_ ids: [StreamID], _ mode: TakeMode, source: GroupMessage.Source) {
         if ids.isEmpty { return }
         // Until the server has told, their counts are what they were.
         wait(for: ids)
         if mailbox.isStopping { return }
-        guard let shared = pool.readyShared() else {
+        // Nothing keeps a suspect company.
+        guard !isAlone, let shared = pool.readyShared() else {
             pool.prepareShared()
             eventLoop.scheduleTask(in: .milliseconds(100)) {
                 self.assumeIsolated { engine in
@@ -165,7 +166,9 @@ extension GroupEngine {
         taken.keep(Set(session.unknown(among: taken.batch.map(\.id))))
         var given = Set<StreamID>()
         for (message, count) in zip(taken.batch, taken.counts) {
-            guard let letter = configuration.deadLetter, let verdict = session.rules.verdict(on: count) else {
+            guard let letter = configuration.deadLetter, letter.holds(message),
+                let verdict = session.rules.verdict(on: count)
+            else {
                 given.insert(message.id)
                 continue
             }

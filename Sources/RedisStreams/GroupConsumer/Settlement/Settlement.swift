@@ -38,6 +38,9 @@ extension SetAside {
 struct Emission: Sendable {
     /// An entry to add.
     struct Output: Sendable {
+        /// The most fields that a script can add in one entry: Lua puts no more than 8,000 values on its stack.
+        static let maxFields = 3_900
+
         let stream: StreamKey
         let maxLength: Int?
         /// Names and values, in turn.
