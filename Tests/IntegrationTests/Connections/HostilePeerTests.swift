@@ -62,7 +62,7 @@ extension IntegrationTests {
             Case(
                 testDescription: "two replies to one command",
                 behaviour: .answersAfterGreeting("*0\r\n*0\r\n", closes: false),
-                codes: [.protocolViolation]
+                codes: [.protocolViolation, .connectionClosed]
             ),
             Case(
                 testDescription: "bad UTF-8 and control characters",
