@@ -52,7 +52,7 @@ extension IntegrationTests {
                 testDescription: "an unsolicited reply",
                 behaviour: .greets("+HELLO\r\n"),
                 // Or, if it comes late, it passes for the answer to the first command of the greeting.
-                codes: [.protocolViolation, .connectTimeout]
+                codes: [.protocolViolation, .connectionClosed, .connectTimeout]
             ),
             Case(
                 testDescription: "an unsolicited error",

@@ -189,6 +189,7 @@ final class GroupSession: Sendable {
             return true
         }
         if isFirst { nothingHeld.fire() }
+        giveBackLate()
         alarm.fire()
     }
 
@@ -248,7 +249,8 @@ final class GroupSession: Sendable {
         giveBackLate()
     }
 
-    /// Gives back what has come while somebody else saw to it that nothing more does.
+    /// Gives back what came between the last look into the mailbox and the end: the later one of deliverer and finisher
+    /// finds it.
     private func giveBackLate() {
         guard isDone else { return }
         let rest = mailbox.takeRest().filter { handsOver && isHeld($0) }
