@@ -80,7 +80,7 @@ enum Strike: String, CaseIterable, Sendable {
         let held = try await redis.xpending(stream, group: Consumers.group, count: 100, consumer: victim)
         if held.isEmpty { return }
         let claim: [FieldValue] = [.text(stream.rawValue), .text(Consumers.group), .text(Self.holder), 0]
-        try await redis.execute(
+        _ = try await redis.execute(
             RawCommand("XCLAIM", claim + held.map { .text("\($0.id)") } + ["TIME", 0, "JUSTID"])
         )
     }
@@ -90,7 +90,7 @@ enum Strike: String, CaseIterable, Sendable {
         let ids = try await Self.hold(redis, stream, count: 2)
         let inAnHour = Int(Date().timeIntervalSince1970 * 1000) + 3_600_000
         let claim: [FieldValue] = [.text(stream.rawValue), .text(Consumers.group), .text(victim), 0]
-        try await redis.execute(
+        _ = try await redis.execute(
             RawCommand("XCLAIM", claim + ids.map { .text("\($0)") } + ["TIME", .integer(inAnHour), "JUSTID"])
         )
     }
