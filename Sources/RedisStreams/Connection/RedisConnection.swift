@@ -104,14 +104,21 @@ public actor RedisConnection {
         onClose = []
         // First the owner: who learns of the failure and tries again at once must not be given this connection.
         for observer in observers { observer(reason) }
-        let unsent = submissions.close(reason)
+        // Where nobody waited, the reply that could not be read is nobody else's.
+        let toOthers = failed.isEmpty ? reason : reason.forOthers
+        let unsent = submissions.close(toOthers)
         logger.debug(
             "connection ended",
             metadata: [LogKey.reason: "\(reason.code)", LogKey.pending: "\(failed.count + unsent.count)"]
         )
         for (receiver, error) in failed { receiver.deliver(.failure(error)) }
+        fail(unsent, with: toOthers)
+    }
+
+    /// Tells those whose commands will not be sent.
+    private func fail(_ unsent: [SubmissionQueue.Entry], with reason: RedisError) {
         for entry in unsent {
-            entry.receiver.deliver(.failure(reason.forOthers.about(command: entry.name, mayHaveExecuted: false)))
+            entry.receiver.deliver(.failure(reason.about(command: entry.name, mayHaveExecuted: false)))
         }
     }
 
@@ -221,9 +228,7 @@ public actor RedisConnection {
         )
         let unsent = batch.entries
         end(reason)
-        for entry in unsent {
-            entry.receiver.deliver(.failure(reason.about(command: entry.name, mayHaveExecuted: false)))
-        }
+        fail(unsent, with: reason)
     }
 
     // MARK: Deadlines

@@ -144,6 +144,17 @@ private let secret = "hunter2-secret"
         #expect(error?.isRetriable == false)
     }
 
+    @Test func `A word in place of an identifier comes from no Redis, also if nothing follows`() async throws {
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        await server.expect(["CLIENT", "ID"], answer: "+HELLO\r\n")
+        await server.expect(["PING"])
+        server.close()
+        let error = await caught { try await meeting.connection() }
+        #expect(error?.code == .protocolViolation)
+        #expect(error?.isRetriable == false)
+    }
+
     @Test func `A server that closes during the greeting is one to try again`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
