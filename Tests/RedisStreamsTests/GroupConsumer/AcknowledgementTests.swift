@@ -168,11 +168,8 @@ import Testing
             let server = await play.start()
             await server.expect(readNew(block: 1000), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew(block: 1000))
-            await play.clock.advance(by: .seconds(1))
-            server.send(nothing)
             // The server has lost patience with both of them: one is being handled, the other waits its turn.
-            await server.expect(claim(), answer: claimed(["1-0", "2-0", "3-0"]))
-            await server.expect(readNew(block: 1000))
+            await play.idle(forSeconds: 1, thenClaim: ["1-0", "2-0", "3-0"], on: server)
             await play.shared.expect(take("3-0"), answer: taken([("3-0", 1)]))
             gate.open()
             #expect(await handled.wait(for: 3) == ["1-0", "2-0", "3-0"])

@@ -119,6 +119,30 @@ import Testing
         }
     }
 
+    @Test func `That a delivery may be counted already is forgotten once the message is others'`() async throws {
+        let play = GroupPlay { $0.claimInterval = .seconds(1) }
+        try await play.running { consumer in
+            let crashes = Journal<Int>()
+            let running = Task { try await consumer.run { crashes.record($0.crashes) } }
+            let first = await play.nextConnection()
+            await first.expect(sweep(), answer: pending(("1-0", 1)))
+            // Whether it was taken, and counted, is not known.
+            await first.expect(take("1-0"))
+            first.close()
+            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
+            await play.clock.advance(by: delay)
+            // Meanwhile somebody else has claimed it, and died of it.
+            let server = await play.start()
+            await server.expect(readNew(block: 1000))
+            await play.idle(forSeconds: 1, thenClaim: ["1-0"], on: server)
+            await play.shared.expect(take("1-0"), answer: taken([], suspects: ["1-0"]))
+            server.send(nothing)
+            await server.expect(take("1-0", mode: "suspects"), answer: taken([("1-0", 3)]))
+            #expect(await crashes.wait(for: 1) == [2])
+            await play.end(running)
+        }
+    }
+
     @Test func `By hand, suspects are taken at once: what is done with is another's business`() async throws {
         let play = GroupPlay { $0.acknowledgement = .manual }
         try await play.running { consumer in

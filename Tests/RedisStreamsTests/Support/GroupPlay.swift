@@ -157,6 +157,15 @@ struct GroupPlay {
         return server
     }
 
+    /// Plays that a read which waits brings nothing for some seconds, and the claim that is due then these, while the next
+    /// read waits.
+    func idle(forSeconds seconds: Int, thenClaim ids: [String], on server: FakeConnection) async {
+        await clock.advance(by: .seconds(seconds))
+        server.send(nothing)
+        await server.expect(claim(), answer: claimed(ids))
+        await server.expect(readNew(block: seconds * 1000))
+    }
+
     /// Plays a loop that has handled the first two of three messages, and begun with the third. The acknowledgement of
     /// the first was sent, and nobody answers, so that it is not known what has become of it.
     func untilAcknowledgementIsUnanswered(

@@ -118,7 +118,10 @@ extension GroupEngine {
     private func lost(_ ids: [StreamID]) {
         if ids.isEmpty { return }
         machine.forgetSuspects(ids)
-        for id in ids { parked[id] = nil }
+        for id in ids {
+            parked[id] = nil
+            notes[id] = nil
+        }
         // What was settled meanwhile is no loss.
         let lost = session.lose(ids)
         if lost.isEmpty { return }

@@ -11,6 +11,14 @@ enum TakeMode: String, Sendable {
     case known
 }
 
+/// What is known of a message that has to be taken once more.
+struct TakingNote: Sendable {
+    /// How it came to this consumer.
+    var source = GroupMessage.Source.pending
+    /// Whether it may be counted as delivered already: it was taken, and the reply was lost.
+    var isCounted = false
+}
+
 /// What the script `take` returns.
 struct TakenMessages: Sendable {
     var batch: MessageBatch
@@ -60,15 +68,14 @@ extension GroupEngine {
         if !ids.isEmpty {
             // What turns up after the first time was given to this consumer, and got lost on the way.
             let mode: TakeMode = machine.hasSwept || !configuration.acknowledgement.keepsPending ? .known : .fair
-            do throws(RedisError) {
-                try await take(Array(ids), mode, source: .pending, on: connection)
-            } catch {
-                if error.mayHaveExecuted { countedSuspects.formUnion(ids) }
-                throw error
-            }
+            try await take(Array(ids), mode, source: .pending, on: connection)
         }
         let isFirst = !machine.hasSwept
-        machine.swept(last: entries.count == page ? entries.last?.id : nil)
+        let last = entries.count == page ? entries.last?.id : nil
+        // What was not there is others' by now, who count for themselves.
+        let there = Set(entries.map(\.id))
+        notes = notes.filter { $0.key <= id || $0.key > last ?? .max || there.contains($0.key) }
+        machine.swept(last: last)
         if isFirst, machine.hasSwept { await observe(on: connection) }
     }
 
@@ -80,13 +87,22 @@ extension GroupEngine {
     ) async throws(RedisError) {
         let sent = eventLoop.now
         let call = consumer.call(.take, mode: mode, ids: ids)
-        let taken = try TakenMessages(try await connection.run(call), to: call, of: consumer.stream)
-        if configuration.acknowledgement == .onDelivery {
+        let taken: TakenMessages
+        do throws(RedisError) {
+            taken = try TakenMessages(try await connection.run(call), to: call, of: consumer.stream)
+        } catch {
+            if error.mayHaveExecuted { noteCounted(ids) }
+            throw error
+        }
+        if configuration.acknowledgement == .onDelivery, !taken.batch.isEmpty {
             // Handed out only once the server has it as acknowledged: else it could be handled twice.
-            if taken.batch.isEmpty { return }
             _ = try await connection.execute(consumer.xack(taken.batch.map(\.id)))
         }
-        took(taken, sent: sent, source: source)
+        took(taken, of: ids, sent: sent, source: source)
+    }
+
+    private func noteCounted(_ ids: [StreamID]) {
+        for id in ids { notes[id, default: TakingNote()].isCounted = true }
     }
 
     /// Takes messages without waiting for them, on a shared connection, since a read may wait on this one. Where that cannot
@@ -132,7 +148,7 @@ extension GroupEngine {
                     do throws(RedisError) {
                         let taken = try TakenMessages(try result.get(), to: call, of: engine.consumer.stream)
                         engine.session.stopWaiting(for: part)
-                        engine.took(taken, sent: sent, source: source)
+                        engine.took(taken, of: part, sent: sent, source: source)
                     } catch {
                         engine.couldNotTake(part, error, source: source)
                     }
@@ -150,13 +166,19 @@ extension GroupEngine {
         guard error.mayHaveExecuted, error.isRetriable, configuration.acknowledgement != .manual else {
             return session.stopWaiting(for: ids)
         }
-        countedSuspects.formUnion(ids)
+        noteCounted(ids)
         suspect(ids, source: source)
     }
 
-    /// Hands over what was taken, but for what is known meanwhile, and what is given up.
-    private func took(_ taken: TakenMessages, sent: NIODeadline, source: GroupMessage.Source) {
+    /// Hands over what was taken of `ids`, but for what is known meanwhile, and what is given up.
+    private func took(
+        _ taken: TakenMessages,
+        of ids: [StreamID],
+        sent: NIODeadline,
+        source: GroupMessage.Source
+    ) {
         var taken = taken
+        for id in Set(ids).subtracting(taken.suspects) { notes[id] = nil }
         if !taken.deleted.isEmpty {
             // Redis 6.2 keeps them pending.
             session.add(.acknowledge(taken.deleted, isProven: false))
@@ -185,7 +207,7 @@ extension GroupEngine {
     /// when a message is done with, that could take for ever.
     private func suspect(_ ids: [StreamID], source: GroupMessage.Source) {
         if configuration.acknowledgement == .manual { return beginTaking(ids, .suspects, source: source) }
-        if source == .claimed { claimedSuspects.formUnion(ids) }
+        for id in ids { notes[id, default: TakingNote()].source = source }
         wait(for: ids)
         machine.suspect(ids)
         logger.info("messages are handled alone", metadata: [LogKey.count: "\(ids.count)"])
@@ -204,15 +226,12 @@ extension GroupEngine {
         defer { session.endLookingBack() }
         session.stopWaiting(for: [id])
         do throws(RedisError) {
-            let source: GroupMessage.Source = claimedSuspects.remove(id) == nil ? .pending : .claimed
-            let mode: TakeMode = countedSuspects.contains(id) ? .known : .suspects
-            try await take([id], mode, source: source, on: connection)
+            let note = notes[id] ?? TakingNote()
+            try await take([id], note.isCounted ? .known : .suspects, source: note.source, on: connection)
         } catch {
-            if error.mayHaveExecuted { countedSuspects.insert(id) }
             wait(for: [id])
             throw error
         }
-        countedSuspects.remove(id)
         machine.tookSuspect(id)
         await session.waitUntilNothingIsHeld()
     }

@@ -30,10 +30,8 @@ actor GroupEngine: ConsumerEngine {
     var retries = RetrySchedule()
     /// What is handled again after more than a lease.
     var parked: [StreamID: SetAside] = [:]
-    /// Which of the messages that wait to be handled alone were others'.
-    var claimedSuspects: Set<StreamID> = []
-    /// Which of them may be counted as delivered already: they were taken, and the reply was lost.
-    var countedSuspects: Set<StreamID> = []
+    /// What is known of messages that have to be taken once more, until they are, or are others'.
+    var notes: [StreamID: TakingNote] = [:]
     var retryTimer: Scheduled<Void>?
     var leaseTimer: Scheduled<Void>?
     /// Whether leases are renewed: not before the start, nor at the end.
@@ -155,8 +153,7 @@ actor GroupEngine: ConsumerEngine {
         session.revokeProofs()
         session.stopWaiting(for: machine.takeSuspects() + parked.keys)
         parked = [:]
-        claimedSuspects = []
-        countedSuspects = []
+        notes = [:]
         retries = RetrySchedule()
     }
 
