@@ -15,17 +15,11 @@ struct FailureRules: Sendable {
     /// - Parameter jitter: A random number from 0 to 1.
     func fate(of message: GroupMessage, after error: any Error, jitter: Double) -> Fate {
         let failures = message.deliveryCount.failed.failures
-        let deadLetter = deadLetter.flatMap { $0.holds(message.message) ? $0 : nil }
-        if let reject = error as? Reject, self.deadLetter == nil { return .drop(reason: reject.reason) }
-        if let reject = error as? Reject, let deadLetter {
-            return .bury(Verdict(attempts: failures, error: "Reject", reason: reject.reason), deadLetter)
-        }
-        if let deadLetter, failures >= deadLetter.maxAttempts {
-            let error = "\(type(of: error))"
-            return .bury(
-                Verdict(attempts: failures, error: error, reason: "Failed \(failures) times."),
-                deadLetter
-            )
+        let reject = error as? Reject
+        if let reject, deadLetter == nil { return .drop(reason: reject.reason) }
+        if let deadLetter, deadLetter.holds(message.message), reject != nil || failures >= deadLetter.maxAttempts {
+            let reason = reject?.reason ?? "Failed \(failures) times."
+            return .bury(Verdict(attempts: failures, error: "\(type(of: error))", reason: reason), deadLetter)
         }
         let delay = (error as? Retry)?.delay ?? retry.delay(failures: failures, jitter: jitter)
         return .retry(after: delay)
