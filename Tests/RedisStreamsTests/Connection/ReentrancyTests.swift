@@ -38,8 +38,9 @@ import Testing
 }
 
 /// A stream whose next write fails: what is still to be read is handed over, and then the end.
+///
+// SAFETY: all in one thread.
 private final class BreakingStream: ByteStream, @unchecked Sendable {
-    // SAFETY: all in one thread.
     private var breaks = false
     private unowned let connection: RedisConnection
 

@@ -79,20 +79,26 @@ enum Strike: String, CaseIterable, Sendable {
     private func steal(_ redis: RedisClient, _ stream: StreamKey, from victim: String) async throws {
         let held = try await redis.xpending(stream, group: Consumers.group, count: 100, consumer: victim)
         if held.isEmpty { return }
-        let claim: [FieldValue] = [.text(stream.rawValue), .text(Consumers.group), .text(Self.holder), 0]
-        _ = try await redis.execute(
-            RawCommand("XCLAIM", claim + held.map { .text("\($0.id)") } + ["TIME", 0, "JUSTID"])
-        )
+        try await Self.give(held.map(\.id), of: stream, to: Self.holder, deliveredAt: 0, redis)
     }
 
     /// An operator gives the victim what it has not read, as delivered in an hour.
     private func giveForeign(_ redis: RedisClient, _ stream: StreamKey, to victim: String) async throws {
         let ids = try await Self.hold(redis, stream, count: 2)
         let inAnHour = Int(Date().timeIntervalSince1970 * 1000) + 3_600_000
-        let claim: [FieldValue] = [.text(stream.rawValue), .text(Consumers.group), .text(victim), 0]
-        _ = try await redis.execute(
-            RawCommand("XCLAIM", claim + ids.map { .text("\($0)") } + ["TIME", .integer(inAnHour), "JUSTID"])
-        )
+        try await Self.give(ids, of: stream, to: victim, deliveredAt: inAnHour, redis)
+    }
+
+    private static func give(
+        _ ids: [StreamID],
+        of stream: StreamKey,
+        to consumer: String,
+        deliveredAt milliseconds: Int,
+        _ redis: RedisClient
+    ) async throws {
+        let claim: [FieldValue] = [.text(stream.rawValue), .text(Consumers.group), .text(consumer), 0]
+        let time: [FieldValue] = ["TIME", .integer(milliseconds), "JUSTID"]
+        _ = try await redis.execute(RawCommand("XCLAIM", claim + ids.map { .text("\($0)") } + time))
     }
 
     private static let holder = "holder"

@@ -26,24 +26,32 @@ struct Strikes: ChaosCase {
             var outcome = Outcome()
             for strike in Strike.allCases {
                 for isBusy in [false, true] {
-                    let round = StrikeRound(server: server, strike: strike, isBusy: isBusy, isNaive: scene.isControl)
-                    outcome.planned += 1
-                    do {
-                        try await round.play(&outcome)
-                    } catch {
-                        outcome.problems.append("\(binary.name), \(strike), \(isBusy ? "busy" : "waiting"): \(error)")
+                    await play("\(binary.name), \(strike), \(isBusy ? "busy" : "waiting")", &outcome) { part in
+                        try await StrikeRound(server: server, strike: strike, isBusy: isBusy, isNaive: scene.isControl)
+                            .play(&part)
                     }
                 }
             }
             for strike in Strike.againstStreams {
-                outcome.planned += 1
-                do {
-                    try await FanOutRound(server: server, strike: strike).play(&outcome)
-                } catch {
-                    outcome.problems.append("\(binary.name), \(strike), fan-out: \(error)")
+                await play("\(binary.name), \(strike), fan-out", &outcome) { part in
+                    try await FanOutRound(server: server, strike: strike).play(&part)
                 }
             }
             return outcome
+        }
+    }
+
+    /// A round that fails does not keep the others from being played.
+    private func play(
+        _ name: String,
+        _ outcome: inout Outcome,
+        _ round: (inout Outcome) async throws -> Void
+    ) async {
+        outcome.planned += 1
+        do {
+            try await round(&outcome)
+        } catch {
+            outcome.problems.append("\(name): \(error)")
         }
     }
 }
