@@ -39,13 +39,22 @@ extension GroupEngine {
         return true
     }
 
-    func endGatheringLater() {
+    /// Goes on for as long as there is something to gather. A timer costs as much as a message.
+    func goOnGathering() {
+        if session.hasUnsettled { endGatheringLater() } else { endGathering() }
+    }
+
+    private func endGatheringLater() {
         eventLoop.scheduleTask(in: TimeAmount(Self.gatherTime)) { self.assumeIsolated { $0.gathered() } }
     }
 
     private func gathered() {
-        isGathering = false
         if !isReadingOn { settleAtOnce() }
+        endGathering()
+    }
+
+    private func endGathering() {
+        isGathering = false
         updateAttention()
     }
 

@@ -314,8 +314,8 @@ actor GroupEngine: ConsumerEngine {
         let delivered = DeliveredBatch(batch, counts: counts, source: source, session: session, granted: granted)
         session.deliver(delivered, bytes: batch.byteCount, isHeld: configuration.acknowledgement.keepsPending)
         keepRenewing()
-        // Behind those whom the messages have woken.
-        if gathers { eventLoop.execute { self.assumeIsolated { $0.endGatheringLater() } } }
+        // Behind those whom the messages have woken, and behind the read that takes along what they have settled.
+        if gathers { eventLoop.execute { self.eventLoop.execute { self.assumeIsolated { $0.goOnGathering() } } } }
     }
 
     /// Reports each entry once, although both a search and a renewal may show it.

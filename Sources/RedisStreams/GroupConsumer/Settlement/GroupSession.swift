@@ -307,6 +307,9 @@ final class GroupSession: Sendable {
         if !ids.isEmpty { change { $0.ledger.forget(ids) } }
     }
 
+    /// Whether something is to be sent, or will be when it has been handled.
+    var hasUnsettled: Bool { state.withLock { $0.ledger.held.count > 0 || $0.ledger.hasDue } }
+
     /// Whether messages are held.
     var isHolding: Bool { state.withLock { $0.ledger.held.count > 0 } }
 
