@@ -1,5 +1,6 @@
 import NIOCore
 import NIOEmbedded
+import Synchronization
 import Testing
 
 @testable import RedisStreams
@@ -105,6 +106,28 @@ import Testing
         await eventLoop.shutdownGracefully()
     }
 
+    @Test func `What comes while it ends is given back once, whichever of the two is faster`() async throws {
+        for lead in 0..<4000 {
+            let session = session
+            let start = StartingLine()
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    start.wait(andThen: lead % 40)
+                    session.deliver(["1-0"])
+                }
+                group.addTask {
+                    start.wait(andThen: lead / 40 % 40)
+                    session.finish()
+                }
+            }
+            var given: [StreamID] = []
+            while let sent = session.takeDue(atMost: 10) { given += sent.settlement.ids }
+            #expect(given == ids("1-0"))
+            #expect(session.keptAtEnd.isEmpty)
+        }
+        await eventLoop.shutdownGracefully()
+    }
+
     @Test func `Who waits until nothing is held is woken by the last outcome`() async throws {
         let session = session
         await session.waitUntilNothingIsHeld()
@@ -122,6 +145,18 @@ import Testing
         await waiting.value
         #expect(order.all == ["one is", "nothing is held"])
         await eventLoop.shutdownGracefully()
+    }
+}
+
+/// Where two tasks start as nearly at the same time as can be had, if there are two processors.
+private final class StartingLine: Sendable {
+    private let arrived = Atomic(0)
+
+    func wait(andThen steps: Int) {
+        arrived.add(1, ordering: .relaxed)
+        var patience = 10_000
+        while arrived.load(ordering: .relaxed) < 2, patience > 0 { patience -= 1 }
+        for _ in 0..<steps { _ = arrived.load(ordering: .relaxed) }
     }
 }
 
