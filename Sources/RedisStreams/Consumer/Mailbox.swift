@@ -18,11 +18,13 @@ where Batch.Index == Int, Batch.Element: Sendable {
         /// Up to how many messages, and how many bytes of them, may wait when the next read is sent.
         let prefetch: Int
         let bytes: Int
+        /// How many messages take up room that are handled, and cannot be settled for now.
+        var burden = 0
         /// The engine waits for room.
         var awaitsRoom = false
 
         func hasRoom(besides count: Int = 0) -> Bool {
-            queue.count + count <= prefetch && queue.byteCount <= bytes
+            queue.count + burden + count <= prefetch && queue.byteCount <= bytes
         }
 
         /// Whether the engine has to be told that there is room now.
@@ -57,6 +59,9 @@ where Batch.Index == Int, Batch.Element: Sendable {
         if hasRoom { room.fire() }
         return (previous, next)
     }
+
+    /// The message handed out last, which has been handled.
+    func takeHanded() -> Message? { state.withLock { $0.handed.take() } }
 
     /// The message handed out last was not taken.
     func withdraw() {
@@ -172,6 +177,15 @@ where Batch.Index == Int, Batch.Element: Sendable {
     /// Whether there is room for a batch, and for `count` messages that are on their way.
     func hasRoom(besides count: Int) -> Bool {
         state.withLock { $0.hasRoom(besides: count) && !$0.isStopping }
+    }
+
+    /// So many messages take up room although they are handled.
+    func setBurden(_ count: Int) {
+        let hasRoom = state.withLock { state in
+            state.burden = count
+            return state.makesRoom()
+        }
+        if hasRoom { room.fire() }
     }
 
     /// Adds a batch.

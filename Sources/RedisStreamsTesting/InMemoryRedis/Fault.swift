@@ -22,6 +22,7 @@ public final class Fault: Sendable {
     private struct Counts {
         var seen = 0
         var fired = 0
+        var isOver = false
     }
 
     /// What goes wrong.
@@ -41,7 +42,10 @@ public final class Fault: Sendable {
     /// How often it has happened.
     public var fired: Int { counts.withLock(\.fired) }
 
-    var isSpent: Bool { fired >= times }
+    /// It does not happen any more.
+    public func stop() { counts.withLock { $0.isOver = true } }
+
+    var isSpent: Bool { counts.withLock { $0.isOver || $0.fired >= times } }
 
     /// Whether it happens to this command: not if another fault does already.
     func strikes(_ arguments: [Bytes], isTaken: Bool) -> Bool {
@@ -50,7 +54,7 @@ public final class Fault: Sendable {
         }
         return counts.withLock { counts in
             counts.seen += 1
-            guard !isTaken, counts.seen >= nth, counts.fired < times else { return false }
+            guard !isTaken, !counts.isOver, counts.seen >= nth, counts.fired < times else { return false }
             counts.fired += 1
             return true
         }

@@ -99,7 +99,7 @@ public final class InMemoryRedis: Sendable {
 
     /// Lets the server's clock jump, forward or back: ids, idle times and expiry go by it. Nobody waits for less or longer.
     public func stepClock(by duration: Duration) {
-        host.stepClock(milliseconds: Int(duration / .milliseconds(1)))
+        host.stepClock(milliseconds: duration.plausibleMilliseconds)
     }
 
     /// Ends the server and starts it again: all connections are closed, and scripts are to be sent anew.

@@ -44,7 +44,9 @@ extension GroupEngine {
             observeLater()
         }
         let hasNews = session.observer.counters.delivered != observedDeliveries
-        if configuration.lease == nil || hasNews || session.isHolding || !session.waitingIDs.isEmpty { keepRenewing() }
+        if configuration.lease == nil || hasNews || session.hasUnsettled || !session.waitingIDs.isEmpty {
+            keepRenewing()
+        }
     }
 
     /// Ids without their messages are this consumer's all the same, and their leases are renewed.
@@ -148,6 +150,7 @@ extension GroupEngine {
             self.eventLoop.execute {
                 self.assumeIsolated { engine in
                     defer { engine.session.endLookingBack() }
+                    engine.reportedDeleted = []
                     guard let entries = try? command.result(of: outcome).get() else { return }
                     let strays = engine.session.unknown(among: entries.map(\.id))
                     engine.beginTaking(Array(Set(strays).subtracting(engine.retries.ids)), .known, source: .pending)

@@ -61,7 +61,7 @@ extension GroupEngine {
     /// On a shared connection, since a read may wait on this one.
     private func settleAtOnce() {
         while let connection = pool.readyShared() {
-            guard let sent = session.takeDue(atMost: Self.maxAcknowledged) else { return }
+            guard let sent = session.takeDue(atMost: Self.maxAcknowledged, .usual) else { return }
             beginSettling(sent, on: connection)
         }
         session.raiseAlarm()

@@ -22,7 +22,7 @@ actor GroupEngine: ConsumerEngine {
     /// Whether what is due is sent in a little while.
     var isGathering = false
     /// What was reported as deleted since the last search for idle messages came round.
-    private var reportedDeleted: Set<StreamID> = []
+    var reportedDeleted: Set<StreamID> = []
     /// The connection that was read on last.
     var connection: RedisConnection?
     private var wasInterrupted = false
@@ -198,7 +198,7 @@ actor GroupEngine: ConsumerEngine {
     private func beginSettling(on connection: RedisConnection) {
         let shared = pool.readyShared()
         // All of it: a read may bring more than one command acknowledges.
-        while let sent = session.takeDue(atMost: Self.maxAcknowledged, needsScript: shared != nil) {
+        while let sent = session.takeDue(atMost: Self.maxAcknowledged, shared == nil ? .proven : .usual) {
             guard case .acknowledge(let ids, isProven: true) = sent.settlement else {
                 // A script may have to be sent twice, and must not wait behind a read.
                 if let shared { beginSettling(sent, on: shared) }
@@ -292,7 +292,11 @@ actor GroupEngine: ConsumerEngine {
         machine.claimed(next: result.next, isEmpty: result.ids.isEmpty, now: eventLoop.now)
         reportDeleted(result.deletedIDs)
         if result.isComplete { reportedDeleted = [] }
-        let ids = session.unknown(among: result.ids)
+        var ids = session.unknown(among: result.ids)
+        if ids.isEmpty { return }
+        // Those wait for their time, here or elsewhere; the server's clock may have gone ahead.
+        let retried = Set(retries.ids)
+        ids.removeAll { retried.contains($0) }
         if ids.isEmpty { return }
         logger.info("claimed", metadata: [LogKey.count: "\(ids.count)"])
         report(.claimed(count: ids.count))

@@ -15,6 +15,8 @@ final class GroupSession: Sendable {
         var onDue: @Sendable () -> Void = {}
         /// Somebody waits until nothing is held.
         var awaitsNothingHeld = false
+        /// How many messages the mailbox counts as handled and not settled for now.
+        var burden = 0
         var slots: [HandlerSlot] = []
         /// What was handed out, and had no outcome when nobody handled any more.
         var kept: Set<StreamID> = []
@@ -129,9 +131,9 @@ final class GroupSession: Sendable {
     @discardableResult
     private func decide(_ decision: (inout SettlementLedger) -> Bool) -> Bool {
         let (isDecided, hasToTell) = change { state in
-            let hadDue = state.ledger.hasDue
+            let hadDue = state.ledger.hasUsual
             let isDecided = decision(&state.ledger)
-            return (isDecided, isDecided && !hadDue && !state.isAttended)
+            return (isDecided, !hadDue && state.ledger.hasUsual && !state.isAttended)
         }
         if hasToTell { tell() }
         return isDecided
@@ -139,7 +141,12 @@ final class GroupSession: Sendable {
 
     /// Changes something, and wakes who waits until nothing is held, if that is so now.
     private func change<Result>(_ body: (inout State) -> Result) -> Result {
-        let (result, isNothingHeld) = state.withLock { state in (body(&state), state.tellsNothingHeld()) }
+        let (result, isNothingHeld) = state.withLock { state in
+            let result = body(&state)
+            // With the lock, so that the last word is the newest.
+            if let burden = state.newBurden() { mailbox.setBurden(burden) }
+            return (result, state.tellsNothingHeld())
+        }
         if isNothingHeld { nothingHeld.fire() }
         return result
     }
@@ -189,7 +196,7 @@ final class GroupSession: Sendable {
             return true
         }
         if isFirst { nothingHeld.fire() }
-        giveBackLate()
+        giveBackLate(besides: isFirst ? [] : rest)
         alarm.fire()
     }
 
@@ -205,7 +212,7 @@ final class GroupSession: Sendable {
         let hasToTell = state.withLock { state in
             let wasAttended = state.isAttended
             state.isAttended = isAttended
-            return wasAttended && !isAttended && state.ledger.hasDue && !state.isAlarmed
+            return wasAttended && !isAttended && state.ledger.hasUsual && !state.isAlarmed
         }
         if hasToTell { tell() }
     }
@@ -251,9 +258,9 @@ final class GroupSession: Sendable {
 
     /// Gives back what came between the last look into the mailbox and the end: the later one of deliverer and finisher
     /// finds it.
-    private func giveBackLate() {
+    private func giveBackLate(besides taken: [GroupMessage] = []) {
         guard isDone else { return }
-        let rest = mailbox.takeRest().filter { handsOver && isHeld($0) }
+        let rest = (taken + mailbox.takeRest()).filter { handsOver && isHeld($0) }
         if rest.isEmpty { return }
         state.withLock { state in
             state.kept.subtract(rest.map(\.id))
@@ -264,7 +271,7 @@ final class GroupSession: Sendable {
 
     /// Has something settled that is not held.
     func add(_ settlement: Settlement) {
-        state.withLock { $0.ledger.add(settlement) }
+        change { $0.ledger.add(settlement) }
         tell()
     }
 
@@ -289,7 +296,7 @@ final class GroupSession: Sendable {
     func leases(grantedBefore time: NIODeadline) -> (batches: [(DeliveredBatch, [StreamID])], waiting: [StreamID]) {
         state.withLock { state in
             let batches = state.ledger.batches(grantedBefore: time).map { ($0, state.ledger.openIDs(of: $0)) }
-            return (batches, state.ledger.waiting.sorted())
+            return (batches, state.ledger.unheldIDs)
         }
     }
 
@@ -345,14 +352,13 @@ final class GroupSession: Sendable {
         }
     }
 
-    /// - Parameter needsScript: Whether also what a script has to look at.
-    func takeDue(atMost limit: Int, needsScript: Bool = true) -> SentSettlement? {
+    func takeDue(atMost limit: Int, _ reach: SettlementLedger.Reach = .all) -> SentSettlement? {
         let now = eventLoop.now
-        return state.withLock { $0.ledger.takeDue(atMost: limit, now: now, needsScript: needsScript) }
+        return state.withLock { $0.ledger.takeDue(atMost: limit, now: now, reach) }
     }
 
     func confirm(_ number: Int) {
-        let isDone = state.withLock { state in
+        let isDone = change { state in
             state.ledger.confirm(number)
             return state.isDone
         }
@@ -360,12 +366,20 @@ final class GroupSession: Sendable {
     }
 
     func restore(_ number: Int) {
-        state.withLock { $0.ledger.restore(number) }
+        change { $0.ledger.restore(number) }
         raiseAlarm()
     }
 }
 
 extension GroupSession.State {
+    /// How many messages are handled and not settled for now, if it is another number than before.
+    fileprivate mutating func newBurden() -> Int? {
+        let count = ledger.heldBackCount
+        guard count != burden else { return nil }
+        burden = count
+        return count
+    }
+
     /// Whether somebody has to be told that nothing is held any more.
     fileprivate mutating func tellsNothingHeld() -> Bool {
         guard awaitsNothingHeld, ledger.held.count == 0 else { return false }

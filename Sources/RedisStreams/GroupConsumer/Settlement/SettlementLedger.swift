@@ -33,6 +33,8 @@ struct SettlementLedger: ~Copyable {
     private var due: [Due] = []
     private var asides: [SetAside] = []
     private var emissions: Deque<Emission> = []
+    /// Whether one was refused, or its reply lost: the others wait until one has gone through.
+    private var holdsBack = false
     private var sent: [Int: Settlement] = [:]
     private var lastNumber = 0
     /// Ids without their messages, whose leases are renewed too.
@@ -47,7 +49,13 @@ struct SettlementLedger: ~Copyable {
     }
 
     /// Whether there is something to send.
-    var hasDue: Bool { !due.isEmpty || !asides.isEmpty || !emissions.isEmpty }
+    var hasDue: Bool { hasUsual || !emissions.isEmpty }
+
+    /// Whether there is something to send that is not held back.
+    var hasUsual: Bool { !due.isEmpty || !asides.isEmpty || (!emissions.isEmpty && !holdsBack) }
+
+    /// How many emissions are held back.
+    var heldBackCount: Int { holdsBack ? emissions.count : 0 }
 
     /// Whether something was sent whose reply is not there.
     var isSending: Bool { !sent.isEmpty }
@@ -149,14 +157,26 @@ struct SettlementLedger: ~Copyable {
     /// The most messages that are set aside in one step: the server does nothing else meanwhile.
     private static let maxAsides = 200
 
+    /// Which settlements may be sent.
+    enum Reach {
+        /// What needs no script.
+        case proven
+        /// What is not held back.
+        case usual
+        /// Everything.
+        case all
+    }
+
     /// What to send now; what was decided first comes first. `nil` if there is nothing.
-    ///
-    /// - Parameter needsScript: Whether also what a script has to look at.
-    mutating func takeDue(atMost limit: Int, now: NIODeadline, needsScript: Bool = true) -> SentSettlement? {
+    mutating func takeDue(atMost limit: Int, now: NIODeadline, _ reach: Reach = .all) -> SentSettlement? {
         let terms = terms
         let provenUntil = due.prefix(limit).lazy.map { terms.provenUntil($0.granted) }.min() ?? .distantFuture
         let isProven = provenUntil > now
-        if !needsScript, due.isEmpty || !isProven { return nil }
+        switch reach {
+        case .proven: if due.isEmpty || !isProven { return nil }
+        case .usual: if !hasUsual { return nil }
+        case .all: break
+        }
         guard let settlement = nextDue(atMost: limit, isProven: isProven) else { return nil }
         lastNumber += 1
         sent[lastNumber] = settlement
@@ -180,6 +200,7 @@ struct SettlementLedger: ~Copyable {
     /// The server has done it.
     mutating func confirm(_ number: Int) {
         guard let settlement = sent.removeValue(forKey: number) else { return }
+        if case .emit = settlement { holdsBack = false }
         if looksBack > 0 { confirmed.formUnion(settlement.ids) }
     }
 
@@ -192,6 +213,7 @@ struct SettlementLedger: ~Copyable {
         case .emit(var emission):
             emission.mayBeDone = true
             emissions.prepend(emission)
+            holdsBack = true
         }
     }
 
@@ -207,6 +229,9 @@ struct SettlementLedger: ~Copyable {
     func batches(grantedBefore time: NIODeadline) -> [DeliveredBatch] {
         held.batches.filter { $0.granted <= time }
     }
+
+    /// Ids without an open message that are this consumer's all the same.
+    var unheldIDs: [StreamID] { waiting.union(emissions.map(\.id)).sorted() }
 
     /// The ids of a batch that are open.
     func openIDs(of batch: DeliveredBatch) -> [StreamID] {

@@ -109,7 +109,7 @@ extension RedisModel {
         case ("NO-EVICT", 3), ("NO-TOUCH", 3): reply.ok()
         case ("KILL", 3...): try kill(call)
         case ("UNBLOCK", 3), ("UNBLOCK", 4): try unblock(call)
-        case ("LIST", _): reply.bulk(list(clients.values.sorted { $0.connection < $1.connection }))
+        case ("LIST", _): reply.bulk(list(try listed(call).sorted { $0.connection < $1.connection }))
         case ("INFO", 2): reply.bulk(list([call.client]))
         default:
             guard version.isAtLeast7_0 else { throw subcommandSyntax(call) }
@@ -189,6 +189,14 @@ extension RedisModel {
             }
         }
         reply.integer(1)
+    }
+
+    /// All clients, or those with these ids.
+    private func listed(_ call: Call) throws(ReplyError) -> [Client] {
+        guard call.count > 3, call.isWord(2, "ID") else { return Array(clients.values) }
+        var numbers: Set<Int> = []
+        for position in 3..<call.count { numbers.insert(try call.integer(position, or: Self.invalidClientID)) }
+        return clients.values.filter { numbers.contains($0.number) }
     }
 
     private func list(_ clients: [Client]) -> String {

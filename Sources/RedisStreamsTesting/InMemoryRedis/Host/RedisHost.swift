@@ -104,8 +104,7 @@ package final class RedisHost: Sendable {
         case .closeAfterExecuting: perform(.executeAndClose(command), hosted, connection, &state)
         case .error(let text): perform(.refuse(command, text), hosted, connection, &state)
         case .delay(let duration):
-            let delay = Int(duration / .milliseconds(1))
-            hosted.hold(.execute(command), until: eventLoop.milliseconds + delay)
+            hosted.hold(.execute(command), until: eventLoop.milliseconds + duration.plausibleMilliseconds)
         }
     }
 
@@ -199,4 +198,12 @@ package final class RedisHost: Sendable {
 extension EventLoop {
     /// What its clock says, in whole milliseconds.
     fileprivate var milliseconds: Int { Int(now.uptimeNanoseconds / 1_000_000) }
+}
+
+extension Duration {
+    /// Whole milliseconds, within a century to either side.
+    var plausibleMilliseconds: Int {
+        let century = Duration.seconds(100 * 365 * 86_400)
+        return Int(min(max(self, .zero - century), century) / .milliseconds(1))
+    }
 }
