@@ -96,6 +96,27 @@ public enum CLIENT {
         public func decode(_ reply: RedisReply) throws(RedisError) -> Bool { try flag(reply) }
     }
 
+    /// Tells since when there is a connection, in whole seconds; `nil` if there is none with this id.
+    ///
+    /// Source: [CLIENT LIST](https://redis.io/docs/latest/commands/client-list/).
+    struct AGE: RedisCommand {
+        static let name = "CLIENT LIST"
+
+        var id: Int
+
+        func encode(into encoder: inout CommandEncoder) {
+            encoder.append("CLIENT")
+            encoder.append("LIST")
+            encoder.append("ID")
+            encoder.append(id)
+        }
+
+        func decode(_ reply: RedisReply) throws(RedisError) -> Int? {
+            let words = try string(reply).split { $0 == " " || $0 == "\n" }
+            return words.first { $0.hasPrefix("age=") }.flatMap { Int($0.dropFirst(4)) }
+        }
+    }
+
     /// Names the connection, for `CLIENT LIST`.
     struct SETNAME: RedisCommand {
         static let name = "CLIENT SETNAME"

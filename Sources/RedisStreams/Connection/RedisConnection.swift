@@ -27,7 +27,8 @@ public actor RedisConnection {
     private var isReading = false
     private var unread: Deque<ByteBuffer> = []
     private var stream: (any ByteStream)?
-    private var isGreeted = false
+    /// Since when the server has let this client in.
+    private(set) var greetedAt: NIODeadline?
     private nonisolated let submissions = SubmissionQueue()
     private nonisolated let serverSideID = Atomic(0)
     /// What was sent last, for its memory.
@@ -64,7 +65,7 @@ public actor RedisConnection {
 
     /// The server has let this client in: from now on, TLS that fails is a connection that breaks.
     func greeted() {
-        isGreeted = true
+        greetedAt = eventLoop.now
     }
 
     /// What the server calls this connection (`CLIENT ID`); `nil` if it does not tell.
@@ -258,7 +259,7 @@ extension RedisConnection: ByteStreamDelegate {
     package nonisolated func ended(with error: RedisError?) {
         assumeIsolated { connection in
             var error = error ?? RedisError(.connectionClosed, "The server closed the connection.")
-            if error.code == .tlsFailure, connection.isGreeted {
+            if error.code == .tlsFailure, connection.greetedAt != nil {
                 error = RedisError(.connectionClosed, "The connection broke: \(error.message)", cause: error.cause)
             }
             connection.end(error)

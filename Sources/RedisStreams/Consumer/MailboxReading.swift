@@ -38,14 +38,17 @@ where Batch.Index == Int, Batch.Element: Sendable {
     /// The next message if it is there. The one before it has been handled.
     func nextIfReady() throws(RedisError) -> Batch.Element? {
         while true {
+            // Before one is taken out: what was not handed out is given back.
+            if Task.isCancelled || Task.isShuttingDownGracefully {
+                if let previous = mailbox.takeHanded() { handled(previous) }
+                return nil
+            }
             let (previous, next) = mailbox.advance()
             if let previous { handled(previous) }
             switch next {
             case .message(let message):
-                let isEnding = Task.isCancelled || Task.isShuttingDownGracefully
-                if !isEnding, isWanted(message) { return message }
+                if isWanted(message) { return message }
                 mailbox.withdraw()
-                if isEnding { return nil }
             case .failure(let error): throw error
             case .nothing, .end: return nil
             }

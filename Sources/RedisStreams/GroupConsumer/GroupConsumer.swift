@@ -79,9 +79,10 @@ public struct GroupConsumer: Sendable {
 
     /// Acknowledges messages and waits for the server's word.
     ///
-    /// - Returns: How many of them were still pending; the others had been acknowledged before.
-    /// - Throws: ``RedisError``, with ``RedisError/Code/invalidArgument`` for messages of another stream or group. The
-    ///   messages are then still held, and can be acknowledged again.
+    /// - Returns: How many of them were still pending for this consumer; the others had been acknowledged before, or are
+    ///   another consumer's now.
+    /// - Throws: ``RedisError``, with ``RedisError/Code/invalidArgument`` for messages of another stream or group. Messages
+    ///   whose acknowledgement is not confirmed are then still held, and all can be acknowledged again.
     public func acknowledge(_ messages: some Sequence<GroupMessage>) async throws(RedisError) -> Int {
         let messages = Array(messages)
         guard !messages.isEmpty else { return 0 }
@@ -91,17 +92,22 @@ public struct GroupConsumer: Sendable {
                 "A message is of another stream or group: use the consumer it came from."
             )
         }
-        let ids = messages.map(\.id)
-        let count: Int
-        if configuration.acknowledgement.keepsPending, configuration.terms.proof != nil {
-            // It may wait for a connection, for longer than anything is proven.
-            let call = call(.acknowledge, ids: ids)
-            count = try call.integer(try await client.run(call))
-        } else {
-            count = try await client.execute(xack(ids))
+        var count = 0
+        for first in stride(from: 0, to: messages.count, by: GroupEngine.maxAcknowledged) {
+            let part = messages.dropFirst(first).prefix(GroupEngine.maxAcknowledged)
+            count += try await acknowledge(part.map(\.id))
+            for message in part { message.batch.session.acknowledged(message) }
         }
-        for message in messages { message.batch.session.acknowledged(message) }
         return count
+    }
+
+    private func acknowledge(_ ids: [StreamID]) async throws(RedisError) -> Int {
+        guard configuration.acknowledgement.keepsPending, configuration.terms.proof != nil else {
+            return try await client.execute(xack(ids))
+        }
+        // It may wait for a connection, for longer than anything is proven.
+        let call = call(.acknowledge, ids: ids)
+        return try call.integer(try await client.run(call))
     }
 
     func makeSession() -> GroupSession {

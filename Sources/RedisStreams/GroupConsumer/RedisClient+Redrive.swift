@@ -14,24 +14,35 @@ extension RedisCommandExecutor {
     /// - Throws: ``RedisError``. What was put back before stays so.
     public func redrive(_ letters: StreamKey, count: Int = 100) async throws(RedisError) -> [StreamID] {
         var ids: [StreamID] = []
-        for letter in try await xrange(letters, count: count) {
-            guard let stream = letter[DeadLetter.Field.stream.rawValue],
-                let group = letter[DeadLetter.Field.group.rawValue],
-                let id = letter[DeadLetter.Field.id.rawValue]
-            else { continue }
-            let call = ScriptCall(
-                .redrive,
-                keys: [letters, StreamKey(stream)],
-                arguments: [.text("\(letter.id)"), .text(group), .text(id)] + DeadLetter.payload(of: letter)
-            )
-            let reply = try await run(call)
-            if !reply.isNull { ids.append(try call.streamID(reply)) }
-        }
+        var last: RangeBound = .unbounded
+        repeat {
+            let page = try await xrange(letters, from: last, count: count)
+            for letter in page where ids.count < count {
+                guard let call = DeadLetter.redrive(letter, of: letters) else { continue }
+                let reply = try await run(call)
+                if !reply.isNull { ids.append(try call.streamID(reply)) }
+            }
+            guard page.count == count, let id = page.last?.id else { break }
+            last = .excluding(id)
+        } while ids.count < count
         return ids
     }
 }
 
 extension DeadLetter {
+    /// The step that puts a dead letter back; `nil` for an entry that is none.
+    fileprivate static func redrive(_ letter: StreamMessage, of letters: StreamKey) -> ScriptCall? {
+        let payload = payload(of: letter)
+        guard let stream = letter[Field.stream.rawValue], let group = letter[Field.group.rawValue],
+            let id = letter[Field.id.rawValue].flatMap({ StreamID($0) }), !payload.isEmpty
+        else { return nil }
+        return ScriptCall(
+            .redrive,
+            keys: [letters, StreamKey(stream)],
+            arguments: [.text("\(letter.id)"), .text(group), .text("\(id)")] + payload
+        )
+    }
+
     /// The fields of the message that a dead letter is of, names and values in turn.
     fileprivate static func payload(of letter: StreamMessage) -> [FieldValue] {
         let own = Set(Field.allCases.map(\.rawValue))

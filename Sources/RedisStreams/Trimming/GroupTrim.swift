@@ -65,7 +65,8 @@ extension RedisCommandExecutor {
     /// ``GroupTrim/positions`` are named.
     ///
     /// ``StreamTrimmer`` does this again and again. Sent as a script: a user needs the rights to `EVAL` and `EVALSHA`, to
-    /// `XTRIM`, `XINFO`, `XPENDING`, `XLEN`, `XRANGE` and `EXISTS`, and for an age to `TIME`.
+    /// `XTRIM`, `XINFO`, `XPENDING`, `XLEN`, `XRANGE` and `EXISTS`, for an age to `TIME`, and where positions are
+    /// named to `HGET`.
     ///
     /// - Parameters:
     ///   - stream: The stream; one that is not there is no error.

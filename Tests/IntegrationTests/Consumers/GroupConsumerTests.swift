@@ -113,6 +113,23 @@ extension IntegrationTests {
             }
         }
 
+        @Test("more messages than a script can take at a time are acknowledged by hand", arguments: TestServer.all)
+        func manyByHand(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                try await Self.add(1...9000, to: stream, redis)
+                let configuration = Self.configuration(.manual) { $0.claimIdleTime = .seconds(60) }
+                let consumer = GroupConsumer(redis, stream: stream, group: "g", configuration: configuration)
+                var messages: [GroupMessage] = []
+                for try await message in consumer {
+                    messages.append(message)
+                    if message.number == 9000 { break }
+                }
+                #expect(try await consumer.acknowledge(messages) == 9000)
+                #expect(try await Self.pending(redis, stream) == 0)
+            }
+        }
+
         @Test("a group begins where it was told to", arguments: TestServer.all)
         func start(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in

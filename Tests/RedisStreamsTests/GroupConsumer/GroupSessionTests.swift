@@ -118,6 +118,7 @@ import Testing
                 group.addTask {
                     start.wait(andThen: lead / 40 % 40)
                     session.finish()
+                    session.finish()
                 }
             }
             var given: [StreamID] = []

@@ -17,6 +17,31 @@ import Testing
         #expect(server.calls(of: .leave) == [[]])
     }
 
+    @Test func `A loop that is cancelled gives back all that its body did not get, and the one in hand is done with`()
+        async throws
+    {
+        let play = GroupPlay()
+        let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"))))
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let gate = Gate()
+            let loop = Task {
+                for try await message in consumer {
+                    handled.record(message.name)
+                    await gate.wait()
+                }
+            }
+            _ = await handled.wait(for: 1)
+            loop.cancel()
+            gate.open()
+            try await loop.value
+            await play.clock.advance(by: .milliseconds(1)) { await server.waitForCall(of: .leave) }
+            #expect(handled.all == ["1-0"])
+        }
+        #expect(server.acknowledged == ["1-0"])
+        #expect(server.calls(of: .setAside) == [["2-0", "30000", "0", "3-0", "30000", "0"]])
+    }
+
     @Test func `What the server still has for it is given back too, but for what is handled or was given back`()
         async throws
     {
@@ -100,7 +125,33 @@ import Testing
             let moving = Task { await play.clock.advance(by: delay) }
             let next = await play.nextConnection()
             await moving.value
-            if isGuarded { await next.expect(["CLIENT", "KILL", "ID", "2"], answer: ":1\r\n") }
+            if isGuarded {
+                await next.expect(["CLIENT", "LIST", "ID", "2"], answer: bulk("id=2 addr=a name= age=0 idle=0\n"))
+                await next.expect(["CLIENT", "KILL", "ID", "2"], answer: ":1\r\n")
+            }
+            await next.expect(sweep(), answer: noPending)
+            _ = messages
+        }
+    }
+
+    @Test(arguments: ["id=2 addr=b name=other age=3 idle=0\n", ""])
+    func `After a restart the identifier of a lost connection is somebody else's, or nobody's`(
+        client: String
+    ) async throws {
+        let play = GroupPlay(tellsIDs: true)
+        try await play.running { consumer in
+            let messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew())
+            await play.clock.advance(by: .seconds(6))
+            server.send(nothing)
+            await server.expect(readNew())
+            server.close()
+            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
+            let moving = Task { await play.clock.advance(by: delay) }
+            let next = await play.nextConnection()
+            await moving.value
+            await next.expect(["CLIENT", "LIST", "ID", "2"], answer: bulk(client))
             await next.expect(sweep(), answer: noPending)
             _ = messages
         }

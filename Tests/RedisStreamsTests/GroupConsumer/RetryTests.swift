@@ -5,6 +5,40 @@ import Testing
 
 /// What becomes of messages whose handlers fail, with a lease of thirty seconds.
 @Suite(.timeLimit(.minutes(1))) struct RetryTests {
+    @Test func `A claim that brings what waits to be retried does not shorten the wait`() async throws {
+        let play = GroupPlay {
+            $0.retry = .fixed(.seconds(3))
+            $0.claimInterval = .seconds(1)
+        }
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let running = Task {
+                try await consumer.run { message in
+                    handled.record("\(message.id) \(message.source)")
+                    if message.source == .new { throw Failed() }
+                }
+            }
+            let server = await play.start()
+            await server.expect(readNew(block: 1000), answer: batch(entry("1-0")))
+            await server.expect(readNew(block: 1000))
+            _ = await play.events.wait(for: 1)
+            await play.clock.advance(by: .milliseconds(1))
+            await play.shared.expect(setAside("1-0", idle: 27_001, count: 1000), answer: "*0\r\n")
+            await play.clock.calmDown()
+            // The server's clock has gone ahead: for it the time is over.
+            await play.clock.advance(by: .milliseconds(999))
+            server.send(nothing)
+            await server.expect(claim(), answer: claimed(["1-0"]))
+            await server.expect(readNew(block: 1000))
+            await play.clock.calmDown()
+            #expect(!play.log.names.suffix(2).contains("EVALSHA"))
+            await play.clock.advance(by: .seconds(2))
+            await play.shared.expect(take("1-0"), answer: taken([("1-0", 1001)]))
+            #expect(await handled.wait(for: 2) == ["1-0 new", "1-0 retried"])
+            await play.end(running)
+        }
+    }
+
     @Test(arguments: [(nil, 2000), (Retry(after: .milliseconds(500)), 500), (Retry(), 2000)] as [(Retry?, Int)])
     func `A handler that throws has its message set aside, and taken again when it is due`(
         retry: Retry?,

@@ -26,8 +26,12 @@ extension GroupEngine {
     /// Ends what a connection that was lost may still wait for on the server. Nothing depends on the right to do that.
     func endGhost(_ ghost: RedisConnection, on connection: RedisConnection) async throws(RedisError) {
         guard configuration.safeguards.contains(.ghostKill), let id = ghost.clientID else { return }
-        guard await ghost.isClosed else { return }
+        guard await ghost.isClosed, let greeted = await ghost.greetedAt else { return }
         do throws(RedisError) {
+            // A server that was restarted counts from the beginning again: the same id is somebody else's, who is younger.
+            let age = try await connection.execute(CLIENT.AGE(id: id))
+            let expected = (eventLoop.now - greeted).nanoseconds / 1_000_000_000
+            guard let age, age >= expected - 1 else { return }
             _ = try await connection.execute(CLIENT.KILL(id: id))
         } catch {
             if error.code == .connectionClosed { throw error }

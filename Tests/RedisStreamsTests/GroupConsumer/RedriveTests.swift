@@ -1,0 +1,39 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+@Suite(.timeLimit(.minutes(1))) struct RedriveTests {
+    private typealias Field = DeadLetter.Field
+
+    @Test func `What is no dead letter, or a broken one, is left alone, and in nobody's way`() async throws {
+        let server = InMemoryRedis()
+        try await server.withClient { redis in
+            try await redis.xadd("dead", ["item": "book"])
+            try await redis.xadd("dead", letter(id: "abc", item: "book"))
+            try await redis.xadd("dead", letter(id: "1-0", item: nil))
+            for n in 1...3 { try await redis.xadd("dead", letter(id: "1-0", item: "\(n)")) }
+            let none = await caught { try await redis.redrive("dead", count: 0) }
+            #expect(none?.code == .invalidArgument)
+            var count = try await redis.redrive("dead", count: 1).count
+            #expect(count == 1)
+            count = try await redis.redrive("dead", count: 2).count
+            #expect(count == 2)
+            count = try await redis.redrive("dead").count
+            #expect(count == 0)
+            let items = try await redis.xrange("in").map { $0["item"] }
+            #expect(items == ["1", "2", "3"])
+            let left = try await redis.xlen("dead")
+            #expect(left == 3)
+        }
+    }
+
+    /// A dead letter of an entry that is gone.
+    private func letter(id: String, item: String?) -> NewFields {
+        var fields: [NewFields.Field] = [
+            .init(Field.stream.rawValue, "in"), .init(Field.group.rawValue, "g"), .init(Field.id.rawValue, .text(id)),
+        ]
+        if let item { fields.append(.init("item", .text(item))) }
+        return NewFields(fields)
+    }
+}
