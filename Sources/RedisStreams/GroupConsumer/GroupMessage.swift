@@ -46,7 +46,8 @@ public struct GroupMessage: Sendable, Identifiable {
     public var attempt: Int { deliveryCount.failures + 1 }
 
     /// How often the message was delivered since its last failure without anybody having said what came of it, because
-    /// whoever handled it died or was too slow. Such a message is handled alone.
+    /// whoever handled it died or was too slow. Such a message is handled alone; many with one crash are handled together
+    /// first, with nothing else.
     public var crashes: Int { max(0, deliveryCount.unresolved - 1) }
 
     /// Whether the message is others' now, or may be, or has been settled: what becomes of it here has no effect.

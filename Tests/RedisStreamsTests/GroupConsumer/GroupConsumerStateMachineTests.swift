@@ -221,30 +221,61 @@ private typealias Machine = GroupConsumerStateMachine
 @Suite struct GroupConsumerSuspectTests {
     @Test func `Suspects are taken one by one, before anything else, in the order in which they turned up`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.suspect(ids("3-0", "1-0"))
-        machine.suspect(ids("1-0", "2-0"))
+        machine.suspect(suspects("3-0", "1-0"))
+        machine.suspect(suspects("1-0", "2-0"))
         for suspect in ids("3-0", "1-0", "2-0") {
             for _ in 0..<2 {
                 let step = machine.next(now: .at(0))
-                #expect(step == .takeSuspect(suspect), "until it was taken")
+                #expect(step == .takeSuspects([suspect]), "until it was taken")
             }
-            machine.tookSuspect(suspect)
+            machine.tookSuspects([suspect])
         }
         let sweep = machine.next(now: .at(0))
         #expect(sweep == .sweep(after: .zero), "the sweep goes on where it was")
         machine.swept(last: nil)
-        machine.suspect(ids("4-0"))
+        machine.suspect(suspects("4-0"))
         let step = machine.next(now: .at(5000))
-        #expect(step == .takeSuspect(id("4-0")), "before a claim that is due")
+        #expect(step == .takeSuspects([id("4-0")]), "before a claim that is due")
+    }
+
+    @Test func `What fewer have died of comes first`() {
+        var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
+        machine.suspect([.init(id: id("1-0"), deaths: 3), .init(id: id("2-0"), deaths: 2)])
+        machine.suspect([.init(id: id("3-0"), deaths: 2), .init(id: id("4-0"), deaths: 1)])
+        for name in ["4-0", "2-0", "3-0", "1-0"] {
+            let step = machine.next(now: .at(0))
+            #expect(step == .takeSuspects([id(name)]))
+            machine.tookSuspects([id(name)])
+        }
+    }
+
+    @Test(arguments: [(nil, true), (3, true), (2, false)] as [(Int?, Bool)])
+    func `Many that one has died of are taken together, unless a second death is too many`(
+        maxCrashes: Int?,
+        isTogether: Bool
+    ) {
+        var configuration = configuration(interval: .seconds(1))
+        configuration.deadLetter = maxCrashes.map { DeadLetter("dead", maxCrashes: $0) }
+        var machine = Machine(configuration, now: .at(0))
+        let many = (1...25).map { id("\($0)-0") }
+        machine.suspect(many.map { .init(id: $0) } + [.init(id: id("99-0"), deaths: 2)])
+        var step = machine.next(now: .at(0))
+        #expect(step == .takeSuspects(isTogether ? many : [many[0]]))
+        machine.tookSuspects(Array(many.prefix(15)))
+        step = machine.next(now: .at(0))
+        #expect(step == .takeSuspects([many[15]]), "ten are few")
+        machine.tookSuspects(many)
+        step = machine.next(now: .at(0))
+        #expect(step == .takeSuspects([id("99-0")]))
     }
 
     @Test func `Suspects that are others' now are forgotten`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
         machine.swept(last: nil)
-        machine.suspect(ids("1-0", "2-0", "3-0"))
+        machine.suspect(suspects("1-0", "2-0", "3-0"))
         machine.forgetSuspects(ids("1-0", "3-0", "9-0"))
         let step = machine.next(now: .at(0))
-        #expect(step == .takeSuspect(id("2-0")))
+        #expect(step == .takeSuspects([id("2-0")]))
         let rest = machine.takeSuspects()
         #expect(rest == ids("2-0"))
         let next = machine.next(now: .at(0))
@@ -254,10 +285,10 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `A suspect that could not be taken is tried again`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
         machine.swept(last: nil)
-        machine.suspect(ids("1-0"))
+        machine.suspect(suspects("1-0"))
         _ = machine.failed(RedisError(.loading, "test"))
         let step = machine.next(now: .at(0))
-        #expect(step == .takeSuspect(id("1-0")))
+        #expect(step == .takeSuspects([id("1-0")]))
     }
 
     @Test func `It has swept once it has seen its pending list to the end, and remains so`() {
@@ -407,7 +438,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test(arguments: [true, false]) func `A new group has none of the suspects of the old one`(isOther: Bool) {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
         machine.swept(last: nil)
-        machine.suspect(ids("1-0", "2-0"))
+        machine.suspect(suspects("1-0", "2-0"))
         _ = machine.failed(noGroup)
         let creation = machine.next(now: .at(0))
         #expect(creation == .createGroup(isLost: true), "before any suspect")

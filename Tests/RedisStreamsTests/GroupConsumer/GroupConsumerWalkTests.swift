@@ -53,9 +53,9 @@ private struct Walk {
         case .sweep(let after):
             #expect(!needsGroup && suspects.isEmpty)
             #expect(after == recoversAfter)
-        case .takeSuspect(let id):
+        case .takeSuspects(let ids):
             #expect(!needsGroup)
-            #expect(id == suspects.first)
+            #expect(ids == Array(suspects.prefix(ids.count)) && !ids.isEmpty)
         case .claim(let from):
             #expect(!needsGroup && recoversAfter == nil && suspects.isEmpty)
             #expect(from == cursor)
@@ -83,9 +83,9 @@ private struct Walk {
             hasServed = true
             recoversAfter = last
             if random.chance(0.2) { suspect(on: &machine, &random) }
-        case .takeSuspect(let id):
-            machine.tookSuspect(id)
-            suspects.removeFirst()
+        case .takeSuspects(let ids):
+            machine.tookSuspects(ids)
+            suspects.removeFirst(ids.count)
             hasServed = true
         case .claim(let from):
             machine.claimSent()
@@ -108,7 +108,7 @@ private struct Walk {
         let first = lastSuspect + 1
         lastSuspect += UInt64.random(in: 1...3, using: &random)
         let found = (first...lastSuspect).map { StreamID(milliseconds: $0) }
-        machine.suspect(found)
+        machine.suspect(found.map { .init(id: $0) })
         suspects += found
     }
 

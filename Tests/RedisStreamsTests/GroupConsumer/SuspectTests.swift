@@ -40,6 +40,32 @@ import Testing
         }
     }
 
+    @Test func `What many may have died of is handled together, and nothing else with it`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let handled = Journal<String>()
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run(concurrency: 20) { message in
+                    handled.record(message.name)
+                    await gate.wait()
+                }
+            }
+            let server = await play.nextConnection()
+            let names = (1...11).map { "\($0)-0" }
+            await server.expect(sweep(), answer: pending(("1-0", 1), ("2-0", 1)))
+            await server.expect(take("1-0", "2-0"), answer: taken([], suspects: names))
+            await server.expectLook(delivered: "11-0", lowestPending: "1-0")
+            await server.expect(call(.take, ["suspects"] + names), answer: taken(names.map { ($0, 2) }))
+            #expect(await handled.wait(for: 11).sorted() == names.sorted())
+            await play.clock.calmDown()
+            #expect(play.log.names.last == "EVALSHA", "nothing is read")
+            gate.open()
+            await server.expect(claim(), answer: claimed())
+            await play.end(running)
+        }
+    }
+
     @Test func `While a suspect is handled, nothing is handled again that has failed`() async throws {
         let play = GroupPlay {
             $0.claimInterval = .seconds(1)

@@ -1,4 +1,3 @@
-internal import DequeModule
 internal import NIOCore
 
 /// What a group consumer does next. Free of sockets and clocks: time comes in as a value.
@@ -9,13 +8,20 @@ internal import NIOCore
 ///   before a read, in the same write; while that finds something, the next step follows the next read.
 ///
 /// In both, a missing group is created first, which also forgets where the search was; and *suspects*, messages that
-/// somebody may have died of, are taken one by one before anything else is read, each when nothing else is held.
+/// somebody may have died of, are taken before anything else is read, when nothing else is held: one by one, or together
+/// if they are many and it was one death.
 struct GroupConsumerStateMachine: ~Copyable {
+    /// A message that somebody may have died of, and how many.
+    struct Suspect: Equatable {
+        let id: StreamID
+        var deaths = 1
+    }
+
     enum Step: Equatable {
         /// `isLost` says that the group was there before.
         case createGroup(isLost: Bool)
         case sweep(after: StreamID)
-        case takeSuspect(StreamID)
+        case takeSuspects([StreamID])
         case claim(from: StreamID)
         /// `block` is `nil` for a read that returns at once.
         case readNew(block: Duration?)
@@ -29,7 +35,8 @@ struct GroupConsumerStateMachine: ~Copyable {
     private let configuration: GroupConsumer.Configuration
     private var phase: Phase
     private var needsGroup = false
-    private var suspects: Deque<StreamID> = []
+    /// Those with the fewest deaths first: one that kills whoever takes it is in nobody's way.
+    private var suspects: [Suspect] = []
     /// Whether the group was there, and so is known to be lost if it is missing.
     private var hasEverServed = false
     /// Whether the own pending list was looked through to the end: what turns up there later was delivered since.
@@ -61,7 +68,7 @@ struct GroupConsumerStateMachine: ~Copyable {
     /// Decides on the next step.
     func next(now: NIODeadline) -> Step {
         if needsGroup { return .createGroup(isLost: hasEverServed) }
-        if let suspect = suspects.first { return .takeSuspect(suspect) }
+        if !suspects.isEmpty { return .takeSuspects(nextSuspects) }
         if case .sweeping(let id) = phase { return .sweep(after: id) }
         guard let interval = configuration.effectiveClaimInterval else { return .readNew(block: configuration.block) }
         // Behind a step of a sweep: where the last one found nothing, this one most likely finds nothing either.
@@ -69,6 +76,19 @@ struct GroupConsumerStateMachine: ~Copyable {
         if isFinding { return readIsNext ? .readNew(block: nil) : .claim(from: claimCursor) }
         if nextClaim <= now { return .claim(from: claimCursor) }
         return .readNew(block: bounded(.nanoseconds((nextClaim - now).nanoseconds)))
+    }
+
+    /// Up to so many suspects are taken one by one.
+    private static let fewSuspects = 10
+
+    /// Whoever dies has many messages that wait, of which one is to blame at most. To handle each of them alone could take
+    /// minutes, in which nothing else is read. So what one has died of is handled together first, if it is much: a killer
+    /// among them is alone the next time, and so is each of its neighbours.
+    private var nextSuspects: [StreamID] {
+        let first = suspects.prefix { $0.deaths <= 1 }
+        // They must bear to be there when the killer strikes once more.
+        let bears = (configuration.deadLetter?.maxCrashes ?? .max) > 2
+        return suspects.prefix(bears && first.count > Self.fewSuspects ? min(first.count, claimCount) : 1).map(\.id)
     }
 
     /// How many messages to ask for.
@@ -106,23 +126,31 @@ struct GroupConsumerStateMachine: ~Copyable {
     }
 
     /// Messages turned up that somebody may have died of. Known ones count once.
-    mutating func suspect(_ ids: [StreamID]) {
-        for id in ids where !suspects.contains(id) { suspects.append(id) }
+    mutating func suspect(_ found: [Suspect]) {
+        let known = Set(suspects.map(\.id))
+        for suspect in found where !known.contains(suspect.id) {
+            let position = suspects.firstIndex { $0.deaths > suspect.deaths } ?? suspects.endIndex
+            suspects.insert(suspect, at: position)
+        }
     }
 
-    /// A suspect was taken, or was not this consumer's any more.
-    mutating func tookSuspect(_ id: StreamID) {
+    /// Suspects were taken, or were not this consumer's any more.
+    mutating func tookSuspects(_ ids: [StreamID]) {
         served()
-        suspects.removeAll { $0 == id }
+        forgetSuspects(ids)
     }
 
     /// Suspects that are not this consumer's any more.
-    mutating func forgetSuspects(_ ids: [StreamID]) { suspects.removeAll { ids.contains($0) } }
+    mutating func forgetSuspects(_ ids: [StreamID]) {
+        if suspects.isEmpty { return }
+        let ids = Set(ids)
+        suspects.removeAll { ids.contains($0.id) }
+    }
 
     /// All that still wait, which are forgotten.
     mutating func takeSuspects() -> [StreamID] {
         defer { suspects = [] }
-        return Array(suspects)
+        return suspects.map(\.id)
     }
 
     /// A step of a sweep: `next` is where the server says it goes on, zero at the end.

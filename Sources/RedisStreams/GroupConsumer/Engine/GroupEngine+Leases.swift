@@ -76,7 +76,13 @@ extension GroupEngine {
             renew(ids, of: part)
             (ids, part) = ([], [])
         }
-        renew(ids + waiting, of: part)
+        for id in waiting {
+            ids.append(id)
+            guard ids.count >= Self.maxRenewed else { continue }
+            renew(ids, of: part)
+            (ids, part) = ([], [])
+        }
+        renew(ids, of: part)
     }
 
     private func renew(_ ids: [StreamID], of batches: [DeliveredBatch]) {

@@ -12,7 +12,7 @@ enum TakeMode: String, Sendable {
 }
 
 /// What is known of a message that has to be taken once more.
-struct TakingNote: Sendable {
+struct TakingNote: Sendable, Equatable {
     /// How it came to this consumer.
     var source = GroupMessage.Source.pending
     /// Whether it may be counted as delivered already: it was taken, and the reply was lost.
@@ -25,7 +25,7 @@ struct TakenMessages: Sendable {
     /// One for each message of the batch.
     var counts: [DeliveryCount] = []
     /// Those that were left alone.
-    var suspects: [StreamID] = []
+    var suspects: [GroupConsumerStateMachine.Suspect] = []
     var deleted: [StreamID] = []
 
     init(_ reply: RedisReply, to call: ScriptCall, of stream: StreamKey) throws(RedisError) {
@@ -36,7 +36,9 @@ struct TakenMessages: Sendable {
         for first in stride(from: 0, to: states.count - states.count % 3, by: 3) {
             let id = try call.streamID(states[first])
             switch try call.integer(states[first + 2]) {
-            case 0: suspects.append(id)
+            case 0:
+                let deaths = DeliveryCount(try call.integer(states[first + 1])).unresolved
+                suspects.append(.init(id: id, deaths: deaths))
             case 1: counts.append(DeliveryCount(try call.integer(states[first + 1])))
             default: deleted.append(id)
             }
@@ -167,7 +169,7 @@ extension GroupEngine {
             return session.stopWaiting(for: ids)
         }
         noteCounted(ids)
-        suspect(ids, source: source)
+        suspect(ids.map { .init(id: $0) }, source: source)
     }
 
     /// Hands over what was taken of `ids`, but for what is known meanwhile, and what is given up.
@@ -178,7 +180,7 @@ extension GroupEngine {
         source: GroupMessage.Source
     ) {
         var taken = taken
-        for id in Set(ids).subtracting(taken.suspects) { notes[id] = nil }
+        for id in Set(ids).subtracting(taken.suspects.map(\.id)) { notes[id] = nil }
         if !taken.deleted.isEmpty {
             // Redis 6.2 keeps them pending.
             session.add(.acknowledge(taken.deleted, isProven: false))
@@ -205,16 +207,18 @@ extension GroupEngine {
 
     /// Somebody may have died of these: each is handled alone, so that it takes nothing else along. Where the user says
     /// when a message is done with, that could take for ever.
-    private func suspect(_ ids: [StreamID], source: GroupMessage.Source) {
+    private func suspect(_ suspects: [GroupConsumerStateMachine.Suspect], source: GroupMessage.Source) {
+        let ids = suspects.map(\.id)
         if configuration.acknowledgement == .manual { return beginTaking(ids, .suspects, source: source) }
         for id in ids { notes[id, default: TakingNote()].source = source }
         wait(for: ids)
-        machine.suspect(ids)
+        machine.suspect(suspects)
         logger.info("messages are handled alone", metadata: [LogKey.count: "\(ids.count)"])
     }
 
-    /// Takes a suspect as soon as nothing else is held, and waits until it is done with.
-    func takeSuspect(_ id: StreamID, on connection: RedisConnection) async throws(RedisError) {
+    /// Takes suspects as soon as nothing else is held, and waits until they are done with. Of several, those that can be
+    /// taken in one step.
+    func takeSuspects(_ ids: [StreamID], on connection: RedisConnection) async throws(RedisError) {
         isAlone = true
         defer {
             isAlone = false
@@ -224,15 +228,16 @@ extension GroupEngine {
         if mailbox.isStopping || Task.isCancelled { return }
         session.beginLookingBack()
         defer { session.endLookingBack() }
-        session.stopWaiting(for: [id])
+        let note = ids.first.flatMap { notes[$0] } ?? TakingNote()
+        let ids = ids.filter { notes[$0] ?? TakingNote() == note }
+        session.stopWaiting(for: ids)
         do throws(RedisError) {
-            let note = notes[id] ?? TakingNote()
-            try await take([id], note.isCounted ? .known : .suspects, source: note.source, on: connection)
+            try await take(ids, note.isCounted ? .known : .suspects, source: note.source, on: connection)
         } catch {
-            wait(for: [id])
+            wait(for: ids)
             throw error
         }
-        machine.tookSuspect(id)
+        machine.tookSuspects(ids)
         await session.waitUntilNothingIsHeld()
     }
 

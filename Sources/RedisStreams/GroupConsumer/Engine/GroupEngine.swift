@@ -130,7 +130,7 @@ actor GroupEngine: ConsumerEngine {
         switch machine.next(now: eventLoop.now) {
         case .createGroup(let isLost): try await createGroup(isLost: isLost, on: connection)
         case .sweep(let id): try await sweep(after: id, on: connection)
-        case .takeSuspect(let id): try await takeSuspect(id, on: connection)
+        case .takeSuspects(let ids): try await takeSuspects(ids, on: connection)
         case .claim, .readNew: return false
         }
         return true
@@ -185,7 +185,7 @@ actor GroupEngine: ConsumerEngine {
     /// Returns `false` for a step that has to wait until nothing is on its way.
     private func begin(_ step: GroupConsumerStateMachine.Step, on connection: RedisConnection) -> Bool {
         switch step {
-        case .createGroup, .sweep, .takeSuspect: return false
+        case .createGroup, .sweep, .takeSuspects: return false
         case .claim(let cursor): return beginClaim(from: cursor, on: connection)
         case .readNew(let block):
             beginSettling(on: connection)
