@@ -23,7 +23,7 @@ final class GroupHandlers: @unchecked Sendable {
         let id = message.id
         let isCounting = plan.sabotage == .countDeliveries
         let attempt = isCounting ? (world.checker.records[id]?.begun ?? 0) + 1 : context.attempt
-        let run = world.checker.begin(id, attempt: attempt, at: node)
+        let run = world.checker.begin(id, attempt: attempt, isSuspect: message.crashes > 0, at: node)
         if node.isAlive, plan.isPoison(Int(message["n"] ?? "") ?? 0) {
             world.noteFault(.kill, at: nil)
             scenario.replace(node, after: .seconds(1))

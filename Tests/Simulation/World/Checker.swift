@@ -9,6 +9,8 @@ final class Checker: @unchecked Sendable {
         let node: Node
         let id: StreamID
         let begun: VirtualTime
+        /// Whether the consumer says that somebody may have died of it.
+        var isSuspect = false
         /// Whether it was told that it owns the message no more.
         var isTold = false
     }
@@ -71,7 +73,7 @@ final class Checker: @unchecked Sendable {
     // MARK: Handlers
 
     /// A handler begins. Returns the number of the run.
-    func begin(_ id: StreamID, attempt: Int, at node: Node) -> Int {
+    func begin(_ id: StreamID, attempt: Int, isSuspect: Bool, at node: Node) -> Int {
         lastRun += 1
         guard node.isAlive else { return lastRun }
         trace.note(node.name, "begins \(id), attempt \(attempt)")
@@ -80,7 +82,8 @@ final class Checker: @unchecked Sendable {
             let text = "\(node.name) is told attempt \(attempt) of \(id), which has failed \(failed) times"
             violated(.attemptsCountFailures, text)
         }
-        checkAlone(id, at: node)
+        let run = Run(node: node, id: id, begun: now(), isSuspect: isSuspect)
+        checkAlone(run)
         for (_, other) in running.sorted(by: { $0.key < $1.key }) where other.id == id {
             if other.node === node {
                 violated(.notTwiceInOne, "\(node.name) begins \(id), which it is handling since \(other.begun)")
@@ -95,17 +98,17 @@ final class Checker: @unchecked Sendable {
         }
         records[id, default: Record()].begun += 1
         if records[id]?.firstBegun == nil { records[id]?.firstBegun = now() }
-        running[lastRun] = Run(node: node, id: id, begun: now())
+        running[lastRun] = run
         return lastRun
     }
 
-    /// What may have killed a process is handled while nothing else is.
-    private func checkAlone(_ id: StreamID, at node: Node) {
-        let others = running.values.filter { $0.node === node && $0.id != id && !$0.isTold }
-        guard !others.isEmpty else { return }
-        if (records[id]?.crashes ?? 0) > 0 || others.contains(where: { (records[$0.id]?.crashes ?? 0) > 0 }) {
-            violated(.suspectsAlone, "\(node.name) begins \(id) beside \(others.map(\.id))")
-        }
+    /// What may have killed a process is handled while nothing else is; if it was once, with others of its kind.
+    private func checkAlone(_ run: Run) {
+        let others = running.values.filter { $0.node === run.node && $0.id != run.id && !$0.isTold }
+        let all = others + [run]
+        let crashes = all.map { records[$0.id]?.crashes ?? 0 }.max() ?? 0
+        if others.isEmpty || crashes == 0 || (crashes == 1 && all.allSatisfy(\.isSuspect)) { return }
+        violated(.suspectsAlone, "\(run.node.name) begins \(run.id) beside \(others.map(\.id))")
     }
 
     /// A handler is told that the message is not its own any more.
