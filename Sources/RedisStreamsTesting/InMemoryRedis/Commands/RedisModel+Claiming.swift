@@ -62,7 +62,7 @@ extension RedisModel {
         if let count = claim.deliveryCount {
             message.deliveryCount = count
         } else if !claim.isIDOnly {
-            message.deliveryCount += 1
+            message.deliveryCount &+= 1
         }
         group.give(message, to: member)
         member.activeTime = time.wall

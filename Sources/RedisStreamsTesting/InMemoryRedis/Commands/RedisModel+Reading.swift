@@ -165,7 +165,7 @@ extension RedisModel {
             if let entry = stream.entry(message.id) {
                 reply.raw(entry.encoded)
                 message.deliveryTime = time.wall
-                message.deliveryCount += 1
+                message.deliveryCount &+= 1
             } else {
                 reply.array(2)
                 reply.bulk(message.id)

@@ -28,8 +28,12 @@ extension RedisModel {
                 guard call.following(position) > 0 else { throw .syntax }
                 position += 1
                 let amount = try call.integer(position)
-                guard amount > 0 else { throw ReplyError("ERR invalid expire time in 'set' command") }
-                expiry = time.wall + amount * (word == "EX" ? 1000 : 1)
+                let (duration, isTooLong) = amount.multipliedReportingOverflow(by: word == "EX" ? 1000 : 1)
+                let (end, isTooLate) = time.wall.addingReportingOverflow(duration)
+                guard amount > 0, !isTooLong, !isTooLate else {
+                    throw ReplyError("ERR invalid expire time in 'set' command")
+                }
+                expiry = end
             default: throw .syntax
             }
             position += 1

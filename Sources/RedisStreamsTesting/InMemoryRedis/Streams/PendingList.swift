@@ -8,6 +8,7 @@ final class PendingMessage {
     var consumer: GroupMember?
     /// When it was delivered last, in milliseconds since 1970.
     var deliveryTime: Int
+    /// Runs over, as the server's does.
     var deliveryCount: Int
 
     init(id: StreamID, consumer: GroupMember?, deliveryTime: Int, deliveryCount: Int = 1) {

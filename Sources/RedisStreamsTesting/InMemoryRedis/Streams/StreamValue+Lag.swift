@@ -17,8 +17,8 @@ extension StreamValue {
         if id == lastID { return entriesAdded }
         if id > lastID { return nil }
         if maxDeletedID == .zero || maxDeletedID < firstID {
-            if id < firstID { return entriesAdded - count }
-            if id == firstID { return entriesAdded - count + 1 }
+            if id < firstID { return entriesAdded &- count }
+            if id == firstID { return entriesAdded &- count &+ 1 }
         }
         return nil
     }
@@ -29,7 +29,7 @@ extension StreamValue {
         // Entries may have been trimmed before the group has read them.
         let hasGap = version.isAtLeast7_2 && group.lastID < firstID
         if let read = group.entriesRead, !hasGap, !hasTombstones(from: start, version) {
-            group.entriesRead = read + 1
+            group.entriesRead = read &+ 1
         } else if entriesAdded != 0 {
             group.entriesRead = entriesRead(upTo: id, version)
         }
@@ -42,7 +42,7 @@ extension StreamValue {
             if isEmpty { return 0 }
             if group.lastID < firstID, maxDeletedID < firstID { return count }
         }
-        if let read = group.entriesRead, !hasTombstones(from: group.lastID, version) { return entriesAdded - read }
-        return entriesRead(upTo: group.lastID, version).map { entriesAdded - $0 }
+        if let read = group.entriesRead, !hasTombstones(from: group.lastID, version) { return entriesAdded &- read }
+        return entriesRead(upTo: group.lastID, version).map { entriesAdded &- $0 }
     }
 }

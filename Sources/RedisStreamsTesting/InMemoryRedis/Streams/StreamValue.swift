@@ -35,7 +35,7 @@ final class StreamValue {
         let entry = StreamEntry(id: id, encoded: Self.encoded(id, fields))
         nodes[nodes.count - 1].append(entry, fields)
         count += 1
-        entriesAdded += 1
+        entriesAdded &+= 1
         lastID = id
         if count == 1 { firstID = id }
     }
