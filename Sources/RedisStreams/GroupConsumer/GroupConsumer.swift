@@ -95,7 +95,9 @@ public struct GroupConsumer: Sendable {
         var count = 0
         for first in stride(from: 0, to: messages.count, by: GroupEngine.maxAcknowledged) {
             let part = messages.dropFirst(first).prefix(GroupEngine.maxAcknowledged)
-            count += try await acknowledge(part.map(\.id))
+            let confirmed = Swift.min(try await acknowledge(part.map(\.id)).plausible, part.count)
+            count += confirmed
+            observer.count { $0.acknowledged += confirmed }
             for message in part { message.batch.session.acknowledged(message) }
         }
         return count

@@ -3,7 +3,7 @@ extension RedisCommandExecutor {
     ///
     /// Each goes back in one step with its removal from the stream of dead letters. If the entry it came of is still in its
     /// stream, it becomes pending again for its group alone, with all its attempts before it, and a consumer of the group
-    /// claims it at its next look. Else it is added to the stream as a new entry, which every group of the stream will see.
+    /// claims it at its next look; one without leases (``GroupConsumer/Configuration/claimIdleTime`` of `nil`) does not. Else it is added to the stream as a new entry, which every group of the stream will see.
     ///
     /// Safe to repeat, and to run several times at once. Entries that are no dead letters are left alone.
     ///
@@ -45,8 +45,9 @@ extension DeadLetter {
 
     /// The fields of the message that a dead letter is of, names and values in turn.
     fileprivate static func payload(of letter: StreamMessage) -> [FieldValue] {
-        let own = Set(Field.allCases.map(\.rawValue))
-        return letter.fields.filter { !own.contains($0.name) }.flatMap {
+        // Each once: the message may be a dead letter itself.
+        var own = Set(Field.allCases.map(\.rawValue))
+        return letter.fields.filter { own.remove($0.name) == nil }.flatMap {
             [.bytes($0.nameBytes), .bytes($0.valueBytes)]
         }
     }

@@ -2,7 +2,7 @@
 ///
 /// The time is kept in the group's pending list, as the time for which the message counts as idle, so that any consumer of
 /// the group takes it up when it is over, and there is no second queue. A time beyond the lease is kept by the consumer
-/// whose handler failed; if that dies, the message is handled again within a lease.
+/// whose handler failed; if that dies, or ends, the message is handled again within a lease.
 public struct RetryPolicy: Sendable, Hashable {
     private enum Kind: Hashable {
         case fixed(Duration)

@@ -28,6 +28,19 @@ import Testing
         }
     }
 
+    @Test func `The message may be a dead letter itself, whose fields go back with it`() async throws {
+        let server = InMemoryRedis()
+        try await server.withClient { redis in
+            var nested = letter(id: "1-0", item: nil)
+            nested.fields += letter(id: "7-0", item: "book").fields
+            try await redis.xadd("dead", nested)
+            let count = try await redis.redrive("dead").count
+            #expect(count == 1)
+            let fields = try await redis.xrange("in").first?.fields.map { "\($0.name)=\($0.value)" }
+            #expect(fields == ["dead-letter.stream=in", "dead-letter.group=g", "dead-letter.id=7-0", "item=book"])
+        }
+    }
+
     /// A dead letter of an entry that is gone.
     private func letter(id: String, item: String?) -> NewFields {
         var fields: [NewFields.Field] = [

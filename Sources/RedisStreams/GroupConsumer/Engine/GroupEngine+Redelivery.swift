@@ -99,6 +99,7 @@ extension GroupEngine {
         if configuration.acknowledgement == .onDelivery, !taken.batch.isEmpty {
             // Handed out only once the server has it as acknowledged: else it could be handled twice.
             _ = try await connection.execute(consumer.xack(taken.batch.map(\.id)))
+            session.observer.count { $0.acknowledged += taken.batch.count }
         }
         took(taken, of: ids, sent: sent, source: source)
     }

@@ -262,6 +262,7 @@ actor GroupEngine: ConsumerEngine {
         begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.expected -= batch.count
             _ = try command.result(of: outcome).get()
+            engine.session.observer.count { $0.acknowledged += batch.count }
             engine.deliver(batch, source: .new, granted: .uptimeNanoseconds(0))
         }
         connection.assumeIsolated { $0.flush() }
