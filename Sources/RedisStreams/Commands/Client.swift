@@ -96,10 +96,11 @@ public enum CLIENT {
         public func decode(_ reply: RedisReply) throws(RedisError) -> Bool { try flag(reply) }
     }
 
-    /// Tells since when there is a connection, in whole seconds; `nil` if there is none with this id.
+    /// Looks for the connection with an id. Of what the server tells, only the age is read: since when there is the
+    /// connection, in whole seconds; `nil` if there is none.
     ///
     /// Source: [CLIENT LIST](https://redis.io/docs/latest/commands/client-list/).
-    struct AGE: RedisCommand {
+    struct LIST: RedisCommand {
         static let name = "CLIENT LIST"
 
         var id: Int

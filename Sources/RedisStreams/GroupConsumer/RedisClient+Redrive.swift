@@ -3,7 +3,8 @@ extension RedisCommandExecutor {
     ///
     /// Each goes back in one step with its removal from the stream of dead letters. If the entry it came of is still in its
     /// stream, it becomes pending again for its group alone, with all its attempts before it, and a consumer of the group
-    /// claims it at its next look; one without leases (``GroupConsumer/Configuration/claimIdleTime`` of `nil`) does not. Else it is added to the stream as a new entry, which every group of the stream will see.
+    /// claims it at its next look; one without leases (``GroupConsumer/Configuration/claimIdleTime`` of `nil`) does not. Else
+    /// it is added to the stream as a new entry, which every group of the stream will see.
     ///
     /// Safe to repeat, and to run several times at once. Entries that are no dead letters are left alone.
     ///

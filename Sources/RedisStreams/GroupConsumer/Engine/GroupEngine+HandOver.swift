@@ -29,7 +29,7 @@ extension GroupEngine {
         guard await ghost.isClosed, let greeted = await ghost.greetedAt else { return }
         do throws(RedisError) {
             // A server that was restarted counts from the beginning again: the same id is somebody else's, who is younger.
-            let age = try await connection.execute(CLIENT.AGE(id: id))
+            let age = try await connection.execute(CLIENT.LIST(id: id))
             let expected = (eventLoop.now - greeted).nanoseconds / 1_000_000_000
             guard let age, age >= expected - 1 else { return }
             _ = try await connection.execute(CLIENT.KILL(id: id))

@@ -67,17 +67,12 @@ extension GroupEngine {
         let (batches, waiting) = session.leases(grantedBefore: now - .nanoseconds(lease.nanoseconds / 6))
         let lapsed = batches.filter { $0.0.granted + lease <= now }.flatMap(\.1)
         lost(lapsed)
+        let current = batches.filter { $0.0.granted + lease > now }.map { (batch: Optional($0.0), ids: $0.1) }
         var ids: [StreamID] = []
         var part: [DeliveredBatch] = []
-        for (batch, open) in batches where batch.granted + lease > now {
+        for (batch, open) in current + waiting.map({ (batch: nil, ids: [$0]) }) {
             ids += open
-            part.append(batch)
-            guard ids.count >= Self.maxRenewed else { continue }
-            renew(ids, of: part)
-            (ids, part) = ([], [])
-        }
-        for id in waiting {
-            ids.append(id)
+            if let batch { part.append(batch) }
             guard ids.count >= Self.maxRenewed else { continue }
             renew(ids, of: part)
             (ids, part) = ([], [])
@@ -158,8 +153,7 @@ extension GroupEngine {
                     defer { engine.session.endLookingBack() }
                     engine.reportedDeleted = []
                     guard let entries = try? command.result(of: outcome).get() else { return }
-                    let strays = engine.session.unknown(among: entries.map(\.id))
-                    engine.beginTaking(Array(Set(strays).subtracting(engine.retries.ids)), .known, source: .pending)
+                    engine.beginTaking(engine.untaken(among: entries.map(\.id)), .known, source: .pending)
                 }
             }
         }

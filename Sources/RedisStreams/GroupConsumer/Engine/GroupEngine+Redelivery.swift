@@ -35,11 +35,10 @@ struct TakenMessages: Sendable {
         let states = Array(try call.elements(parts[1]))
         for first in stride(from: 0, to: states.count - states.count % 3, by: 3) {
             let id = try call.streamID(states[first])
+            let count = DeliveryCount(try call.integer(states[first + 1]))
             switch try call.integer(states[first + 2]) {
-            case 0:
-                let deaths = DeliveryCount(try call.integer(states[first + 1])).unresolved
-                suspects.append(.init(id: id, deaths: deaths))
-            case 1: counts.append(DeliveryCount(try call.integer(states[first + 1])))
+            case 0: suspects.append(.init(id: id, deaths: count.unresolved))
+            case 1: counts.append(count)
             default: deleted.append(id)
             }
         }
@@ -66,11 +65,11 @@ extension GroupEngine {
         defer { session.endLookingBack() }
         let page = min(machine.count, Self.maxTaken)
         let entries = try await connection.execute(consumer.pendingEntries(after: id, count: page))
-        let ids = Set(session.unknown(among: entries.map(\.id))).subtracting(retries.ids)
+        let ids = untaken(among: entries.map(\.id))
         if !ids.isEmpty {
             // What turns up after the first time was given to this consumer, and got lost on the way.
             let mode: TakeMode = machine.hasSwept || !configuration.acknowledgement.keepsPending ? .known : .fair
-            try await take(Array(ids), mode, source: .pending, on: connection)
+            try await take(ids, mode, source: .pending, on: connection)
         }
         let isFirst = !machine.hasSwept
         let last = entries.count == page ? entries.last?.id : nil
@@ -79,6 +78,15 @@ extension GroupEngine {
         notes = notes.filter { $0.key <= id || $0.key > last ?? .max || there.contains($0.key) }
         machine.swept(last: last)
         if isFirst, machine.hasSwept { await observe(on: connection) }
+    }
+
+    /// Which of the ids are to be taken: those that this consumer does not know of. What waits to be retried waits for its
+    /// time, although the server's clock may have gone ahead.
+    func untaken(among ids: [StreamID]) -> [StreamID] {
+        let unknown = session.unknown(among: ids)
+        if unknown.isEmpty { return [] }
+        let retried = Set(retries.ids)
+        return unknown.filter { !retried.contains($0) }
     }
 
     private func take(
@@ -206,7 +214,7 @@ extension GroupEngine {
 
     // MARK: Suspects
 
-    /// Somebody may have died of these: each is handled alone, so that it takes nothing else along. Where the user says
+    /// Somebody may have died of these: they are handled apart, so that they take nothing else along. Where the user says
     /// when a message is done with, that could take for ever.
     private func suspect(_ suspects: [GroupConsumerStateMachine.Suspect], source: GroupMessage.Source) {
         let ids = suspects.map(\.id)
@@ -214,7 +222,7 @@ extension GroupEngine {
         for id in ids { notes[id, default: TakingNote()].source = source }
         wait(for: ids)
         machine.suspect(suspects)
-        logger.info("messages are handled alone", metadata: [LogKey.count: "\(ids.count)"])
+        logger.info("messages are handled apart", metadata: [LogKey.count: "\(ids.count)"])
     }
 
     /// Takes suspects as soon as nothing else is held, and waits until they are done with. Of several, those that can be

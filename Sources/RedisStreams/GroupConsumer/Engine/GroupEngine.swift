@@ -36,7 +36,7 @@ actor GroupEngine: ConsumerEngine {
     var leaseTimer: Scheduled<Void>?
     /// Whether leases are renewed: not before the start, nor at the end.
     var isRenewing = false
-    /// Whether a message is handled alone: nothing else is taken meanwhile.
+    /// Whether suspects are handled: nothing else is taken meanwhile.
     var isAlone = false
     var watch = GroupWatch()
     /// How many messages had been delivered when the group was looked at last.
@@ -293,11 +293,7 @@ actor GroupEngine: ConsumerEngine {
         machine.claimed(next: result.next, isEmpty: result.ids.isEmpty, now: eventLoop.now)
         reportDeleted(result.deletedIDs)
         if result.isComplete { reportedDeleted = [] }
-        var ids = session.unknown(among: result.ids)
-        if ids.isEmpty { return }
-        // Those wait for their time, here or elsewhere; the server's clock may have gone ahead.
-        let retried = Set(retries.ids)
-        ids.removeAll { retried.contains($0) }
+        let ids = untaken(among: result.ids)
         if ids.isEmpty { return }
         logger.info("claimed", metadata: [LogKey.count: "\(ids.count)"])
         report(.claimed(count: ids.count))
