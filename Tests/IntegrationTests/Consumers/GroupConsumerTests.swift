@@ -100,17 +100,23 @@ extension IntegrationTests {
                     group: "g",
                     configuration: Self.configuration(.manual) { $0.claimIdleTime = .seconds(60) }
                 )
-                var messages: [GroupMessage] = []
-                for try await message in consumer {
-                    messages.append(message)
-                    if message.number == 10 { break }
-                }
+                let messages = try await Self.messages(of: consumer, upTo: 10)
                 #expect(try await Self.pending(redis, stream) == 10)
                 #expect(try await consumer.acknowledge(messages[0..<4]) == 4)
                 #expect(try await consumer.acknowledge(messages[0..<5]) == 1)
                 #expect(try await consumer.acknowledge([]) == 0)
                 #expect(try await Self.pending(redis, stream) == 5)
             }
+        }
+
+        /// What a loop is given, up to the message with this number.
+        private static func messages(of consumer: GroupConsumer, upTo number: Int) async throws -> [GroupMessage] {
+            var messages: [GroupMessage] = []
+            for try await message in consumer {
+                messages.append(message)
+                if message.number == number { break }
+            }
+            return messages
         }
 
         @Test("more messages than a script can take at a time are acknowledged by hand", arguments: TestServer.all)
@@ -120,11 +126,7 @@ extension IntegrationTests {
                 try await Self.add(1...9000, to: stream, redis)
                 let configuration = Self.configuration(.manual) { $0.claimIdleTime = .seconds(60) }
                 let consumer = GroupConsumer(redis, stream: stream, group: "g", configuration: configuration)
-                var messages: [GroupMessage] = []
-                for try await message in consumer {
-                    messages.append(message)
-                    if message.number == 9000 { break }
-                }
+                let messages = try await Self.messages(of: consumer, upTo: 9000)
                 #expect(try await consumer.acknowledge(messages) == 9000)
                 #expect(try await Self.pending(redis, stream) == 0)
             }

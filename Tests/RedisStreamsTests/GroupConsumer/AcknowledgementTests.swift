@@ -65,9 +65,7 @@ import Testing
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(acknowledge("1-0"))
             server.close()
-            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
-            await play.clock.advance(by: delay)
-            let next = await play.nextConnection()
+            let next = try await play.reconnection()
             await next.expect(sweep(), answer: noPending)
             await next.expect(readNew(), answer: batch(entry("2-0")))
             await next.expect(acknowledge("2-0"), answer: ":1\r\n")

@@ -15,7 +15,7 @@ import Testing
             server.send(batch(entry("3-0")))
             await play.clock.calmDown()
             server.close()
-            let next = try await nextConnection(of: play)
+            let next = try await play.reconnection()
             await next.expect(sweep(count: 2), answer: pending("1-0", "2-0"))
             await next.expect(sweep(after: "2-0", count: 2), answer: pending("3-0", "4-0"))
             await next.expect(take("4-0", mode: "known"), answer: taken([("4-0", 1)]))
@@ -102,13 +102,4 @@ import Testing
             #expect(got == ["1-0", "2-0", "3-0", "4-0"])
         }
     }
-
-    /// The connection after the one that has failed.
-    private func nextConnection(of play: GroupPlay) async throws -> FakeConnection {
-        guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { throw Unexpected() }
-        await play.clock.advance(by: delay)
-        return await play.nextConnection()
-    }
 }
-
-private struct Unexpected: Error {}

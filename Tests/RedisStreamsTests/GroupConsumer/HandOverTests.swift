@@ -121,10 +121,7 @@ import Testing
             let server = await play.start()
             await server.expect(readNew())
             server.close()
-            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
-            let moving = Task { await play.clock.advance(by: delay) }
-            let next = await play.nextConnection()
-            await moving.value
+            let next = try await play.reconnection()
             if isGuarded {
                 await next.expect(["CLIENT", "LIST", "ID", "2"], answer: bulk("id=2 addr=a name= age=0 idle=0\n"))
                 await next.expect(["CLIENT", "KILL", "ID", "2"], answer: ":1\r\n")
@@ -147,10 +144,7 @@ import Testing
             server.send(nothing)
             await server.expect(readNew())
             server.close()
-            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
-            let moving = Task { await play.clock.advance(by: delay) }
-            let next = await play.nextConnection()
-            await moving.value
+            let next = try await play.reconnection()
             await next.expect(["CLIENT", "LIST", "ID", "2"], answer: bulk(client))
             await next.expect(sweep(), answer: noPending)
             _ = messages

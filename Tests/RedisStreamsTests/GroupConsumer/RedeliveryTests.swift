@@ -72,9 +72,7 @@ import Testing
             // The reply with the third never arrives.
             server.send("*1\r\n*2\r\n")
             server.close()
-            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
-            await play.clock.advance(by: delay)
-            let next = await play.nextConnection()
+            let next = try await play.reconnection()
             await next.expect(sweep(), answer: pending("1-0", "2-0", "3-0"))
             // It was this consumer that did not get it: that is no mark against the message.
             await next.expect(take("3-0", mode: "known"), answer: taken([("3-0", 1)]))
@@ -97,9 +95,7 @@ import Testing
             let server = await play.start()
             await server.expect(readNew())
             server.close()
-            guard case .interrupted(_, let delay) = await play.events.wait(for: 1)[0] else { return }
-            await play.clock.advance(by: delay)
-            await play.nextConnection().expect(readNew())
+            try await play.reconnection().expect(readNew())
             _ = messages
         }
     }

@@ -84,6 +84,23 @@ struct GroupPlay {
         return connection
     }
 
+    /// Waits until reading is interrupted for the first time, and lets the time pass until it is tried again.
+    func passInterruption() async throws {
+        guard case .interrupted(_, let delay) = await events.wait(for: 1)[0] else { throw Unexpected() }
+        await clock.advance(by: delay)
+    }
+
+    /// The connection that takes the place of the first one that was lost.
+    func reconnection() async throws -> FakeConnection {
+        // A connection that is greeted is waited for.
+        async let passing: Void = passInterruption()
+        let connection = await nextConnection()
+        try await passing
+        return connection
+    }
+
+    private struct Unexpected: Error {}
+
     /// The connection over which everything goes that does not block, while the consumer's own may wait.
     var shared: FakeConnection { sharedConnections.all[0] }
 
