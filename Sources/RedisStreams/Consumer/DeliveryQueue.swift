@@ -19,7 +19,7 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
     }
 
     private var life: Life = .open
-    private var batches: Deque<(messages: Batch, bytes: Int)> = []
+    private var batches: Deque<(messages: Batch, bytes: Int, start: Int)> = []
     /// What was there at the end, or came later.
     private var rest: [Batch.SubSequence] = []
     /// Where in the first batch the next message is.
@@ -44,7 +44,7 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
     /// Hands out the next message.
     mutating func next() -> Next {
         if case .ended = life { return .end }
-        guard let (batch, bytes) = batches.first else {
+        guard let (batch, bytes, _) = batches.first else {
             guard case .ending(let error) = life else { return .nothing }
             life = .ended
             return .failure(error)
@@ -55,7 +55,7 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         if position == batch.endIndex {
             batches.removeFirst()
             byteCount -= bytes
-            position = 0
+            position = batches.first?.start ?? 0
         }
         return .message(message)
     }
@@ -73,12 +73,30 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
 
     /// Adds a batch, which takes so many bytes; returns who gets what of it at once.
     mutating func append(_ batch: Batch, bytes: Int = 0) -> [(Waiter, Message)] {
+        add(batch, bytes: bytes) { $0.batches.append((batch, bytes, 0)) }
+    }
+
+    /// Adds a batch before all that waits.
+    mutating func prepend(_ batch: Batch, bytes: Int = 0) -> [(Waiter, Message)] {
+        add(batch, bytes: bytes) { queue in
+            // The batch that is being handed out goes on later where it was.
+            if !queue.batches.isEmpty { queue.batches[0].start = queue.position }
+            queue.batches.prepend((batch, bytes, 0))
+            queue.position = 0
+        }
+    }
+
+    private mutating func add(
+        _ batch: Batch,
+        bytes: Int,
+        _ insert: (inout Self) -> Void
+    ) -> [(Waiter, Message)] {
         guard case .open = life else {
             rest.append(batch[...])
             return []
         }
         guard !batch.isEmpty else { return [] }
-        batches.append((batch, bytes))
+        insert(&self)
         count += batch.count
         byteCount += bytes
         var handed: [(Waiter, Message)] = []
@@ -102,9 +120,8 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
     /// Ends at once: what is there is not handed out any more. Returns who waited.
     mutating func end() -> [Waiter] {
         life = .ended
-        for (batch, _) in batches {
-            rest.append(batch[position...])
-            position = 0
+        for (index, (batch, _, start)) in batches.enumerated() {
+            rest.append(batch[(index == 0 ? position : start)...])
         }
         batches = []
         position = 0

@@ -188,9 +188,11 @@ where Batch.Index == Int, Batch.Element: Sendable {
         if hasRoom { room.fire() }
     }
 
-    /// Adds a batch.
-    func deliver(_ batch: Batch, bytes: Int = 0) {
-        let handed = state.withLock { $0.queue.append(batch, bytes: bytes) }
+    /// Adds a batch; before all that waits, if it is urgent.
+    func deliver(_ batch: Batch, bytes: Int = 0, isUrgent: Bool = false) {
+        let handed = state.withLock { state in
+            isUrgent ? state.queue.prepend(batch, bytes: bytes) : state.queue.append(batch, bytes: bytes)
+        }
         for (waiter, message) in handed { waiter.resume(returning: .success(message)) }
     }
 

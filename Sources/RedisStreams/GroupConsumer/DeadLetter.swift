@@ -2,8 +2,10 @@
 ///
 /// A dead letter is an entry with the fields of the message, behind some that tell of it: where it came from, how often it
 /// was tried, why it was given up, and when. It is added in the same step in which the message is acknowledged, if it is
-/// still this consumer's. ``RedisCommandExecutor/redrive(_:count:)`` puts dead letters back. A message with more than about
-/// 3,900 fields does not fit, and is tried again instead.
+/// still this consumer's. ``RedisCommandExecutor/redrive(_:count:)`` puts dead letters back.
+///
+/// A message with more than about 3,900 fields, or one that is larger than ``RESPLimits`` allow to read, becomes a dead letter
+/// without its fields (``Field/payload`` says so). The entry itself stays in its stream until that is trimmed.
 public struct DeadLetter: Sendable, Hashable {
     /// The stream for dead letters. In a cluster it must be in the same slot as the stream of the messages: give both the
     /// same hash tag, such as `{orders}` and `{orders}:dead`.
@@ -42,6 +44,8 @@ public struct DeadLetter: Sendable, Hashable {
         case reason = "dead-letter.reason"
         /// When it was given up: milliseconds since 1970, by the clock of the consumer.
         case time = "dead-letter.time"
+        /// `omitted`, if the fields of the message are not in the dead letter; else it is not there.
+        case payload = "dead-letter.payload"
     }
 
     func validate() throws(RedisError) {
@@ -63,14 +67,20 @@ struct Verdict: Sendable, Hashable {
 }
 
 extension DeadLetter {
-    /// The fields of a dead letter, as the arguments of `XADD`.
-    func fields(of message: StreamMessage, group: String, verdict: Verdict) -> [FieldValue] {
-        let told: [(Field, FieldValue)] = [
-            (.stream, .text(message.stream.rawValue)), (.group, .text(group)), (.id, .text("\(message.id)")),
+    /// The fields that tell of a message, as the arguments of `XADD`.
+    func fields(
+        of id: StreamID,
+        in origin: StreamKey,
+        group: String,
+        verdict: Verdict,
+        omitsPayload: Bool
+    ) -> [FieldValue] {
+        var told: [(Field, FieldValue)] = [
+            (.stream, .text(origin.rawValue)), (.group, .text(group)), (.id, .text("\(id)")),
             (.attempts, .integer(verdict.attempts)), (.error, .text(verdict.error)),
             (.reason, .text(verdict.reason)), (.time, .integer(Host.millisecondsSince1970)),
         ]
+        if omitsPayload { told.append((.payload, .text("omitted"))) }
         return told.flatMap { [.text($0.rawValue), $1] }
-            + message.fields.flatMap { [.bytes($0.nameBytes), .bytes($0.valueBytes)] }
     }
 }

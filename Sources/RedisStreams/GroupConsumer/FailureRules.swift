@@ -17,7 +17,7 @@ struct FailureRules: Sendable {
         let failures = message.deliveryCount.failed.failures
         let reject = error as? Reject
         if let reject, deadLetter == nil { return .drop(reason: reject.reason) }
-        if let deadLetter, deadLetter.holds(message.message), reject != nil || failures >= deadLetter.maxAttempts {
+        if let deadLetter, reject != nil || failures >= deadLetter.maxAttempts {
             let reason = reject?.reason ?? "Failed \(failures) times."
             return .bury(Verdict(attempts: failures, error: "\(type(of: error))", reason: reason), deadLetter)
         }
@@ -31,8 +31,7 @@ struct FailureRules: Sendable {
         if count.failures >= deadLetter.maxAttempts {
             return Verdict(attempts: count.failures, error: "unknown", reason: "Failed \(count.failures) times.")
         }
-        // The delivery that is about to be handled is counted already.
-        let crashes = count.unresolved - 1
+        let crashes = count.crashes
         guard crashes >= deadLetter.maxCrashes else { return nil }
         return Verdict(
             attempts: count.failures,
@@ -43,18 +42,32 @@ struct FailureRules: Sendable {
 }
 
 extension DeadLetter {
-    /// Whether a dead letter can hold the message. One that is too large for that is never given up, nor lost.
-    func holds(_ message: StreamMessage) -> Bool {
-        message.fields.count + Field.allCases.count <= Emission.Output.maxFields
+    /// The step that makes a dead letter of a message. One with more fields than a script can add goes without them.
+    func emission(of message: StreamMessage, group: String, verdict: Verdict) -> Emission {
+        let isOmitted = message.fields.count + Field.allCases.count > Emission.Output.maxFields
+        let payload = message.fields.flatMap { [FieldValue.bytes($0.nameBytes), .bytes($0.valueBytes)] }
+        return emission(of: message.id, in: message.stream, group, verdict, payload: isOmitted ? nil : payload)
     }
 
-    /// The step that makes a dead letter of a message.
-    func emission(of message: StreamMessage, group: String, verdict: Verdict) -> Emission {
-        let output = Emission.Output(
-            stream: stream,
-            maxLength: maxLength,
-            fields: fields(of: message, group: group, verdict: verdict)
-        )
-        return Emission(id: message.id, outputs: [output], verdict: verdict)
+    /// The step that makes a dead letter of an entry whose body cannot be read.
+    func emission(
+        ofUnreadable id: StreamID,
+        in origin: StreamKey,
+        group: String,
+        verdict: Verdict
+    ) -> Emission {
+        emission(of: id, in: origin, group, verdict, payload: nil)
+    }
+
+    private func emission(
+        of id: StreamID,
+        in origin: StreamKey,
+        _ group: String,
+        _ verdict: Verdict,
+        payload: [FieldValue]?
+    ) -> Emission {
+        let told = fields(of: id, in: origin, group: group, verdict: verdict, omitsPayload: payload == nil)
+        let output = Emission.Output(stream: stream, maxLength: maxLength, fields: told + (payload ?? []))
+        return Emission(id: id, outputs: [output], verdict: verdict)
     }
 }

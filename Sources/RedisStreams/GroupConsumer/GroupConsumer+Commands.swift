@@ -13,6 +13,11 @@ extension GroupConsumer {
 
     func xack(_ ids: [StreamID]) -> XACK { XACK(stream, group: group, ids: ids) }
 
+    /// What the pending list tells of one message of this consumer.
+    func pendingEntry(_ id: StreamID) -> XPENDING.Entries {
+        XPENDING.Entries(stream, group: group, from: .including(id), to: .including(id), count: 1, consumer: name)
+    }
+
     /// A page of what is pending for this consumer, behind an id.
     func pendingEntries(after id: StreamID, count: Int) -> XPENDING.Entries {
         let start: RangeBound = id == .zero ? .unbounded : .excluding(id)

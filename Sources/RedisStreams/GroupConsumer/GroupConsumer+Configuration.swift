@@ -153,6 +153,13 @@ extension GroupConsumer {
             return claimInterval ?? Swift.max(.milliseconds(20), Swift.min(.seconds(5), claimIdleTime / 4))
         }
 
+        /// How long a read may wait on the server. What it brings counts as given when the read was sent: one that waited for
+        /// longer than a good part of the lease would bring messages whose lease is over.
+        var readBlock: Duration {
+            guard let lease else { return block }
+            return Swift.max(.milliseconds(1), Swift.min(block, lease / 4))
+        }
+
         /// The time after which others may claim what is not renewed; `nil` if nobody does.
         var lease: Duration? { acknowledgement.keepsPending ? claimIdleTime : nil }
 

@@ -60,7 +60,7 @@ extension GroupConsumer {
             throw RedisError(.invalidArgument, "concurrency must be 1 to 10000.")
         }
         let session = makeSession()
-        let engine = GroupEngine(consumer: self, session: session, awaitsHandlers: true)
+        let engine = GroupEngine(consumer: self, session: session, concurrency: concurrency, awaitsHandlers: true)
         let taskExecutor = executor == .eventLoop ? EventLoopTaskExecutor(session.eventLoop) : nil
         let deadline = TimeAmount(configuration.shutdownDeadline)
         try await withGracefulShutdownHandler {

@@ -46,9 +46,10 @@ public struct GroupMessage: Sendable, Identifiable {
     public var attempt: Int { deliveryCount.failures + 1 }
 
     /// How often the message was delivered since its last failure without anybody having said what came of it, because
-    /// whoever handled it died or was too slow. Such a message is handled alone; many with one crash are handled together
-    /// first, with nothing else.
-    public var crashes: Int { max(0, deliveryCount.unresolved - 1) }
+    /// the process that handled it died or stood still. Such a message is handled in quarantine: beside no other message
+    /// of this kind, or, as long as it has one crash, in the company of others with one. A crash in company counts against
+    /// none of them.
+    public var crashes: Int { deliveryCount.crashes }
 
     /// Whether the message is others' now, or may be, or has been settled: what becomes of it here has no effect.
     var isLeaseLost: Bool { batch.mayHaveLosses && !batch.session.isHeld(self) }

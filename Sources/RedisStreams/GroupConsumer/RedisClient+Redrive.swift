@@ -1,55 +1,99 @@
+/// What has become of dead letters that were to be put back.
+public struct RedriveResult: Sendable, Hashable {
+    /// The ids that the messages have now, one for each that was put back.
+    public var ids: [StreamID] = []
+    /// The dead letters that stay where they are: their fields were omitted, since they did not fit, and the entries they
+    /// came of are not in their streams any more, or their groups are gone.
+    public var left: [StreamID] = []
+
+    /// Nothing was put back.
+    public init() {}
+}
+
 extension RedisCommandExecutor {
     /// Puts dead letters back, the oldest first, so that they are handled again.
     ///
     /// Each goes back in one step with its removal from the stream of dead letters. If the entry it came of is still in its
     /// stream, it becomes pending again for its group alone, with all its attempts before it, and a consumer of the group
-    /// claims it at its next look; one without leases (``GroupConsumer/Configuration/claimIdleTime`` of `nil`) does not. Else
-    /// it is added to the stream as a new entry, which every group of the stream will see.
+    /// claims it at its next claim scan; one without leases (``GroupConsumer/Configuration/claimIdleTime`` of `nil`) does not.
+    /// Else it is added to the stream as a new entry, which every group of the stream will see.
     ///
-    /// Safe to repeat, and to run several times at once. Entries that are no dead letters are left alone.
+    /// The fields of a message stay on the server all the while, whatever their size. Safe to repeat, and to run several times
+    /// at once. Entries that are no dead letters are left alone.
     ///
     /// - Parameters:
     ///   - letters: The stream of dead letters; see ``DeadLetter``.
     ///   - count: The most dead letters to put back. Default: 100.
-    /// - Returns: The ids that the messages have now, one for each that was put back.
+    /// - Returns: What was put back, and which dead letters could not be.
     /// - Throws: ``RedisError``. What was put back before stays so.
-    public func redrive(_ letters: StreamKey, count: Int = 100) async throws(RedisError) -> [StreamID] {
-        var ids: [StreamID] = []
-        var last: RangeBound = .unbounded
-        repeat {
-            let page = try await xrange(letters, from: last, count: count)
-            for letter in page where ids.count < count {
-                guard let call = DeadLetter.redrive(letter, of: letters) else { continue }
+    @discardableResult
+    public func redrive(_ letters: StreamKey, count: Int = 100) async throws(RedisError) -> RedriveResult {
+        guard count > 0 else { throw RedisError(.invalidArgument, "count must be positive.") }
+        var result = RedriveResult()
+        var last = StreamID.zero
+        let page = min(count, 100)
+        while true {
+            let origins = try await run(DeadLetter.page(of: letters, after: last, count: page))
+            let found = try DeadLetter.origins(in: origins, of: letters)
+            for (letter, origin) in found where result.ids.count < count {
+                guard let call = origin?.redrive(letter, of: letters) else { continue }
                 let reply = try await run(call)
-                if !reply.isNull { ids.append(try call.streamID(reply)) }
+                if let id = reply.streamID { result.ids.append(id) } else if !reply.isNull { result.left.append(letter) }
             }
-            guard page.count == count, let id = page.last?.id else { break }
-            last = .excluding(id)
-        } while ids.count < count
-        return ids
+            guard result.ids.count < count, found.count == page, let id = found.last?.letter, id > last else {
+                return result
+            }
+            last = id
+        }
+    }
+}
+
+/// Where a dead letter came from.
+private struct DeadLetterOrigin {
+    let stream: StreamKey
+    let group: String
+    let id: StreamID
+
+    /// The step that puts the dead letter back.
+    func redrive(_ letter: StreamID, of letters: StreamKey) -> ScriptCall {
+        let arguments: [FieldValue] = [.text("\(letter)"), .text(group), .text("\(id)")]
+        return ScriptCall(
+            .redrive,
+            keys: [letters, stream],
+            arguments: arguments + DeadLetter.Field.allCases.map { .text($0.rawValue) }
+        )
     }
 }
 
 extension DeadLetter {
-    /// The step that puts a dead letter back; `nil` for an entry that is none.
-    fileprivate static func redrive(_ letter: StreamMessage, of letters: StreamKey) -> ScriptCall? {
-        let payload = payload(of: letter)
-        guard let stream = letter[Field.stream.rawValue], let group = letter[Field.group.rawValue],
-            let id = letter[Field.id.rawValue].flatMap({ StreamID($0) }), !payload.isEmpty
-        else { return nil }
+    fileprivate static func page(of letters: StreamKey, after id: StreamID, count: Int) -> ScriptCall {
+        let fields: [Field] = [.stream, .group, .id]
         return ScriptCall(
-            .redrive,
-            keys: [letters, StreamKey(stream)],
-            arguments: [.text("\(letter.id)"), .text(group), .text("\(id)")] + payload
+            .deadLetters,
+            keys: [letters],
+            arguments: [.text("\(id)"), .integer(count)] + fields.map { .text($0.rawValue) }
         )
     }
 
-    /// The fields of the message that a dead letter is of, names and values in turn.
-    fileprivate static func payload(of letter: StreamMessage) -> [FieldValue] {
-        // Each once: the message may be a dead letter itself.
-        var own = Set(Field.allCases.map(\.rawValue))
-        return letter.fields.filter { own.remove($0.name) == nil }.flatMap {
-            [.bytes($0.nameBytes), .bytes($0.valueBytes)]
+    /// The ids of a page of dead letters, each with where it came from; `nil` for an entry that is none.
+    fileprivate static func origins(
+        in reply: RedisReply,
+        of letters: StreamKey
+    ) throws(RedisError) -> [(letter: StreamID, origin: DeadLetterOrigin?)] {
+        let call = page(of: letters, after: .zero, count: 1)
+        var origins: [(letter: StreamID, origin: DeadLetterOrigin?)] = []
+        for element in try call.elements(reply) {
+            let values = Array(try call.elements(element))
+            guard let first = values.first else { throw call.unexpected(reply) }
+            let letter = try call.streamID(first)
+            guard values.count == 4, let stream = values[1].string, let group = values[2].string,
+                let id = values[3].streamID, !stream.isEmpty, !group.isEmpty
+            else {
+                origins.append((letter, nil))
+                continue
+            }
+            origins.append((letter, DeadLetterOrigin(stream: StreamKey(stream), group: group, id: id)))
         }
+        return origins
     }
 }

@@ -28,6 +28,10 @@ public enum ConsumerEvent: Sendable {
     case interrupted(RedisError, retryAfter: Duration)
     /// The consumer serves again after an interruption.
     case reconnected
+    /// An entry could not be read: its reply exceeds what the connection accepts (``RESPLimits``), or what the server sends at
+    /// a time. A group dead-letters it without its body, or counts that as a failed attempt; a fan-out reader goes on behind
+    /// it.
+    case unreadable(id: StreamID, stream: StreamKey, reason: String)
 }
 
 /// A stream that does not go on where it was.

@@ -20,6 +20,8 @@ public struct ConsumerCounters: Sendable, Hashable {
     public var deleted = 0
     /// Entries that were trimmed before they were read, as far as the server could tell how many.
     public var trimmedUnread = 0
+    /// How often an entry could not be read.
+    public var unreadable = 0
     /// How often a stream did not go on where it was.
     public var discontinuities = 0
     /// How often reading was interrupted by a failure.
@@ -73,6 +75,7 @@ extension ConsumerCounters {
         case .trimmedUnread(let count, _, _): trimmedUnread = (trimmedUnread + (count ?? 0).plausible).plausible
         case .discontinuity: discontinuities += 1
         case .interrupted: interruptions += 1
+        case .unreadable: unreadable += 1
         // A failure is counted whatever comes of it.
         case .groupCreated, .claimed, .retrying, .reconnected: break
         }

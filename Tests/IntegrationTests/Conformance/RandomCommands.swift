@@ -187,13 +187,15 @@ struct RandomCommands {
         case 0: return (.renew, [key()], subject + ids)
         case 1: return (.acknowledge, [key()], subject + ids)
         case 2: return (.setAside, [key()], subject + ids.flatMap { [$0, "7200000", "\(number(4) * 1000)"] })
-        case 3, 4: return (.take, [key()], subject + [one("fair", "known", "suspects")] + ids)
+        case 3, 4: return (.take, [key()], subject + [one("fair", "known", "company", "exclusive")] + ids)
         case 5:
             let outputs = ["2", one("", "40"), "2", "out", "1"] + (chance(50) ? ["2", "", "2", "k", "v"] : [])
             return (.emit, [key(), chance(5) ? "text" : "outputs"], subject + [ids[0]] + outputs)
         default:
+            if chance(50) { return (.leave, [key()], subject) }
             return chance(50)
-                ? (.leave, [key()], subject) : (.redrive, ["t", "s"], [ids[0], group(), ids[0], "again", "1"])
+                ? (.deadLetters, [key()], [ids[0], "\(1 + number(5))", "a", "b", "c"])
+                : (.redrive, ["t", "s"], [ids[0], group(), ids[0], "a"])
         }
     }
 

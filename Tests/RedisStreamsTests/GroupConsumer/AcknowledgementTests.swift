@@ -168,7 +168,7 @@ import Testing
             await server.expect(readNew(block: 1000))
             // The server has lost patience with both of them: one is being handled, the other waits its turn.
             await play.idle(forSeconds: 1, thenClaim: ["1-0", "2-0", "3-0"], on: server)
-            await play.shared.expect(take("3-0"), answer: taken([("3-0", 1)]))
+            await play.reclaiming().expect(take("3-0"), answer: taken([("3-0", 1)]))
             gate.open()
             #expect(await handled.wait(for: 3) == ["1-0", "2-0", "3-0"])
             guard case .claimed(let count) = await play.events.wait(for: 1)[0] else { return }

@@ -38,10 +38,9 @@ import Testing
             server.send("-NOGROUP gone\r\n")
             await server.expectCreation(after: "0-0", last: "9-0")
             await server.expect(readNew(count: 2), answer: batch(entry("4-0")))
-            let expected: [String] = both ? ["1-0", "2-0", "4-0"] : ["1-0", "2-0", "3-0", "4-0"]
-            var got: [String] = []
-            for _ in expected { if let message = try await messages.next() { got.append(message.name) } }
-            #expect(got == expected)
+            // What had not been handed out may be other entries by now; it comes again if it is still there.
+            let next = try await messages.next()
+            #expect(next?.name == "4-0")
             #expect(play.log.names.filter { $0 == "XGROUP" }.count == 1)
         }
     }

@@ -61,7 +61,7 @@ import Testing
             await server.expect(readNew(block: 1000, count: 2))
             #expect(play.log.joined.contains(["XAUTOCLAIM", "XREADGROUP"]))
             server.send(claimed(["1-0"]) + batch(entry("2-0"), entry("3-0")))
-            await play.shared.expect(take("1-0"), answer: taken([("1-0", 1)]))
+            await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1)]))
             await server.expect(readNew(block: nil, count: 2))
             await server.expect(readNew(block: nil, count: 2))
             // Under a backlog, too.

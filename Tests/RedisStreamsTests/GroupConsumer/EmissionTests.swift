@@ -147,7 +147,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [(5000, "5", "unknown"), (1004, "1", "crash")])
+    @Test(arguments: [(5000, "5", "unknown"), (1005, "1", "crash")])
     func `A message that has failed or killed too often becomes one before it is handled again`(
         count: Int,
         attempts: String,

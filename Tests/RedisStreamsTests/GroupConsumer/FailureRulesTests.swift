@@ -102,7 +102,7 @@ import Testing
         #expect(reason == "no")
     }
 
-    @Test func `What a dead letter cannot hold is tried again, and never dropped`() {
+    @Test func `What a dead letter cannot hold becomes one without its fields`() {
         let rules = FailureRules(retry: .immediately, deadLetter: letter)
         let fields = Array(repeating: "x", count: 2 * Emission.Output.maxFields)
         guard let batch = MessageBatch(stream: "orders", reply: reply(array([entry("1-0", fields)]))) else { return }
@@ -115,10 +115,13 @@ import Testing
         )
         let large = GroupMessage(batch: delivered, position: 0)
         for error in [Failed(), Reject("no")] as [any Error] {
-            guard case .retry = rules.fate(of: large, after: error, jitter: 0) else {
-                Issue.record("it is given up")
+            guard case .bury(let verdict, let letter) = rules.fate(of: large, after: error, jitter: 0) else {
+                Issue.record("it is tried again")
                 return
             }
+            let emission = letter.emission(of: large.message, group: "billing", verdict: verdict)
+            #expect(emission.outputs[0].fields.map(text).suffix(2) == ["dead-letter.payload", "omitted"])
+            #expect(emission.outputs[0].fields.count == 16)
         }
     }
 
@@ -126,7 +129,7 @@ import Testing
 
     @Test(
         arguments: [
-            (1, nil), (2, nil), (3, nil), (4, "crash"), (2003, nil), (2004, "crash"), (4001, nil), (5000, "unknown"),
+            (1, nil), (2, nil), (4, nil), (5, "crash"), (2004, nil), (2005, "crash"), (4001, nil), (5000, "unknown"),
             (5001, "unknown"), (Int.max, "unknown"),
         ] as [(Int, String?)]
     )

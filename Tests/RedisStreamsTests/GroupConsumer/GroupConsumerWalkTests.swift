@@ -38,8 +38,6 @@ private struct Walk {
     var isClaiming = false
     var nextClaim = 0
     var hasServed = false
-    var suspects: [StreamID] = []
-    private var lastSuspect: UInt64 = 0
 
     init(interval: Int) {
         self.interval = interval
@@ -51,19 +49,16 @@ private struct Walk {
             #expect(needsGroup)
             #expect(isLost == hasServed)
         case .sweep(let after):
-            #expect(!needsGroup && suspects.isEmpty)
-            #expect(after == recoversAfter)
-        case .takeSuspects(let ids):
             #expect(!needsGroup)
-            #expect(ids == Array(suspects.prefix(ids.count)) && !ids.isEmpty)
+            #expect(after == recoversAfter)
         case .claim(let from):
-            #expect(!needsGroup && recoversAfter == nil && suspects.isEmpty)
+            #expect(!needsGroup && recoversAfter == nil)
             #expect(from == cursor)
             #expect(!isClaiming, "one at a time")
             #expect(!(isFinding && hasClaimedLast), "reads and claims take turns")
             #expect(isFinding || now >= nextClaim, "too early")
         case .readNew(let block):
-            #expect(!needsGroup && recoversAfter == nil && suspects.isEmpty)
+            #expect(!needsGroup && recoversAfter == nil)
             #expect((block == nil) == isFinding)
             guard let block else { return }
             #expect(block <= .seconds(5) && block >= .milliseconds(1))
@@ -82,11 +77,6 @@ private struct Walk {
             machine.swept(last: last)
             hasServed = true
             recoversAfter = last
-            if random.chance(0.2) { suspect(on: &machine, &random) }
-        case .takeSuspects(let ids):
-            machine.tookSuspects(ids)
-            suspects.removeFirst(ids.count)
-            hasServed = true
         case .claim(let from):
             machine.claimSent()
             isClaiming = true
@@ -104,14 +94,6 @@ private struct Walk {
         }
     }
 
-    private mutating func suspect(on machine: inout Machine, _ random: inout SeededGenerator) {
-        let first = lastSuspect + 1
-        lastSuspect += UInt64.random(in: 1...3, using: &random)
-        let found = (first...lastSuspect).map { StreamID(milliseconds: $0) }
-        machine.suspect(found.map { .init(id: $0) })
-        suspects += found
-    }
-
     private mutating func claim(
         from: StreamID,
         on machine: inout Machine,
@@ -120,13 +102,12 @@ private struct Walk {
         let next = random.chance(0.6) ? StreamID(milliseconds: from.milliseconds + 1) : .zero
         let isEmpty = random.chance(0.5)
         now += Int.random(in: 0...5, using: &random)
-        machine.claimed(next: next, isEmpty: isEmpty, now: .at(now))
+        machine.claimed(next: next, didWork: !isEmpty, now: .at(now))
         cursor = next
         isClaiming = false
         isFinding = next != .zero && !isEmpty
         hasClaimedLast = true
         hasServed = true
-        if random.chance(0.2) { suspect(on: &machine, &random) }
         nextClaim = now + (next == .zero ? interval : min(interval, 1000))
     }
 
@@ -146,7 +127,6 @@ private struct Walk {
 
     private mutating func forgetGroup() {
         needsGroup = false
-        suspects = []
         cursor = .zero
         isFinding = false
         hasClaimedLast = false

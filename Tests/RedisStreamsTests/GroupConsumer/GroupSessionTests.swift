@@ -128,25 +128,6 @@ import Testing
         }
         await eventLoop.shutdownGracefully()
     }
-
-    @Test func `Who waits until nothing is held is woken by the last outcome`() async throws {
-        let session = session
-        await session.waitUntilNothingIsHeld()
-        session.deliver(["1-0", "2-0"])
-        let order = Journal<String>()
-        let waiting = Task {
-            await session.waitUntilNothingIsHeld()
-            order.record("nothing is held")
-        }
-        let messages = [try await session.mailbox.next(), try await session.mailbox.next()].compactMap { $0 }
-        session.settle(messages[0])
-        for _ in 0..<20 { await Task.yield() }
-        order.record("one is")
-        session.forget([messages[1].id])
-        await waiting.value
-        #expect(order.all == ["one is", "nothing is held"])
-        await eventLoop.shutdownGracefully()
-    }
 }
 
 /// Where two tasks start as nearly at the same time as can be had, if there are two processors.

@@ -15,11 +15,11 @@ import Testing
             for n in 1...3 { try await redis.xadd("dead", letter(id: "1-0", item: "\(n)")) }
             let none = await caught { try await redis.redrive("dead", count: 0) }
             #expect(none?.code == .invalidArgument)
-            var count = try await redis.redrive("dead", count: 1).count
+            var count = try await redis.redrive("dead", count: 1).ids.count
             #expect(count == 1)
-            count = try await redis.redrive("dead", count: 2).count
+            count = try await redis.redrive("dead", count: 2).ids.count
             #expect(count == 2)
-            count = try await redis.redrive("dead").count
+            count = try await redis.redrive("dead").ids.count
             #expect(count == 0)
             let items = try await redis.xrange("in").map { $0["item"] }
             #expect(items == ["1", "2", "3"])
@@ -34,7 +34,7 @@ import Testing
             var nested = letter(id: "1-0", item: nil)
             nested.fields += letter(id: "7-0", item: "book").fields
             try await redis.xadd("dead", nested)
-            let count = try await redis.redrive("dead").count
+            let count = try await redis.redrive("dead").ids.count
             #expect(count == 1)
             let fields = try await redis.xrange("in").first?.fields.map { "\($0.name)=\($0.value)" }
             #expect(fields == ["dead-letter.stream=in", "dead-letter.group=g", "dead-letter.id=7-0", "item=book"])

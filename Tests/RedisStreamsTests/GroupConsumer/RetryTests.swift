@@ -33,7 +33,7 @@ import Testing
             await play.clock.calmDown()
             #expect(!play.log.names.suffix(2).contains("EVALSHA"))
             await play.clock.advance(by: .seconds(2))
-            await play.shared.expect(take("1-0"), answer: taken([("1-0", 1001)]))
+            await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1001)]))
             #expect(await handled.wait(for: 2) == ["1-0 new", "1-0 retried"])
             await play.end(running)
         }
@@ -79,7 +79,7 @@ import Testing
                 await play.clock.calmDown()
                 #expect(handled.all.count == attempt)
                 await play.clock.advance(by: .milliseconds(1))
-                await shared.expect(take("1-0"), answer: taken([("1-0", attempt * 1000 + 1)]))
+                await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", attempt * 1000 + 1)]))
                 _ = await handled.wait(for: attempt + 1)
             }
             #expect(handled.all == ["1-0 new 1", "1-0 retried 2", "1-0 retried 3"])
@@ -127,7 +127,7 @@ import Testing
             await play.clock.calmDown()
             #expect(handled.all == [1])
             await play.clock.advance(by: .milliseconds(1))
-            await shared.expect(take("1-0"), answer: taken([("1-0", 1001)]))
+            await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1001)]))
             #expect(await handled.wait(for: 2) == [1, 2])
             await play.end(running)
         }
@@ -215,7 +215,7 @@ import Testing
             await shared.expect(setAside("1-0", idle: 30_000, count: 1000), answer: "-LOADING Redis is loading\r\n")
             await play.clock.advance(by: .milliseconds(1)) {
                 await shared.expect(setAside("1-0", idle: 30_000, count: 1000), answer: "*0\r\n")
-                await shared.expect(take("1-0"), answer: taken([("1-0", 1001)]))
+                await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1001)]))
             }
             await play.end(running)
         }

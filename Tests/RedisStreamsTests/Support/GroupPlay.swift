@@ -55,6 +55,7 @@ struct GroupPlay {
     let events = Journal<ConsumerEvent>()
     private let connections = Journal<FakeConnection>()
     private let sharedConnections = Journal<FakeConnection>()
+    private let reclaimConnections = Journal<FakeConnection>()
     private let servers = Journal<ScriptedServer>()
     let configuration: GroupConsumer.Configuration
     var client = RedisClient.Configuration.patient
@@ -88,6 +89,14 @@ struct GroupPlay {
     func passInterruption() async throws {
         guard case .interrupted(_, let delay) = await events.wait(for: 1)[0] else { throw Unexpected() }
         await clock.advance(by: delay)
+    }
+
+    /// The connection over which messages are reclaimed: it is made when there are some for the first time.
+    func reclaiming() async -> FakeConnection {
+        if let connection = reclaimConnections.all.first { return connection }
+        let connection = await nextConnection()
+        reclaimConnections.record(connection)
+        return connection
     }
 
     /// The connection that takes the place of the first one that was lost.

@@ -100,6 +100,3 @@ func id(_ text: String) -> StreamID {
 }
 
 func ids(_ texts: String...) -> [StreamID] { texts.map(id) }
-
-/// Messages that one has died of.
-func suspects(_ texts: String...) -> [GroupConsumerStateMachine.Suspect] { texts.map { .init(id: id($0)) } }

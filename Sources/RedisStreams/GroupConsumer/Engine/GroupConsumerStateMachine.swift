@@ -4,24 +4,15 @@ internal import NIOCore
 ///
 /// - `sweeping`: looks through what is pending for this consumer already, page by page, from before a restart or a lost
 ///   connection. Goes to `consuming` after the last page.
-/// - `consuming`: reads new messages. As soon as it is due, a step of the search for what has been pending for too long goes
-///   before a read, in the same write; while that finds something, the next step follows the next read.
+/// - `consuming`: reads new messages. As soon as it is due, a step of the claim scan goes before a read, in the same write;
+///   while that does some work, the next step follows the next read.
 ///
-/// In both, a missing group is created first, which also forgets where the search was; and *suspects*, messages that
-/// somebody may have died of, are taken before anything else is read, when nothing else is held: one by one, or together
-/// if they are many and it was one death.
+/// In both, a missing group is created first, which also forgets where the claim scan was.
 struct GroupConsumerStateMachine: ~Copyable {
-    /// A message that somebody may have died of, and how many.
-    struct Suspect: Equatable {
-        let id: StreamID
-        var deaths = 1
-    }
-
     enum Step: Equatable {
         /// `isLost` says that the group was there before.
         case createGroup(isLost: Bool)
         case sweep(after: StreamID)
-        case takeSuspects([StreamID])
         case claim(from: StreamID)
         /// `block` is `nil` for a read that returns at once.
         case readNew(block: Duration?)
@@ -35,25 +26,32 @@ struct GroupConsumerStateMachine: ~Copyable {
     private let configuration: GroupConsumer.Configuration
     private var phase: Phase
     private var needsGroup = false
-    /// Those with the fewest deaths first: one that kills whoever takes it is in nobody's way.
-    private var suspects: [Suspect] = []
     /// Whether the group was there, and so is known to be lost if it is missing.
     private var hasEverServed = false
     /// Whether the own pending list was looked through to the end: what turns up there later was delivered since.
     private(set) var hasSwept = false
     private var size: BatchSize
+    /// Failures since something was served: messages came, or a read waited for as long as it was asked to.
     private var failures = 0
-    /// What the times between the steps of a sweep are multiplied with.
+    /// Connections that ended since then while a reply was under way.
+    private var lostReplies = 0
+    /// Reads since then that came back with nothing long before their time.
+    private var earlyReads = 0
+    /// How often since then another consumer had created the group.
+    private var takenCreations = 0
+    /// What the times between the steps of a claim scan are multiplied with.
     private let pace: Double
 
-    /// Where the sweep goes on; zero between sweeps.
+    /// Where the claim scan goes on; zero between scans.
     private var claimCursor = StreamID.zero
     private var nextClaim: NIODeadline
-    /// Whether the last step of the sweep has found something, so that the next one follows the next read.
+    /// Whether the last step of the scan has done some work, so that the next one follows the next read.
     private var isFinding = false
-    /// Whether the last step was one of a sweep, so that a read is next.
+    /// How many steps of scans and of sweeps have followed each other without anything being served.
+    private var fruitlessSteps = 0
+    /// Whether the last step was one of a claim scan, so that a read is next.
     private var readIsNext = false
-    /// Whether a step of a sweep is on its way.
+    /// Whether a step of a claim scan is on its way.
     private var isClaiming = false
 
     /// - Parameter jitter: From 0 to 1: consumers that started together shall not look together for ever.
@@ -68,27 +66,13 @@ struct GroupConsumerStateMachine: ~Copyable {
     /// Decides on the next step.
     func next(now: NIODeadline) -> Step {
         if needsGroup { return .createGroup(isLost: hasEverServed) }
-        if !suspects.isEmpty { return .takeSuspects(nextSuspects) }
         if case .sweeping(let id) = phase { return .sweep(after: id) }
-        guard let interval = configuration.effectiveClaimInterval else { return .readNew(block: configuration.block) }
-        // Behind a step of a sweep: where the last one found nothing, this one most likely finds nothing either.
+        guard let interval = configuration.effectiveClaimInterval else { return .readNew(block: configuration.readBlock) }
+        // Behind a step of a scan: where the last one found nothing, this one most likely finds nothing either.
         if isClaiming { return .readNew(block: isFinding ? nil : bounded(interval)) }
         if isFinding { return readIsNext ? .readNew(block: nil) : .claim(from: claimCursor) }
         if nextClaim <= now { return .claim(from: claimCursor) }
         return .readNew(block: bounded(.nanoseconds((nextClaim - now).nanoseconds)))
-    }
-
-    /// Up to so many suspects are taken one by one.
-    private static let fewSuspects = 10
-
-    /// Whoever dies has many messages that wait, of which one is to blame at most. To handle each of them alone could take
-    /// minutes, in which nothing else is read. So what one has died of is handled together first, if it is much: a killer
-    /// among them is alone the next time, and so is each of its neighbours.
-    private var nextSuspects: [StreamID] {
-        let first = suspects.prefix { $0.deaths <= 1 }
-        // They must bear to be there when the killer strikes once more.
-        let bears = (configuration.deadLetter?.maxCrashes ?? .max) > 2
-        return suspects.prefix(bears && first.count > Self.fewSuspects ? min(first.count, claimCount) : 1).map(\.id)
     }
 
     /// How many messages to ask for.
@@ -98,19 +82,24 @@ struct GroupConsumerStateMachine: ~Copyable {
     var claimCount: Int { min(count, 100) }
 
     private func bounded(_ time: Duration) -> Duration {
-        max(.milliseconds(1), min(configuration.block, time))
+        max(.milliseconds(1), min(configuration.readBlock, time))
     }
 
-    /// A step of a sweep is on its way: the next read goes with it.
+    /// A step of a claim scan is on its way: the next read goes with it.
     mutating func claimSent() {
         isClaiming = true
+    }
+
+    /// Claims nothing before `time`: what this consumer has given back is for others first.
+    mutating func holdOffClaims(until time: NIODeadline) {
+        isFinding = false
+        nextClaim = max(nextClaim, time)
     }
 
     // MARK: What came of it
 
     mutating func createdGroup() {
         needsGroup = false
-        suspects = []
         claimCursor = .zero
         isFinding = false
         readIsNext = false
@@ -119,59 +108,58 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// A page of the own pending list was looked through; `last` is the last id of it, `nil` behind the end.
     mutating func swept(last: StreamID?) {
-        served()
-        if let last { return phase = .sweeping(after: last) }
+        hasEverServed = true
+        fruitlessSteps += 1
+        // A page that does not go forward would be followed by the same one, for ever.
+        if let last, case .sweeping(let before) = phase, last > before { return phase = .sweeping(after: last) }
         phase = .consuming
         hasSwept = true
     }
 
-    /// Messages turned up that somebody may have died of. Known ones count once.
-    mutating func suspect(_ found: [Suspect]) {
-        let known = Set(suspects.map(\.id))
-        for suspect in found where !known.contains(suspect.id) {
-            let position = suspects.firstIndex { $0.deaths > suspect.deaths } ?? suspects.endIndex
-            suspects.insert(suspect, at: position)
-        }
-    }
-
-    /// Suspects were taken, or were not this consumer's any more.
-    mutating func tookSuspects(_ ids: [StreamID]) {
-        served()
-        forgetSuspects(ids)
-    }
-
-    /// Suspects that are not this consumer's any more.
-    mutating func forgetSuspects(_ ids: [StreamID]) {
-        if suspects.isEmpty { return }
-        let ids = Set(ids)
-        suspects.removeAll { ids.contains($0.id) }
-    }
-
-    /// All that still wait, which are forgotten.
-    mutating func takeSuspects() -> [StreamID] {
-        defer { suspects = [] }
-        return suspects.map(\.id)
-    }
-
-    /// A step of a sweep: `next` is where the server says it goes on, zero at the end.
+    /// A step of a claim scan: `next` is where the server says it goes on, zero at the end; `didWork` says whether it
+    /// brought messages, or removed deleted ones from the pending list.
     ///
-    /// While there is something to take over, step follows step, with reads in between. What others are at work on costs
-    /// the server time to look through: then the steps keep a distance.
-    mutating func claimed(next: StreamID, isEmpty: Bool, now: NIODeadline) {
-        served()
+    /// While a step does some work, the next one follows, with reads in between. What others are at work on costs the
+    /// server time to look through: then the steps keep a distance.
+    mutating func claimed(next: StreamID, didWork: Bool, now: NIODeadline) {
+        hasEverServed = true
         isClaiming = false
+        // A cursor that does not go forward would lead round in circles.
+        let next = next > claimCursor ? next : .zero
         claimCursor = next
-        isFinding = !isEmpty && next != .zero
+        fruitlessSteps += 1
+        let isExhausted = didWork && fruitlessSteps > Self.maxFruitlessSteps
+        isFinding = didWork && next != .zero && !isExhausted
         readIsNext = isFinding
         let interval = configuration.effectiveClaimInterval ?? .zero
-        nextClaim = now + TimeAmount((next == .zero ? interval : min(interval, .seconds(1))) * pace)
+        let distance: Duration = next == .zero ? interval : min(interval, isExhausted ? Self.pauseOfWork : .seconds(1))
+        nextClaim = now + TimeAmount(distance * pace)
     }
 
-    /// New messages, so many with so many bytes.
-    mutating func readNew(_ messages: Int = 0, bytes: Int = 0) {
-        served()
+    /// Up to so many steps follow each other at once although nothing is served.
+    private static let maxFruitlessSteps = 1000
+    /// What is between those that come behind them.
+    private static let pauseOfWork = Duration.milliseconds(10)
+
+    /// How long to wait before the next step of a sweep, so that a server which always has one more page is not asked
+    /// without a pause.
+    var pauseBeforeSweep: Duration? { fruitlessSteps > Self.maxFruitlessSteps ? Self.pauseOfWork : nil }
+
+    /// A read has brought new messages, so many with so many bytes; or nothing, at once or after it had waited.
+    mutating func readNew(_ messages: Int = 0, bytes: Int = 0, hasWaited: Bool = false) {
+        hasEverServed = true
         readIsNext = false
         size.received(messages, bytes: bytes)
+        if messages > 0 || hasWaited { served() }
+    }
+
+    /// A read came back with nothing long before its time, although nobody had asked for that. Returns whether that
+    /// happens again and again, so that it counts as a failure: such a server would be asked without a pause.
+    mutating func readEndedEarly() -> Bool {
+        hasEverServed = true
+        readIsNext = false
+        earlyReads += 1
+        return earlyReads > 1
     }
 
     /// There may be messages pending for this consumer that it does not know of.
@@ -180,9 +168,13 @@ struct GroupConsumerStateMachine: ~Copyable {
         phase = .sweeping(after: .zero)
     }
 
-    private mutating func served() {
-        hasEverServed = true
+    /// Messages have come, or there was nothing to come.
+    mutating func served() {
         failures = 0
+        lostReplies = 0
+        earlyReads = 0
+        takenCreations = 0
+        fruitlessSteps = 0
     }
 
     // MARK: What went wrong
@@ -194,7 +186,8 @@ struct GroupConsumerStateMachine: ~Copyable {
         case .groupExists:
             // Another consumer was faster.
             createdGroup()
-            return .proceed
+            takenCreations += 1
+            return takenCreations <= 2 ? .proceed : .retry(error, attempt: takenCreations - 2)
         case .noGroup:
             // It was asked for again, and is not to be created.
             if needsGroup, hasEverServed, configuration.groupLoss == .fail { return .stop(error) }
@@ -202,12 +195,18 @@ struct GroupConsumerStateMachine: ~Copyable {
             failures += 1
             // A group that is taken away as fast as it is created must not become a storm.
             return failures == 1 ? .proceed : .retry(error, attempt: failures - 1)
-        case .replyTooLarge where size.tooLarge():
-            // The messages of that reply are pending for this consumer, and are read in smaller pieces.
+        case .replyTooLarge:
+            // The messages of that reply are pending for this consumer. They are read in smaller pieces, and what cannot
+            // be read alone is told then.
+            _ = size.tooLarge()
             recover()
-            return .retry(error, attempt: 1)
+            failures += 1
+            return .retry(error, attempt: failures)
         case .connectionClosed, .timeout:
-            // The server may have given messages to this consumer in a reply that never arrived.
+            // The server may have given messages to this consumer in a reply that never arrived. One that closes instead
+            // of sending a reply that is too large for its limits would do so again.
+            lostReplies += error.mayHaveExecuted ? 1 : 0
+            if lostReplies > 1, size.tooLarge() { lostReplies = 0 }
             recover()
             failures += 1
             return .retry(error, attempt: failures)

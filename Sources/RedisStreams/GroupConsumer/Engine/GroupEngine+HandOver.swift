@@ -9,7 +9,6 @@ extension GroupEngine {
     /// Ends a read that waits on the server: it is answered, with nothing or with what has just come, and the connection
     /// stays whole. Returns when there is nothing more to wait for.
     func endRead() async {
-        session.stopWaitingForNothing()
         retryTimer?.cancel()
         guard pipeline.isWaiting, endWaiting() else { return }
         await eventLoop.sleep(for: Self.endPatience)
@@ -19,6 +18,7 @@ extension GroupEngine {
     @discardableResult
     func endWaiting() -> Bool {
         guard let id = connection?.clientID, let shared = pool.readyShared() else { return false }
+        noteEndedWaiting()
         shared.begin(CLIENT.UNBLOCK(id: id)) { _ in }
         return true
     }

@@ -39,8 +39,9 @@ extension GroupEngine {
         leaseTimer = nil
         if configuration.lease != nil, configuration.safeguards.contains(.renewal) { renewLeases() }
         unpark()
+        requeueOverdueQuarantined()
         if !mailbox.isStopping {
-            if configuration.lease == nil, !isAlone { lookForStrays() }
+            if configuration.lease == nil { lookForStrays() }
             observeLater()
         }
         let hasNews = session.observer.counters.delivered != observedDeliveries
@@ -89,8 +90,14 @@ extension GroupEngine {
         }
         let sent = eventLoop.now
         let call = consumer.call(.renew, ids: ids)
+        let epoch = epoch
         connection.begin(call) { result in
-            self.eventLoop.execute { self.assumeIsolated { $0.renewed(batches, sent: sent, call, result) } }
+            self.eventLoop.execute {
+                self.assumeIsolated { engine in
+                    // An id may be that of another entry now.
+                    if epoch == engine.epoch { engine.renewed(batches, sent: sent, call, result) }
+                }
+            }
         }
     }
 
@@ -120,7 +127,7 @@ extension GroupEngine {
     /// Messages are others' now, or may be.
     private func lost(_ ids: [StreamID]) {
         if ids.isEmpty { return }
-        machine.forgetSuspects(ids)
+        quarantine.remove(ids)
         for id in ids {
             parked[id] = nil
             notes[id] = nil
@@ -153,7 +160,7 @@ extension GroupEngine {
                     defer { engine.session.endLookingBack() }
                     engine.reportedDeleted = []
                     guard let entries = try? command.result(of: outcome).get() else { return }
-                    engine.beginTaking(engine.untaken(among: entries.map(\.id)), .known, source: .pending)
+                    engine.requestReclaim(engine.untaken(among: entries.map(\.id)), .known, source: .pending)
                 }
             }
         }

@@ -232,6 +232,8 @@ extension GroupEngine {
     // MARK: What came of it
 
     nonisolated func settled(_ sent: SentSettlement, _ outcome: Result<SettlementReply, RedisError>) {
+        // What was sent to a group that was lost since says nothing of the group as it is now.
+        guard session.isCurrent(sent) else { return session.confirm(sent.number) }
         switch outcome {
         case .success(let reply):
             done(sent.settlement, reply)

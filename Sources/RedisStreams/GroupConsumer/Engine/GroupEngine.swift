@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import Logging
 internal import NIOCore
 
@@ -15,6 +16,8 @@ actor GroupEngine: ConsumerEngine {
     var pipeline = Pipeline()
     /// How many messages the reads and claims on their way may bring.
     var expected = 0
+    /// How many of them a read may bring that waits on the server.
+    var expectedByWaitingRead = 0
     /// How many reads are on their way.
     private var reads = 0
     /// Whether the last read brought all that it may: more is there.
@@ -36,8 +39,23 @@ actor GroupEngine: ConsumerEngine {
     var leaseTimer: Scheduled<Void>?
     /// Whether leases are renewed: not before the start, nor at the end.
     var isRenewing = false
-    /// Whether suspects are handled: nothing else is taken meanwhile.
-    var isAlone = false
+    /// What is to be reclaimed, in this order.
+    var reclaims: Deque<ReclaimRequest> = []
+    nonisolated let reclaimSignal = Signal()
+    /// The message that was to be reclaimed alone when its connection ended, as the last one of all.
+    var lastLostReclaim: StreamID?
+    /// Messages that a process may have crashed on.
+    var quarantine: Quarantine
+    /// Entries that could not be read.
+    var unreadableIDs: Set<StreamID> = []
+    /// Why an entry could not be read that is pending for nobody.
+    var unreadableWithoutID: String?
+    /// Counts the groups of this name that there have been: what is known of messages is of the last one only.
+    var epoch = 0
+    /// Whether a handler may still be at work on a message of an earlier group.
+    private var mayHandleOldMessages = false
+    /// Whether the read that waits was asked to end.
+    private var hasEndedWaiting = false
     var watch = GroupWatch()
     /// How many messages had been delivered when the group was looked at last.
     var observedDeliveries = -1
@@ -49,9 +67,12 @@ actor GroupEngine: ConsumerEngine {
     nonisolated var mailbox: Mailbox<DeliveredMessages> { session.mailbox }
     nonisolated var backoff: Backoff { configuration.backoff }
 
-    /// - Parameter awaitsHandlers: Whether to go on acknowledging when the task is cancelled, until the session is
-    ///   finished. Somebody has to see to that.
-    init(consumer: GroupConsumer, session: GroupSession, awaitsHandlers: Bool) {
+    /// - Parameters:
+    ///   - concurrency: How many messages are handled at a time.
+    ///   - awaitsHandlers: Whether to go on acknowledging when the task is cancelled, until the session is finished.
+    ///     Somebody has to see to that.
+    init(consumer: GroupConsumer, session: GroupSession, concurrency: Int = 1, awaitsHandlers: Bool) {
+        quarantine = Quarantine(concurrency: concurrency)
         self.awaitsHandlers = awaitsHandlers
         self.consumer = consumer
         self.session = session
@@ -70,6 +91,10 @@ actor GroupEngine: ConsumerEngine {
             guard let self else { return }
             eventLoop.execute { self.assumeIsolated { $0.gather() } }
         }
+        session.onQuarantineEnded { [weak self] ids in
+            guard let self else { return }
+            eventLoop.execute { self.assumeIsolated { $0.quarantineEnded(ids) } }
+        }
     }
 
     /// Serves the session until it is finished, everything that is due has been sent, and the rest was handed over; or until
@@ -79,7 +104,11 @@ actor GroupEngine: ConsumerEngine {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.settlementLoop() }
             await self.session.mailbox.whileOpen {
-                await self.readLoop()
+                await withDiscardingTaskGroup { group in
+                    group.addTask { await self.reclaimLoop() }
+                    await self.readLoop()
+                    group.cancelAll()
+                }
             } ending: {
                 await self.endRead()
             }
@@ -99,6 +128,9 @@ actor GroupEngine: ConsumerEngine {
     func failed(_ error: RedisError) -> FailureReaction {
         // Another consumer has made the group anew.
         if error.code == .groupExists { groupIsNew() }
+        if error.code == .replyTooLarge, configuration.acknowledgement == .never, machine.count == 1 {
+            unreadableWithoutID = error.message
+        }
         return machine.failed(error)
     }
 
@@ -122,6 +154,7 @@ actor GroupEngine: ConsumerEngine {
         if let before, before !== connection { try await endGhost(before, on: connection) }
         if wasInterrupted { report(.reconnected) }
         wasInterrupted = false
+        await reportUnreadableUnacknowledged(on: connection)
     }
 
     // MARK: Steps that are awaited
@@ -130,7 +163,6 @@ actor GroupEngine: ConsumerEngine {
         switch machine.next(now: eventLoop.now) {
         case .createGroup(let isLost): try await createGroup(isLost: isLost, on: connection)
         case .sweep(let id): try await sweep(after: id, on: connection)
-        case .takeSuspects(let ids): try await takeSuspects(ids, on: connection)
         case .claim, .readNew: return false
         }
         return true
@@ -147,14 +179,27 @@ actor GroupEngine: ConsumerEngine {
         report(.groupCreated(after: start, wasLost: isLost))
     }
 
-    /// The group is another one than before: nothing is pending in it, and what was delivered may be again.
+    /// The group is another one than before, and the stream may be: an id may be that of another entry now. So nothing that
+    /// was held or to be settled is of this group. What of it is still there is delivered again.
     private func groupIsNew() {
         machine.createdGroup()
-        session.revokeProofs()
-        session.stopWaiting(for: machine.takeSuspects() + parked.keys)
+        epoch += 1
+        lastNew = .zero
         parked = [:]
         notes = [:]
         retries = RetrySchedule()
+        _ = quarantine.removeAll()
+        expected -= reclaims.reduce(0) { $0 + $1.ids.count }
+        reclaims = []
+        unreadableIDs = []
+        let lost = session.beginEpoch()
+        if lost.isEmpty { return }
+        mayHandleOldMessages = true
+        logger.warning(
+            "the group was lost with what this consumer held, which is delivered again if it is still there",
+            metadata: [LogKey.count: "\(lost.count)"]
+        )
+        report(.leaseLost(ids: lost))
     }
 
     // MARK: Reading and claiming
@@ -185,7 +230,7 @@ actor GroupEngine: ConsumerEngine {
     /// Returns `false` for a step that has to wait until nothing is on its way.
     private func begin(_ step: GroupConsumerStateMachine.Step, on connection: RedisConnection) -> Bool {
         switch step {
-        case .createGroup, .sweep, .takeSuspects: return false
+        case .createGroup, .sweep: return false
         case .claim(let cursor): return beginClaim(from: cursor, on: connection)
         case .readNew(let block):
             beginSettling(on: connection)
@@ -222,11 +267,14 @@ actor GroupEngine: ConsumerEngine {
         )
         let count = machine.count
         let sent = eventLoop.now
+        let waiting = block == nil ? 0 : count
         reads += 1
         expected += count
+        expectedByWaitingRead += waiting
         begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.reads -= 1
             engine.expected -= count
+            engine.expectedByWaitingRead -= waiting
             try engine.received(outcome, of: command, sent: sent, on: connection)
         }
     }
@@ -242,16 +290,39 @@ actor GroupEngine: ConsumerEngine {
         // Before anything else: the server works while this batch is taken apart and handed out.
         if isBacklog { readOn(besides: arrived, on: connection) }
         let batch = try command.result(of: outcome).get().first
-        machine.readNew(arrived, bytes: batch?.byteCount ?? 0)
-        guard var batch, let last = batch.last?.id else { return }
-        // A group only goes forward, but for one that was made anew or set back: it delivers again what is held here.
-        if batch[0].id <= lastNew {
-            let news = Set(session.unknown(among: batch.map(\.id)))
-            batch = batch.filter { news.contains($0.id) }
-        }
-        lastNew = max(lastNew, last)
+        guard var batch, let last = batch.last?.id else { return try receivedNothing(from: command, sent: sent) }
+        hasEndedWaiting = false
+        machine.readNew(arrived, bytes: batch.byteCount)
+        // A group only goes forward, but for one that was recreated or set back.
+        if batch[0].id <= lastNew { groupIsNew() }
+        lastNew = last
+        if mayHandleOldMessages { deferHandled(&batch) }
         if configuration.acknowledgement == .onDelivery { return beginDelivery(of: batch, on: connection) }
         deliver(batch, source: .new, granted: sent)
+    }
+
+    /// The read that waits was asked to end: that it comes back early says nothing of the server.
+    func noteEndedWaiting() { hasEndedWaiting = true }
+
+    private func receivedNothing(from command: XREADGROUP, sent: NIODeadline) throws(RedisError) {
+        defer { hasEndedWaiting = false }
+        guard let block = command.block, !hasEndedWaiting else { return machine.readNew() }
+        if eventLoop.now - sent >= TimeAmount(block / 2) { return machine.readNew(hasWaited: true) }
+        if machine.readEndedEarly() {
+            throw RedisError(.unblocked, "The server ends reads that wait for messages before their time.")
+        }
+    }
+
+    /// What a handler is still at work on, although its message was of an earlier group, is not begun beside it.
+    private func deferHandled(_ batch: inout MessageBatch) {
+        let handled = session.handled(among: batch.map(\.id))
+        mayHandleOldMessages = session.handlesLostMessages
+        if handled.isEmpty { return }
+        batch = batch.filter { !handled.contains($0.id) }
+        wait(for: Array(handled))
+        let due = eventLoop.now + Self.timeToRetire
+        session.add(.setAside(handled.sorted().map { SetAside(id: $0, count: DeliveryCount(0), due: due) }))
+        session.stopWaiting(for: Array(handled))
     }
 
     /// Hands messages out once the server has them as acknowledged: else they could be handled twice.
@@ -290,14 +361,15 @@ actor GroupEngine: ConsumerEngine {
     }
 
     private func claimed(_ result: AutoclaimedIDs) {
-        machine.claimed(next: result.next, isEmpty: result.ids.isEmpty, now: eventLoop.now)
+        let didWork = !result.ids.isEmpty || !result.deletedIDs.isEmpty
+        machine.claimed(next: result.next, didWork: didWork, now: eventLoop.now)
         reportDeleted(result.deletedIDs)
         if result.isComplete { reportedDeleted = [] }
         let ids = untaken(among: result.ids)
         if ids.isEmpty { return }
         logger.info("claimed", metadata: [LogKey.count: "\(ids.count)"])
         report(.claimed(count: ids.count))
-        beginTaking(ids, .fair, source: .claimed)
+        requestReclaim(ids, .fair, source: .claimed)
         // More is to be had than one step brings, and the read behind it may wait for as long as one may.
         if !result.isComplete { endWaiting() }
     }
@@ -307,12 +379,20 @@ actor GroupEngine: ConsumerEngine {
         _ batch: MessageBatch,
         counts: [DeliveryCount]? = nil,
         source: GroupMessage.Source,
-        granted: NIODeadline
+        granted: NIODeadline,
+        isQuarantined: Bool = false
     ) {
         if batch.isEmpty { return }
         // Most messages are handled before the time is over: then nobody has to be told of what is due.
         let gathers = !isBacklog && beginGathering()
-        let delivered = DeliveredBatch(batch, counts: counts, source: source, session: session, granted: granted)
+        let delivered = DeliveredBatch(
+            batch,
+            counts: counts,
+            source: source,
+            session: session,
+            granted: granted,
+            isQuarantined: isQuarantined
+        )
         session.deliver(delivered, bytes: batch.byteCount, isHeld: configuration.acknowledgement.keepsPending)
         keepRenewing()
         // Behind those whom the messages have woken, and behind the read that takes along what they have settled.

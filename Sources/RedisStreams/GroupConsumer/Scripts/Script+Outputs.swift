@@ -38,11 +38,42 @@ extension Script {
         """
     )
 
+    /// Where dead letters came from, without what is in them: a page behind an id.
+    ///
+    /// Key: the stream of dead letters. Arguments: the id, the most entries, and the names of the fields that tell of stream,
+    /// group and id. Returns for each entry its id and those three, or its id alone if one of them is missing.
+    package static let deadLetters = Script(
+        "deadLetters",
+        """
+        local result, last = {}, ARGV[1]
+        for _ = 1, tonumber(ARGV[2]) do
+            local found = redis.pcall('XRANGE', KEYS[1], '(' .. last, '+', 'COUNT', 1)
+            if found.err then return found end
+            if not found[1] then break end
+            last = found[1][1]
+            local fields, values = found[1][2], {last}
+            for name = 3, 5 do
+                for i = 1, #fields, 2 do
+                    if fields[i] == ARGV[name] then
+                        values[#values + 1] = fields[i + 1]
+                        break
+                    end
+                end
+            end
+            if #values < 4 then values = {last} end
+            result[#result + 1] = values
+            if last == '18446744073709551615-18446744073709551615' then break end
+        end
+        return result
+        """
+    )
+
     /// Puts a dead letter back, and takes it out of its stream: as a message of the group that is pending again, if the
     /// entry it came of is still there, so that other groups do not see it twice; else as a new entry.
     ///
     /// Keys: the stream of dead letters, and the stream that the message was of. Arguments: the id of the dead letter, the
-    /// group, the id of the message, and the fields for a new entry. Returns the id of the message; nothing if the dead letter is not there.
+    /// group, the id of the message, and the names of a dead letter's own fields. Returns the id of the message; nothing if
+    /// the dead letter is not there; 0 if it has to stay, since there are no fields for a new entry, or too many.
     package static let redrive = Script(
         "redrive",
         """
@@ -60,8 +91,18 @@ extension Script {
             if claimed.err then claimed = {} end
         end
         if not claimed[1] then
-            local add = {'XADD', key, '*'}
-            for i = 4, #ARGV do add[#add + 1] = ARGV[i] end
+            local isOwn, add, fields = {}, {'XADD', key, '*'}, found[1][2]
+            for i = 4, #ARGV do isOwn[ARGV[i]] = true end
+            for i = 1, #fields, 2 do
+                -- Each once: the message may be a dead letter itself.
+                if isOwn[fields[i]] then
+                    isOwn[fields[i]] = nil
+                else
+                    add[#add + 1], add[#add + 2] = fields[i], fields[i + 1]
+                end
+            end
+            -- As many as fit on the stack.
+            if #add == 3 or #add > 7900 then return 0 end
             id = redis.pcall(unpack(add))
             if type(id) == 'table' then return id end
         end

@@ -81,9 +81,10 @@ extension Script {
     /// their entries.
     ///
     /// Arguments after the consumer: a mode, and ids in ascending order. The mode says what to do with the count of
-    /// deliveries, whose remainder by 1000 says how often a message was delivered without an outcome. `fair`: those that
-    /// were not are taken and counted, the others are left alone. `suspects`: all are taken and counted. `known`: all are
-    /// taken, and counted only if this delivery is not counted yet.
+    /// deliveries, whose remainder by 1000 says how often a message was delivered without an outcome; see `DeliveryCount`.
+    /// `fair`: those that were not are taken and counted, the others are left alone. `company` and `exclusive`: all are
+    /// taken and counted, as quarantined messages are. `known`: all are taken, and counted only if this delivery is not
+    /// counted yet.
     /// Returns the entries that were taken; and for each message that is pending for the consumer its id, its count, and
     /// 1 if it was taken, 0 if it was left alone, -1 if it was taken and its entry is deleted.
     package static let take = Script(
@@ -100,7 +101,10 @@ extension Script {
                 -- Beyond this, numbers are not exact here.
                 if count > 9007199254740000 then count = 9007199254740000 end
                 if mode ~= 'fair' or count % 1000 == 0 then
-                    if mode ~= 'known' or count % 1000 == 0 then count = count + 1 end
+                    if mode ~= 'known' or count % 1000 == 0 then
+                        if mode == 'exclusive' and count % 1000 == 1 then count = count + 1 end
+                        count = count + 1
+                    end
                     local number = string.format('%.0f', count)
                     local entry = redis.call('XCLAIM', key, group, consumer, 0, id, 'RETRYCOUNT', number)[1]
                     state = entry and 1 or -1

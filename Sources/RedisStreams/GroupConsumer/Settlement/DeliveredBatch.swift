@@ -9,14 +9,14 @@ final class DeliveredBatch: @unchecked Sendable {
     let storage: MessageBatch.Storage
     let source: GroupMessage.Source
     let session: GroupSession
+    /// Whether its message is handled in quarantine, where others wait for its end.
+    let isQuarantined: Bool
     /// How often the server has counted each message as delivered; `nil` for once.
     private let counts: [DeliveryCount]?
     /// When that was sent which gave this consumer the messages, or renewed that: from then on the lease counts.
     private let grantTime: Atomic<UInt64>
     /// Whether some of the messages have been lost to others.
     private let hasLosses = Atomic(false)
-    /// Whether the server has to be asked whose they are.
-    private let isDoubtful = Atomic(false)
     /// For each message, whether its fate is undecided.
     fileprivate(set) var isOpen: [Bool]
     fileprivate(set) var openCount: Int
@@ -26,8 +26,10 @@ final class DeliveredBatch: @unchecked Sendable {
         counts: [DeliveryCount]? = nil,
         source: GroupMessage.Source,
         session: GroupSession,
-        granted: NIODeadline
+        granted: NIODeadline,
+        isQuarantined: Bool = false
     ) {
+        self.isQuarantined = isQuarantined
         storage = batch.storage
         self.counts = counts
         self.source = source
@@ -41,15 +43,10 @@ final class DeliveredBatch: @unchecked Sendable {
 
     func count(at position: Int) -> DeliveryCount { counts?[position] ?? .first }
 
-    /// When that was sent which proves that the messages are this consumer's.
+    /// When that was sent which gave this consumer the messages, or renewed their lease.
     var granted: NIODeadline { .uptimeNanoseconds(grantTime.load(ordering: .relaxed)) }
 
     func grant(_ time: NIODeadline) { grantTime.store(time.uptimeNanoseconds, ordering: .relaxed) }
-
-    /// The same, for a settlement; `nil` if nothing proves it.
-    var proof: NIODeadline? { isDoubtful.load(ordering: .relaxed) ? nil : granted }
-
-    func doubt() { isDoubtful.store(true, ordering: .relaxed) }
 
     /// Whether it has to be looked up if a message is still this consumer's.
     var mayHaveLosses: Bool { hasLosses.load(ordering: .relaxed) }
@@ -75,6 +72,15 @@ struct HeldBatches: ~Copyable {
     /// How many messages are open.
     private(set) var count = 0
     private var isOver = false
+    /// Quarantined messages that were settled or lost since the last time somebody asked.
+    private var endedQuarantined: [StreamID] = []
+
+    /// Takes out the quarantined messages whose handling has ended.
+    mutating func takeEndedQuarantined() -> [StreamID] {
+        if endedQuarantined.isEmpty { return [] }
+        defer { endedQuarantined = [] }
+        return endedQuarantined
+    }
 
     mutating func hold(_ batch: DeliveredBatch) {
         batches.append(batch)
@@ -92,6 +98,7 @@ struct HeldBatches: ~Copyable {
         batch.openCount -= 1
         if isOver { return true }
         count -= 1
+        if batch.isQuarantined { endedQuarantined.append(batch.id(at: position)) }
         if batch.openCount == 0, let index = batches.firstIndex(where: { $0 === batch }) { batches.remove(at: index) }
         return true
     }
@@ -115,6 +122,18 @@ struct HeldBatches: ~Copyable {
             }
         }
         return closed
+    }
+
+    /// Everything that is held is lost. Returns where it stands.
+    mutating func loseAll() -> [HeldPosition] {
+        var lost: [HeldPosition] = []
+        for batch in batches {
+            for position in batch.isOpen.indices where close(batch, position) {
+                lost.append(HeldPosition(batch: batch, position: position))
+            }
+            batch.noteLoss()
+        }
+        return lost
     }
 
     /// Nothing is held any more. A handler that is late is still heard.

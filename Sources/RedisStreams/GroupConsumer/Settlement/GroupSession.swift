@@ -13,8 +13,7 @@ final class GroupSession: Sendable {
         /// What is due needs somebody who takes his time.
         var isAlarmed = false
         var onDue: @Sendable () -> Void = {}
-        /// Somebody waits until nothing is held.
-        var awaitsNothingHeld = false
+        var onQuarantineEnded: @Sendable ([StreamID]) -> Void = { _ in }
         /// How many messages the mailbox counts as handled and not settled for now.
         var burden = 0
         var slots: [HandlerSlot] = []
@@ -38,7 +37,6 @@ final class GroupSession: Sendable {
     private let lease: TimeAmount?
     private let state: Mutex<State>
     private let alarm = Signal()
-    private let nothingHeld = Signal()
 
     init(
         group: String,
@@ -139,15 +137,15 @@ final class GroupSession: Sendable {
         return isDecided
     }
 
-    /// Changes something, and wakes who waits until nothing is held, if that is so now.
+    /// Changes something, and tells the engine if quarantined messages have ended with that.
     private func change<Result>(_ body: (inout State) -> Result) -> Result {
-        let (result, isNothingHeld) = state.withLock { state in
+        let (result, ended, onEnded) = state.withLock { state in
             let result = body(&state)
             // With the lock, so that the last word is the newest.
             if let burden = state.newBurden() { mailbox.setBurden(burden) }
-            return (result, state.tellsNothingHeld())
+            return (result, state.ledger.takeEndedQuarantined(), state.onQuarantineEnded)
         }
-        if isNothingHeld { nothingHeld.fire() }
+        if !ended.isEmpty { onEnded(ended) }
         return result
     }
 
@@ -195,7 +193,6 @@ final class GroupSession: Sendable {
             state.ledger.releaseAll()
             return true
         }
-        if isFirst { nothingHeld.fire() }
         giveBackLate(besides: isFirst ? [] : rest)
         alarm.fire()
     }
@@ -205,6 +202,11 @@ final class GroupSession: Sendable {
     /// Has `body` called when something is due that nobody sees to.
     func onDue(_ body: @escaping @Sendable () -> Void) {
         state.withLock { $0.onDue = body }
+    }
+
+    /// Has `body` called with quarantined messages whose handling has ended.
+    func onQuarantineEnded(_ body: @escaping @Sendable ([StreamID]) -> Void) {
+        state.withLock { $0.onQuarantineEnded = body }
     }
 
     /// Says whether what is due will be seen to: then nobody has to be told of it.
@@ -234,8 +236,29 @@ final class GroupSession: Sendable {
         return atWork.isEmpty ? unknown : unknown.filter { !atWork.contains($0) }
     }
 
-    /// The group is another one than before: what is held may be others'.
-    func revokeProofs() { state.withLock { $0.ledger.revokeProofs() } }
+    /// Which of the ids a handler is at work on, whether it still owns them or not.
+    func handled(among ids: [StreamID]) -> Set<StreamID> {
+        let slots = state.withLock { $0.slots }
+        return Set(slots.compactMap(\.handledID)).intersection(ids)
+    }
+
+    /// Whether a handler is at work on a message that it does not own any more.
+    var handlesLostMessages: Bool {
+        let slots = state.withLock { $0.slots }
+        return slots.contains { $0.handlesLostMessage }
+    }
+
+    /// The group was lost, with all that was pending in it: handlers are told, and what becomes of their messages has no
+    /// effect. Returns the ids of what was held.
+    func beginEpoch() -> [StreamID] {
+        let (lost, slots) = change { state in (state.ledger.beginEpoch(), state.slots) }
+        cancel(lost, slots)
+        return lost.map(\.id)
+    }
+
+    private func cancel(_ lost: [HeldPosition], _ slots: [HandlerSlot]) {
+        for slot in slots { for message in lost { slot.cancel(message) } }
+    }
 
     /// Ids without their messages are this consumer's all the same.
     func wait(for ids: [StreamID]) { state.withLock { $0.ledger.wait(for: ids) } }
@@ -252,7 +275,7 @@ final class GroupSession: Sendable {
         }
         if isDone { return alarm.fire() }
         observer.count { $0.delivered += delivered.storage.entries.count }
-        mailbox.deliver(DeliveredMessages(batch: delivered), bytes: bytes)
+        mailbox.deliver(DeliveredMessages(batch: delivered), bytes: bytes, isUrgent: delivered.isQuarantined)
         giveBackLate()
     }
 
@@ -275,20 +298,8 @@ final class GroupSession: Sendable {
         tell()
     }
 
-    /// Waits until nothing is held, or the mailbox stops, or the task is cancelled.
-    func waitUntilNothingIsHeld() async {
-        while true {
-            let isWaiting = state.withLock { state in
-                state.awaitsNothingHeld = state.ledger.held.count > 0 && !state.isDone
-                return state.awaitsNothingHeld
-            }
-            if !isWaiting || mailbox.isStopping || Task.isCancelled { return }
-            await nothingHeld.wait()
-        }
-    }
-
-    /// Wakes who waits until nothing is held.
-    func stopWaitingForNothing() { nothingHeld.fire() }
+    /// Whether a settlement is of the group as it is now.
+    func isCurrent(_ sent: SentSettlement) -> Bool { state.withLock { $0.ledger.isCurrent(sent.number) } }
 
     // MARK: Leases
 
@@ -305,7 +316,7 @@ final class GroupSession: Sendable {
     func lose(_ ids: [StreamID]) -> [StreamID] {
         if ids.isEmpty { return [] }
         let (lost, slots) = change { state in (state.ledger.lose(ids), state.slots) }
-        for slot in slots { for message in lost { slot.cancel(message) } }
+        cancel(lost, slots)
         return lost.map(\.id)
     }
 
@@ -319,6 +330,11 @@ final class GroupSession: Sendable {
 
     /// Whether messages are held.
     var isHolding: Bool { state.withLock { $0.ledger.held.count > 0 } }
+
+    /// Which of the ids are this consumer's without their messages being here.
+    func waiting(among ids: [StreamID]) -> [StreamID] {
+        state.withLock { state in ids.filter(state.ledger.waiting.contains) }
+    }
 
     /// Ids whose messages are not here, and that are this consumer's all the same.
     var waitingIDs: Set<StreamID> { state.withLock { $0.ledger.waiting } }
@@ -378,13 +394,6 @@ extension GroupSession.State {
         guard count != burden else { return nil }
         burden = count
         return count
-    }
-
-    /// Whether somebody has to be told that nothing is held any more.
-    fileprivate mutating func tellsNothingHeld() -> Bool {
-        guard awaitsNothingHeld, ledger.held.count == 0 else { return false }
-        awaitsNothingHeld = false
-        return true
     }
 
     /// Gives a batch back that came when nobody handled any more.

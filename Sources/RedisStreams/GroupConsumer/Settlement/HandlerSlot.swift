@@ -25,6 +25,9 @@ final class HandlerSlot: Sendable {
     /// The id of the message that is handled.
     var handledID: StreamID? { state.withLock { $0.handled?.id } }
 
+    /// Whether a message is handled that was lost to another consumer, or with its group.
+    var handlesLostMessage: Bool { state.withLock { $0.handled?.batch.mayHaveLosses == true } }
+
     /// Runs a worker, whose task is the current one.
     func occupied<Result: Sendable>(by worker: () async throws -> Result) async throws -> Result {
         unsafe withUnsafeCurrentTask { task in

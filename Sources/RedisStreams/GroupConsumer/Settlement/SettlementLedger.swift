@@ -37,6 +37,8 @@ struct SettlementLedger: ~Copyable {
     private var holdsBack = false
     private var sent: [Int: Settlement] = [:]
     private var lastNumber = 0
+    /// The first settlement of the group as it is now: those before were of one that was lost.
+    private var firstNumber = 1
     /// Ids without their messages, whose leases are renewed too.
     private(set) var waiting: Set<StreamID> = []
     /// How many replies are to come that may bring what is pending.
@@ -95,7 +97,7 @@ struct SettlementLedger: ~Copyable {
         for due in due { ids.insert(due.id) }
         for aside in asides { ids.insert(aside.id) }
         for emission in emissions { ids.insert(emission.id) }
-        for settlement in sent.values { ids.formUnion(settlement.ids) }
+        for (number, settlement) in sent where isCurrent(number) { ids.formUnion(settlement.ids) }
         return ids
     }
 
@@ -104,7 +106,7 @@ struct SettlementLedger: ~Copyable {
     /// A message has been handled. Returns whether it was open, and so is due now.
     mutating func settle(_ batch: DeliveredBatch, _ position: Int) -> Bool {
         guard held.close(batch, position) else { return false }
-        due.append(Due(id: batch.id(at: position), granted: batch.proof))
+        due.append(Due(id: batch.id(at: position), granted: batch.granted))
         return true
     }
 
@@ -136,6 +138,9 @@ struct SettlementLedger: ~Copyable {
         waiting.subtract(ids)
         return held.lose(ids)
     }
+
+    /// Takes out the quarantined messages whose handling has ended.
+    mutating func takeEndedQuarantined() -> [StreamID] { held.takeEndedQuarantined() }
 
     /// Messages are of no account any more.
     mutating func forget(_ ids: [StreamID]) {
@@ -201,12 +206,15 @@ struct SettlementLedger: ~Copyable {
     mutating func confirm(_ number: Int) {
         guard let settlement = sent.removeValue(forKey: number) else { return }
         if case .emit = settlement { holdsBack = false }
-        if looksBack > 0 { confirmed.formUnion(settlement.ids) }
+        if looksBack > 0, isCurrent(number) { confirmed.formUnion(settlement.ids) }
     }
+
+    /// Whether a settlement is of the group as it is now.
+    func isCurrent(_ number: Int) -> Bool { number >= firstNumber }
 
     /// It is not known whether the server has done it: it is sent again, which does no harm.
     mutating func restore(_ number: Int) {
-        guard let settlement = sent.removeValue(forKey: number) else { return }
+        guard let settlement = sent.removeValue(forKey: number), isCurrent(number) else { return }
         switch settlement {
         case .acknowledge(let ids, _): due.insert(contentsOf: ids.map { Due(id: $0, granted: nil) }, at: 0)
         case .setAside(let entries): asides.insert(contentsOf: entries, at: 0)
@@ -217,10 +225,17 @@ struct SettlementLedger: ~Copyable {
         }
     }
 
-    /// Nothing that is held or due is this consumer's beyond doubt.
-    mutating func revokeProofs() {
-        for batch in held.batches { batch.doubt() }
-        due = due.map { Due(id: $0.id, granted: nil) }
+    /// The group was lost. What was held, due or waiting was pending in it, and an id of it may be that of another entry
+    /// now: nothing of it is settled in the new group, nor does it hide what that delivers. Returns what was held.
+    mutating func beginEpoch() -> [HeldPosition] {
+        due = []
+        asides = []
+        emissions = []
+        holdsBack = false
+        waiting = []
+        confirmed = []
+        firstNumber = lastNumber + 1
+        return held.loseAll()
     }
 
     // MARK: Leases

@@ -24,6 +24,7 @@ struct NativeScript: Sendable {
         NativeScript(.emit) { context throws(ReplyError) in try context.emit() },
         NativeScript(.savePosition) { context throws(ReplyError) in try context.savePosition() },
         NativeScript(.trim) { context throws(ReplyError) in try context.trim() },
+        NativeScript(.deadLetters) { context throws(ReplyError) in try context.deadLetters() },
         NativeScript(.redrive) { context throws(ReplyError) in try context.redrive() },
     ]
 

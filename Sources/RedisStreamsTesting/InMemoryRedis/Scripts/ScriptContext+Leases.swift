@@ -64,7 +64,8 @@ extension ScriptContext {
                 states.append((id, count, 0))
                 continue
             }
-            if mode != Bytes("known") || count % 1000 == 0 { count += 1 }
+            let isSecond = count % 1000 == 1
+            if mode != Bytes("known") || count % 1000 == 0 { count += mode == Bytes("exclusive") && isSecond ? 2 : 1 }
             let isThere = take(id, count: count, subject)
             if isThere { entries += 1 }
             states.append((id, count, isThere ? 1 : -1))

@@ -38,16 +38,42 @@ extension ScriptContext {
         try run(command) { model, call throws(ReplyError) in try model.xadd(call) }
     }
 
+    func deadLetters() throws(ReplyError) {
+        guard let after = StreamID(arguments[0], sequence: 0, isStrict: true) else { throw .invalidID }
+        let letters = try model.stream(model.place(keys[0], call))
+        let names = arguments.dropFirst(2).prefix(3)
+        var found: [StreamEntry] = []
+        let limit = number(1) ?? 0
+        if let start = after.next, limit > 0 {
+            letters?.forEach(from: start) { entry in
+                found.append(entry)
+                return found.count < limit
+            }
+        }
+        model.reply.array(found.count)
+        for entry in found {
+            let fields = entry.fields
+            let values = names.compactMap { name in fields.first { $0.name == name }?.value }
+            let isLetter = values.count == 3
+            model.reply.array(isLetter ? 4 : 1)
+            model.reply.bulk(entry.id)
+            if isLetter { for value in values { model.reply.bulk(value) } }
+        }
+    }
+
     func redrive() throws(ReplyError) {
         guard let letters = try model.stream(model.place(keys[0], call)) else { return model.reply.null() }
         guard let letter = StreamID(arguments[0], sequence: 0, isStrict: true) else { throw .invalidID }
-        guard letters.contains(letter) else { return model.reply.null() }
+        guard let entry = letters.entry(letter) else { return model.reply.null() }
         let stream = try model.stream(model.place(keys[1], call))
         let id = try id(2)
-        if try !putBack(id, stream) {
-            try add([Bytes("XADD"), keys[1], Bytes("*")] + arguments.dropFirst(3))
-        } else {
+        if try putBack(id, stream) {
             model.reply.bulk(arguments[2])
+        } else {
+            var own = Set(arguments.dropFirst(3))
+            let payload = entry.fields.filter { own.remove($0.name) == nil }.flatMap { [$0.name, $0.value] }
+            if payload.isEmpty || payload.count + 3 > 7900 { return model.reply.integer(0) }
+            try add([Bytes("XADD"), keys[1], Bytes("*")] + payload)
         }
         if letters.delete(letter) { model.touch(model.place(keys[0], call)) }
     }
@@ -58,5 +84,19 @@ extension ScriptContext {
         var claim = RedisModel.Claim(deliveryTime: model.time.wall, deliveryCount: 0, isForced: true, isIDOnly: true)
         claim.deliveryTime = max(0, model.time.wall - 4_000_000_000)
         return model.claim(id, claim, of: stream, group, for: Bytes("redrive"))
+    }
+}
+
+extension StreamEntry {
+    /// Names and values, as a script gets them.
+    var fields: [(name: Bytes, value: Bytes)] {
+        var reader = RESPReader()
+        var words: [Bytes] = []
+        unsafe encoded.withUnsafeBytes { bytes in
+            unsafe try? reader.read(bytes) { reply in
+                words = reply.array?[offset: 1]?.array?.map { $0.bytes ?? [] } ?? []
+            }
+        }
+        return stride(from: 0, to: words.count - words.count % 2, by: 2).map { (words[$0], words[$0 + 1]) }
     }
 }

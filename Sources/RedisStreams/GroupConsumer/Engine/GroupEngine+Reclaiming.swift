@@ -1,0 +1,364 @@
+internal import Logging
+internal import NIOCore
+
+/// Whether messages are counted as delivered once more when they are taken, and which are left alone.
+enum TakeMode: String, Sendable {
+    /// Those that were delivered without an outcome are left alone, the others counted.
+    case fair
+    /// All are counted, as quarantined messages that run beside others of their kind.
+    case company
+    /// All are counted, as quarantined messages that run beside no other.
+    case exclusive
+    /// None is counted: it was this consumer that was given them, and did not get them.
+    case known
+}
+
+/// What is known of a message that has to be taken once more.
+struct TakingNote: Sendable, Hashable {
+    /// How it came to this consumer.
+    var source = GroupMessage.Source.pending
+    /// Whether it may be counted as delivered already: it was taken, and the reply was lost.
+    var isCounted = false
+}
+
+/// Messages to be reclaimed by id, and how.
+struct ReclaimRequest: Sendable {
+    var ids: [StreamID]
+    var mode: TakeMode
+    var source: GroupMessage.Source
+}
+
+/// What the script `take` returns.
+struct TakenMessages: Sendable {
+    var batch: MessageBatch
+    /// One for each message of the batch.
+    var counts: [DeliveryCount] = []
+    /// Those that were left alone.
+    var suspects: [Quarantine.Candidate] = []
+    var deleted: [StreamID] = []
+
+    init(_ reply: RedisReply, to call: ScriptCall, of stream: StreamKey) throws(RedisError) {
+        let parts = Array(try call.elements(reply))
+        guard parts.count == 2 else { throw call.unexpected(reply) }
+        batch = try call.batch(of: stream, parts[0])
+        let states = Array(try call.elements(parts[1]))
+        for first in stride(from: 0, to: states.count - states.count % 3, by: 3) {
+            let id = try call.streamID(states[first])
+            let count = DeliveryCount(try call.integer(states[first + 1]))
+            switch try call.integer(states[first + 2]) {
+            case 0: suspects.append(.init(id: id, count: count))
+            case 1: counts.append(count)
+            default: deleted.append(id)
+            }
+        }
+        guard counts.count == batch.count else { throw call.unexpected(reply) }
+    }
+
+    /// Leaves out the messages whose ids are not among these.
+    mutating func keep(_ ids: Set<StreamID>) {
+        counts = zip(batch, counts).filter { ids.contains($0.0.id) }.map(\.1)
+        batch = batch.filter { ids.contains($0.id) }
+    }
+}
+
+// Reclaims messages that are pending for this consumer: from an earlier life, from others, or because they failed. They
+// come over a connection of their own, one step after the other: a body that is too large for it, or that the server will
+// not send, costs nobody else a reply.
+extension GroupEngine {
+    /// How many messages are reclaimed at a time: the server does nothing else meanwhile.
+    private static let maxTaken = 100
+
+    /// Looks through a page of the own pending list, and hands over what is not known.
+    func sweep(after id: StreamID, on connection: RedisConnection) async throws(RedisError) {
+        if let pause = machine.pauseBeforeSweep { await eventLoop.sleep(for: pause) }
+        // What was settled must not be delivered again.
+        if !session.isDone { await settleRest() }
+        session.beginLookingBack()
+        defer { session.endLookingBack() }
+        let page = min(machine.count, Self.maxTaken)
+        let found = try await connection.execute(consumer.pendingEntries(after: id, count: page))
+        let entries = found.filter { $0.id > id }
+        let ids = untaken(among: entries.map(\.id))
+        if !ids.isEmpty {
+            // What turns up after the first time was given to this consumer, and got lost on the way.
+            let mode: TakeMode = machine.hasSwept || !configuration.acknowledgement.keepsPending ? .known : .fair
+            wait(for: ids)
+            try await reclaim(ReclaimRequest(ids: ids, mode: mode, source: .pending), on: connection)
+        }
+        let isFirst = !machine.hasSwept
+        let last = found.count == page ? entries.last?.id : nil
+        // What was not there is others' by now, who count for themselves.
+        let there = Set(entries.map(\.id))
+        notes = notes.filter { $0.key <= id || $0.key > last ?? .max || there.contains($0.key) }
+        machine.swept(last: last)
+        if isFirst, machine.hasSwept { await observe(on: connection) }
+    }
+
+    /// Which of the ids are to be reclaimed: those that this consumer does not know of. What waits to be retried waits for
+    /// its time, although the server's clock may have gone ahead.
+    func untaken(among ids: [StreamID]) -> [StreamID] {
+        let unknown = session.unknown(among: ids)
+        if unknown.isEmpty { return [] }
+        let retried = Set(retries.ids)
+        return unknown.filter { !retried.contains($0) }
+    }
+
+    // MARK: Requests
+
+    /// Has messages reclaimed as soon as their turn comes. Until the server has told, their counts are what they were.
+    func requestReclaim(_ ids: [StreamID], _ mode: TakeMode, source: GroupMessage.Source) {
+        if ids.isEmpty { return }
+        wait(for: ids)
+        if mailbox.isStopping { return }
+        expected += ids.count
+        // What could not be read before would take its neighbours' replies along.
+        let (alone, together) = (ids.filter(unreadableIDs.contains), ids.filter { !unreadableIDs.contains($0) })
+        reclaims += alone.map { ReclaimRequest(ids: [$0], mode: mode, source: source) }
+        for first in stride(from: 0, to: together.count, by: Self.maxTaken) {
+            let part = Array(together[first..<min(first + Self.maxTaken, together.count)])
+            reclaims.append(ReclaimRequest(ids: part, mode: mode, source: source))
+        }
+        reclaimSignal.fire()
+    }
+
+    /// Reclaims what is requested, until the task is cancelled.
+    func reclaimLoop() async {
+        var attempt = 0
+        while !mailbox.isStopping, !Task.isCancelled {
+            guard let request = reclaims.first else {
+                await reclaimSignal.wait()
+                continue
+            }
+            do throws(RedisError) {
+                let connection = try await pool.lease(on: eventLoop)
+                defer { pool.release(connection) }
+                attempt = 0
+                await perform(request, on: connection)
+            } catch {
+                if Task.isCancelled { return }
+                attempt += 1
+                let delay = backoff.delay(attempt: attempt, jitter: pool.randomness(), after: error)
+                logger.warning(
+                    "no connection to reclaim messages on, trying again",
+                    metadata: LogKey.retry(error, attempt, delay)
+                )
+                await eventLoop.sleep(for: delay)
+            }
+        }
+    }
+
+    private func perform(_ request: ReclaimRequest, on connection: RedisConnection) async {
+        // The group may have been recreated while a connection was made.
+        guard !reclaims.isEmpty else { return }
+        reclaims.removeFirst()
+        let epoch = epoch
+        var request = request
+        let count = request.ids.count
+        request.ids = session.waiting(among: request.ids)
+        deferHandled(&request)
+        if !request.ids.isEmpty {
+            do throws(RedisError) {
+                try await reclaim(request, on: connection)
+            } catch {
+                logger.info("could not reclaim messages", metadata: [LogKey.reason: "\(error.code)"])
+            }
+        }
+        if epoch == self.epoch { expected -= count }
+        if let connection = self.connection { goOn(on: connection) }
+    }
+
+    /// What a handler is still at work on, although it does not own it any more, is not begun beside it.
+    private func deferHandled(_ request: inout ReclaimRequest) {
+        let handled = session.handled(among: request.ids)
+        if handled.isEmpty { return }
+        request.ids.removeAll { handled.contains($0) }
+        for id in handled { quarantine.ended(id) }
+        let due = eventLoop.now + Self.timeToRetire
+        for id in handled where !retries.add(id, due: due) { session.stopWaiting(for: [id]) }
+        armRetryTimer()
+    }
+
+    /// How long to wait for a handler that was cancelled to return.
+    static let timeToRetire = TimeAmount.milliseconds(100)
+
+    // MARK: What came of them
+
+    /// Reclaims messages that wait, and hands them over.
+    private func reclaim(_ request: ReclaimRequest, on connection: RedisConnection) async throws(RedisError) {
+        let epoch = epoch
+        let ids = request.ids
+        let sent = eventLoop.now
+        session.beginLookingBack()
+        defer { session.endLookingBack() }
+        do throws(RedisError) {
+            let call = consumer.call(.take, mode: request.mode, ids: ids)
+            let taken = try TakenMessages(try await connection.run(call), to: call, of: consumer.stream)
+            guard epoch == self.epoch else { return }
+            lastLostReclaim = nil
+            if configuration.acknowledgement == .onDelivery, !taken.batch.isEmpty {
+                // Handed out only once the server has it as acknowledged: else it could be handled twice.
+                _ = try await connection.execute(consumer.xack(taken.batch.map(\.id)))
+                session.observer.count { $0.acknowledged += taken.batch.count }
+            }
+            session.stopWaiting(for: ids)
+            took(taken, of: ids, sent: sent, source: request.source)
+        } catch {
+            if epoch == self.epoch { couldNotReclaim(request, error) }
+            throw error
+        }
+    }
+
+    /// It is not known whether they were reclaimed. If they were, nobody has died of that: they are reclaimed once more,
+    /// without being counted, and alone, so that it shows which of them cannot be read.
+    private func couldNotReclaim(_ request: ReclaimRequest, _ error: RedisError) {
+        let ids = request.ids
+        for id in ids { quarantine.ended(id) }
+        defer { admitQuarantined() }
+        let isRefused = error.code == .replyTooLarge
+        guard isRefused || (error.mayHaveExecuted && error.isRetriable) else { return session.stopWaiting(for: ids) }
+        if ids.count == 1, isRefused { return couldNotRead(ids[0], because: error.message, isCertain: true) }
+        if ids.count == 1, lastLostReclaim == ids[0] {
+            let reason = "The connection ended twice while the entry was read; see client-output-buffer-limit."
+            return couldNotRead(ids[0], because: reason, isCertain: false)
+        }
+        lastLostReclaim = ids.count == 1 ? ids[0] : nil
+        for id in ids {
+            notes[id, default: TakingNote()].source = request.source
+            notes[id]?.isCounted = true
+        }
+        if configuration.acknowledgement == .manual {
+            for id in ids { requestReclaim([id], .known, source: request.source) }
+        } else {
+            quarantine.add(ids.map { .init(id: $0, count: .first) }, now: eventLoop.now)
+        }
+    }
+
+    /// Hands over what was taken of `ids`, but for what is known meanwhile, and what is given up.
+    private func took(
+        _ taken: TakenMessages,
+        of ids: [StreamID],
+        sent: NIODeadline,
+        source: GroupMessage.Source
+    ) {
+        var taken = taken
+        for id in Set(ids).subtracting(taken.suspects.map(\.id)) { notes[id] = nil }
+        if !taken.deleted.isEmpty {
+            // Redis 6.2 keeps them pending.
+            session.add(.acknowledge(taken.deleted, isProven: false))
+            reportDeleted(taken.deleted)
+        }
+        if !taken.suspects.isEmpty { quarantine(taken.suspects, source: source) }
+        taken.keep(Set(session.unknown(among: taken.batch.map(\.id))))
+        var given = Set<StreamID>()
+        for (message, count) in zip(taken.batch, taken.counts) {
+            guard let deadLetter = configuration.deadLetter, let verdict = session.rules.verdict(on: count) else {
+                given.insert(message.id)
+                continue
+            }
+            session.add(.emit(deadLetter.emission(of: message, group: consumer.group, verdict: verdict)))
+        }
+        if given.count < taken.batch.count { taken.keep(given) }
+        session.observer.count { $0.redelivered += taken.batch.count }
+        let quarantined = ids.filter(quarantine.isAdmitted)
+        for id in quarantined where !given.contains(id) { quarantine.ended(id) }
+        for id in quarantined where given.contains(id) {
+            var one = taken
+            one.keep([id])
+            deliver(one.batch, counts: one.counts, source: source, granted: sent, isQuarantined: true)
+        }
+        if !quarantined.isEmpty { taken.keep(given.subtracting(quarantined)) }
+        deliver(taken.batch, counts: taken.counts, source: source, granted: sent)
+        admitQuarantined()
+    }
+
+    // MARK: Quarantine
+
+    /// A process may have crashed on these: they are handled apart from each other, so that they take nothing along that is
+    /// not to blame. Where the user says when a message is settled, that could take for ever.
+    private func quarantine(_ candidates: [Quarantine.Candidate], source: GroupMessage.Source) {
+        let ids = candidates.map(\.id)
+        if configuration.acknowledgement == .manual { return requestReclaim(ids, .exclusive, source: source) }
+        for id in ids { notes[id, default: TakingNote()].source = source }
+        wait(for: ids)
+        quarantine.add(candidates, now: eventLoop.now)
+        logger.info(
+            "messages that were being handled when a consumer stopped without a word are handled in quarantine",
+            metadata: [LogKey.count: "\(ids.count)"]
+        )
+    }
+
+    /// Reclaims what there are handler slots for.
+    func admitQuarantined() {
+        while !mailbox.isStopping, let admission = quarantine.admit() {
+            for (note, ids) in Dictionary(grouping: admission.ids, by: { notes[$0] ?? TakingNote() }) {
+                requestReclaim(ids.sorted(), note.isCounted ? .known : admission.mode, source: note.source)
+            }
+        }
+    }
+
+    /// Quarantined messages were settled, or lost: their slots are free.
+    func quarantineEnded(_ ids: [StreamID]) {
+        for id in ids { quarantine.ended(id) }
+        admitQuarantined()
+    }
+
+    /// Gives back what waits in quarantine for longer than a third of the lease: another consumer may have a free handler.
+    func requeueOverdueQuarantined() {
+        guard let lease = configuration.lease.map({ TimeAmount($0) }) else { return }
+        let now = eventLoop.now
+        let overdue = quarantine.removeWaiting(since: now - .nanoseconds(lease.nanoseconds / 3))
+        if overdue.isEmpty { return }
+        let ids = overdue.map(\.id)
+        for id in ids { notes[id] = nil }
+        session.stopWaiting(for: ids)
+        session.add(.setAside(overdue.map { SetAside(id: $0.id, count: $0.count, due: nil) }))
+        machine.holdOffClaims(until: now + TimeAmount(configuration.effectiveClaimInterval ?? .zero))
+        logger.info("gave back quarantined messages, no handler was free", metadata: [LogKey.count: "\(ids.count)"])
+    }
+
+    // MARK: Retries
+
+    /// Messages were set aside, to be handled again.
+    func schedule(_ asides: [SetAside]) {
+        let horizon = configuration.lease.map { eventLoop.now + TimeAmount($0) }
+        for aside in asides {
+            guard let due = aside.due else { continue }
+            if let horizon, due > horizon {
+                parked[aside.id] = aside
+                wait(for: [aside.id])
+            } else {
+                retries.add(aside.id, due: due)
+            }
+        }
+        armRetryTimer()
+    }
+
+    private func armRetryTimer() {
+        retryTimer?.cancel()
+        retryTimer = nil
+        guard let next = retries.next, !mailbox.isStopping else { return }
+        retryTimer = eventLoop.scheduleTask(deadline: next) { self.assumeIsolated { $0.retryDue() } }
+    }
+
+    private func retryDue() {
+        retryTimer = nil
+        if mailbox.isStopping { return }
+        // A read that waits on the server for messages that are not there takes no room.
+        if mailbox.hasRoom(besides: expected - expectedByWaitingRead) {
+            requestReclaim(retries.takeDue(now: eventLoop.now, atMost: Self.maxTaken), .fair, source: .retried)
+            return armRetryTimer()
+        }
+        retryTimer = eventLoop.scheduleTask(in: .milliseconds(50)) { self.assumeIsolated { $0.retryDue() } }
+    }
+
+    /// What is parked and due within a lease is set aside again, with the time that is left.
+    func unpark() {
+        guard let lease = configuration.lease else { return }
+        let horizon = eventLoop.now + TimeAmount(lease)
+        let near = parked.values.filter { $0.due.map { $0 <= horizon } ?? true }.sorted { $0.id < $1.id }
+        if near.isEmpty { return }
+        for aside in near { parked[aside.id] = nil }
+        session.stopWaiting(for: near.map(\.id))
+        session.add(.setAside(near))
+    }
+}

@@ -1,0 +1,76 @@
+internal import Logging
+internal import NIOCore
+
+// Entries whose bodies cannot be brought here: larger than `RESPLimits` allow, or than what the server sends at a time.
+// Only such an entry is given up or tried again, by its id; its body never travels.
+extension GroupEngine {
+    /// The most ids that are remembered as unreadable, so that they are asked for alone the next time.
+    private static let maxUnreadable = 1000
+
+    /// An entry could not be read, alone on its connection.
+    ///
+    /// - Parameter isCertain: Whether it was the entry that was refused, and not only its connection that was lost.
+    func couldNotRead(_ id: StreamID, because reason: String, isCertain: Bool) {
+        lastLostReclaim = nil
+        logger.warning(
+            "an entry could not be read",
+            metadata: [LogKey.message: "\(id)", LogKey.reason: "\(reason)"]
+        )
+        report(.unreadable(id: id, stream: consumer.stream, reason: reason))
+        if unreadableIDs.count < Self.maxUnreadable { unreadableIDs.insert(id) }
+        // Where messages are acknowledged before they are handled, this one waits for the end of this consumer: nothing
+        // was handed out, so that nothing may be acknowledged.
+        guard configuration.acknowledgement.keepsPending || configuration.deadLetter != nil else { return }
+        guard let connection = pool.readyShared() else {
+            pool.prepareShared()
+            // A claim finds it again.
+            return session.stopWaiting(for: [id])
+        }
+        let command = consumer.pendingEntry(id)
+        let epoch = epoch
+        connection.begin(command) { outcome in
+            self.eventLoop.execute {
+                self.assumeIsolated { engine in
+                    guard epoch == engine.epoch else { return }
+                    engine.session.stopWaiting(for: [id])
+                    guard let entry = try? command.result(of: outcome).get().first, entry.id == id else { return }
+                    engine.settleUnreadable(entry, because: reason, isCertain: isCertain)
+                }
+            }
+        }
+    }
+
+    /// Dead-letters the entry without its body, or counts the refusal as a failed attempt.
+    private func settleUnreadable(_ entry: PendingEntry, because reason: String, isCertain: Bool) {
+        let failed = DeliveryCount(entry.deliveryCount).failed
+        session.observer.count { $0.failures += 1 }
+        if let deadLetter = configuration.deadLetter, isCertain || failed.failures >= deadLetter.maxAttempts {
+            let verdict = Verdict(attempts: failed.failures, error: "unreadable", reason: reason)
+            let emission = deadLetter.emission(
+                ofUnreadable: entry.id,
+                in: consumer.stream,
+                group: consumer.group,
+                verdict: verdict
+            )
+            session.add(.emit(emission))
+            // Nothing else is settled where messages are acknowledged before they are handled.
+            return session.raiseAlarm()
+        }
+        let delay = configuration.retry.delay(failures: failed.failures, jitter: pool.randomness())
+        report(.retrying(id: entry.id, failures: failed.failures, after: delay))
+        session.add(.setAside([SetAside(id: entry.id, count: failed, due: eventLoop.now + TimeAmount(delay))]))
+    }
+
+    /// A read with `NOACK` brought one entry, which could not be read and is pending for nobody. The group tells its id.
+    func reportUnreadableUnacknowledged(on connection: RedisConnection) async {
+        guard let reason = unreadableWithoutID else { return }
+        unreadableWithoutID = nil
+        let call = consumer.call(.look)
+        guard let reply = try? await connection.run(call), let sight = try? GroupSight(reply, to: call) else { return }
+        logger.warning(
+            "an entry could not be read, and is lost, since the group does not keep track of it",
+            metadata: [LogKey.message: "\(sight.lastDelivered)", LogKey.reason: "\(reason)"]
+        )
+        report(.unreadable(id: sight.lastDelivered, stream: consumer.stream, reason: reason))
+    }
+}
