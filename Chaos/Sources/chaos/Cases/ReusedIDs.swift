@@ -39,8 +39,8 @@ private final class Lane: Sendable {
     private let redis: RedisClient
     private let controller: RedisClient
     private let handled = Handled()
-    /// How many handlers are at work on entries that are going to be deleted, and up to which round they may end.
-    private let old = Mutex((begun: 0, mayEnd: 0))
+    /// How many handlers of a round are at work on entries that are going to be deleted, and up to which round they may end.
+    private let old = Mutex((round: 0, begun: 0, mayEnd: 0))
 
     init(_ number: Int, scene: Scene, redis: RedisClient, _ controller: RedisClient) {
         stream = StreamKey("stream-\(number)")
@@ -67,7 +67,7 @@ private final class Lane: Sendable {
     }
 
     private func play(round: Int, _ outcome: inout Outcome) async throws {
-        old.withLock { $0.begun = 0 }
+        old.withLock { ($0.round, $0.begun) = (round, 0) }
         try await add(round, "old")
         try await eventually("the old entries are at work") { old.withLock { $0.begun } == Self.concurrency }
         try await replace(round)
@@ -98,7 +98,7 @@ private final class Lane: Sendable {
     private func handle(_ message: GroupMessage) async {
         guard let number = message["n"].flatMap({ Int($0) }) else { return }
         guard message["kind"] == "old" else { return handled.note(number) }
-        old.withLock { $0.begun += 1 }
+        old.withLock { if $0.round == number / Self.size { $0.begun += 1 } }
         while old.withLock({ $0.mayEnd }) < number / Self.size, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(1))
         }
