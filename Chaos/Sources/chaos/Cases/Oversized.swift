@@ -103,8 +103,12 @@ struct Oversized: ChaosCase {
             }
             outcome.demand(isRight != nil, "\(reader.name): \(pending.count) are pending, and not \(expected.count)")
         }
-        let letters = (try? await controller.xlen(Self.dead)) ?? 0
-        outcome.demand(letters == oversized.count, "\(letters) dead letters for \(oversized.count) large entries")
+        let letters = (try? await controller.xrange(Self.dead)).map { Array($0) } ?? []
+        let origins = letters.compactMap { $0[DeadLetter.Field.id.rawValue] }.sorted()
+        outcome.demand(
+            origins == oversized.map { "\($0)" }.sorted(),
+            "\(letters.count) dead letters, and not one of each of \(oversized.count) large entries"
+        )
     }
 }
 
