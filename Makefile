@@ -15,7 +15,7 @@ ARGS ?=
 SEED ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix simulate check lint format build examples chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix simulate check lint format build examples old-worker chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -104,8 +104,18 @@ define run_chaos
 	    swift run --package-path Chaos --skip-build chaos $(1) $(ARGS)
 endef
 
-chaos: ## Break servers, connections and processes under load, and check what holds (ARGS='--help' lists the cases)
-	$(call run_chaos)
+# The build that an upgrade comes from: its worker shares a group with this one's in the case rolling-upgrade.
+old_commit := f4c73cd
+old_build := .build-$(old_commit)
+old_worker := $(old_build)/Chaos/.build/debug/chaos-worker
+# Not needed where ARGS names other cases only.
+needs_old_worker := $(if $(filter rolling-upgrade,$(ARGS)),yes,$(if $(shell grep -oE '(^| )[a-z]' <<<'$(ARGS)'),,yes))
+
+old-worker: ## Build the chaos worker of the commit that a rolling upgrade begins with
+	@test -x $(old_worker) || Scripts/build-old-worker.sh $(old_commit) $(old_build)
+
+chaos: $(if $(needs_old_worker),old-worker) ## Break servers, connections and processes under load, and check what holds (ARGS='--help' lists the cases)
+	$(call run_chaos,--old-worker $(old_worker))
 
 chaos-check: ## The short form of CI: all cases, with reduced counts
 	$(call run_chaos,--quick)

@@ -39,10 +39,15 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
-        // A consumer in a process of its own, to be killed and stopped.
+        // A consumer in a process of its own, to be killed, stopped and shut down.
         .executableTarget(
             name: "chaos-worker",
-            dependencies: ["ChaosWork", redisStreams],
+            dependencies: [
+                "ChaosWork", redisStreams,
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
             swiftSettings: swiftSettings
         ),
     ],

@@ -8,6 +8,10 @@ package struct Effect: Sendable, Hashable {
         case begun = "b"
         /// It has handled the message.
         case done = "d"
+        /// Asked behind a pause of the process, the message was said to be still this consumer's.
+        case kept = "k"
+        /// Asked behind a pause of the process, the message was said to be lost.
+        case lost = "l"
     }
 
     package var kind: Kind

@@ -5,8 +5,10 @@ package struct WorkOrder: Codable, Sendable {
     package var url: String
     package var stream: String
     package var group: String
-    /// The name of the consumer.
+    /// The name of the consumer, and of the worker in any case.
     package var name: String
+    /// Whether the consumer has a generated name instead, which the worker writes to the file of the effects with `.name`.
+    package var hasGeneratedName = false
     /// The file for the effects.
     package var effects: String
     package var concurrency = 8
@@ -18,6 +20,8 @@ package struct WorkOrder: Codable, Sendable {
     package var handlingMicroseconds = 0
     /// The stream that gets an output for each message.
     package var output: String?
+    /// A handler waits until its process was stopped for at least so long, and then asks at once if it has its message still.
+    package var asksAfterMilliseconds: Int?
     /// Whether outputs are added by a command of their own, without regard to who owns the message.
     package var isUnfenced = false
 
@@ -28,6 +32,9 @@ package struct WorkOrder: Codable, Sendable {
         self.name = name
         self.effects = effects
     }
+
+    /// The file for a generated name.
+    package var nameFile: String { effects + ".name" }
 
     /// The order as an argument.
     package func json() throws -> String { String(decoding: try JSONEncoder().encode(self), as: UTF8.self) }

@@ -1,8 +1,11 @@
 import ChaosWork
 import Foundation
+import Logging
 import RedisStreams
+import ServiceLifecycle
+import UnixSignals
 
-/// A consumer in a process of its own, which `chaos` kills, stops and continues: `chaos-worker ORDER`.
+/// A consumer in a process of its own, which `chaos` kills, stops, continues and shuts down: `chaos-worker ORDER`.
 @main
 enum Main {
     static func main() async {
@@ -22,11 +25,16 @@ enum Main {
                 redis,
                 stream: StreamKey(order.stream),
                 group: order.group,
-                consumer: order.name,
+                consumer: order.hasGeneratedName ? nil : order.name,
                 configuration: configuration(order)
             )
-            try await consumer.run(concurrency: order.concurrency) { message, context in
+            if order.hasGeneratedName { try Data(consumer.name.utf8).write(to: URL(fileURLWithPath: order.nameFile)) }
+            let service = consumer.service(concurrency: order.concurrency) { message, context in
                 guard let number = message["n"].flatMap({ Int($0) }) else { throw Failure("A message has no number.") }
+                if let pause = order.asksAfterMilliseconds, !message.isRedelivered {
+                    log.note(.begun, number)
+                    if let effect = ask(message, context, behind: pause) { return log.note(effect, number) }
+                }
                 if order.output != nil { log.note(.begun, number) }
                 if order.handlingMicroseconds > 0 {
                     try await Task.sleep(for: .microseconds(order.handlingMicroseconds))
@@ -34,12 +42,29 @@ enum Main {
                 if let output = order.output { try await add(["n": .integer(number)], to: StreamKey(output), context) }
                 log.note(.done, number)
             }
+            let logger = Logger(label: "chaos-worker", factory: { _ in SwiftLogNoOpLogHandler() })
+            try await ServiceGroup(services: [service], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 
             @Sendable func add(_ fields: NewFields, to stream: StreamKey, _ context: HandlerContext) async throws {
                 if order.isUnfenced { return _ = try await redis.xadd(stream, fields) }
                 try context.emit(fields, to: stream)
             }
         }
+    }
+
+    /// Waits until the process was stopped for so many milliseconds, and asks at once. `nil` if that does not happen.
+    ///
+    /// The thread is blocked, so that nothing stands between the end of the pause and the question.
+    private static func ask(_ message: GroupMessage, _ context: HandlerContext, behind pause: Int) -> Effect.Kind? {
+        var last = Effect.now
+        for _ in 0..<2000 {
+            Thread.sleep(forTimeInterval: 0.001)
+            if Effect.now - last >= UInt64(pause) * 1_000_000 {
+                return context.leaseLost && !message.isHeld ? .lost : .kept
+            }
+            last = Effect.now
+        }
+        return nil
     }
 
     private static func configuration(_ order: WorkOrder) -> GroupConsumer.Configuration {

@@ -8,6 +8,7 @@ struct Options {
         ServerKills(), ConsumerKills(), Resets(), Ghosts(), SlowHandlers(), StoppedOwners(), Cancellations(),
         Shutdowns(),
         Strikes(), Overload(),
+        MovedAddress(), Oversized(), ContinuedOwners(), ReusedIDs(), RollingRestarts(), RollingUpgrade(),
     ]
 
     var cases = Self.all
@@ -17,6 +18,8 @@ struct Options {
     var isControl = false
     var seed = UInt64.random(in: 1...999_999)
     var servers: [ServerBinary] = []
+    /// The worker of an older build.
+    var oldWorker: String?
 
     /// `nil` if help is wanted.
     init?(_ arguments: [String]) throws {
@@ -28,6 +31,7 @@ struct Options {
             case "--quick": isQuick = true
             case "--control": isControl = true
             case "--seed": seed = try Self.seed(&rest)
+            case "--old-worker": oldWorker = try Self.path(&rest)
             case "--server": servers.append(try Self.server(&rest))
             default:
                 guard Self.all.contains(where: { $0.name == argument }) else {
@@ -38,7 +42,13 @@ struct Options {
         }
         if servers.isEmpty { servers = ServerBinary.installed }
         for server in servers { try server.check() }
-        if !chosen.isEmpty { cases = cases.filter { chosen.contains($0.name) } }
+        let isShort = isQuick || isControl
+        cases = cases.filter { chosen.isEmpty ? !(isShort && $0.isLong) : chosen.contains($0.name) }
+    }
+
+    private static func path(_ rest: inout ArraySlice<String>) throws -> String {
+        guard let path = rest.popFirst() else { throw Failure("--old-worker takes a path.") }
+        return path
     }
 
     private static func seed(_ rest: inout ArraySlice<String>) throws -> UInt64 {
@@ -66,6 +76,7 @@ struct Options {
           --quick             Reduced counts, as in CI.
           --control           With what is tested turned off: each case must fail.
           --seed N            The same random choices again.
+          --old-worker PATH   The worker of an older build, for rolling-upgrade.
           --server NAME=PATH  A server to run on; may be repeated. Default: those of REDIS_STREAMS_SERVERS, or else
                               redis-server and valkey-server of the PATH.
         """

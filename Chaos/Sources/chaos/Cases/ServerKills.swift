@@ -1,7 +1,8 @@
 import ChaosWork
 import RedisStreams
 
-/// The server is killed under load, again and again, and comes back with what it had confirmed.
+/// The server is killed under load, again and again, and comes back with what it had confirmed; now and then later than a
+/// lease after.
 struct ServerKills: ChaosCase {
     let name = "server-kills"
     let summary = "kill -9 of the server under load, with appendfsync always"
@@ -46,7 +47,9 @@ struct ServerKills: ChaosCase {
                             handled.total >= count * kill / (kills + 1)
                         }
                         try await Task.sleep(for: .milliseconds(Int.random(in: 0...30, using: &random)))
-                        outcome.recovered(in: try await strike(server, stream, client))
+                        // Everything that is pending can be claimed then. Those that hold it live.
+                        let pause = kill % 10 == 3 ? (consumers.configuration.claimIdleTime ?? .zero) : .zero
+                        outcome.recovered(in: try await strike(server, stream, client, pause: pause))
                         outcome.fired += 1
                     }
                 } catch {
@@ -57,13 +60,20 @@ struct ServerKills: ChaosCase {
             do { try await Consumers.drained(redis, stream) } catch { outcome.problems.append("\(error)") }
         }
         outcome.problems += consumers.problems
-        outcome.check(handled, load, most: kills * consumers.window)
+        // What was being handled at a kill, and nothing that a consumer had handled.
+        outcome.check(handled, load, most: kills * consumers.count * consumers.concurrency)
         return outcome
     }
 
     /// Kills the server and starts it again. Returns how long it took from its first answer until messages were read.
-    private func strike(_ server: ChaosServer, _ stream: StreamKey, _ redis: RedisClient) async throws -> Duration {
+    private func strike(
+        _ server: ChaosServer,
+        _ stream: StreamKey,
+        _ redis: RedisClient,
+        pause: Duration
+    ) async throws -> Duration {
         try await server.kill()
+        try await Task.sleep(for: pause)
         try await server.launch()
         // What consumers had read before goes on being handled meanwhile, and would tell nothing.
         var before: StreamID?

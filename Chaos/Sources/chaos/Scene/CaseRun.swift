@@ -15,7 +15,8 @@ struct CaseRun {
             servers: chosen.needsAllServers ? options.servers : [server],
             isQuick: options.isQuick,
             isControl: options.isControl,
-            seed: options.seed
+            seed: options.seed,
+            oldWorker: options.oldWorker
         )
         limit = options.isQuick ? .seconds(90) : .seconds(180)
     }

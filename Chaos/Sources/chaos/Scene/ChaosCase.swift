@@ -12,6 +12,9 @@ protocol ChaosCase: Sendable {
     /// Whether the case runs on every server, and not on one of them.
     var needsAllServers: Bool { get }
 
+    /// Whether the case is left out of the short form and of control runs, unless it is named.
+    var isLong: Bool { get }
+
     /// Breaks things, and tells what came of it.
     ///
     /// - Throws: What kept the case from being played to its end, which counts as a failure.
@@ -20,6 +23,7 @@ protocol ChaosCase: Sendable {
 
 extension ChaosCase {
     var needsAllServers: Bool { false }
+    var isLong: Bool { false }
 }
 
 /// A run without what the case tests, which must fail, and for that reason.
@@ -39,6 +43,8 @@ struct Scene: Sendable {
     /// Whether what is tested is to be turned off.
     let isControl: Bool
     let seed: UInt64
+    /// The worker of an older build.
+    let oldWorker: String?
 
     var server: ServerBinary { servers[0] }
     var random: SeededGenerator { SeededGenerator(seed: seed) }

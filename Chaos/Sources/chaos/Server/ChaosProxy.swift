@@ -3,24 +3,26 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A TCP proxy in front of a server, whose connections break when they are told to, or after a random time.
+/// A TCP proxy in front of a server, whose connections break when they are told to, or after a random time; or an address
+/// that moves from one server to another.
 final class ChaosProxy: Sendable {
     private struct State {
         var links: [Int: ProxyLink] = [:]
         var count = 0
         var resets = 0
         var random: SeededGenerator
+        /// The port of the server that new connections lead to.
+        var upstream: Int
     }
 
     let port: Int
-    private let upstream: Int
     private let lifetime: ClosedRange<Int64>?
     private let delay: TimeAmount
     private let state: Mutex<State>
 
     private init(upstream: Int, lifetime: ClosedRange<Int64>?, delay: TimeAmount, seed: UInt64) async throws {
-        (self.upstream, self.lifetime, self.delay) = (upstream, lifetime, delay)
-        state = Mutex(State(random: SeededGenerator(seed: seed)))
+        (self.lifetime, self.delay) = (lifetime, delay)
+        state = Mutex(State(random: SeededGenerator(seed: seed), upstream: upstream))
         port = try await FreePort.find()
     }
 
@@ -71,7 +73,7 @@ final class ChaosProxy: Sendable {
         ClientBootstrap(group: client.eventLoop)
             .channelOption(.autoRead, value: false)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .connect(host: "127.0.0.1", port: upstream)
+            .connect(host: "127.0.0.1", port: state.withLock { $0.upstream })
             .whenComplete { result in
                 switch result {
                 case .success(let server): self.connect(client, server)
@@ -119,6 +121,9 @@ final class ChaosProxy: Sendable {
 
     /// How many connections there were.
     var connections: Int { state.withLock { $0.count } }
+
+    /// Has new connections lead to the server at another port. Those that are there stay where they are.
+    func move(to port: Int) { state.withLock { $0.upstream = port } }
 
     /// Keeps what the server sends next on one of the connections from the client.
     func dropReply() {

@@ -14,13 +14,17 @@ final class WorkerProcess: Sendable {
 
     var name: String { order.name }
 
-    /// Starts the program that is built beside this one.
-    init(_ order: WorkOrder) throws {
-        self.order = order
-        let program = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
+    /// The program that is built beside this one.
+    static var program: String {
+        URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
             .deletingLastPathComponent().appendingPathComponent("chaos-worker").path
+    }
+
+    /// Starts a worker, of another build where `program` says so.
+    init(_ order: WorkOrder, program: String = WorkerProcess.program) throws {
+        self.order = order
         guard FileManager.default.isExecutableFile(atPath: program) else {
-            throw Failure("chaos-worker is not beside chaos: there is no \(program).")
+            throw Failure("There is no worker at \(program).")
         }
         process = try ChildProcess([program, order.json()], log: order.effects + ".log")
     }
@@ -32,7 +36,18 @@ final class WorkerProcess: Sendable {
         return "\(name) ended: \(log.suffix(500))"
     }
 
+    /// The name of the consumer; `nil` as long as one that is generated is not known.
+    var consumerName: String? {
+        order.hasGeneratedName ? try? String(contentsOfFile: order.nameFile, encoding: .utf8) : order.name
+    }
+
     func kill() async throws { try await process.terminate() }
+
+    /// Has the worker end by itself, and waits for that.
+    func shutDown() async throws {
+        process.send(SIGTERM)
+        try await eventually("\(name) shuts down", within: .seconds(25)) { self.process.hasExited }
+    }
 
     func stop() { process.send(SIGSTOP) }
 

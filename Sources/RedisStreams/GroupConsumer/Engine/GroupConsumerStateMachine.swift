@@ -53,6 +53,8 @@ struct GroupConsumerStateMachine: ~Copyable {
     private var readIsNext = false
     /// Whether a step of a claim scan is on its way.
     private var isClaiming = false
+    /// Since when the server has not served; `nil` while it does.
+    private var interruptedSince: NIODeadline?
 
     /// - Parameter jitter: From 0 to 1: consumers that started together shall not look together for ever.
     init(_ configuration: GroupConsumer.Configuration, now: NIODeadline, jitter: Double = 0) {
@@ -64,7 +66,8 @@ struct GroupConsumerStateMachine: ~Copyable {
     }
 
     /// Decides on the next step.
-    func next(now: NIODeadline) -> Step {
+    mutating func next(now: NIODeadline) -> Step {
+        if let start = interruptedSince { holdClaims(since: start, now: now) }
         if needsGroup { return .createGroup(isLost: hasEverServed) }
         if case .sweeping(let id) = phase { return .sweep(after: id) }
         guard let interval = configuration.effectiveClaimInterval else { return .readNew(block: configuration.readBlock) }
@@ -80,6 +83,18 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// How many messages to claim at a time: the server looks at ten times as many, while everybody else waits.
     var claimCount: Int { min(count, 100) }
+
+    /// No consumer can renew a lease while the server is away, so messages whose consumers live can be claimed when it is
+    /// back. Their consumers connect again at about the same time: claims wait until those have acknowledged what they had
+    /// handled, and have renewed the rest.
+    private mutating func holdClaims(since start: NIODeadline, now: NIODeadline) {
+        if failures == 0 { interruptedSince = nil }
+        // A lease is half over at most when it is renewed, and whoever renews it is back within a third: what is
+        // shorter than the rest has made no lease end.
+        guard let lease = configuration.lease, now - start >= TimeAmount(lease / 6) else { return }
+        isFinding = false
+        nextClaim = max(nextClaim, now + TimeAmount(min(lease, max(lease / 3, configuration.backoff.limit))))
+    }
 
     private func bounded(_ time: Duration) -> Duration {
         max(.milliseconds(1), min(configuration.readBlock, time))
@@ -178,6 +193,11 @@ struct GroupConsumerStateMachine: ~Copyable {
     }
 
     // MARK: What went wrong
+
+    /// The server does not serve, for now. A command that timed out does not tell for how long that has been so.
+    mutating func interrupted(by error: RedisError, now: NIODeadline) {
+        interruptedSince = interruptedSince ?? (error.code == .timeout ? .uptimeNanoseconds(0) : now)
+    }
 
     /// A step failed, or connecting did.
     mutating func failed(_ error: RedisError) -> FailureReaction {

@@ -141,6 +141,7 @@ actor GroupEngine: ConsumerEngine {
 
     func interrupted(by error: RedisError, retryAfter delay: Duration) {
         wasInterrupted = true
+        machine.interrupted(by: error, now: eventLoop.now)
         report(.interrupted(error, retryAfter: delay))
     }
 

@@ -1,0 +1,182 @@
+import ChaosWork
+import RedisStreams
+
+/// Entries that are too large for what clients accept, by their bytes or by their fields, stand among normal ones.
+struct Oversized: ChaosCase {
+    let name = "oversized"
+    let summary = "entries over RESPLimits among normal ones: with and without dead letters, and for a fan-out reader"
+    let control = Control(off: "the consumer: a plain loop of XREADGROUP and XACK", sign: "were not handled")
+
+    private static let stream = StreamKey("{s}:in")
+    private static let dead = StreamKey("{s}:dead")
+
+    func run(_ scene: Scene) async throws -> Outcome {
+        try await ChaosServer.with(scene.server) { server in
+            try await server.withController { controller in
+                // A batch of normal ones fits several times.
+                try await server.withClient {
+                    $0.connection.limits.maxReplyBytes = 256 << 10
+                    $0.connection.limits.maxArrayElements = 5_000
+                } _: { redis in
+                    try await play(scene, redis, controller)
+                }
+            }
+        }
+    }
+
+    private func play(_ scene: Scene, _ redis: RedisClient, _ controller: RedisClient) async throws -> Outcome {
+        let (count, large) = (scene.count(50_000, quick: 5_000), scene.count(100, quick: 10))
+        var outcome = Outcome(planned: large)
+        let readers = [
+            Reader("with-dead-letters", redis, Self.stream, deadLetter: Self.dead, isNaive: scene.isControl),
+            Reader("without", redis, Self.stream, isNaive: scene.isControl),
+            Reader(fanOut: redis, Self.stream),
+        ]
+        for reader in readers.dropLast() {
+            try await controller.xgroupCreate(Self.stream, group: reader.name, from: .beginning, createStream: true)
+        }
+        let reading = readers.map { reader in Task { await reader.run() } }
+        defer { for task in reading { task.cancel() } }
+        let oversized = try await add(count, large: large, controller, &outcome)
+        for reader in readers { await check(reader, count, &outcome) }
+        if !scene.isControl { await checkEnds(of: oversized, readers, controller, &outcome) }
+        for task in reading { task.cancel() }
+        try await bounded("the readers end when they are cancelled", within: .seconds(10)) {
+            for task in reading { await task.value }
+        }
+        for reader in readers { outcome.problems += reader.problems }
+        return outcome
+    }
+
+    /// Adds normal entries with large ones in between, by turns too many bytes and too many fields. Returns their ids.
+    private func add(
+        _ count: Int,
+        large: Int,
+        _ controller: RedisClient,
+        _ outcome: inout Outcome
+    ) async throws -> [StreamID] {
+        var ids: [StreamID] = []
+        let text = String(repeating: "x", count: 512 << 10)
+        for part in 0..<large {
+            let numbers = count * part / large..<count * (part + 1) / large
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for number in numbers {
+                    group.addTask { _ = try await controller.xadd(Self.stream, ["n": .integer(number)]) }
+                }
+                try await group.waitForAll()
+            }
+            // Not the last entry: what comes behind it is handled, too.
+            let many = NewFields((0..<3_000).map { .init("f\($0)", .integer($0)) })
+            let fields = part.isMultiple(of: 2) ? ["large": .text(text)] : many
+            ids.append(try await controller.xadd(Self.stream, fields))
+            outcome.fired += 1
+        }
+        _ = try await controller.xadd(Self.stream, ["n": .integer(count)])
+        return ids
+    }
+
+    private func check(_ reader: Reader, _ count: Int, _ outcome: inout Outcome) async {
+        let numbers = Array(0...count)
+        let time = try? await eventually("everything normal is handled", within: .seconds(15)) {
+            reader.handled.missing(of: numbers).isEmpty
+        }
+        if let time { outcome.recovered(in: time) }
+        let missing = reader.handled.missing(of: numbers).count
+        outcome.tried += numbers.count
+        outcome.lost += missing
+        outcome.duplicated += reader.handled.duplicates
+        outcome.demand(missing == 0, "\(reader.name): \(missing) normal messages were not handled")
+    }
+
+    /// With dead letters, each large entry becomes one. Without, it stays pending: it is never acknowledged.
+    private func checkEnds(
+        of oversized: [StreamID],
+        _ readers: [Reader],
+        _ controller: RedisClient,
+        _ outcome: inout Outcome
+    ) async {
+        for (reader, expected) in zip(readers, [[], oversized]) {
+            var pending: [StreamID] = []
+            let isRight = try? await eventually("only those are pending that have to be", within: .seconds(15)) {
+                pending = try await controller.xpending(Self.stream, group: reader.name, count: 100_000).map(\.id)
+                return pending == expected
+            }
+            outcome.demand(isRight != nil, "\(reader.name): \(pending.count) are pending, and not \(expected.count)")
+        }
+        let letters = (try? await controller.xrange(Self.dead)).map { Array($0) } ?? []
+        let origins = letters.compactMap { $0[DeadLetter.Field.id.rawValue] }.sorted()
+        outcome.demand(
+            origins == oversized.map { "\($0)" }.sorted(),
+            "\(letters.count) dead letters, and not one of each of \(oversized.count) large entries"
+        )
+    }
+}
+
+/// One who reads the stream.
+private final class Reader: Sendable {
+    let name: String
+    let handled = Handled()
+    private let failures = Failures()
+    private let body: @Sendable (Handled) async throws -> Void
+
+    /// A consumer of a group of its own.
+    init(_ name: String, _ redis: RedisClient, _ stream: StreamKey, deadLetter: StreamKey? = nil, isNaive: Bool) {
+        self.name = name
+        if isNaive {
+            body = { try await Self.consumeNaively(redis, stream, group: name, $0) }
+            return
+        }
+        var configuration = GroupConsumer.Configuration.chaotic
+        configuration.retry = .exponential(from: .milliseconds(50), upTo: .milliseconds(200))
+        configuration.deadLetter = deadLetter.map { DeadLetter($0, maxAttempts: 3) }
+        let consumer = GroupConsumer(redis, stream: stream, group: name, configuration: configuration)
+        body = { handled in
+            try await consumer.run(concurrency: 4) { message in
+                if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+            }
+        }
+    }
+
+    /// A reader without a group.
+    init(fanOut redis: RedisClient, _ stream: StreamKey) {
+        name = "fan-out"
+        var configuration = StreamConsumer.Configuration()
+        configuration.block = .milliseconds(500)
+        configuration.backoff.limit = .milliseconds(200)
+        let consumer = StreamConsumer(redis, stream: stream, from: .beginning, configuration: configuration)
+        body = { handled in
+            for try await message in consumer {
+                if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+            }
+        }
+    }
+
+    /// Why it has ended, which it should not have.
+    var problems: [String] { failures.all }
+
+    func run() async {
+        do { try await body(handled) } catch is CancellationError { return } catch {
+            if (error as? RedisError)?.code != .cancelled { failures.add("\(name) ended: \(error)") }
+        }
+    }
+
+    private static func consumeNaively(
+        _ redis: RedisClient,
+        _ stream: StreamKey,
+        group: String,
+        _ handled: Handled
+    ) async throws {
+        while !Task.isCancelled {
+            let batches = try await redis.xreadgroup(
+                group: group,
+                consumer: "plain",
+                streams: [.init(stream, .new)],
+                block: .milliseconds(500)
+            )
+            for message in batches.joined() {
+                if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+                try await redis.xack(stream, group: group, ids: [message.id])
+            }
+        }
+    }
+}

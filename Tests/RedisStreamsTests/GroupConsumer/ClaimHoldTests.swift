@@ -1,0 +1,157 @@
+import Logging
+import NIOCore
+import Testing
+
+@testable import RedisStreams
+@testable import RedisStreamsTesting
+
+/// A server that was away for longer than a lease, here of thirty seconds: what its consumers hold can be claimed, although
+/// they live.
+@Suite(.timeLimit(.minutes(1))) struct ClaimHoldTests {
+    @Test func `Behind an outage, claims wait until those that were away with the server can have renewed`() {
+        var machine = consuming()
+        machine.lose(from: 1000, until: 31_000)
+        let sweep = machine.next(now: .at(31_000))
+        #expect(sweep == .sweep(after: .zero), "what is its own is no matter of leases")
+        machine.swept(last: nil)
+        let read = machine.next(now: .at(31_000))
+        #expect(read == .readNew(block: .seconds(5)))
+        let early = machine.next(now: .at(40_999))
+        #expect(early == .readNew(block: .milliseconds(1)))
+        let claim = machine.next(now: .at(41_000))
+        #expect(claim == .claim(from: .zero))
+    }
+
+    @Test func `A claim scan that an outage interrupts waits too, and goes on where it was`() {
+        var machine = consuming()
+        machine.claimed(next: id("10-0"), isEmpty: false, now: .at(0))
+        machine.lose(from: 1000, until: 31_000)
+        machine.swept(last: nil)
+        let read = machine.next(now: .at(31_000))
+        #expect(read == .readNew(block: .seconds(5)))
+        let claim = machine.next(now: .at(41_000))
+        #expect(claim == .claim(from: id("10-0")))
+    }
+
+    @Test func `Nor does a claim come first while the server refuses on a connection that stays`() {
+        var machine = consuming()
+        for second in 0..<31 {
+            _ = machine.failed(RedisError(.busy, "test"))
+            machine.interrupted(by: RedisError(.busy, "test"), now: .at(1000 * second))
+        }
+        let read = machine.next(now: .at(31_000))
+        #expect(read == .readNew(block: .seconds(5)))
+        machine.readNew()
+        let last = machine.next(now: .at(31_100))
+        #expect(last == .readNew(block: .seconds(5)), "from the first answer on")
+        let claim = machine.next(now: .at(41_100))
+        #expect(claim == .claim(from: .zero))
+    }
+
+    @Test func `A short interruption makes no lease end, and holds nothing up`() {
+        var machine = consuming()
+        machine.lose(from: 1000, until: 5999)
+        machine.swept(last: nil)
+        let claim = machine.next(now: .at(5999))
+        #expect(claim == .claim(from: .zero))
+    }
+
+    @Test func `A command that timed out does not tell how long the server was away`() {
+        var machine = consuming()
+        machine.lose(from: 100_000, until: 100_001, because: .timeout)
+        machine.swept(last: nil)
+        let read = machine.next(now: .at(100_001))
+        #expect(read == .readNew(block: .seconds(5)))
+    }
+
+    @Test(arguments: [(3000, 5000, 3000), (12_000, 5000, 5000), (60_000, 5000, 20_000), (60_000, 30_000, 30_000)])
+    func `Claims wait for a third of a lease, or as long as others may take to connect, but no longer than a lease`(
+        lease: Int,
+        backoff: Int,
+        expected: Int
+    ) {
+        var configuration = GroupConsumer.Configuration()
+        configuration.claimIdleTime = .milliseconds(lease)
+        configuration.backoff.limit = .milliseconds(backoff)
+        configuration.block = .seconds(3600)
+        var machine = consuming(configuration)
+        machine.lose(from: 0, until: lease)
+        machine.swept(last: nil)
+        let read = machine.next(now: .at(lease))
+        #expect(read == .readNew(block: .milliseconds(expected)))
+    }
+
+    private func consuming(_ configuration: GroupConsumer.Configuration = .init()) -> GroupConsumerStateMachine {
+        var machine = GroupConsumerStateMachine(configuration, now: .at(0))
+        machine.swept(last: nil)
+        return machine
+    }
+}
+
+extension GroupConsumerStateMachine {
+    /// The connection is lost, and there is another one later.
+    fileprivate mutating func lose(from start: Int, until end: Int, because code: RedisError.Code = .connectionClosed) {
+        for time in [start, (start + end) / 2] {
+            let error = RedisError(time == start ? code : .loading, "test")
+            _ = failed(error)
+            interrupted(by: error, now: .at(time))
+        }
+        _ = next(now: .at(end))
+    }
+}
+
+// MARK: Whole consumers
+
+extension ClaimHoldTests {
+    @Test func `What was handled while the server was away is acknowledged, and not claimed by who is back first`()
+        async throws
+    {
+        let server = InMemoryRedis()
+        // The owner takes five seconds to come back, the other about half a second.
+        let (slow, quick) = try (client(of: server, jitter: 1), client(of: server, jitter: 0.01))
+        try await slow.running { slow in
+            try await quick.running { quick in
+                let (begun, handled, gate) = (Journal<String>(), Journal<String>(), Gate())
+                let owner = Task {
+                    try await consumer("owner", of: slow).run {
+                        begun.record($0.name)
+                        await gate.wait()
+                        handled.record("owner")
+                    }
+                }
+                try await slow.xadd("orders", ["item": "book"])
+                while begun.all.isEmpty { await server.clock.advance(by: .milliseconds(1)) }
+                let other = Task { try await consumer("other", of: quick).run { _ in handled.record("other") } }
+                let loading = server.inject(.error("LOADING for a while"), times: .max)
+                server.restart()
+                // The owner's message is not lost yet.
+                await server.clock.advance(by: .seconds(15))
+                gate.open()
+                while handled.all.isEmpty { await Task.yield() }
+                for _ in 0..<300 { await server.clock.advance(by: .milliseconds(100)) }
+                loading.stop()
+                for _ in 0..<400 { await server.clock.advance(by: .milliseconds(100)) }
+                #expect(handled.all == ["owner"])
+                #expect(try await slow.xpending("orders", group: "billing").count == 0)
+                for task in [owner, other] {
+                    task.cancel()
+                    _ = await task.result
+                }
+            }
+        }
+    }
+
+    private func client(of server: InMemoryRedis, jitter: Double) throws -> RedisClient {
+        try RedisClient(
+            .init(),
+            transport: server,
+            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+            eventLoopGroup: server.clock.eventLoop,
+            randomness: { jitter }
+        )
+    }
+
+    private func consumer(_ name: String, of client: RedisClient) -> GroupConsumer {
+        GroupConsumer(client, stream: "orders", group: "billing", consumer: name)
+    }
+}
