@@ -43,9 +43,15 @@ struct FailureRules: Sendable {
 }
 
 extension DeadLetter {
-    /// Whether a dead letter can hold the message. One that is too large for that is never given up, nor lost.
+    /// Whether the message can become a dead letter. One that cannot is never given up, nor lost: it is too large for that,
+    /// or it came from the stream of dead letters and would go round.
     func holds(_ message: StreamMessage) -> Bool {
-        message.fields.count + Field.allCases.count <= Emission.Output.maxFields
+        message.fields.count + Field.allCases.count <= Emission.Output.maxFields && !isOrigin(of: message)
+    }
+
+    /// Whether the message came from this stream, as the dead letter that it is tells. One of several levels names them all.
+    private func isOrigin(of message: StreamMessage) -> Bool {
+        message.fields.contains { $0.name == Field.stream.rawValue && $0.value == stream.rawValue }
     }
 
     /// The step that makes a dead letter of a message.

@@ -1,6 +1,17 @@
 internal import NIOCore
 
 extension GroupConsumer {
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration`` for what this consumer cannot do.
+    func validate() throws(RedisError) {
+        try configuration.validate()
+        guard configuration.deadLetter?.stream != stream else {
+            throw RedisError(
+                .invalidConfiguration,
+                "The stream of dead letters is the stream \(stream) itself: the group would read what it gave up."
+            )
+        }
+    }
+
     /// When a message is acknowledged, and so what happens to it if the process dies.
     public enum Acknowledgement: Sendable, Hashable {
         /// After it has been handled: when the loop asks for the next message, or when the handler returns. At least

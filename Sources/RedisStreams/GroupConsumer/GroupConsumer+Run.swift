@@ -55,7 +55,7 @@ extension GroupConsumer {
     private typealias Work = @Sendable (GroupMessage) async throws -> [Emission.Output]
 
     private func run(concurrency: Int, on executor: HandlerExecutor, work: @escaping Work) async throws {
-        try configuration.validate()
+        try validate()
         guard (1...10_000).contains(concurrency) else {
             throw RedisError(.invalidArgument, "concurrency must be 1 to 10000.")
         }
