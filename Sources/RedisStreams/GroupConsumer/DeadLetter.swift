@@ -40,7 +40,7 @@ public struct DeadLetter: Sendable, Hashable {
         case attempts = "dead-letter.attempts"
         /// The type of the last error, or `crash`.
         case error = "dead-letter.error"
-        /// Why it was given up, in words.
+        /// Why it was given up, in words, with what ``GroupConsumer/Configuration/describe`` says of the last error.
         case reason = "dead-letter.reason"
         /// When it was given up: milliseconds since 1970, by the clock of the consumer.
         case time = "dead-letter.time"

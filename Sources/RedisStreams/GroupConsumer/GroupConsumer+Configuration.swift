@@ -140,6 +140,15 @@ extension GroupConsumer {
         /// Where messages go that cannot be handled, and when. Default: `nil`, nowhere and never: they are tried for ever.
         public var deadLetter: DeadLetter?
 
+        /// What logs and dead letters tell of an error that a handler has thrown, besides its type. Default: the message of a
+        /// ``RedisError``, which is free of secrets and payloads; of any other error nothing but its type, since its
+        /// description may quote the message.
+        ///
+        /// It is cut to 1,000 bytes, and control characters in it become spaces.
+        public var describe: @Sendable (any Error) -> String = { error in
+            (error as? RedisError)?.message ?? "\(type(of: error))"
+        }
+
         /// How long handlers may go on when a graceful shutdown has begun, before their tasks are cancelled. Default: 20 s.
         public var shutdownDeadline: Duration = .seconds(20)
 

@@ -1,4 +1,3 @@
-internal import Logging
 internal import NIOCore
 public import ServiceLifecycle
 
@@ -107,13 +106,6 @@ extension GroupConsumer {
         } catch {
             guard session.isHeld(message) else { return }
             if Task.isCancelled { return session.handBack(message) }
-            client.logger.info(
-                "handler failed",
-                metadata: [
-                    LogKey.stream: "\(stream)", LogKey.group: "\(group)", LogKey.message: "\(message.id)",
-                    LogKey.attempt: "\(message.attempt)", LogKey.reason: "\(type(of: error))",
-                ]
-            )
             session.fail(message, because: error)
         }
     }

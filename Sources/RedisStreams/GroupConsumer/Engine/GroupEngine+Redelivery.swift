@@ -173,7 +173,7 @@ extension GroupEngine {
     /// It is not known whether they were taken. If they were, nobody has died of that: they are taken once more, alone, and
     /// not counted.
     private func couldNotTake(_ ids: [StreamID], _ error: RedisError, source: GroupMessage.Source) {
-        logger.info("could not take messages", metadata: [LogKey.reason: "\(error.code)"])
+        logger.debug("could not reclaim messages, trying again", metadata: [LogKey.reason: "\(error)"])
         guard error.mayHaveExecuted, error.isRetriable, configuration.acknowledgement != .manual else {
             return session.stopWaiting(for: ids)
         }
@@ -222,7 +222,10 @@ extension GroupEngine {
         for id in ids { notes[id, default: TakingNote()].source = source }
         wait(for: ids)
         machine.suspect(suspects)
-        logger.info("messages are handled apart", metadata: [LogKey.count: "\(ids.count)"])
+        logger.info(
+            "a process may have crashed on these messages: each is handled while no other is",
+            metadata: [LogKey.count: "\(ids.count)"]
+        )
     }
 
     /// Takes suspects as soon as nothing else is held, and waits until they are done with. Of several, those that can be
