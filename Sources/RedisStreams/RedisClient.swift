@@ -27,12 +27,13 @@ public final class RedisClient: Sendable {
     ///
     /// - Parameters:
     ///   - configuration: Where and how to connect.
-    ///   - logger: Gets what the client logs, at `info` or below. Default: nothing is logged.
+    ///   - logger: Gets what the client and its consumers log: an `error` when a consumer ends, a `warning` for a message that
+    ///     is lost, given up or handled twice, `info` for what comes and goes. Default: one of swift-log's own, which prints.
     ///   - eventLoopGroup: The threads for the connections. Default: NIO's shared ones, one for each core.
     /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``.
     public convenience init(
         _ configuration: Configuration,
-        logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
+        logger: Logger = Logger(label: "redis-streams"),
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) throws(RedisError) {
         try self.init(
@@ -48,7 +49,7 @@ public final class RedisClient: Sendable {
     /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``.
     public convenience init(
         _ url: String,
-        logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
+        logger: Logger = Logger(label: "redis-streams"),
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton
     ) throws(RedisError) {
         try self.init(Configuration(url: url), logger: logger, eventLoopGroup: eventLoopGroup)
@@ -190,7 +191,7 @@ extension RedisClient: RedisCommandExecutor {
 @discardableResult
 public func withRedisClient<Result: Sendable>(
     _ url: String,
-    logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
+    logger: Logger = Logger(label: "redis-streams"),
     eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
     isolation: isolated (any Actor)? = #isolation,
     _ body: (RedisClient) async throws -> Result
@@ -209,7 +210,7 @@ public func withRedisClient<Result: Sendable>(
 @discardableResult
 public func withRedisClient<Result: Sendable>(
     _ configuration: RedisClient.Configuration,
-    logger: Logger = Logger(label: "redis-streams", factory: { _ in SwiftLogNoOpLogHandler() }),
+    logger: Logger = Logger(label: "redis-streams"),
     eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
     isolation: isolated (any Actor)? = #isolation,
     _ body: (RedisClient) async throws -> Result

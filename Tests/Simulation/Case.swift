@@ -54,7 +54,7 @@ enum Case: String, CaseIterable {
         case .poison:
             plan.poisonEvery = random.int(6...30)
             plan.faults = [.pause, .reset]
-            plan.configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 3, maxCrashes: random.int(1...3))
+            plan.configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 3, maxCrashes: random.int(2...4))
             plan.faultCount = random.int(0...2)
         case .emit:
             plan.emits = true

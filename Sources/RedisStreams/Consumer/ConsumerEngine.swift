@@ -40,6 +40,12 @@ protocol ConsumerEngine: Actor {
 }
 
 extension ConsumerEngine {
+    /// Ends the consumer with an error, which is thrown at who asks for messages.
+    nonisolated func end(with error: RedisError) {
+        logger.error("consumer ended with an error", metadata: [LogKey.reason: "\(error)"])
+        mailbox.fail(error)
+    }
+
     func readLoop() async {
         while !mailbox.isStopping && !Task.isCancelled {
             guard let reaction = await serve(), await follow(reaction) else { break }
@@ -132,13 +138,11 @@ extension ConsumerEngine {
         case .proceed: return true
         case .retry(let error, let attempt):
             let delay = backoff.delay(attempt: attempt, jitter: pool.randomness(), after: error)
-            logger.info("consumer interrupted", metadata: LogKey.retry(error, attempt, delay))
             interrupted(by: error, retryAfter: delay)
             await eventLoop.sleep(for: delay)
             return true
         case .stop(let error):
-            logger.info("consumer failed", metadata: [LogKey.reason: "\(error.code)"])
-            mailbox.fail(error)
+            end(with: error)
             return false
         }
     }

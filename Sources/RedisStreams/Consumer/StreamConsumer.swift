@@ -32,7 +32,7 @@ public struct StreamConsumer: Sendable {
     /// How the consumer reads.
     public let configuration: Configuration
 
-    let observer = ConsumerObserver()
+    let observer: ConsumerObserver
 
     /// What happens to the consumer: interruptions, discontinuities, entries lost. Holds the newest few hundred events that
     /// nobody has taken, so that nobody has to; for one loop at a time.
@@ -62,6 +62,11 @@ public struct StreamConsumer: Sendable {
         self.client = client
         self.streams = streams
         self.configuration = configuration
+        var logger = client.logger
+        let names = streams.keys.map(\.rawValue).sorted()
+        logger[metadataKey: LogKey.stream] =
+            "\(names.count <= 10 ? names.joined(separator: ", ") : "\(names.count) streams")"
+        observer = ConsumerObserver(log: ConsumerLog(logger))
     }
 }
 

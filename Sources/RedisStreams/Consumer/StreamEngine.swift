@@ -30,7 +30,7 @@ actor StreamEngine: ConsumerEngine {
             size: consumer.configuration.size,
             recovery: consumer.configuration.recovery
         )
-        logger = consumer.client.logger
+        logger = consumer.observer.log.logger
         let keepsPositions = consumer.streams.values.contains { if case .resume = $0 { true } else { false } }
         keeper = keepsPositions ? PositionKeeper(consumer: consumer, eventLoop: eventLoop) : nil
     }
@@ -38,11 +38,13 @@ actor StreamEngine: ConsumerEngine {
     /// Serves the mailbox until it stops, or until something fails that trying again does not mend; and keeps positions
     /// until nothing is handled any more.
     nonisolated func run() async {
+        logger.info("consumer started")
+        defer { if !mailbox.hasFailed { logger.info("consumer stopped") } }
         guard let keeper else { return await readWhileOpen() }
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.readWhileOpen() }
             group.addTask {
-                do throws(RedisError) { try await keeper.run() } catch { self.mailbox.fail(error) }
+                do throws(RedisError) { try await keeper.run() } catch { self.end(with: error) }
             }
         }
     }
@@ -131,20 +133,7 @@ actor StreamEngine: ConsumerEngine {
 
     private func report(_ event: ConsumerEvent) {
         observer.report(event)
-        switch event {
-        case .discontinuity(let found):
-            if found.kind == .replaced { keeper?.drop(found.stream) }
-            logger.warning(
-                "stream does not go on where it was",
-                metadata: [LogKey.stream: "\(found.stream)", LogKey.reason: "\(found.kind)"]
-            )
-        case .trimmedUnread(let count, _, let before):
-            logger.warning(
-                "entries were trimmed before they were read",
-                metadata: [LogKey.count: "\(count.map { "\($0)" } ?? "unknown")", LogKey.message: "\(before)"]
-            )
-        default: break
-        }
+        if case .discontinuity(let found) = event, found.kind == .replaced { keeper?.drop(found.stream) }
     }
 
     private func served() {
@@ -198,6 +187,6 @@ actor StreamEngine: ConsumerEngine {
 
     /// By the end of the client: a loop never just ends.
     func cancelled() {
-        mailbox.fail(PoolStateMachine<RedisConnection>.shutDown)
+        end(with: PoolStateMachine<RedisConnection>.shutDown)
     }
 }

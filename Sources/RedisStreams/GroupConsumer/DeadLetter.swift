@@ -6,21 +6,25 @@
 ///
 /// A message with more than about 3,900 fields, or one that is larger than ``RESPLimits`` allow to read, becomes a dead letter
 /// without its fields (``Field/payload`` says so). The entry itself stays in its stream until that is trimmed.
+///
+/// A message that came from this stream, by way of another stream of dead letters, would go round for ever: it is tried again
+/// instead.
 public struct DeadLetter: Sendable, Hashable {
-    /// The stream for dead letters. In a cluster it must be in the same slot as the stream of the messages: give both the
-    /// same hash tag, such as `{orders}` and `{orders}:dead`.
+    /// The stream for dead letters, which is not the stream of the messages. In a cluster it must be in the same slot as
+    /// that: give both the same hash tag, such as `{orders}` and `{orders}:dead`.
     public var stream: StreamKey
 
     /// How many attempts a message has: after so many failures it is given up. Default: 5.
     public var maxAttempts: Int
 
-    /// After how many deaths of the process that handled it a message is given up. Default: 3.
+    /// After how many crashes of the process that handled it a message is given up, from 2 on: with one crash, everything
+    /// that the process held looks alike. Default: 3.
     public var maxCrashes: Int
 
     /// To about how many dead letters the stream is trimmed (`MAXLEN ~`). Default: `nil`, not at all.
     public var maxLength: Int?
 
-    /// Gives messages up after so many attempts, or deaths of processes.
+    /// Gives messages up after so many attempts, or crashes of processes.
     public init(_ stream: StreamKey, maxAttempts: Int = 5, maxCrashes: Int = 3, maxLength: Int? = nil) {
         self.stream = stream
         self.maxAttempts = maxAttempts
@@ -40,7 +44,7 @@ public struct DeadLetter: Sendable, Hashable {
         case attempts = "dead-letter.attempts"
         /// The type of the last error, or `crash`.
         case error = "dead-letter.error"
-        /// Why it was given up, in words.
+        /// Why it was given up, in words, with what ``GroupConsumer/Configuration/describe`` says of the last error.
         case reason = "dead-letter.reason"
         /// When it was given up: milliseconds since 1970, by the clock of the consumer.
         case time = "dead-letter.time"
@@ -49,10 +53,10 @@ public struct DeadLetter: Sendable, Hashable {
     }
 
     func validate() throws(RedisError) {
-        guard maxAttempts > 0, maxCrashes > 0, maxLength ?? 1 > 0 else {
+        guard maxAttempts > 0, maxCrashes > 1, maxLength ?? 1 > 0 else {
             throw RedisError(
                 .invalidConfiguration,
-                "maxAttempts, maxCrashes and maxLength of dead letters must be positive."
+                "maxAttempts and maxLength of dead letters must be positive, and maxCrashes 2 or more."
             )
         }
     }

@@ -1,6 +1,17 @@
 internal import NIOCore
 
 extension GroupConsumer {
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration`` for what this consumer cannot do.
+    func validate() throws(RedisError) {
+        try configuration.validate()
+        guard configuration.deadLetter?.stream != stream else {
+            throw RedisError(
+                .invalidConfiguration,
+                "The stream of dead letters is the stream \(stream) itself: the group would read what it gave up."
+            )
+        }
+    }
+
     /// When a message is acknowledged, and so what happens to it if the process dies.
     public enum Acknowledgement: Sendable, Hashable {
         /// After it has been handled: when the loop asks for the next message, or when the handler returns. At least
@@ -128,6 +139,15 @@ extension GroupConsumer {
 
         /// Where messages go that cannot be handled, and when. Default: `nil`, nowhere and never: they are tried for ever.
         public var deadLetter: DeadLetter?
+
+        /// What logs and dead letters tell of an error that a handler has thrown, besides its type. Default: the message of a
+        /// ``RedisError``, which is free of secrets and payloads; of any other error nothing but its type, since its
+        /// description may quote the message.
+        ///
+        /// It is cut to 1,000 bytes, and control characters in it become spaces.
+        public var describe: @Sendable (any Error) -> String = { error in
+            (error as? RedisError)?.message ?? "\(type(of: error))"
+        }
 
         /// How long handlers may go on when a graceful shutdown has begun, before their tasks are cancelled. Default: 20 s.
         public var shutdownDeadline: Duration = .seconds(20)

@@ -1,4 +1,3 @@
-internal import Logging
 internal import NIOCore
 public import ServiceLifecycle
 
@@ -55,7 +54,7 @@ extension GroupConsumer {
     private typealias Work = @Sendable (GroupMessage) async throws -> [Emission.Output]
 
     private func run(concurrency: Int, on executor: HandlerExecutor, work: @escaping Work) async throws {
-        try configuration.validate()
+        try validate()
         guard (1...10_000).contains(concurrency) else {
             throw RedisError(.invalidArgument, "concurrency must be 1 to 10000.")
         }
@@ -107,13 +106,6 @@ extension GroupConsumer {
         } catch {
             guard session.isHeld(message) else { return }
             if Task.isCancelled { return session.handBack(message) }
-            client.logger.info(
-                "handler failed",
-                metadata: [
-                    LogKey.stream: "\(stream)", LogKey.group: "\(group)", LogKey.message: "\(message.id)",
-                    LogKey.attempt: "\(message.attempt)", LogKey.reason: "\(type(of: error))",
-                ]
-            )
             session.fail(message, because: error)
         }
     }

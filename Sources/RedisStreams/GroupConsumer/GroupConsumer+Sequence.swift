@@ -26,7 +26,7 @@ extension GroupConsumer: AsyncSequence {
     private func start() -> MailboxReading<DeliveredMessages> {
         let session = makeSession()
         do throws(RedisError) {
-            try configuration.validate()
+            try validate()
             let engine = GroupEngine(consumer: self, session: session, awaitsHandlers: false)
             client.background.start {
                 await engine.run()

@@ -74,7 +74,11 @@ public struct GroupConsumer: Sendable {
         self.group = group
         self.name = consumer ?? ConsumerName.next()
         self.configuration = configuration
-        observer = ConsumerObserver(onEvent: configuration.onEvent)
+        var logger = client.logger
+        logger[metadataKey: LogKey.stream] = "\(stream)"
+        logger[metadataKey: LogKey.group] = "\(group)"
+        logger[metadataKey: LogKey.consumer] = "\(name)"
+        observer = ConsumerObserver(onEvent: configuration.onEvent, log: ConsumerLog(logger))
     }
 
     /// Acknowledges messages and waits for the server's word.
@@ -119,7 +123,11 @@ public struct GroupConsumer: Sendable {
             prefetch: configuration.prefetch,
             bytes: configuration.prefetchBytes,
             terms: configuration.terms,
-            rules: FailureRules(retry: configuration.retry, deadLetter: configuration.deadLetter),
+            rules: FailureRules(
+                retry: configuration.retry,
+                deadLetter: configuration.deadLetter,
+                describe: configuration.describe
+            ),
             observer: observer,
             handsOver: configuration.safeguards.contains(.handOver),
             randomness: client.pool.randomness,

@@ -65,7 +65,7 @@ public struct Retry: Error, Sendable, Hashable {
 /// Thrown by a handler: the message can never be handled. It goes to the stream of dead letters at once, or is
 /// acknowledged if there is none.
 public struct Reject: Error, Sendable, Hashable {
-    /// Why, in a few words. It stands in the dead letter and in the event.
+    /// Why, in a few words. It stands in the dead letter, in the event and in the log, where it is cut to 1,000 bytes.
     public var reason: String
 
     /// Refuses the message.

@@ -44,9 +44,11 @@ final class ConsumerObserver: Sendable {
     static let bufferedEvents = 256
 
     private let onEvent: (@Sendable (ConsumerEvent) -> Void)?
+    let log: ConsumerLog
 
-    init(onEvent: (@Sendable (ConsumerEvent) -> Void)? = nil) {
+    init(onEvent: (@Sendable (ConsumerEvent) -> Void)? = nil, log: ConsumerLog = .none) {
         self.onEvent = onEvent
+        self.log = log
         (events, feed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(Self.bufferedEvents))
     }
 
@@ -57,8 +59,11 @@ final class ConsumerObserver: Sendable {
         state.withLock { change(&$0) }
     }
 
-    /// Publishes an event, and counts it.
-    func report(_ event: ConsumerEvent) {
+    /// Publishes an event, counts it and logs it.
+    ///
+    /// - Parameter reason: What the log is to say beyond the event.
+    func report(_ event: ConsumerEvent, because reason: String? = nil) {
+        log.write(event, because: reason)
         state.withLock { $0.add(event) }
         if case .dropped = feed.yield(event) { state.withLock { $0.eventsDropped += 1 } }
         onEvent?(event)

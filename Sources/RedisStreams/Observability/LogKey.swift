@@ -2,7 +2,8 @@ internal import Logging
 
 /// The keys of everything that this library logs.
 ///
-/// Values are codes, counts, names of commands and ids: never payloads, never secrets.
+/// Values are messages of this library's errors, counts, names of commands and ids: never payloads, never secrets. The one
+/// exception is what ``GroupConsumer/Configuration/describe`` returns.
 enum LogKey {
     static let reason = "redis.reason"
     static let pending = "redis.pending"
@@ -16,6 +17,6 @@ enum LogKey {
 
     /// Why something is tried again, for which time, and after which delay.
     static func retry(_ error: RedisError, _ attempt: Int, _ delay: Duration) -> Logger.Metadata {
-        [reason: "\(error.code)", LogKey.attempt: "\(attempt)", LogKey.delay: "\(delay.wholeMilliseconds)"]
+        [reason: "\(error)", LogKey.attempt: "\(attempt)", LogKey.delay: "\(delay.wholeMilliseconds)"]
     }
 }

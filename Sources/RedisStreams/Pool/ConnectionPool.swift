@@ -148,7 +148,7 @@ final class ConnectionPool: Sendable {
             guard let self else { return }
             if self.state.withLock({ $0.machine.rested(slot: slot) }) { self.connect(slot: slot) }
         }
-        logger.info("could not connect", metadata: LogKey.retry(error, retry, delay))
+        logger.log(level: .of(attempt: retry), "could not connect", metadata: LogKey.retry(error, retry, delay))
     }
 
     // MARK: Leases

@@ -9,6 +9,11 @@ private enum Readme {
         var total: Double
     }
 
+    struct Invoice: Codable, Sendable {
+        var item: String
+        var state: String
+    }
+
     static func firstExample() async throws {
         // README: begin
         try await withRedisClient("redis://localhost:6379") { redis in
@@ -27,13 +32,14 @@ private enum Readme {
         var configuration = GroupConsumer.Configuration()
         configuration.claimIdleTime = .seconds(10)
         configuration.retry = .exponential(from: .seconds(1), upTo: .seconds(60))
-        configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 5)
+        configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 3)
 
         let consumer = GroupConsumer(redis, stream: "orders", group: "billing", configuration: configuration)
         try await consumer.run(concurrency: 16) { message, context in
-            guard let item = message["item"] else { throw Reject("no item") }
+            let order = try message.decode(Order.self)  // Codable: struct Order { var item: String; var total: Double }
+            if order.total <= 0 { throw Reject("nothing to bill") }  // a dead letter at once
             // Added in one step with the acknowledgement, if the message is still this consumer's.
-            try context.emit(["item": .text(item), "state": "billed"], to: "invoices")
+            try context.emit(Invoice(item: order.item, state: "billed"), to: "invoices")
         }
         // README: end
         _ = try await redis.redrive("orders:dead")

@@ -125,6 +125,27 @@ import Testing
         }
     }
 
+    @Test func `A message is never dead-lettered into a stream that it came from`() throws {
+        let origins = ["dead-letter.stream", "b", "dead-letter.stream", "a", "item", "book"]
+        let batch = try #require(MessageBatch(stream: "c", reply: reply(array([entry("1-0", origins)]))))
+        let counts = [DeliveryCount(4001)]
+        let delivered = DeliveredBatch(batch, counts: counts, source: .new, session: session, granted: .at(0))
+        let nested = GroupMessage(batch: delivered, position: 0)
+        for error in [Failed(), Reject("no")] as [any Error] {
+            for origin in ["a", "b"] {
+                let rules = FailureRules(retry: .immediately, deadLetter: DeadLetter(StreamKey(origin)))
+                guard case .retry = rules.fate(of: nested, after: error, jitter: 0) else {
+                    Issue.record("it goes back to \(origin)")
+                    return
+                }
+            }
+            guard case .bury = FailureRules(deadLetter: letter).fate(of: nested, after: error, jitter: 0) else {
+                Issue.record("it is tried again")
+                return
+            }
+        }
+    }
+
     // MARK: Before another attempt
 
     @Test(
@@ -161,9 +182,10 @@ import Testing
         #expect(texts.suffix(2) == ["field", "value"])
     }
 
-    @Test func `A dead letter needs positive limits`() {
+    @Test func `A dead letter needs positive limits, and one crash is no proof`() {
         let wrong = [
-            DeadLetter("dead", maxAttempts: 0), DeadLetter("dead", maxCrashes: 0), DeadLetter("dead", maxLength: 0),
+            DeadLetter("dead", maxAttempts: 0), DeadLetter("dead", maxCrashes: 1), DeadLetter("dead", maxCrashes: 0),
+            DeadLetter("dead", maxLength: 0),
         ]
         for letter in wrong {
             #expect { try letter.validate() } throws: { ($0 as? RedisError)?.code == .invalidConfiguration }

@@ -172,6 +172,8 @@ import Testing
             { $0.claimIdleTime = .zero }, { $0.claimInterval = .seconds(-1) }, { $0.backoff.base = .zero },
             { $0.shutdownDeadline = .seconds(-1) }, { $0.retry = .fixed(.seconds(-1)) },
             { $0.deadLetter = DeadLetter("dead", maxAttempts: 0) },
+            // The stream that the consumer reads.
+            { $0.deadLetter = DeadLetter("a") },
         ]
         for change in changes {
             var configuration = GroupConsumer.Configuration()

@@ -16,6 +16,22 @@ import Testing
         #expect(outputs.map(\.fields) == [[.text("a"), "1", .text("b"), "2"], [.text("c"), "3"]])
     }
 
+    @Test func `A value is emitted as the fields of its properties, as it is added`() throws {
+        struct Invoice: Codable, Sendable {
+            var order: String
+            var total: Double
+        }
+        let context = HandlerContext(message())
+        try context.emit(Invoice(order: "1-0", total: 12.5), to: "out", maxLength: 10)
+        // What is written out keeps its order, and is not taken for a dictionary.
+        try context.emit(["b": "1", "a": "2"], to: "out")
+        #expect(context.outputs[0].fields == [.text("order"), "1-0", .text("total"), "12.5"])
+        #expect(context.outputs[0].maxLength == 10)
+        #expect(context.outputs[1].fields == [.text("b"), "1", .text("a"), "2"])
+        #expect { try context.emit(5, to: "out") } throws: { ($0 as? RedisError)?.code == .encodingFailed }
+        #expect(context.outputs.count == 2)
+    }
+
     @Test func `An entry that cannot be is refused at once, and not staged`() {
         let context = HandlerContext(message())
         #expect { try context.emit([:], to: "out") } throws: { ($0 as? RedisError)?.code == .invalidArgument }

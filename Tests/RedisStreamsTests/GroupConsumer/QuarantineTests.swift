@@ -210,8 +210,9 @@ private struct CrashingFleet {
             await server.expect(readNew())
             await play.clock.advance(by: .seconds(10))
             await play.shared.expect(renew("1-0", "2-0"), answer: renewed())
-            await play.shared.expectLook(delivered: "2-0", lowestPending: "1-0")
+            await play.clock.calmDown()
             await play.expectShared(setAside("2-0", idle: 30_000, count: 1), answer: "*0\r\n")
+            await play.shared.expectLook(delivered: "2-0", lowestPending: "1-0")
             gate.open()
             await play.end(running)
         }

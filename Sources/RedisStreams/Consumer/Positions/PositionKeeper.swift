@@ -11,6 +11,7 @@ final class PositionKeeper: Sendable {
     }
 
     private let client: RedisClient
+    private let logger: Logger
     private let eventLoop: any EventLoop
     private let configuration: StreamConsumer.Configuration
     private let state = Mutex(State())
@@ -21,6 +22,7 @@ final class PositionKeeper: Sendable {
 
     init(consumer: StreamConsumer, eventLoop: any EventLoop) {
         client = consumer.client
+        logger = consumer.observer.log.logger
         configuration = consumer.configuration
         self.eventLoop = eventLoop
     }
@@ -84,7 +86,11 @@ final class PositionKeeper: Sendable {
             } catch {
                 attempt += 1
                 guard error.isRetriable else { throw error }
-                client.logger.info("could not keep position", metadata: [LogKey.reason: "\(error.code)"])
+                logger.log(
+                    level: .of(attempt: attempt),
+                    "could not keep the position in Redis, trying again",
+                    metadata: [LogKey.attempt: "\(attempt)", LogKey.reason: "\(error)"]
+                )
                 // What is not kept is read again.
                 if isLast, attempt >= Self.lastAttempts { return }
                 let jitter = client.pool.randomness()

@@ -50,7 +50,10 @@ extension GroupEngine {
                 _ = try await connection.run(self.consumer.call(.leave))
             }
         } catch {
-            logger.info("could not hand over", metadata: [LogKey.reason: "\(error.code)"])
+            logger.info(
+                "could not return messages at the end: others claim them when their leases are over",
+                metadata: [LogKey.reason: "\(error)"]
+            )
         }
     }
 
@@ -80,6 +83,8 @@ extension GroupEngine {
             let isMarked = waiting.contains(entry.id) || !machine.hasSwept
             return SetAside(id: entry.id, count: isMarked ? count : count.returned, due: parked[entry.id]?.due)
         }
-        if !asides.isEmpty { _ = try await connection.run(call(for: asides)) }
+        if asides.isEmpty { return }
+        _ = try await connection.run(call(for: asides))
+        logger.info("returned messages to the group", metadata: [LogKey.count: "\(asides.count)"])
     }
 }

@@ -117,10 +117,10 @@ extension GroupEngine {
             reportDeleted(deleted)
             for batch in batches { batch.grant(sent) }
         } catch {
-            logger.info("could not renew leases", metadata: [LogKey.reason: "\(error.code)"])
+            logger.info("could not renew the leases of messages", metadata: [LogKey.reason: "\(error)"])
             guard !error.isRetriable, ![.noGroup, .cancelled].contains(error.code) else { return }
             // Such as a missing right: the messages would be claimed while they are handled.
-            session.mailbox.fail(error)
+            end(with: error)
         }
     }
 
@@ -135,7 +135,6 @@ extension GroupEngine {
         // What was settled meanwhile is no loss.
         let lost = session.lose(ids)
         if lost.isEmpty { return }
-        logger.warning("leases were lost", metadata: [LogKey.count: "\(lost.count)"])
         report(.leaseLost(ids: lost))
     }
 
@@ -193,7 +192,6 @@ extension GroupEngine {
 
     private func observed(_ reply: RedisReply, to call: ScriptCall) {
         guard let sight = try? GroupSight(reply, to: call), let trimmed = watch.observe(sight) else { return }
-        logger.warning("entries were trimmed unread", metadata: [LogKey.count: "\(trimmed.count)"])
         report(.trimmedUnread(count: trimmed.count, after: trimmed.after, before: trimmed.before))
     }
 

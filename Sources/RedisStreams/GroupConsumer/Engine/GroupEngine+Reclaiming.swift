@@ -160,7 +160,7 @@ extension GroupEngine {
             do throws(RedisError) {
                 try await reclaim(request, on: connection)
             } catch {
-                logger.info("could not reclaim messages", metadata: [LogKey.reason: "\(error.code)"])
+                logger.debug("could not reclaim messages, trying again", metadata: [LogKey.reason: "\(error)"])
             }
         }
         if epoch == self.epoch { expected -= count }
@@ -251,7 +251,8 @@ extension GroupEngine {
         taken.keep(Set(session.unknown(among: taken.batch.map(\.id))))
         var given = Set<StreamID>()
         for (message, count) in zip(taken.batch, taken.counts) {
-            guard let deadLetter = configuration.deadLetter, let verdict = session.rules.verdict(on: count) else {
+            guard let deadLetter = configuration.deadLetter, !deadLetter.isOrigin(of: message),
+                let verdict = session.rules.verdict(on: count) else {
                 given.insert(message.id)
                 continue
             }
@@ -282,7 +283,7 @@ extension GroupEngine {
         wait(for: ids)
         quarantine.add(candidates, now: eventLoop.now)
         logger.info(
-            "messages that were being handled when a consumer stopped without a word are handled in quarantine",
+            "a process may have crashed on these messages: they are handled apart from each other",
             metadata: [LogKey.count: "\(ids.count)"]
         )
     }

@@ -99,6 +99,11 @@ extension GroupEngine {
 
     private func pause(behind attempt: Int, after error: RedisError) async {
         let delay = configuration.backoff.delay(attempt: attempt, jitter: pool.randomness(), after: error)
+        logger.log(
+            level: .of(attempt: attempt),
+            "could not acknowledge messages, trying again",
+            metadata: LogKey.retry(error, attempt, delay)
+        )
         if !Task.isCancelled || session.isDone { return await eventLoop.sleep(for: delay) }
         // Handlers are still at work: cancellation must not make a storm of this.
         await eventLoop.sleepInAnyCase(for: min(delay, .milliseconds(100)))
@@ -250,6 +255,8 @@ extension GroupEngine {
             if !others.isEmpty { report(.leaseLost(ids: others)) }
             // Given back once is enough.
             if mailbox.isStopping { session.keepAtEnd(asides.map(\.id)) }
+            let returned = asides.count { $0.due == nil }
+            if returned > 0 { logger.info("returned messages to the group", metadata: [LogKey.count: "\(returned)"]) }
             let others = Set(others)
             let again = asides.filter { $0.due != nil && !others.contains($0.id) }
             if !again.isEmpty { eventLoop.execute { self.assumeIsolated { $0.schedule(again) } } }
@@ -263,15 +270,14 @@ extension GroupEngine {
         // Nothing is added for a message that is others'.
         if ids == nil, !emission.mayBeDone { return report(.leaseLost(ids: [emission.id])) }
         guard let verdict = emission.verdict else { return }
-        logger.warning(
-            "message became a dead letter",
-            metadata: [LogKey.message: "\(emission.id)", LogKey.reason: "\(verdict.error)"]
+        report(
+            .deadLettered(id: emission.id, letter: ids?.first, reason: verdict.reason),
+            because: "\(verdict.error): \(verdict.reason)"
         )
-        report(.deadLettered(id: emission.id, letter: ids?.first, reason: verdict.reason))
     }
 
     private nonisolated func failed(_ sent: SentSettlement, _ error: RedisError) {
-        logger.info("could not settle", metadata: [LogKey.reason: "\(error.code)"])
+        logger.debug("could not acknowledge or return messages", metadata: [LogKey.reason: "\(error)"])
         // What could not be read may have been done.
         let isNoRefusal = [.cancelled, .replyTooLarge, .protocolViolation].contains(error.code)
         if error.isRetriable || isNoRefusal {
@@ -285,11 +291,14 @@ extension GroupEngine {
         case (.emit(let emission), .wrongType), (.emit(let emission), .serverError),
             (.emit(let emission), .crossSlot), (.emit(let emission), .permissionDenied):
             if emission.verdict != nil { break }
-            logger.warning("outputs were refused", metadata: [LogKey.reason: "\(error.code)"])
+            logger.warning(
+                "the server refused what a handler emitted",
+                metadata: [LogKey.message: "\(emission.id)", LogKey.reason: "\(error)"]
+            )
             return session.refused(emission)
         default: break
         }
         // Trying again will not help, and reading on would only pile up what cannot be settled.
-        session.mailbox.fail(error)
+        end(with: error)
     }
 }

@@ -1,4 +1,3 @@
-internal import Logging
 internal import NIOCore
 
 // Entries whose bodies cannot be brought here: larger than `RESPLimits` allow, or than what the server sends at a time.
@@ -12,10 +11,6 @@ extension GroupEngine {
     /// - Parameter isCertain: Whether it was the entry that was refused, and not only its connection that was lost.
     func couldNotRead(_ id: StreamID, because reason: String, isCertain: Bool) {
         lastLostReclaim = nil
-        logger.warning(
-            "an entry could not be read",
-            metadata: [LogKey.message: "\(id)", LogKey.reason: "\(reason)"]
-        )
         report(.unreadable(id: id, stream: consumer.stream, reason: reason))
         if unreadableIDs.count < Self.maxUnreadable { unreadableIDs.insert(id) }
         // Where messages are acknowledged before they are handled, this one waits for the end of this consumer: nothing
@@ -57,7 +52,7 @@ extension GroupEngine {
             return session.raiseAlarm()
         }
         let delay = configuration.retry.delay(failures: failed.failures, jitter: pool.randomness())
-        report(.retrying(id: entry.id, failures: failed.failures, after: delay))
+        report(.retrying(id: entry.id, failures: failed.failures, after: delay), because: reason)
         session.add(.setAside([SetAside(id: entry.id, count: failed, due: eventLoop.now + TimeAmount(delay))]))
     }
 
@@ -67,10 +62,7 @@ extension GroupEngine {
         unreadableWithoutID = nil
         let call = consumer.call(.look)
         guard let reply = try? await connection.run(call), let sight = try? GroupSight(reply, to: call) else { return }
-        logger.warning(
-            "an entry could not be read, and is lost, since the group does not keep track of it",
-            metadata: [LogKey.message: "\(sight.lastDelivered)", LogKey.reason: "\(reason)"]
-        )
+        // With `NOACK` it is lost: the group does not keep track of it.
         report(.unreadable(id: sight.lastDelivered, stream: consumer.stream, reason: reason))
     }
 }

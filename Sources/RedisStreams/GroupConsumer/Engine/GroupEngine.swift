@@ -82,11 +82,7 @@ actor GroupEngine: ConsumerEngine {
             now: eventLoop.now,
             jitter: consumer.configuration.claimJitter ?? consumer.client.pool.randomness()
         )
-        var logger = consumer.client.logger
-        logger[metadataKey: LogKey.stream] = "\(consumer.stream)"
-        logger[metadataKey: LogKey.group] = "\(consumer.group)"
-        logger[metadataKey: LogKey.consumer] = "\(consumer.name)"
-        self.logger = logger
+        logger = consumer.observer.log.logger
         session.onDue { [weak self] in
             guard let self else { return }
             eventLoop.execute { self.assumeIsolated { $0.gather() } }
@@ -100,6 +96,7 @@ actor GroupEngine: ConsumerEngine {
     /// Serves the session until it is finished, everything that is due has been sent, and the rest was handed over; or until
     /// something fails that trying again does not mend: that goes to the session, which throws it at who asks for messages.
     nonisolated func run() async {
+        logger.info("consumer started")
         await beginRenewing()
         await withDiscardingTaskGroup { group in
             group.addTask { await self.settlementLoop() }
@@ -117,12 +114,13 @@ actor GroupEngine: ConsumerEngine {
         // A read that was ended may have taken settlements along.
         await settleRest()
         await handOver()
+        if !mailbox.hasFailed { logger.info("consumer stopped") }
     }
 
     /// By those who handle messages, or, where they do not own this task, by the end of the client. That is told: a loop
     /// never just ends.
     func cancelled() {
-        if awaitsHandlers { mailbox.stop() } else { mailbox.fail(PoolStateMachine<RedisConnection>.shutDown) }
+        if awaitsHandlers { mailbox.stop() } else { end(with: PoolStateMachine<RedisConnection>.shutDown) }
     }
 
     func failed(_ error: RedisError) -> FailureReaction {
@@ -176,7 +174,6 @@ actor GroupEngine: ConsumerEngine {
         )
         groupIsNew()
         watch.created(after: start)
-        logger.info("group created", metadata: [LogKey.message: "\(start)"])
         report(.groupCreated(after: start, wasLost: isLost))
     }
 
@@ -196,10 +193,6 @@ actor GroupEngine: ConsumerEngine {
         let lost = session.beginEpoch()
         if lost.isEmpty { return }
         mayHandleOldMessages = true
-        logger.warning(
-            "the group was lost with what this consumer held, which is delivered again if it is still there",
-            metadata: [LogKey.count: "\(lost.count)"]
-        )
         report(.leaseLost(ids: lost))
     }
 
@@ -368,7 +361,6 @@ actor GroupEngine: ConsumerEngine {
         if result.isComplete { reportedDeleted = [] }
         let ids = untaken(among: result.ids)
         if ids.isEmpty { return }
-        logger.info("claimed", metadata: [LogKey.count: "\(ids.count)"])
         report(.claimed(count: ids.count))
         requestReclaim(ids, .fair, source: .claimed)
         // More is to be had than one step brings, and the read behind it may wait for as long as one may.
@@ -404,12 +396,13 @@ actor GroupEngine: ConsumerEngine {
     func reportDeleted(_ deleted: [StreamID]) {
         let ids = deleted.filter { reportedDeleted.insert($0).inserted }
         guard !ids.isEmpty else { return }
-        logger.info("pending entries were deleted", metadata: [LogKey.count: "\(ids.count)"])
         report(.deleted(ids: ids))
     }
 
     /// Whether a read comes back soon, so that the next one takes along what is due.
     var isReadingOn: Bool { isBacklog && reads > 0 }
 
-    nonisolated func report(_ event: ConsumerEvent) { session.observer.report(event) }
+    nonisolated func report(_ event: ConsumerEvent, because reason: String? = nil) {
+        session.observer.report(event, because: reason)
+    }
 }

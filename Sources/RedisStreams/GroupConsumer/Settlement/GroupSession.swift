@@ -80,12 +80,15 @@ final class GroupSession: Sendable {
     func fail(_ message: GroupMessage, because error: any Error) {
         observer.count { $0.failures += 1 }
         // It is acknowledged already, or never was pending.
-        if !keepsPending { return }
+        if !keepsPending { return observer.log.lost(message.id, because: rules.text(of: error)) }
         switch rules.fate(of: message, after: error, jitter: randomness()) {
         case .retry(let delay):
             let aside = again(message.id, message.deliveryCount, after: delay)
             guard decide({ $0.setAside(message.batch, message.position, aside) }) else { return }
-            observer.report(.retrying(id: message.id, failures: aside.count.failures, after: delay))
+            observer.report(
+                .retrying(id: message.id, failures: aside.count.failures, after: delay),
+                because: rules.text(of: error)
+            )
         case .bury(let verdict, let letter):
             let emission = letter.emission(of: message.message, group: group, verdict: verdict)
             decide { $0.emit(message.batch, message.position, emission) }

@@ -1,0 +1,113 @@
+internal import Logging
+internal import Synchronization
+
+/// Writes what happens to a consumer into the log, one line for each event, for the person on call.
+///
+/// What loses a message, gives it up or has it handled twice is a warning. What comes and goes by itself is `info`. All lines
+/// have the stream, and those of a group the group and the consumer.
+final class ConsumerLog: Sendable {
+    let logger: Logger
+    /// How often reading was interrupted since it last went well.
+    private let interruptions = Atomic(0)
+
+    /// Writes nothing.
+    static var none: ConsumerLog { ConsumerLog(Logger(label: "none", factory: { _ in SwiftLogNoOpLogHandler() })) }
+
+    init(_ logger: Logger) {
+        self.logger = logger
+    }
+
+    /// - Parameter reason: What is to be said beyond the event.
+    func write(_ event: ConsumerEvent, because reason: String? = nil) {
+        switch event {
+        case .groupCreated(let position, let wasLost):
+            let text: Logger.Message = wasLost ? "the group was lost, and has been created again" : "group created"
+            logger.log(level: wasLost ? .warning : .info, text, metadata: [LogKey.message: "\(position)"])
+        case .claimed(let count):
+            logger.info("claimed messages whose lease nobody had renewed", metadata: [LogKey.count: "\(count)"])
+        case .leaseLost(let ids):
+            logger.warning("leases were lost: others may handle these messages as well", metadata: Self.list(ids))
+        case .retrying(let id, let failures, let delay): failed(id, failures, delay, reason)
+        case .deadLettered(let id, _, let told):
+            let metadata: Logger.Metadata = [LogKey.message: "\(id)", LogKey.reason: "\(reason ?? told)"]
+            logger.warning("message was given up, and became a dead letter", metadata: metadata)
+        case .rejected(let id, let told):
+            let metadata: Logger.Metadata = [LogKey.message: "\(id)", LogKey.reason: "\(told)"]
+            logger.warning("message was rejected and dropped: there is no deadLetter", metadata: metadata)
+        case .deleted(let ids):
+            logger.warning("messages were deleted while pending: nobody handles them", metadata: Self.list(ids))
+        case .trimmedUnread(let count, let position, let next):
+            let metadata: Logger.Metadata = [
+                LogKey.count: "\(count.map { "\($0)" } ?? "unknown")", LogKey.message: "\(position) to \(next)",
+            ]
+            logger.warning("entries were trimmed before they were read", metadata: metadata)
+        case .discontinuity(let found):
+            let metadata: Logger.Metadata = [
+                LogKey.stream: "\(found.stream)", LogKey.message: "\(found.position)", LogKey.reason: "\(found.kind)",
+            ]
+            logger.warning("the stream does not go on where it was read", metadata: metadata)
+        case .interrupted(let error, let delay):
+            let attempt = interruptions.add(1, ordering: .relaxed).newValue
+            let metadata = LogKey.retry(error, attempt, delay)
+            logger.log(level: .of(attempt: attempt), "consumer interrupted", metadata: metadata)
+        case .unreadable(let id, let stream, let told):
+            let metadata: Logger.Metadata = [
+                LogKey.stream: "\(stream)", LogKey.message: "\(id)", LogKey.reason: "\(told)",
+            ]
+            logger.warning("an entry could not be read", metadata: metadata)
+        case .reconnected:
+            interruptions.store(0, ordering: .relaxed)
+            logger.info("consumer reconnected")
+        }
+    }
+
+    private func failed(_ id: StreamID, _ failures: Int, _ delay: Duration, _ reason: String?) {
+        var metadata: Logger.Metadata = [
+            LogKey.message: "\(id)", LogKey.attempt: "\(failures)", LogKey.delay: "\(delay.wholeMilliseconds)",
+        ]
+        if let reason { metadata[LogKey.reason] = "\(reason)" }
+        if failures.isMilestone { return logger.warning("a message fails again and again", metadata: metadata) }
+        logger.info("handler failed", metadata: metadata)
+    }
+
+    /// A handler has failed on a message that was acknowledged before, or is not pending.
+    func lost(_ id: StreamID, because reason: String) {
+        let metadata: Logger.Metadata = [LogKey.message: "\(id)", LogKey.reason: "\(reason)"]
+        logger.warning("handler failed, and the message is lost: it is not tried again", metadata: metadata)
+    }
+
+    /// How many, and which the first of them are.
+    private static func list(_ ids: [StreamID]) -> Logger.Metadata {
+        let first = ids.prefix(10).map(\.description).joined(separator: ", ")
+        return [LogKey.count: "\(ids.count)", LogKey.message: "\(first)"]
+    }
+}
+
+extension Logger.Level {
+    /// What is tried again and again is news at first, and a warning now and then for as long as it lasts.
+    static func of(attempt: Int) -> Logger.Level {
+        attempt.isMilestone ? .warning : attempt == 1 ? .info : .debug
+    }
+}
+
+extension Int {
+    /// 10, 20, 40, and so on, always twice as much.
+    var isMilestone: Bool { self > 0 && isMultiple(of: 10) && (self / 10).nonzeroBitCount == 1 }
+}
+
+extension String {
+    /// The text as one line of 1,000 bytes at most, for logs and dead letters: what could end the line, or disguise another
+    /// one, becomes a space.
+    func onOneLine() -> String {
+        let limit = 1000
+        var line = ""
+        for scalar in unicodeScalars {
+            if line.utf8.count + UTF8.width(scalar) > limit { return line + "…" }
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: line.append(" ")
+            default: line.unicodeScalars.append(scalar)
+            }
+        }
+        return line
+    }
+}

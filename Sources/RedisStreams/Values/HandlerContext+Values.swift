@@ -1,0 +1,20 @@
+// Disfavored, as `xadd` with a value is, and for the same reason.
+
+extension HandlerContext {
+    /// Stages an entry whose fields are the properties of a value; see ``emit(_:to:maxLength:)-(NewFields,_,_)`` for what that
+    /// does, and ``NewFields/init(encoding:)`` for how a property becomes a field.
+    ///
+    /// ```swift
+    /// try context.emit(Invoice(order: message.id.description, total: 12.5), to: "invoices")
+    /// ```
+    ///
+    /// - Throws: ``RedisError``, with ``RedisError/Code/encodingFailed`` for a value that cannot be fields.
+    @_disfavoredOverload
+    public func emit(
+        _ value: some Encodable & Sendable,
+        to stream: StreamKey,
+        maxLength: Int? = nil
+    ) throws(RedisError) {
+        try emit(NewFields(encoding: value), to: stream, maxLength: maxLength)
+    }
+}
