@@ -24,7 +24,7 @@ import Testing
 
     @Test func `A claim scan that an outage interrupts waits too, and goes on where it was`() {
         var machine = consuming()
-        machine.claimed(next: id("10-0"), isEmpty: false, now: .at(0))
+        machine.claimed(next: id("10-0"), didWork: true, now: .at(0))
         machine.lose(from: 1000, until: 31_000)
         machine.swept(last: nil)
         let read = machine.next(now: .at(31_000))
