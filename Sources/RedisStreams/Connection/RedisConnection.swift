@@ -41,7 +41,7 @@ public actor RedisConnection {
         self.eventLoop = eventLoop
         self.logger = logger
         commandTimeout = TimeAmount(configuration.commandTimeout)
-        reader = RESPReader(limits: configuration.limits)
+        reader = RESPReader(limits: configuration.limits, secret: configuration.password)
     }
 
     /// Runs `body` on the event loop: now if this is it, else soon.
