@@ -99,7 +99,7 @@ actor GroupEngine: ConsumerEngine {
     func failed(_ error: RedisError) -> FailureReaction {
         // Another consumer has made the group anew.
         if error.code == .groupExists { groupIsNew() }
-        return machine.failed(error)
+        return machine.failed(error, waits: consumer.client.waitsForServer)
     }
 
     func paused() {
