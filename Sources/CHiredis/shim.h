@@ -128,20 +128,26 @@ static inline size_t rs_reader_unparsed(const redisReader *reader) {
     return reader->len - reader->pos;
 }
 
-/// Whether what is waited for is the end of a line, and not the rest of a bulk string whose length is known.
-static inline int rs_reader_awaits_line(const redisReader *reader) {
+/// The length of the bulk string that the reader waits for, as its header announces it; -1 if the reader waits for the
+/// end of a line.
+static inline long long rs_reader_announced(const redisReader *reader) {
     const size_t longest_header = 32;
     size_t unparsed = rs_reader_unparsed(reader);
-    if (unparsed == 0) return 0;
     // The type byte is behind us already: what it was is in the task.
 #if HIREDIS_MAJOR >= 1
     int type = reader->ridx < 0 ? -1 : reader->task[reader->ridx]->type;
 #else
     int type = reader->ridx < 0 ? -1 : reader->rstack[reader->ridx].type;
 #endif
-    if (type != REDIS_REPLY_STRING) return 1;
+    if (type != REDIS_REPLY_STRING) return -1;
     const char *next = reader->buf + reader->pos;
-    return memchr(next, '\n', unparsed < longest_header ? unparsed : longest_header) == NULL;
+    // hiredis has checked a header that has come whole: without an end in sight, the value is not used.
+    unsigned long long length = 0;
+    for (size_t i = 0; i + 1 < unparsed && i < longest_header; i++) {
+        if (next[i] == '\r') return next[i + 1] == '\n' ? (long long)length : -1;
+        length = length * 10 + (unsigned long long)(next[i] - '0');
+    }
+    return -1;
 }
 
 static inline const char *rs_reader_error(const redisReader *reader) {

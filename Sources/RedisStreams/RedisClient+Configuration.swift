@@ -4,6 +4,21 @@ extension RedisClient {
         /// How each connection is made: address, TLS, user, database, timeouts.
         public var connection: RedisConnection.Configuration
 
+        /// What a consumer does that has not been connected yet, while the server is not to be reached.
+        public enum Startup: Sendable, Hashable {
+            /// It waits: the server may start later than this process. A warning is logged at once, and then each minute.
+            case wait
+            /// It ends with the error, so that a wrong address is told at once.
+            case fail
+        }
+
+        /// What a consumer does that has not been connected yet, while the server is not to be reached: nothing listens,
+        /// nobody answers, or the name has no address. What waiting does not mend, such as a wrong password, a certificate
+        /// that is not trusted, or a lack of rights, ends it at once in any case; and a single command waits no longer than
+        /// ``acquireTimeout``. Default: `nil`, which is `wait` under ``RedisClient/run()``, and `fail` inside
+        /// `withRedisClient`.
+        public var startup: Startup?
+
         /// How many connections the commands of all tasks are pipelined on. Default: 1, which keeps commands of one task
         /// in order even if it does not wait for the replies; more spread large replies.
         public var sharedConnections: Int = 1
@@ -25,7 +40,7 @@ extension RedisClient {
 
         /// A configuration from a URL:
         /// `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
-        /// `unix://[[user]:password@]/path/to.sock[?db=number]`.
+        /// `unix://[[user]:password@]/path/to.sock[?db=number]`. `valkey://` and `valkeys://` are understood as well.
         ///
         /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, which says what is wrong with the URL
         ///   and does not repeat it.

@@ -2,6 +2,7 @@ public import Logging
 public import NIOCore
 public import NIOPosix
 public import ServiceLifecycle
+internal import Synchronization
 
 /// A client of one Redis server: the commands, on a few connections shared by all tasks, and connections of their own for
 /// whatever blocks.
@@ -22,6 +23,8 @@ public final class RedisClient: Sendable {
     let logger: Logger
     let pool: ConnectionPool
     let background: BackgroundTasks
+    /// Whether the client runs for as long as a closure does, and not as a service.
+    private let isScoped = Atomic(false)
 
     /// A client with a configuration.
     ///
@@ -101,6 +104,37 @@ extension RedisClient: Service {
     }
 }
 
+extension RedisClient {
+    /// Whether there is a connection to send commands on, for a readiness probe. While there is none, asking lets the
+    /// client try to make one.
+    public var isReady: Bool {
+        if pool.hasReadyShared { return true }
+        pool.prepareShared()
+        return false
+    }
+
+    /// Waits until there is a connection to send commands on: for ever if ``Configuration/startup`` is
+    /// ``Configuration/Startup/wait``, else for ``Configuration/acquireTimeout``.
+    ///
+    /// - Throws: ``RedisError``: why there will be none; on cancellation.
+    public func waitUntilReady() async throws(RedisError) {
+        while true {
+            do throws(RedisError) {
+                _ = try await pool.shared()
+                return
+            } catch {
+                guard error.isRetriable, waitsForServer else { throw error }
+            }
+        }
+    }
+
+    /// Whether who has not been connected yet waits for the server. Nobody waits for a client that is not run.
+    var waitsForServer: Bool {
+        let usual: Configuration.Startup = isScoped.load(ordering: .relaxed) ? .fail : .wait
+        return background.isRunning && (configuration.startup ?? usual) == .wait
+    }
+}
+
 extension RedisClient: RedisCommandExecutor {
     /// Executes one command: on a shared connection, or, if it blocks, on one of its own.
     ///
@@ -113,9 +147,11 @@ extension RedisClient: RedisCommandExecutor {
         guard command.blockingTime != nil else {
             // As nearly always, and without what it takes to wait.
             if let connection = pool.readyShared() { return try await connection.executeChecked(command) }
-            return try await pool.shared().executeChecked(command)
+            return try await waiting(for: command) { () async throws(RedisError) in
+                try await self.pool.shared()
+            }.executeChecked(command)
         }
-        let connection = try await pool.lease()
+        let connection = try await waiting(for: command) { () async throws(RedisError) in try await self.pool.lease() }
         let result: Result<Command.Response, RedisError>
         do throws(RedisError) { result = .success(try await connection.execute(command)) } catch {
             result = .failure(error)
@@ -167,6 +203,14 @@ extension RedisClient: RedisCommandExecutor {
         do { result = .success(try await body(connection)) } catch { result = .failure(error) }
         await pool.released(connection)
         return try result.get()
+    }
+
+    /// A connection for a command, or why there is none for it.
+    private func waiting(
+        for command: some RedisCommand,
+        _ connection: () async throws(RedisError) -> RedisConnection
+    ) async throws(RedisError) -> RedisConnection {
+        do throws(RedisError) { return try await connection() } catch { throw error.about(command: command.name) }
     }
 
     private static func refuseBlocking(_ command: some RedisCommand) throws(RedisError) {
@@ -225,6 +269,7 @@ extension RedisClient {
         isolation: isolated (any Actor)? = #isolation,
         _ body: (RedisClient) async throws -> Result
     ) async throws -> Result {
+        isScoped.store(true, ordering: .relaxed)
         // Not a child task: when this one is cancelled, or shuts down gracefully, the client has to work until the body
         // is done, which has acknowledgements to send.
         let scope = Task.detached { try await self.background.run(cleanUp: self.pool.close) }

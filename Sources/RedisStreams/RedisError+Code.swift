@@ -37,7 +37,7 @@ extension RedisError {
         public static let connectionClosed = Code("connectionClosed", retriable: true)
         /// The reply did not come before the deadline.
         public static let timeout = Code("timeout", retriable: true)
-        /// The peer broke the protocol, or one of ``RESPLimits``.
+        /// The peer broke the protocol, or wrote longer lines or deeper arrays than ``RESPLimits`` allow.
         public static let protocolViolation = Code("protocolViolation")
         /// The reply is larger than ``RESPLimits`` allow: ask for less at a time.
         public static let replyTooLarge = Code("replyTooLarge")
@@ -95,77 +95,5 @@ extension RedisError {
         public static let tooManyClients = Code("tooManyClients", retriable: true)
         /// Every other error of the server; see ``RedisError/serverCode`` and the message.
         public static let serverError = Code("serverError")
-    }
-}
-
-extension RedisError {
-    private static let codes: [String: Code] = [
-        "WRONGPASS": .authenticationFailed, "NOAUTH": .authenticationFailed, "NOPERM": .permissionDenied,
-        "WRONGTYPE": .wrongType, "NOGROUP": .noGroup, "BUSYGROUP": .groupExists, "UNBLOCKED": .unblocked,
-        "LOADING": .loading, "BUSY": .busy, "OOM": .outOfMemory, "MISCONF": .misconfigured,
-        "NOREPLICAS": .noReplicas, "READONLY": .readOnly, "MASTERDOWN": .masterDown, "TRYAGAIN": .clusterUnavailable,
-        "CLUSTERDOWN": .clusterUnavailable, "MOVED": .redirected, "ASK": .redirected, "CROSSSLOT": .crossSlot,
-        "EXECABORT": .transactionAborted, "NOSCRIPT": .noScript,
-    ]
-
-    /// Commands whose errors may repeat a secret.
-    private static let secretive: Set<String> = ["AUTH", "HELLO", "ACL SETUSER", "CONFIG SET", "MIGRATE"]
-
-    /// An error reply of the server.
-    init(serverText: String, command: String?) {
-        let serverCode = Self.printable(Self.unwrapped(serverText).unicodeScalars.prefix(32).prefix { $0 != " " })
-        var code = Self.codes[serverCode] ?? .serverError
-        // The one error that is not told by its first word: it is sent in place of a greeting, in this wording since 2.4.
-        if code == .serverError, serverText.contains("max number of clients") { code = .tooManyClients }
-        let isSecretive = command.map { Self.secretive.contains($0.uppercased()) } ?? false
-        let text = isSecretive ? serverCode : Self.scrubbed(serverText)
-        let message = Self.advice(for: code).map { (text.hasSuffix(".") ? String(text.dropLast()) : text) + $0 }
-        self.init(code, message ?? text, command: command, serverCode: serverCode)
-    }
-
-    /// The error without what a server before 7.0 puts before one that a command in a script has met: a place, and a dash.
-    private static func unwrapped(_ text: String) -> Substring {
-        let place = "@user_script:"
-        var rest = Substring(text)
-        while let range = rest.firstRange(of: place) {
-            let behind = rest[range.upperBound...].drop { $0 == " " || $0.isASCII && $0.isNumber }
-            guard behind.hasPrefix(": ") else { break }
-            rest = behind.dropFirst(2)
-        }
-        return rest.count < text.count && rest.first == "-" ? rest.dropFirst() : rest
-    }
-
-    private static func printable(_ scalars: Substring.UnicodeScalarView) -> String {
-        var result = String.UnicodeScalarView()
-        for scalar in scalars {
-            switch scalar.value {
-            case 0..<0x20, 0x7f..<0xa0, 0x2028, 0x2029: result.append("?")
-            default: result.append(scalar)
-            }
-        }
-        return String(result)
-    }
-
-    /// Server text without the arguments that some errors repeat, without control characters, and not for ever long.
-    static func scrubbed(_ text: String) -> String {
-        var kept = Substring(text)
-        for marker in ["with args beginning with", "wrong command:"] {
-            if let range = kept.firstRange(of: marker) { kept = kept[..<range.lowerBound] }
-        }
-        var result = printable(kept.unicodeScalars.prefix(300))
-        while let last = result.last, last == " " || last == "," { result.removeLast() }
-        return result
-    }
-
-    private static func advice(for code: Code) -> String? {
-        switch code {
-        case .authenticationFailed: ". Check the user name and password of the client's configuration."
-        case .permissionDenied: ". Grant the right to the user with ACL SETUSER."
-        case .wrongType: ". The key holds another type of value: use another key, or delete this one."
-        case .tooManyClients: ". Raise the server's maxclients, or lower the number of connections."
-        case .readOnly: ". The server is a replica: connect to its master."
-        case .redirected: ". The server is part of a cluster, which this client does not route in yet."
-        default: nil
-        }
     }
 }

@@ -73,7 +73,7 @@ public struct RedisError: Error, Sendable {
     }
 
     /// The same error, told of `command`, and of whether that may have been executed.
-    func about(command: String, mayHaveExecuted: Bool? = nil) -> RedisError {
+    func about(command: String?, mayHaveExecuted: Bool? = nil) -> RedisError {
         RedisError(
             code,
             message,

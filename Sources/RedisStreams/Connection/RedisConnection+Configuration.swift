@@ -56,6 +56,7 @@ extension RedisConnection {
                 throw RedisError(.invalidConfiguration, "The database must be 0 or more.")
             }
             try address.validate()
+            try tls?.validate(for: address)
             if username != nil && password == nil {
                 throw RedisError(.invalidConfiguration, "A user name needs a password.")
             }

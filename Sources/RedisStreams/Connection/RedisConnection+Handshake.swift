@@ -19,7 +19,8 @@ extension RedisConnection {
             try await connection.greet()
         } catch {
             connection.close()
-            throw error
+            // No command of a user was sent, whatever has become of those of the greeting.
+            throw error.about(command: nil, mayHaveExecuted: false)
         }
         connection.onEventLoop { $0.greeted() }
         return connection

@@ -35,13 +35,15 @@ public actor RedisConnection {
     private var batch = SubmissionQueue.Batch()
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
     private var onClose: [@Sendable (RedisError) -> Void] = []
+    private var onNotMaster: (@Sendable () -> Void)?
+    private var isRetired = false
 
     init(configuration: Configuration, eventLoop: any EventLoop, logger: Logger) {
         self.configuration = configuration
         self.eventLoop = eventLoop
         self.logger = logger
         commandTimeout = TimeAmount(configuration.commandTimeout)
-        reader = RESPReader(limits: configuration.limits)
+        reader = RESPReader(limits: configuration.limits, secret: configuration.password)
     }
 
     /// Runs `body` on the event loop: now if this is it, else soon.
@@ -89,6 +91,24 @@ public actor RedisConnection {
         onEventLoop { connection in
             if let reason = connection.machine.closeReason { body(reason) } else { connection.onClose.append(body) }
         }
+    }
+
+    /// Calls `body` when the server says that it is not the master.
+    nonisolated func whenNotMaster(_ body: @escaping @Sendable () -> Void) {
+        onEventLoop { $0.onNotMaster = body }
+    }
+
+    /// From now on, what the server says is no news.
+    func beginRetiring() { isRetired = true }
+
+    /// Nothing more is taken; what is under way comes to its end.
+    func finishRetiring() {
+        submissions.finish(Self.retired)
+        endIfQuiet()
+    }
+
+    private func endIfQuiet() {
+        if submissions.isFinished, isQuiet { end(Self.retired) }
     }
 
     /// Whether the connection is open and every command has its reply.
@@ -282,6 +302,7 @@ extension RedisConnection: ByteStreamDelegate {
                 end(error)
             }
         }
+        if isRetired { endIfQuiet() }
     }
 
     private func parse(_ bytes: ByteBuffer) throws(RedisError) {
@@ -290,7 +311,10 @@ extension RedisConnection: ByteStreamDelegate {
             Result { () throws(RedisError) in
                 unsafe try reader.read(raw) { reply in
                     switch machine.received(reply) {
-                    case .deliver(let reply, let receiver): receiver.deliver(.success(reply))
+                    case .deliver(let reply, let receiver):
+                        // First the owner: who tries again must not be given this connection.
+                        if reply.saysNotMaster, !isRetired { onNotMaster?() }
+                        receiver.deliver(.success(reply))
                     case .close(let error): violation = violation ?? error
                     case .ignore: break
                     }

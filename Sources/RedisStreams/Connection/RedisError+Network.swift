@@ -37,6 +37,11 @@ extension RedisError {
 
     private init(connectionError error: NIOConnectionError, address: ServerAddress) {
         if error.connectionErrors.isEmpty {
+            // Looking up a name opens files and sockets too, and does not say that it could not.
+            if let fault = Self.openFilesFault {
+                self.init(ioError: IOError(errnoCode: fault, reason: "getaddrinfo"), address: address)
+                return
+            }
             self.init(
                 .hostNotFound,
                 "The host name of \(address) has no address. Check its spelling and the DNS.",
@@ -55,6 +60,19 @@ extension RedisError {
 
     private init(ioError error: IOError, address: ServerAddress) {
         switch error.errnoCode {
+        case EMFILE:
+            self.init(
+                .connectionUnavailable,
+                "This process has as many files open as it may (EMFILE), sockets included. Raise its limit (ulimit -n), "
+                    + "or look for what leaves files open.",
+                cause: error
+            )
+        case ENFILE:
+            self.init(
+                .connectionUnavailable,
+                "This machine has as many files open as it may (ENFILE), sockets included. Raise the system's limit.",
+                cause: error
+            )
         case ETIMEDOUT:
             self.init(.connectTimeout, "\(address) did not answer in time.", cause: error)
         case EACCES, EPERM:
@@ -74,20 +92,28 @@ extension RedisError {
         }
     }
 
+    /// Why no file can be opened now, if none can.
+    private static var openFilesFault: Int32? {
+        let descriptor = unsafe open("/dev/null", O_RDONLY)
+        guard descriptor < 0 else {
+            close(descriptor)
+            return nil
+        }
+        return [EMFILE, ENFILE].contains(errno) ? errno : nil
+    }
+
     /// Why a connection ended.
-    init(duringConnection error: any Error) {
+    ///
+    /// - Parameter certificateHasExpired: Whether TLS failed with a certificate that is not valid any more.
+    init(duringConnection error: any Error, certificateHasExpired: Bool = false) {
         #if TLS
         if Self.isRaggedEnd(error) {
             self.init(.connectionClosed, "The connection ended without a word: the server may have died.", cause: error)
             return
         }
         if error is NIOSSLError || error is NIOSSLExtraError || error is BoringSSLError {
-            self.init(
-                .tlsFailure,
-                "TLS failed (\(error)). Check that the server speaks TLS on this port, that its certificate is for "
-                    + "this host and from a trusted authority, and whether it asks for a client certificate.",
-                cause: error
-            )
+            let fault = certificateHasExpired ? "the server's certificate has expired." : Self.tlsFault(error)
+            self.init(.tlsFailure, "TLS failed: \(fault)", cause: error)
             return
         }
         #endif
@@ -95,6 +121,35 @@ extension RedisError {
     }
 
     #if TLS
+    /// What the TLS library reports, in plain words: its own are a dump of its errors, with the paths of its sources.
+    private static func tlsFault(_ error: any Error) -> String {
+        if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname {
+            return
+                "the server's certificate is for another host than the one connected to (see TLSSettings.serverName)."
+        }
+        let text = "\(error)"
+        return tlsFaults.first { text.contains($0.word) }?.fault
+            ?? "check that the server speaks TLS on this port, that its certificate is for this host and from a trusted "
+            + "authority, and whether it asks for a client certificate."
+    }
+
+    private static let tlsFaults: [(word: String, fault: String)] = [
+        (
+            "CERTIFICATE_VERIFY_FAILED",
+            "the server's certificate is not from an authority that is trusted here (see TLSSettings.trustRoots)."
+        ),
+        ("CERTIFICATE_EXPIRED", "the server takes the client's certificate for expired."),
+        (
+            "CERTIFICATE",
+            "the server asks for a client certificate, or does not accept this one (see TLSSettings.certificateFile)."
+        ),
+        ("UNKNOWN_CA", "the server does not trust the authority of the client's certificate."),
+        ("WRONG_VERSION_NUMBER", "the peer answered without TLS. Is this its port for TLS?"),
+        ("HTTP_REQUEST", "the peer answered without TLS. Is this its port for TLS?"),
+        ("PROTOCOL_VERSION", "the two sides have no version of TLS in common: 1.2 or later is needed."),
+        ("UNSUPPORTED_PROTOCOL", "the two sides have no version of TLS in common: 1.2 or later is needed."),
+    ]
+
     /// Whether the peer closed the connection without ending TLS, as processes do that are killed, and Redis always.
     private static func isRaggedEnd(_ error: any Error) -> Bool {
         switch error as? NIOSSLError {

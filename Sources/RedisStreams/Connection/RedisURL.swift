@@ -2,6 +2,7 @@
 ///
 /// - `redis://[user[:password]@]host[:port][/database]`
 /// - `rediss://…`, the same over TLS
+/// - `valkey://…` and `valkeys://…`, which mean the same
 /// - `unix://[user[:password]@]/path/to/redis.sock[?db=database]`
 ///
 /// User, password and path may be percent-encoded. Its errors never repeat any part of the URL, since a misplaced
@@ -23,7 +24,7 @@ struct RedisURL: Sendable, Hashable {
             throw Self.error("it holds a space, a line break or a control character, which have to be percent-encoded")
         }
         guard let scheme = Scheme(of: text) else {
-            throw Self.error("it does not begin with redis://, rediss:// or unix://")
+            throw Self.error("it does not begin with redis://, rediss://, valkey://, valkeys:// or unix://")
         }
         var rest = Substring(text).utf8.dropFirst(scheme.rawValue.utf8.count + 3)
         guard !rest.contains(UInt8(ascii: "#")) else {
@@ -40,7 +41,7 @@ struct RedisURL: Sendable, Hashable {
         let login = hostStart.map { authority[..<$0] }
         let host = hostStart.map { authority[$0...].dropFirst() } ?? authority
         (username, password) = try Self.login(login)
-        usesTLS = scheme == .rediss
+        usesTLS = scheme == .rediss || scheme == .valkeys
         if scheme == .unix {
             address = try Self.socket(host: host, path: path)
             database = try Self.database(query: query)
@@ -51,7 +52,7 @@ struct RedisURL: Sendable, Hashable {
     }
 
     private enum Scheme: String, CaseIterable {
-        case redis, rediss, unix
+        case redis, rediss, valkey, valkeys, unix
 
         init?(of text: String) {
             let scheme = Self.allCases.first { scheme in

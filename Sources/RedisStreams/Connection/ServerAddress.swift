@@ -62,6 +62,16 @@ public enum ServerAddress: Sendable, Hashable {
     }
 }
 
+/// An IP address, however it is written.
+struct IPAddress: Equatable {
+    private let address: SocketAddress
+
+    init?(_ text: String) {
+        guard let address = try? SocketAddress(ipAddress: text, port: 0) else { return nil }
+        self.address = address
+    }
+}
+
 extension ServerAddress: CustomStringConvertible {
     /// `host:port`, with brackets around an IPv6 address, or the path of the socket.
     public var description: String {

@@ -108,7 +108,7 @@ private final class SocketHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let delegate: any ByteStreamDelegate
-    private var failure: (any Error)?
+    private var failure: RedisError?
 
     init(delegate: any ByteStreamDelegate) {
         self.delegate = delegate
@@ -119,11 +119,12 @@ private final class SocketHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        failure = failure ?? error
+        let hasExpired = TLSHandlerFactory.certificateHasExpired(in: context.pipeline)
+        failure = failure ?? RedisError(duringConnection: error, certificateHasExpired: hasExpired)
         context.close(promise: nil)
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        delegate.ended(with: failure.map { RedisError(duringConnection: $0) })
+        delegate.ended(with: failure)
     }
 }

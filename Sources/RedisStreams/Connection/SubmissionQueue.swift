@@ -83,6 +83,11 @@ final class SubmissionQueue: Sendable {
         }
     }
 
+    /// Takes nothing more, for `reason`. What has been submitted is still sent.
+    func finish(_ reason: RedisError) {
+        state.withLock { $0.end = $0.end ?? reason }
+    }
+
     /// Takes nothing more, for `reason`. Returns what will not be sent.
     func close(_ reason: RedisError) -> [Entry] {
         state.withLock { state in
@@ -92,6 +97,9 @@ final class SubmissionQueue: Sendable {
             return state.batch.entries
         }
     }
+
+    /// Whether nothing more is taken.
+    var isFinished: Bool { state.withLock { $0.end != nil } }
 
     var isEmpty: Bool { state.withLock { $0.batch.entries.isEmpty } }
 }

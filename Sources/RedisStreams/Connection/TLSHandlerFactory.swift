@@ -4,6 +4,14 @@ internal import NIOCore
 internal import NIOSSL
 internal import Synchronization
 
+#if canImport(Glibc)
+internal import Glibc
+#elseif canImport(Musl)
+internal import Musl
+#elseif canImport(Darwin)
+internal import Darwin
+#endif
+
 /// Keeps what was read from certificate files, so that many connections made at once read them once. Not for longer than
 /// a minute: certificates are replaced while processes run.
 final class TLSContextCache: Sendable {
@@ -36,8 +44,8 @@ struct TLSHandlerFactory: Sendable {
             throw RedisError(.invalidConfiguration, "TLS is for TCP: a Unix socket needs none.")
         }
         let name = settings.serverName ?? host
-        let isAddress = (try? SocketAddress(ipAddress: name, port: 0)) != nil
-        serverName = isAddress ? nil : name
+        try settings.validate(for: address)
+        serverName = IPAddress(name) == nil ? name : nil
         do {
             context = try contexts.context(for: settings)
         } catch let error as RedisError {
@@ -77,6 +85,13 @@ struct TLSHandlerFactory: Sendable {
         let handler = try NIOSSLClientHandler(context: context, serverHostname: serverName)
         try channel.pipeline.syncOperations.addHandler(handler)
     }
+
+    /// Whether the peer has shown a certificate that is not valid any more. On the event loop.
+    static func certificateHasExpired(in pipeline: ChannelPipeline) -> Bool {
+        let handler = try? pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
+        guard let end = handler?.peerCertificate?.notValidAfter else { return false }
+        return end < time(nil)
+    }
 }
 #else
 /// Keeps nothing where the package is built without TLS.
@@ -92,5 +107,7 @@ struct TLSHandlerFactory: Sendable {
     }
 
     func addHandler(to channel: any Channel) throws {}
+
+    static func certificateHasExpired(in pipeline: ChannelPipeline) -> Bool { false }
 }
 #endif

@@ -22,7 +22,8 @@ public struct TLSSettings: Sendable, Hashable {
     /// What is checked of the server's certificate. Default: everything.
     public var verification: Verification = .full
 
-    /// The name that the certificate has to be for. Default: `nil`, which is the host connected to.
+    /// The host name that the certificate has to be for, and that is sent to the server (SNI). Default: `nil`, which is
+    /// the host connected to. An IP address is verified only as the one connected to: another one is refused.
     public var serverName: String?
 
     /// A PEM file with the client's certificate chain, for servers that ask for one. Needs ``privateKeyFile``.
@@ -33,4 +34,22 @@ public struct TLSSettings: Sendable, Hashable {
 
     /// Verified TLS 1.2 or later, with the operating system's certificate authorities.
     public init() {}
+
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, for a server name that could not be verified.
+    func validate(for address: ServerAddress) throws(RedisError) {
+        guard let serverName else { return }
+        if let fault = ServerAddress.tcp(host: serverName).fault {
+            throw RedisError(
+                .invalidConfiguration,
+                "TLSSettings.serverName cannot be the name of a server (\(fault)). Leave it nil for the host connected to."
+            )
+        }
+        guard let ip = IPAddress(serverName) else { return }
+        if case .tcp(let host, _) = address, IPAddress(host) == ip { return }
+        throw RedisError(
+            .invalidConfiguration,
+            "TLSSettings.serverName is an IP address that is not the one connected to: certificates are verified for "
+                + "a host name, or for the address of the connection. Set a name, or leave it nil."
+        )
+    }
 }

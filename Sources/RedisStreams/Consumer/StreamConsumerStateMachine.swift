@@ -148,7 +148,9 @@ struct StreamConsumerStateMachine: ~Copyable {
     }
 
     /// A step failed, or connecting did.
-    mutating func failed(_ error: RedisError) -> FailureReaction {
+    ///
+    /// - Parameter waits: Whether a server that was never reached is waited for.
+    mutating func failed(_ error: RedisError, waits: Bool = false) -> FailureReaction {
         if error.code == .replyTooLarge, size.tooLarge() { return .retry(error, attempt: 1) }
         if error.code == .wrongType, mayLook, !hasIntruder, positions.count > 1 {
             // It is the end of one stream. Which one is not said.
@@ -156,7 +158,7 @@ struct StreamConsumerStateMachine: ~Copyable {
             isLookDue = true
             return .proceed
         }
-        if !error.isRetriable || (!hasEverServed && error.isUnreachable) { return .stop(error) }
+        if !error.isRetriable || (!hasEverServed && !waits && error.isUnreachable) { return .stop(error) }
         failures += 1
         isLookDue = true
         return .retry(error, attempt: failures)

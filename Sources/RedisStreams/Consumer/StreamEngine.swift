@@ -178,7 +178,9 @@ actor StreamEngine: ConsumerEngine {
 
     func paused() {}
 
-    func failed(_ error: RedisError) -> FailureReaction { machine.failed(error) }
+    func failed(_ error: RedisError) -> FailureReaction {
+        machine.failed(error, waits: consumer.client.waitsForServer)
+    }
 
     func interrupted(by error: RedisError, retryAfter delay: Duration) {
         isInterrupted = true

@@ -50,7 +50,10 @@ final class BackgroundTasks: Sendable {
 
     /// Runs `job` as soon as the scope is there. Calls `otherwise` instead if it has ended, or does not begin in time.
     func start(_ job: @escaping Job, otherwise refuse: @escaping @Sendable (RedisError) -> Void) {
-        let entry = Entry(job, refuse: refuse)
+        submit(Entry(job, refuse: refuse))
+    }
+
+    private func submit(_ entry: Entry) {
         let life = life.withLock { $0 }
         if life == .ended { return entry.refuse(PoolStateMachine<RedisConnection>.shutDown) }
         // The scope may end just now.
@@ -58,6 +61,20 @@ final class BackgroundTasks: Sendable {
         if life == .new {
             eventLoopGroup.next().scheduleTask(in: TimeAmount(patience)) { entry.refuse(Self.notRunning) }
         }
+    }
+
+    /// Waits until there is a scope, or was one: what is begun for a client that nobody runs would end with nobody.
+    ///
+    /// - Throws: ``RedisError``: the scope does not begin in time, or the task was cancelled.
+    func waitUntilBegun() async throws(RedisError) {
+        guard life.withLock({ $0 == .new }) else { return }
+        let (refusals, outcome) = AsyncStream.makeStream(of: RedisError?.self)
+        submit(Entry({ outcome.yield(nil) }, refuse: { outcome.yield($0) }))
+        for await refusal in refusals {
+            if let refusal { throw refusal }
+            return
+        }
+        throw RedisError(.cancelled, "The task was cancelled while it waited for the client to run.")
     }
 
     /// What to tell somebody who waits for a client that does not run.

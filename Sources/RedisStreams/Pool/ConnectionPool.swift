@@ -104,6 +104,9 @@ final class ConnectionPool: Sendable {
         state.withLock { $0.machine.readyShared() }
     }
 
+    /// Whether there is a shared connection.
+    var hasReadyShared: Bool { state.withLock { $0.machine.hasReady } }
+
     /// Sees to it that there will be a shared connection, for who needs one later and cannot wait for it then.
     func prepareShared() {
         for slot in state.withLock({ $0.machine.prepareShared() }) { connect(slot: slot) }
@@ -130,6 +133,7 @@ final class ConnectionPool: Sendable {
             }
             guard let resumed else { return connection.close() }
             connection.whenClosed { [weak self] _ in self?.state.withLock { $0.machine.lost(connection, slot: slot) } }
+            connection.whenNotMaster { [weak self] in self?.serverIsNotMaster() }
             for waiter in resumed { waiter.resume(.success(connection)) }
         } catch {
             connectFailed(error, slot: slot)
@@ -148,7 +152,14 @@ final class ConnectionPool: Sendable {
             guard let self else { return }
             if self.state.withLock({ $0.machine.rested(slot: slot) }) { self.connect(slot: slot) }
         }
-        logger.log(level: .of(attempt: retry), "could not connect", metadata: LogKey.retry(error, retry, delay))
+        // What cannot be reached is told at once and then each minute.
+        let level: Logger.Level = isWarningDue ? .warning : .debug
+        logger.log(level: level, "could not connect", metadata: LogKey.retry(error, retry, delay))
+    }
+
+    private var isWarningDue: Bool {
+        let now = eventLoopGroup.next().now
+        return state.withLock { $0.machine.isWarningDue(now: now) }
     }
 
     // MARK: Leases
@@ -157,6 +168,7 @@ final class ConnectionPool: Sendable {
     ///
     /// What may pass is tried again until the deadline.
     func lease(on eventLoop: (any EventLoop)? = nil) async throws(RedisError) -> RedisConnection {
+        try await background.waitUntilBegun()
         let isSuitable = { @Sendable (connection: RedisConnection) in
             eventLoop == nil || connection.eventLoop === eventLoop
         }
@@ -177,6 +189,7 @@ final class ConnectionPool: Sendable {
                 throw PoolStateMachine<RedisConnection>.shutDown
             }
             connection.whenClosed { [weak self] _ in self?.state.withLock { $0.machine.lostIdle(connection) } }
+            connection.whenNotMaster { [weak self] in self?.serverIsNotMaster() }
             return connection
         } catch {
             giveBack(nil, isReusable: false)
@@ -200,6 +213,9 @@ final class ConnectionPool: Sendable {
                 let delay = settings.backoff.delay(attempt: attempt, jitter: randomness(), after: error)
                 if !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline {
                     throw error
+                }
+                if isWarningDue {
+                    logger.warning("could not connect", metadata: LogKey.retry(error, attempt, delay))
                 }
                 await eventLoop.sleep(for: delay)
             }
@@ -229,6 +245,24 @@ final class ConnectionPool: Sendable {
         }
         for connection in closing { connection.close() }
         waiter?.resume(.success(nil))
+    }
+
+    // MARK: Another master
+
+    /// The server answered `READONLY` or `MASTERDOWN`, or says by `ROLE` that it is a replica: the master is elsewhere, be
+    /// it behind the same address. Every connection ends behind the replies that are still to come, and what is asked for
+    /// from now on gets a new one, for which the name is resolved again.
+    ///
+    /// May be called on any thread, as often as there is a reason: it takes effect once a second at most.
+    func serverIsNotMaster() {
+        let now = eventLoopGroup.next().now
+        guard let old = state.withLock({ $0.machine.retireAll(now: now) }) else { return }
+        for connection in old.idle { connection.close() }
+        for connection in old.inUse { connection.retire() }
+        logger.info(
+            "the server is not the master, and is connected to anew",
+            metadata: [LogKey.count: "\(old.idle.count + old.inUse.count)"]
+        )
     }
 
     // MARK: Waiting

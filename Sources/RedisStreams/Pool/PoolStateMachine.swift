@@ -1,4 +1,5 @@
 internal import DequeModule
+internal import NIOCore
 
 /// Who has which connection, who waits for one, and when a lost one is tried again. Free of sockets, clocks and locks.
 ///
@@ -34,6 +35,9 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     /// Failed attempts since the last success, for each slot.
     private var failures: [Int]
     private var lastFailure: RedisError?
+    /// Whether there was a connection, ever.
+    private var hasConnected = false
+    private var warnedAt: NIODeadline?
     private var sharedWaiters: Deque<WaiterID> = []
     private var nextSlot = 0
 
@@ -41,10 +45,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     private let maxIdle: Int
     private var leases = 0
     /// The connections of those leases that have one, numbered: they are closed in the order in which they were leased.
-    private var leased: [ObjectIdentifier: (number: Int, connection: Connection)] = [:]
+    private var leased: [ObjectIdentifier: (number: Int, connection: Connection, isRetired: Bool)] = [:]
     private var lastLease = 0
     private var idle: [Connection] = []
     private var leaseWaiters: Deque<WaiterID> = []
+
+    /// Shared connections that nobody is given any more, and that have not ended yet.
+    private var retiring: [Connection] = []
+    private var retiredAt: NIODeadline?
 
     init(sharedConnections: Int, maxLeases: Int, maxIdle: Int) {
         slots = Array(repeating: .empty, count: sharedConnections)
@@ -67,6 +75,11 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     mutating func readyShared() -> Connection? {
         guard case .open = life, !slots.contains(where: { $0.isEmpty }) else { return nil }
         return nextReady()
+    }
+
+    /// Whether there is a shared connection.
+    var hasReady: Bool {
+        slots.contains { if case .ready = $0 { true } else { false } }
     }
 
     /// Whether it is one of the shared connections.
@@ -119,6 +132,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     mutating func connected(_ connection: Connection, slot: Int) -> [WaiterID]? {
         guard case .open = life else { return nil }
         slots[slot] = .ready(connection)
+        hasConnected = true
         failures[slot] = 0
         lastFailure = nil
         defer { sharedWaiters = [] }
@@ -149,6 +163,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return action
     }
 
+    /// Whether to warn of a failure to connect: at once and then each minute, as long as there has been no connection.
+    mutating func isWarningDue(now: NIODeadline) -> Bool {
+        if hasConnected { return false }
+        if let warnedAt, now < warnedAt + .minutes(1) { return false }
+        warnedAt = now
+        return true
+    }
+
     /// The delay of a slot is over. Says whether to connect it now.
     mutating func rested(slot: Int) -> Bool {
         guard case .open = life, case .resting = slots[slot] else { return false }
@@ -163,6 +185,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     /// A shared connection has ended.
     mutating func lost(_ connection: Connection, slot: Int) {
         if case .ready(let current) = slots[slot], current === connection { slots[slot] = .empty }
+        retiring.removeAll { $0 === connection }
     }
 
     // MARK: Leases
@@ -198,13 +221,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     /// connection is to be closed.
     mutating func leaseConnected(_ connection: Connection) -> Bool {
         guard case .open = life else { return false }
+        hasConnected = true
         noteLeased(connection)
         return true
     }
 
     private mutating func noteLeased(_ connection: Connection) {
         lastLease += 1
-        leased[ObjectIdentifier(connection)] = (lastLease, connection)
+        leased[ObjectIdentifier(connection)] = (lastLease, connection, false)
     }
 
     struct ReleaseAction {
@@ -217,10 +241,10 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     /// A lease ends; `connection` is what it had, if it came to that.
     mutating func releaseLease(_ connection: Connection?, isReusable: Bool) -> ReleaseAction {
         leases -= 1
-        if let connection { leased[ObjectIdentifier(connection)] = nil }
+        let isRetired = connection.flatMap { leased.removeValue(forKey: ObjectIdentifier($0)) }?.isRetired ?? false
         var action = ReleaseAction()
         if let connection, isReusable {
-            if case .open = life, idle.count < maxIdle {
+            if case .open = life, idle.count < maxIdle, !isRetired {
                 idle.append(connection)
             } else {
                 action.close.append(connection)
@@ -236,6 +260,38 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     /// A connection in the idle list has ended.
     mutating func lostIdle(_ connection: Connection) {
         idle.removeAll { $0 === connection }
+    }
+
+    // MARK: Another master
+
+    struct RetireAction {
+        /// Connections that nobody uses: they are closed.
+        var idle: [Connection] = []
+        /// Connections on which replies are to come: they end behind those.
+        var inUse: [Connection] = []
+    }
+
+    /// The server is not the master. Nobody is given a connection to it any more, except those who have one, until it is
+    /// through. Returns `nil` if there is nothing to do, as within a second of the last time: a server that is meant to be
+    /// a replica, and is written to, must not cost a connection with each command.
+    mutating func retireAll(now: NIODeadline) -> RetireAction? {
+        guard case .open = life else { return nil }
+        if let retiredAt, now < retiredAt + .seconds(1) { return nil }
+        var action = RetireAction(idle: idle)
+        idle = []
+        for index in slots.indices {
+            guard case .ready(let connection) = slots[index] else { continue }
+            action.inUse.append(connection)
+            slots[index] = .empty
+        }
+        retiring += action.inUse
+        for lease in leased.values.sorted(by: { $0.number < $1.number }) where !lease.isRetired {
+            action.inUse.append(lease.connection)
+            leased[ObjectIdentifier(lease.connection)]?.isRetired = true
+        }
+        guard !action.idle.isEmpty || !action.inUse.isEmpty else { return nil }
+        retiredAt = now
+        return action
     }
 
     // MARK: Waiters and the end
@@ -269,12 +325,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         life = .closed
         var connections = idle + leased.values.sorted { $0.number < $1.number }.map(\.connection)
         for case .ready(let connection) in slots { connections.append(connection) }
+        connections += retiring
         let waiters = Array(sharedWaiters) + Array(leaseWaiters)
         slots = slots.map { _ in .empty }
         sharedWaiters = []
         leaseWaiters = []
         idle = []
         leased = [:]
+        retiring = []
         return (waiters, connections)
     }
 

@@ -14,7 +14,8 @@ final class ProducerBuffer: Sendable {
     private struct State: ~Copyable {
         var machine: ProducerStateMachine<Item, Waiter>
         var lastID = 0
-        var drainers: [CheckedContinuation<Void, Never>] = []
+        var ledger = FlushLedger()
+        var flushes: [Int: CheckedContinuation<Void, Never>] = [:]
         /// Messages that were not added, as long as nobody has been told.
         var failures: [(receipt: Promise<StreamID>, error: RedisError)] = []
     }
@@ -57,10 +58,14 @@ final class ProducerBuffer: Sendable {
                 }
             }
         } onCancel: {
-            let (waiter, admitted) = state.withLock { $0.machine.cancel(id: id) }
+            let (waiter, admitted) = state.withLock { state in
+                if let position = state.machine.position(of: id) { state.ledger.withdrawn(behind: position) }
+                return state.machine.cancel(id: id)
+            }
             waiter?.resume(returning: Self.cancelled)
             for waiter in admitted { waiter.resume(returning: nil) }
             if !admitted.isEmpty { work.fire() }
+            resumeFlushes()
         }
         if let error { throw error }
     }
@@ -71,11 +76,11 @@ final class ProducerBuffer: Sendable {
         work.fire()
     }
 
-    /// Waits until nothing is held.
+    /// Waits until every message that was submitted before has its outcome. What has been gathered of them leaves at once.
     ///
     /// - Throws: The first failure since the last time that nobody has asked its receipt for.
-    func drained() async throws(RedisError) {
-        await waitUntilDrained()
+    func flushed() async throws(RedisError) {
+        await waitUntilFlushed()
         let failures = state.withLock { state in
             defer { state.failures = [] }
             return state.failures
@@ -83,13 +88,14 @@ final class ProducerBuffer: Sendable {
         if let untold = failures.first(where: { !$0.receipt.wasAwaited }) { throw untold.error }
     }
 
-    private func waitUntilDrained() async {
+    private func waitUntilFlushed() async {
         await withCheckedContinuation { continuation in
-            let isDrained = state.withLock { state in
-                if !state.machine.isDrained { state.drainers.append(continuation) }
-                return state.machine.isDrained
+            let waits = state.withLock { state in
+                guard let flush = state.ledger.flush(behind: state.machine.unsentCount) else { return false }
+                state.flushes[flush] = continuation
+                return true
             }
-            if isDrained { continuation.resume() }
+            if waits { work.fire() } else { continuation.resume() }
         }
     }
 
@@ -114,9 +120,15 @@ final class ProducerBuffer: Sendable {
         timer.cancel()
     }
 
-    private var isBatchFull: Bool { state.withLock { $0.machine.isBatchFull } }
+    private var isBatchFull: Bool { state.withLock { $0.machine.isBatchFull || $0.ledger.isUrgent } }
 
-    func takeBatch() -> (items: [Item], bytes: Int) { state.withLock { $0.machine.takeBatch() } }
+    /// The messages to send next, and the number of their batch, to settle it by.
+    func takeBatch() -> (items: [Item], bytes: Int, number: Int) {
+        state.withLock { state in
+            let (items, bytes) = state.machine.takeBatch()
+            return (items, bytes, state.ledger.sent(items.count))
+        }
+    }
 
     /// A message has its id, or its error.
     func fulfill(_ item: Item, _ outcome: Promise<StreamID>.Outcome) {
@@ -133,11 +145,14 @@ final class ProducerBuffer: Sendable {
     }
 
     /// The items of a batch have their outcomes.
-    func settled(count: Int, bytes: Int) {
-        let admitted = state.withLock { $0.machine.settled(count: count, bytes: bytes) }
+    func settled(batch number: Int, count: Int, bytes: Int) {
+        let admitted = state.withLock { state in
+            state.ledger.settled(number)
+            return state.machine.settled(count: count, bytes: bytes)
+        }
         for waiter in admitted { waiter.resume(returning: nil) }
         work.fire()
-        resumeDrainers()
+        resumeFlushes()
     }
 
     /// Nothing will be sent any more.
@@ -145,16 +160,15 @@ final class ProducerBuffer: Sendable {
         let (items, waiters) = state.withLock { $0.machine.abort(error) }
         for item in items { fulfill(item, .failure(error)) }
         for waiter in waiters { waiter.resume(returning: error) }
-        resumeDrainers()
+        state.withLock { $0.ledger.abort() }
+        resumeFlushes()
     }
 
-    private func resumeDrainers() {
-        let drainers: [CheckedContinuation<Void, Never>] = state.withLock { state in
-            guard state.machine.isDrained else { return [] }
-            defer { state.drainers = [] }
-            return state.drainers
+    private func resumeFlushes() {
+        let waiters = state.withLock { state in
+            state.ledger.finished().compactMap { state.flushes.removeValue(forKey: $0) }
         }
-        for drainer in drainers { drainer.resume() }
+        for waiter in waiters { waiter.resume() }
     }
 
     private static var cancelled: RedisError {

@@ -23,17 +23,20 @@ actor ProducerEngine {
         await withDiscardingTaskGroup { group in
             while await buffer.waitForWork() {
                 await buffer.gather(for: configuration.delay, on: eventLoop)
-                let (items, bytes) = buffer.takeBatch()
-                if items.isEmpty { continue }
-                guard let sent = await send(items, bytes) else { continue }
+                let (items, bytes, number) = buffer.takeBatch()
                 // Only the waiting is left to the child: batches are sent in order.
-                group.addTask { await self.settle(items, bytes, sent) }
+                let sent = items.isEmpty ? nil : await send(items)
+                guard let sent else {
+                    buffer.settled(batch: number, count: items.count, bytes: bytes)
+                    continue
+                }
+                group.addTask { await self.settle(items, sent, batch: number, bytes) }
             }
         }
         buffer.fail(PoolStateMachine<RedisConnection>.shutDown)
     }
 
-    private func send(_ items: [ProducerBuffer.Item], _ bytes: Int) async -> PendingReplies? {
+    private func send(_ items: [ProducerBuffer.Item]) async -> PendingReplies? {
         do throws(RedisError) {
             let connection = try await client.pool.shared(preferring: connection)
             self.connection = connection
@@ -42,17 +45,21 @@ actor ProducerEngine {
             }
         } catch {
             for item in items { buffer.fulfill(item, .failure(error.about(command: XADD.name))) }
-            buffer.settled(count: items.count, bytes: bytes)
             return nil
         }
     }
 
-    private func settle(_ items: [ProducerBuffer.Item], _ bytes: Int, _ sent: PendingReplies) async {
+    private func settle(
+        _ items: [ProducerBuffer.Item],
+        _ sent: PendingReplies,
+        batch number: Int,
+        _ bytes: Int
+    ) async {
         let outcomes = await sent.outcomesInAnyCase()
         for (item, outcome) in zip(items, outcomes) {
             buffer.fulfill(item, item.command.result(of: outcome).flatMap(Self.id))
         }
-        buffer.settled(count: items.count, bytes: bytes)
+        buffer.settled(batch: number, count: items.count, bytes: bytes)
     }
 
     private static func id(_ id: StreamID?) -> Result<StreamID, RedisError> {

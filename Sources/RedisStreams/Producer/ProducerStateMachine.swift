@@ -54,6 +54,14 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
         heldBytes += entry.bytes
     }
 
+    /// How many messages are to be sent before the one that waits for room under this number; `nil` if none does.
+    func position(of id: Int) -> Int? {
+        waiting.firstIndex { $0.id == id }.map { pending.count + $0 }
+    }
+
+    /// How many messages have not been sent, those that wait for room included.
+    var unsentCount: Int { pending.count + waiting.count }
+
     /// Somebody does not want to wait for room any more. Returns the waiter, if there was one, and who has got in now,
     /// since those behind may need less room.
     mutating func cancel(id: Int) -> (waiter: Waiter?, admitted: [Waiter]) {

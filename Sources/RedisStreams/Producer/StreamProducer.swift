@@ -108,11 +108,12 @@ public final class StreamProducer: Sendable {
         return receipt
     }
 
-    /// Waits until every message that was submitted before has its id or its error.
+    /// Waits until every message that was submitted before has its id or its error. Those that wait for company leave at
+    /// once, whatever the delay; what is submitted meanwhile is not waited for.
     ///
     /// - Throws: ``RedisError``: why the first message failed, of those whose receipt nobody has asked.
     public func flush() async throws(RedisError) {
-        try await buffer.drained()
+        try await buffer.flushed()
     }
 
     /// Accepts nothing more, and waits until every message has its id or its error.
@@ -120,7 +121,7 @@ public final class StreamProducer: Sendable {
     /// - Throws: ``RedisError``: why the first message failed, of those whose receipt nobody has asked.
     public func finish() async throws(RedisError) {
         buffer.finish()
-        try await buffer.drained()
+        try await buffer.flushed()
     }
 }
 

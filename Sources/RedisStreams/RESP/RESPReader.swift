@@ -10,9 +10,10 @@ internal import CHiredis
     private let sink: UnsafeMutablePointer<rs_sink>
     private var failure: RedisError?
 
-    package init(limits: RESPLimits = RESPLimits()) {
+    /// - Parameter secret: What texts of the server must not show when they are put into errors.
+    package init(limits: RESPLimits = RESPLimits(), secret: Password? = nil) {
         unsafe builder = .allocate(capacity: 1)
-        unsafe builder.initialize(to: TapeBuilder(limits: limits))
+        unsafe builder.initialize(to: TapeBuilder(limits: limits, secret: secret))
         unsafe sink = .allocate(capacity: 1)
         unsafe sink.initialize(to: makeSink(for: builder))
         guard let created = unsafe rs_reader_create(sink) else {
@@ -48,8 +49,12 @@ internal import CHiredis
             for start in starts { body(RedisReply(tape: tape, index: start)) }
         }
         if status < 0 {
-            let isTooLarge = if case .replyTooLarge? = unsafe builder.pointee.refusal { true } else { false }
-            throw fail(refusalMessage(), isTooLarge ? .replyTooLarge : .protocolViolation)
+            let code: RedisError.Code =
+                switch unsafe builder.pointee.refusal {
+                case .replyTooLarge, .tooManyElements: .replyTooLarge
+                default: .protocolViolation
+                }
+            throw fail(refusalMessage(), code)
         }
         try checkUnparsed()
     }
@@ -59,10 +64,12 @@ internal import CHiredis
         let unparsed = unsafe rs_reader_unparsed(reader)
         let limits = unsafe builder.pointee.limits
         guard unparsed > 0 else { return }
-        if unsafe rs_reader_awaits_line(reader) != 0 && unparsed > limits.maxLineBytes {
+        let announced = unsafe rs_reader_announced(reader)
+        if announced < 0 && unparsed > limits.maxLineBytes {
             throw fail("A line of the reply is longer than \(limits.maxLineBytes) bytes (RESPLimits.maxLineBytes).")
         }
-        if unsafe builder.pointee.replySize + unparsed > limits.maxReplyBytes {
+        // A bulk string that cannot fit is not waited for: it could be gigabytes.
+        if unsafe max(Int(announced), announced < 0 ? unparsed : 0) > builder.pointee.room {
             throw fail(Self.tooLarge(limits), .replyTooLarge)
         }
     }
@@ -82,7 +89,8 @@ internal import CHiredis
         let limits = unsafe builder.pointee.limits
         switch unsafe builder.pointee.refusal {
         case .tooManyElements(let count):
-            return "An array of \(count) elements exceeds RESPLimits.maxArrayElements (\(limits.maxArrayElements))."
+            return "An array of \(count) elements exceeds RESPLimits.maxArrayElements (\(limits.maxArrayElements)): "
+                + "ask for less at a time (COUNT, or the batchSize of a consumer), or raise the limit."
         case .tooDeep:
             return "The reply nests more than \(limits.maxDepth) arrays (RESPLimits.maxDepth)."
         case .replyTooLarge:

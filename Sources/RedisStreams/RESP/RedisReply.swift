@@ -84,7 +84,7 @@ public struct RedisReply: Sendable {
     func serverError(command: String?) -> RedisError? {
         let token = token
         guard token.kind == .error else { return nil }
-        return RedisError(serverText: unsafe String(decoding: tape.bytes(of: token), as: UTF8.self), command: command)
+        return unsafe RedisError(serverText: tape.bytes(of: token), command: command, secret: tape.secret)
     }
 
     func isText(_ text: StaticString) -> Bool {
@@ -141,7 +141,7 @@ extension RedisReply: CustomStringConvertible {
         let token = token
         switch token.kind {
         case .bulkString: return "bulkString(\(token.count) bytes)"
-        case .simpleString: return RedisError.scrubbed(string ?? "")
+        case .simpleString: return unsafe RedisError.scrubbed(tape.bytes(of: token), without: tape.secret)
         case .integer: return "\(token.integer)"
         case .array: return "array(\(token.count) elements)"
         case .null: return "null"

@@ -33,17 +33,21 @@ struct ReplyToken {
     private let arena: UnsafeMutablePointer<UInt8>
     let tokenCount: Int
     let byteCount: Int
+    /// The password of the connection: an error or a status that repeats it is shown without it.
+    let secret: Password?
 
     init(
         tokens: UnsafeMutablePointer<ReplyToken>,
         tokenCount: Int,
         arena: UnsafeMutablePointer<UInt8>,
-        byteCount: Int
+        byteCount: Int,
+        secret: Password?
     ) {
         unsafe self.tokens = tokens
         unsafe self.arena = arena
         self.tokenCount = tokenCount
         self.byteCount = byteCount
+        self.secret = secret
     }
 
     deinit {
@@ -63,7 +67,13 @@ struct ReplyToken {
         }
         let arena = UnsafeMutablePointer<UInt8>.allocate(capacity: max(1, byteCount))
         unsafe arena.update(from: tape.arena + start, count: byteCount)
-        unsafe self.init(tokens: tokens, tokenCount: end - index, arena: arena, byteCount: byteCount)
+        unsafe self.init(
+            tokens: tokens,
+            tokenCount: end - index,
+            arena: arena,
+            byteCount: byteCount,
+            secret: tape.secret
+        )
     }
 
     subscript(index: Int) -> ReplyToken {

@@ -8,6 +8,8 @@ internal import CHiredis
     }
 
     let limits: RESPLimits
+    /// What the texts of the server must not show; see `ReplyTape`.
+    private let secret: Password?
     private(set) var refusal: Refusal?
     private(set) var tokenCount = 0
     private(set) var byteCount = 0
@@ -25,8 +27,9 @@ internal import CHiredis
     private static let maxForeseenTokens = 64 << 10
     private static let maxForeseenBytes = 512 << 10
 
-    init(limits: RESPLimits) {
+    init(limits: RESPLimits, secret: Password? = nil) {
         self.limits = limits
+        self.secret = secret
         tokenCapacity = Self.initialTokens
         arenaCapacity = Self.initialBytes
         unsafe tokens = .allocate(capacity: tokenCapacity)
@@ -43,6 +46,9 @@ internal import CHiredis
         (byteCount - replyByte) + (tokenCount - replyToken) * MemoryLayout<ReplyToken>.stride
     }
 
+    /// The most bytes that the next value may have.
+    var room: Int { limits.maxReplyBytes - replySize - MemoryLayout<ReplyToken>.stride }
+
     /// Ends the reply being parsed; returns where it begins.
     mutating func endReply() -> Int {
         defer {
@@ -54,7 +60,13 @@ internal import CHiredis
 
     /// Hands over the whole replies, and goes on with what has come of the next one.
     mutating func seal() -> ReplyTape {
-        let tape = unsafe ReplyTape(tokens: tokens, tokenCount: replyToken, arena: arena, byteCount: replyByte)
+        let tape = unsafe ReplyTape(
+            tokens: tokens,
+            tokenCount: replyToken,
+            arena: arena,
+            byteCount: replyByte,
+            secret: secret
+        )
         let partialTokens = tokenCount - replyToken
         let partialBytes = byteCount - replyByte
         let oldTokens = unsafe tokens
@@ -88,7 +100,7 @@ internal import CHiredis
         default: return refuse(.notRESP2)
         }
         if kind != .bulkString && count > limits.maxLineBytes { return refuse(.lineTooLong) }
-        guard replySize + count <= limits.maxReplyBytes else { return refuse(.replyTooLarge) }
+        guard count <= room else { return refuse(.replyTooLarge) }
         if byteCount + count > arenaCapacity { growArena(toHold: byteCount + count) }
         unsafe UnsafeMutableRawPointer(arena + byteCount).copyMemory(from: bytes, byteCount: count)
         let token = ReplyToken(kind: kind, low: UInt32(byteCount), high: UInt32(count))
@@ -100,6 +112,8 @@ internal import CHiredis
         guard count >= 0 else { return refuse(.notRESP2) }
         guard count <= limits.maxArrayElements else { return refuse(.tooManyElements(Int(count))) }
         guard depth < limits.maxDepth else { return refuse(.tooDeep) }
+        // What has been announced cannot become smaller: nothing of it is waited for.
+        guard Int(count) * MemoryLayout<ReplyToken>.stride <= room else { return refuse(.replyTooLarge) }
         return append(ReplyToken(kind: .array, low: 0, high: UInt32(count)))
     }
 
@@ -115,9 +129,7 @@ internal import CHiredis
     }
 
     private mutating func append(_ token: ReplyToken) -> Bool {
-        guard replySize + MemoryLayout<ReplyToken>.stride <= limits.maxReplyBytes else {
-            return refuse(.replyTooLarge)
-        }
+        guard room >= 0 else { return refuse(.replyTooLarge) }
         if tokenCount == tokenCapacity { growTokens() }
         unsafe tokens[tokenCount] = token
         tokenCount += 1

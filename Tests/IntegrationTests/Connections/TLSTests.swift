@@ -106,6 +106,27 @@ extension IntegrationTests {
             }
         }
 
+        @Test("what TLS fails for is told in one plain line", arguments: ServerBinary.withTLS)
+        func plainWords(binary: ServerBinary) async throws {
+            let cases: [((TestCertificates) -> TestCertificates.Certificate, trusts: Bool, words: String)] = [
+                (\.local, false, "not from an authority that is trusted here"), (\.foreign, true, "for another host"),
+                (\.expired, true, "has expired"),
+            ]
+            for (certificate, trusts, words) in cases {
+                try await Self.withServer(binary, certificate) { server, certificates in
+                    let authority = trusts ? certificates.authorityFile : certificates.otherAuthorityFile
+                    try await Self.withClient(of: server, host: "localhost", trusting: authority) { redis in
+                        let error = await expectError(.tlsFailure, within: .seconds(2)) { try await redis.ping() }
+                        #expect(error?.message.contains(words) == true)
+                        for dump in ["BoringSSL", "OPENSSL", ".cc", ".swift", "\n"] {
+                            #expect(error?.message.contains(dump) == false)
+                        }
+                        #expect(error?.command == "PING")
+                    }
+                }
+            }
+        }
+
         @Test(
             "a consumer goes on behind a server that was killed",
             arguments: ServerBinary.withTLS,

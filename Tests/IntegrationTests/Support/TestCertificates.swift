@@ -18,6 +18,8 @@ struct TestCertificates: Sendable {
     let local: Certificate
     /// For another host.
     let foreign: Certificate
+    /// For `localhost`, until yesterday.
+    let expired: Certificate
 
     private let folder: String
 
@@ -29,6 +31,7 @@ struct TestCertificates: Sendable {
         try await Self.makeAuthority("\(folder)/other")
         local = try await Self.makeCertificate("local", for: "DNS:localhost,IP:127.0.0.1", in: folder)
         foreign = try await Self.makeCertificate("foreign", for: "DNS:elsewhere.test", in: folder)
+        expired = try await Self.makeExpiredCertificate("expired", in: folder)
     }
 
     /// Certificates that are there for `body` only.
@@ -62,6 +65,25 @@ struct TestCertificates: Sendable {
                 "\(path).pem",
                 "-subj", "/CN=Test server", "-addext", "subjectAltName=\(names)",
                 "-addext", "basicConstraints=critical,CA:FALSE",
+            ],
+            log: "\(path).log"
+        )
+        return Certificate(file: "\(path).pem", keyFile: "\(path).key", authorityFile: "\(folder)/ca.pem")
+    }
+
+    private static func makeExpiredCertificate(_ name: String, in folder: String) async throws -> Certificate {
+        let path = "\(folder)/\(name)"
+        try await openssl(
+            ["req", "-new"] + newKey.dropLast(2) + [
+                "-keyout", "\(path).key", "-out", "\(path).csr", "-subj", "/CN=Test server",
+                "-addext", "subjectAltName=DNS:localhost",
+            ],
+            log: "\(path).log"
+        )
+        try await openssl(
+            [
+                "x509", "-req", "-in", "\(path).csr", "-CA", "\(folder)/ca.pem", "-CAkey", "\(folder)/ca.key",
+                "-days", "-1", "-copy_extensions", "copy", "-out", "\(path).pem",
             ],
             log: "\(path).log"
         )

@@ -117,7 +117,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "HTTP/1.1 400 Bad Request\r\n\r\n", "*2147483647\r\n", "$3\r\nabcXY", "%1\r\n", "\u{0}\u{1}\u{2}\r\n",
+        "HTTP/1.1 400 Bad Request\r\n\r\n", "*-2\r\n", "$3\r\nabcXY", "%1\r\n", "\u{0}\u{1}\u{2}\r\n",
         ":12a\r\n", "$-5\r\n",
     ])
     func `What is not the protocol ends the connection with an error that says so`(garbage: String) async throws {
@@ -129,6 +129,23 @@ import Testing
         #expect(failure?.code == .protocolViolation)
         #expect(failure?.mayHaveExecuted == true)
         #expect(failure?.isRetriable == false)
+        await line.server.expectClose()
+    }
+
+    @Test(arguments: ["*2147483647\r\n", "$70000000\r\n"])
+    func `A reply that is too large as announced is the fault of its command, and of no other`(
+        header: String
+    ) async throws {
+        let line = try await Line.open()
+        async let large = caught { try await line.connection.send("GET", "a") }
+        await line.server.expect(["GET", "a"])
+        async let other = caught { try await line.connection.xlen("b") }
+        await line.server.expect(["XLEN", "b"])
+        line.server.send(header)
+        let failure = await large
+        #expect(failure?.code == .replyTooLarge)
+        #expect(failure?.command == "GET")
+        #expect(await other?.code == .connectionClosed)
         await line.server.expectClose()
     }
 

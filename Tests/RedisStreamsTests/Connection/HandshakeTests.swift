@@ -46,7 +46,7 @@ private let secret = "hunter2-secret"
     ) async throws {
         let error = await refusal(of: everything, ["AUTH": reply])
         #expect(error?.code == code)
-        #expect(error?.command == "AUTH")
+        #expect(error?.command == nil, "no command of a user failed")
         let text = "\(String(describing: error)) \(error?.message ?? "")"
         #expect(!text.contains(secret))
     }
@@ -54,7 +54,7 @@ private let secret = "hunter2-secret"
     @Test func `A refused SELECT says which database`() async throws {
         let error = await refusal(of: everything, ["SELECT": "-ERR DB index is out of range"])
         #expect(error?.code == .invalidConfiguration)
-        #expect(error?.command == "SELECT")
+        #expect(error?.command == nil)
         #expect(error?.message.contains("3") == true)
     }
 
@@ -175,6 +175,35 @@ private let secret = "hunter2-secret"
         let error = await caught { try await meeting.connection() }
         #expect(error?.code == .cancelled)
         await server.expectClose()
+    }
+
+    @Test(arguments: ["closes", "is silent", "+garbage\r\n", "HTTP/1.1 400 Bad Request\r\n", "-NOAUTH no\r\n"])
+    func `A command that waits for a greeting which fails was not executed, and is the one that is named`(
+        peer: String
+    ) async throws {
+        let transport = FakeTransport(answersGreeting: false)
+        var configuration = RedisClient.Configuration()
+        configuration.connection = everything
+        configuration.backoff.limit = .seconds(1)
+        try await transport.withClient(configuration) { redis in
+            let peers = Task {
+                while true {
+                    let server = await transport.nextConnection()
+                    if peer == "closes" { server.close() } else if peer != "is silent" { server.send(peer) }
+                }
+            }
+            let error = await transport.clock.advance(by: .milliseconds(100)) {
+                await caught { try await redis.xadd("orders", ["n": "1"]) }
+            }
+            #expect(error?.mayHaveExecuted == false)
+            #expect(error?.command == "XADD")
+            let leased = await transport.clock.advance(by: .milliseconds(100)) {
+                await caught { try await redis.xread([StreamOffset("s", after: .zero)], block: .seconds(1)) }
+            }
+            #expect(leased?.mayHaveExecuted == false)
+            #expect(leased?.command == "XREAD")
+            peers.cancel()
+        }
     }
 
     private var everything: RedisConnection.Configuration {

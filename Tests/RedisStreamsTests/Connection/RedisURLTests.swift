@@ -20,6 +20,14 @@ import Testing
         Good(url: "REDIS://Localhost:6380", address: .tcp(host: "Localhost", port: 6380)),
         Good(url: "redis://my_host.example.:1/15", address: .tcp(host: "my_host.example.", port: 1), database: 15),
         Good(url: "rediss://10.0.0.1:65535", address: .tcp(host: "10.0.0.1", port: 65535), usesTLS: true),
+        Good(
+            url: "valkey://app:secret@host/2",
+            address: .tcp(host: "host"),
+            username: "app",
+            password: "secret",
+            database: 2
+        ),
+        Good(url: "VALKEYS://host:6380", address: .tcp(host: "host", port: 6380), usesTLS: true),
         Good(url: "redis://[::1]", address: .tcp(host: "::1")),
         Good(
             url: "redis://[2001:DB8::a:192.0.2.1]:7000/2",

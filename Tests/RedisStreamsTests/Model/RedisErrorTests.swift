@@ -96,6 +96,34 @@ import Testing
         #expect((word.serverCode?.utf8.count ?? 0) <= 32)
     }
 
+    @Test func `Of a long text only the beginning is looked at`() {
+        let text = "ERR " + String(repeating: "x", count: 60_000)
+        #expect(RedisError(serverText: text + " max number of clients", command: nil).code == .serverError)
+        #expect(RedisError(serverText: "@user_script:" + text, command: nil).message.utf8.count < 400)
+    }
+
+    @Test(arguments: [
+        "WRONGPASS hunter2 is not the password", "hunter2", "hunter2hunter2 x hunter2", "MOVED 1 hunter2:6379",
+        "ERR Error running script (call to f_1): @user_script:1: -READONLY hunter2",
+        "ERR " + String(repeating: "x", count: 280) + "hunter2",
+        "ERR " + String(repeating: "x", count: 293) + "hunter2",
+        "ERR " + String(repeating: "é", count: 251) + " hunter2", String(repeating: "hunter2", count: 80),
+    ])
+    func `A known secret is in no part of an error`(text: String) {
+        let error = RedisError(serverText: text, command: "XADD", secret: "hunter2")
+        #expect(!String(reflecting: error).contains("hunter"))
+        #expect(!(error.serverCode ?? "").contains("hunter"))
+        #expect(error.code == RedisError(serverText: text, command: "XADD").code)
+    }
+
+    @Test func `A secret that is a word of Redis does not hide what happened`() {
+        let error = RedisError(serverText: "READONLY You can't write", command: "XADD", secret: "READONLY")
+        #expect(error.code == .readOnly)
+        #expect(error.serverCode == "READONLY")
+        #expect(RedisError(serverText: "ERR no such key", command: nil, secret: "ERR").serverCode == "ERR")
+        #expect(RedisError(serverText: "ERR no such key", command: nil, secret: "").message == "ERR no such key")
+    }
+
     @Test func `What can succeed by itself later is retriable`() {
         let retriable = [
             "LOADING x", "BUSY x", "OOM x", "MISCONF x", "READONLY x", "MASTERDOWN x", "TRYAGAIN x", "UNBLOCKED x",

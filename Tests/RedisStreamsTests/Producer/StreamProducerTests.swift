@@ -68,6 +68,22 @@ import Testing
         }
     }
 
+    @Test func `Flushing ends the delay, and waits for nothing that is submitted meanwhile`() async throws {
+        try await producing({ _ in }) { producer, server, log in
+            _ = try await submit(0..<2, to: producer)
+            let flushing = Task { try await producer.flush() }
+            let line = await server()
+            for number in 0..<2 { await line.expect(xadd(number)) }
+            _ = try await submit(2..<3, to: producer)
+            line.send(bulk("1-0") + bulk("2-0"))
+            try await flushing.value
+            #expect(log.base.clock.elapsed == .zero)
+            let finishing = Task { try await producer.finish() }
+            await line.expect(xadd(2), answer: bulk("3-0"))
+            try await finishing.value
+        }
+    }
+
     @Test func `A full buffer makes the next ones wait until there is room`() async throws {
         try await producing({ $0.bufferCount = 2 }) { producer, server, log in
             _ = try await submit(0..<2, to: producer)

@@ -200,7 +200,9 @@ struct GroupConsumerStateMachine: ~Copyable {
     }
 
     /// A step failed, or connecting did.
-    mutating func failed(_ error: RedisError) -> FailureReaction {
+    ///
+    /// - Parameter waits: Whether a server that was never reached is waited for.
+    mutating func failed(_ error: RedisError, waits: Bool = false) -> FailureReaction {
         isClaiming = false
         switch error.code {
         case .groupExists:
@@ -232,7 +234,7 @@ struct GroupConsumerStateMachine: ~Copyable {
             return .retry(error, attempt: failures)
         default:
             guard error.isRetriable else { return .stop(error) }
-            if !hasEverServed, error.isUnreachable { return .stop(error) }
+            if !hasEverServed, !waits, error.isUnreachable { return .stop(error) }
             // What has been read and could not be acknowledged was not handed out.
             if configuration.acknowledgement == .onDelivery { recover() }
             failures += 1

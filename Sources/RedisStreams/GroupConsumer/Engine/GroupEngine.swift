@@ -129,7 +129,7 @@ actor GroupEngine: ConsumerEngine {
         if error.code == .replyTooLarge, configuration.acknowledgement == .never, machine.count == 1 {
             unreadableWithoutID = error.message
         }
-        return machine.failed(error)
+        return machine.failed(error, waits: consumer.client.waitsForServer)
     }
 
     func paused() {
