@@ -28,6 +28,11 @@ public enum ConsumerEvent: Sendable {
     case interrupted(RedisError, retryAfter: Duration)
     /// The consumer serves again after an interruption.
     case reconnected
+    /// An entry could not be read: its reply exceeds what the connection accepts (RESPLimits). It stays in the stream, and
+    /// reading goes on behind it.
+    case unreadable(id: StreamID, stream: StreamKey, reason: String)
+    /// A fan-out reader knows where it reads from, in all of its streams: whatever is added from now on is delivered.
+    case ready
 }
 
 /// A stream that does not go on where it was.

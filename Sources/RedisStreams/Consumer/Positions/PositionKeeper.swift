@@ -8,6 +8,10 @@ final class PositionKeeper: Sendable {
         var ledger = PositionLedger()
         /// Whether Redis will be told without anybody asking.
         var isScheduled = false
+        /// Whether nothing is written any more.
+        var isOver = false
+        /// Who waits until nothing is written any more.
+        var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     private let client: RedisClient
@@ -18,6 +22,8 @@ final class PositionKeeper: Sendable {
 
     /// How often it is tried to tell Redis when the reader has come to its end.
     private static let lastAttempts = 3
+    /// For how long at most.
+    private static let lastTime = Duration.seconds(2)
 
     init(consumer: StreamConsumer, eventLoop: any EventLoop) {
         client = consumer.client
@@ -48,6 +54,31 @@ final class PositionKeeper: Sendable {
         work.fire()
     }
 
+    /// Waits, cancelled or not, until Redis was told, or cannot be told in time. Nothing more is handled.
+    func written() async {
+        finish()
+        // Also where nobody has ever begun to keep positions.
+        let timer = eventLoop.scheduleTask(in: TimeAmount(Self.lastTime)) { self.isOver() }
+        await withCheckedContinuation { waiter in
+            let isOver = state.withLock { state in
+                if !state.isOver { state.waiters.append(waiter) }
+                return state.isOver
+            }
+            if isOver { waiter.resume() }
+        }
+        timer.cancel()
+    }
+
+    /// Nothing is written any more.
+    func isOver() {
+        let waiters = state.withLock { state in
+            state.isOver = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
     // MARK: The side of the engine
 
     /// A stream is read from a position on.
@@ -59,6 +90,11 @@ final class PositionKeeper: Sendable {
     func delivered(_ batch: MessageBatch) {
         guard let last = batch.last?.id else { return }
         state.withLock { $0.ledger.delivered(last, of: batch.stream) }
+    }
+
+    /// An entry behind what was delivered cannot be read.
+    func passedOver(_ id: StreamID, of stream: StreamKey) {
+        if state.withLock({ $0.ledger.passedOver(id, of: stream) }) { work.fire() }
     }
 
     func moved(to offset: StreamOffset) {
@@ -74,11 +110,14 @@ final class PositionKeeper: Sendable {
     ///
     /// - Throws: ``RedisError``, if Redis refuses to keep positions.
     func run() async throws(RedisError) {
+        defer { isOver() }
         var attempt = 0
+        var end = NIODeadline.distantFuture
         while true {
             let isLast = await waitForWork()
+            if isLast { end = min(end, eventLoop.now + TimeAmount(Self.lastTime)) }
             do throws(RedisError) {
-                try await saveDue()
+                try await saveDue(before: end)
                 attempt = 0
                 if isLast { return }
             } catch {
@@ -86,7 +125,7 @@ final class PositionKeeper: Sendable {
                 guard error.isRetriable else { throw error }
                 client.logger.info("could not keep position", metadata: [LogKey.reason: "\(error.code)"])
                 // What is not kept is read again.
-                if isLast, attempt >= Self.lastAttempts { return }
+                if isLast, attempt >= Self.lastAttempts || eventLoop.now >= end { return }
                 let jitter = client.pool.randomness()
                 let delay = configuration.backoff.delay(attempt: attempt, jitter: jitter, after: error)
                 await eventLoop.sleepInAnyCase(for: isLast ? min(delay, .milliseconds(100)) : delay)
@@ -105,19 +144,19 @@ final class PositionKeeper: Sendable {
         return state.withLock { $0.ledger.isFinished }
     }
 
-    private func saveDue() async throws(RedisError) {
+    private func saveDue(before end: NIODeadline) async throws(RedisError) {
         let saves = state.withLock { state in
             state.isScheduled = false
             return state.ledger.takeDue()
         }
         for save in saves {
-            let epoch = try await keep(save).get()
+            let epoch = try await keep(save, before: end).get()
             state.withLock { $0.ledger.saved(save, epoch: epoch) }
         }
     }
 
     /// In a task of its own: at the end this one is cancelled, and what was handled has to be told all the same.
-    private func keep(_ save: PositionLedger.Save) async -> Result<Int, RedisError> {
+    private func keep(_ save: PositionLedger.Save, before end: NIODeadline) async -> Result<Int, RedisError> {
         let call = ScriptCall(
             .savePosition,
             keys: [SavedPosition.key(save.name, of: save.stream)],
@@ -140,6 +179,9 @@ final class PositionKeeper: Sendable {
                 return .failure(error)
             }
         }
+        if end == .distantFuture { return await task.value }
+        let timer = eventLoop.scheduleTask(deadline: end) { task.cancel() }
+        defer { timer.cancel() }
         return await task.value
     }
 }
