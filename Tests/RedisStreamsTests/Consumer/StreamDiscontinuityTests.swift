@@ -153,6 +153,43 @@ import Testing
         }
     }
 
+    @Test func `A server that was the master and is a replica is connected to anew`() async throws {
+        let transport = FakeTransport()
+        let log = LogJournal(of: "consumer interrupted")
+        let redis = try transport.makeClient(.patient, logger: log.logger)
+        try await redis.running { redis in
+            let messages = StreamConsumer(redis, stream: "orders", from: .after(id("7-0"))).makeAsyncIterator()
+            let server = await transport.nextConnection()
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectProbe(answer: probed(last: "7-0"))
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectProbe(answer: probed(last: "7-0"), role: replicaRole)
+            // The connection ends behind the read that has left.
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectClose()
+            _ = await log.journal.wait(for: 1)
+            await transport.clock.advance(by: .milliseconds(50))
+            let next = await transport.nextConnection()
+            await next.expectProbe(answer: probed(last: "7-0"))
+            await next.expect(read(after: "7-0"))
+            _ = messages
+        }
+    }
+
+    @Test func `A reader that has begun on a replica stays there`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            let messages = StreamConsumer(redis, stream: "orders", from: .after(id("7-0"))).makeAsyncIterator()
+            let server = await transport.nextConnection()
+            for _ in 0..<3 {
+                await server.expectIdle(read(after: "7-0"), on: transport.clock)
+                await server.expectProbe(answer: probed(last: "7-0"), role: replicaRole)
+            }
+            await server.expect(read(after: "7-0"))
+            _ = messages
+        }
+    }
+
     @Test func `A reader that is never idle looks once in the time of a read`() async throws {
         let transport = FakeTransport()
         let redis = try transport.makeClient(.patient)
