@@ -10,17 +10,21 @@ where Batch.Index == Int, Batch.Element: Sendable {
     private let handled: @Sendable (Batch.Element) -> Void
     /// Told that nobody reads any more.
     private let finish: @Sendable () -> Void
+    /// Waits until what was handled is written down.
+    private let written: @Sendable () async -> Void
 
     init(
         _ mailbox: Mailbox<Batch>,
         isWanted: @escaping @Sendable (Batch.Element) -> Bool = { _ in true },
         handled: @escaping @Sendable (Batch.Element) -> Void = { _ in },
-        finish: @escaping @Sendable () -> Void = {}
+        finish: @escaping @Sendable () -> Void = {},
+        written: @escaping @Sendable () async -> Void = {}
     ) {
         self.mailbox = mailbox
         self.isWanted = isWanted
         self.handled = handled
         self.finish = finish
+        self.written = written
     }
 
     deinit {
@@ -31,7 +35,12 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     func next() async throws(RedisError) -> Batch.Element? {
-        if let message = try nextIfReady() { return message }
+        do throws(RedisError) {
+            if let message = try nextIfReady() { return message }
+        } catch {
+            await end()
+            throw error
+        }
         return try await waitForNext()
     }
 
@@ -55,6 +64,14 @@ where Batch.Index == Int, Batch.Element: Sendable {
         }
     }
 
+    /// Ends, with the message handed out before as not handled, and waits until what was handled is written down.
+    func end() async {
+        mailbox.withdraw()
+        mailbox.stop()
+        finish()
+        await written()
+    }
+
     func waitForNext() async throws(RedisError) -> Batch.Element? {
         let mailbox = mailbox
         let result: Result<Batch.Element?, RedisError> = await withGracefulShutdownHandler {
@@ -64,10 +81,9 @@ where Batch.Index == Int, Batch.Element: Sendable {
         } onGracefulShutdown: {
             mailbox.stop()
         }
-        let message = try result.get()
-        if message == nil {
-            mailbox.stop()
-            finish()
+        guard case .success(.some(let message)) = result else {
+            await end()
+            return try result.get()
         }
         return message
     }

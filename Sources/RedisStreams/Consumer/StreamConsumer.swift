@@ -18,9 +18,13 @@ internal import Logging
 /// or a graceful shutdown begins.
 ///
 /// **Discontinuities.** While nothing comes, after every interruption, and otherwise once in ``Configuration/block``, the
-/// consumer looks at its streams (`XINFO STREAM`). One that was deleted, made anew, or lost entries with a server is
+/// consumer looks at its streams, by a script that brings ids only. One that was deleted, made anew, or lost entries with a server is
 /// reported in ``events``, and answered by ``Configuration/discontinuity``; entries that were trimmed before they were read
-/// are reported, too. A user without the right to look reads all the same, and nothing is noticed.
+/// are reported, too. A user without the right to run scripts (`EVALSHA`, `EVAL`) looks with `XLEN`, and with `XINFO STREAM`
+/// when something has changed; one without the right to look reads all the same, and nothing is noticed.
+///
+/// **Entries that are too large** for ``RESPLimits`` are passed over, with ``ConsumerEvent/unreadable(id:stream:reason:)``
+/// and a warning.
 ///
 /// Source: [XREAD](https://redis.io/docs/latest/commands/xread/).
 public struct StreamConsumer: Sendable {
@@ -33,6 +37,7 @@ public struct StreamConsumer: Sendable {
     public let configuration: Configuration
 
     let observer: ConsumerObserver
+    let readiness = Readiness()
 
     /// What happens to the consumer: interruptions, discontinuities, entries lost. Holds the newest few hundred events that
     /// nobody has taken, so that nobody has to; for one loop at a time.
@@ -40,6 +45,21 @@ public struct StreamConsumer: Sendable {
 
     /// How often what has happened, in all iterators of this consumer together.
     public var counters: ConsumerCounters { observer.counters }
+
+    /// Waits until the loop over this consumer that was begun last knows where it reads from, and a connection has been
+    /// made: whatever is added after this has returned is delivered.
+    ///
+    /// ```swift
+    /// let replies = StreamConsumer(redis, stream: "replies", from: .latest)
+    /// let loop = Task { for try await reply in replies { … } }
+    /// try await replies.ready()
+    /// try await redis.xadd("requests", ["reply-to": "replies"])
+    /// ```
+    ///
+    /// Waits for a loop to be begun, too. ``ConsumerEvent/ready`` tells the same.
+    ///
+    /// - Throws: ``RedisError``: why that loop has ended before, or ``RedisError/Code/cancelled``.
+    public func ready() async throws(RedisError) { try await readiness.wait() }
 
     /// A reader of one stream.
     ///
@@ -90,26 +110,42 @@ extension StreamConsumer: AsyncSequence {
         return AsyncThrowingStream { try await reading.next() }
     }
 
-    private func start() -> MailboxReading<MessageBatch> {
+    func start() -> MailboxReading<MessageBatch> {
         let mailbox = Mailbox<MessageBatch>(prefetch: configuration.prefetch, bytes: configuration.prefetchBytes)
-        do throws(RedisError) {
-            try configuration.validate()
-            guard !streams.isEmpty else {
-                throw RedisError(.invalidArgument, "A stream consumer needs at least one stream.")
-            }
-            for start in streams.values { try start.validate() }
-        } catch {
+        let loop = readiness.begin()
+        let refuse = { @Sendable (error: RedisError) in
             mailbox.fail(error)
+            readiness.ended(loop, because: error)
+        }
+        do throws(RedisError) {
+            try validate()
+        } catch {
+            refuse(error)
             return MailboxReading(mailbox)
         }
-        let engine = StreamEngine(consumer: self, mailbox: mailbox)
+        let engine = StreamEngine(consumer: self, mailbox: mailbox, loop: loop)
+        let keeper = engine.keeper
         client.background.start {
             await engine.run()
         } otherwise: { error in
-            mailbox.fail(error)
+            refuse(error)
+            keeper?.isOver()
         }
-        guard let keeper = engine.keeper else { return MailboxReading(mailbox) }
-        return MailboxReading(mailbox, handled: { keeper.handled($0) }, finish: { keeper.finish() })
+        guard let keeper else { return MailboxReading(mailbox) }
+        return MailboxReading(
+            mailbox,
+            handled: { keeper.handled($0) },
+            finish: { keeper.finish() },
+            written: { await keeper.written() }
+        )
+    }
+
+    private func validate() throws(RedisError) {
+        try configuration.validate()
+        guard !streams.isEmpty else {
+            throw RedisError(.invalidArgument, "A stream consumer needs at least one stream.")
+        }
+        for start in streams.values { try start.validate() }
     }
 
     /// Hands out the messages of a ``StreamConsumer``, one after the other.
@@ -132,7 +168,12 @@ extension StreamConsumer: AsyncSequence {
 
         /// The next message; see ``next()``.
         public mutating func next(isolation actor: isolated (any Actor)?) async throws(RedisError) -> StreamMessage? {
-            if let message = try reading.nextIfReady() { return message }
+            do throws(RedisError) {
+                if let message = try reading.nextIfReady() { return message }
+            } catch {
+                await reading.end()
+                throw error
+            }
             return try await reading.waitForNext()
         }
     }

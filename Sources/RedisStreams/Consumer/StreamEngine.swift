@@ -9,11 +9,22 @@ actor StreamEngine: ConsumerEngine {
     private let consumer: StreamConsumer
     let mailbox: Mailbox<MessageBatch>
     let logger: Logger
-    private var machine: StreamConsumerStateMachine
+    var machine: StreamConsumerStateMachine
     var pipeline = Pipeline()
     /// Whether a read is on its way: the next one begins where it ends.
     private var isReading = false
     private var isInterrupted = false
+    /// Whether it is known where to read.
+    private var isReady = false
+    /// Why reading has ended, if it failed.
+    private var endReason: RedisError?
+    /// Which of the consumer's loops this is.
+    private let loop: Int
+    /// Whether streams are looked at by a script.
+    var probesByScript = true
+    /// What is known of streams that are looked at without one.
+    var knownLengths: [StreamKey: KnownLength] = [:]
+    var master = MasterWatch()
     /// Keeps positions in Redis; `nil` if none is to be kept.
     nonisolated let keeper: PositionKeeper?
 
@@ -21,9 +32,10 @@ actor StreamEngine: ConsumerEngine {
     nonisolated var pool: ConnectionPool { consumer.client.pool }
     nonisolated var backoff: Backoff { consumer.configuration.backoff }
 
-    init(consumer: StreamConsumer, mailbox: Mailbox<MessageBatch>) {
+    init(consumer: StreamConsumer, mailbox: Mailbox<MessageBatch>, loop: Int = 0) {
         self.consumer = consumer
         self.mailbox = mailbox
+        self.loop = loop
         eventLoop = consumer.client.pool.nextEventLoop()
         machine = StreamConsumerStateMachine(
             consumer.streams,
@@ -40,13 +52,21 @@ actor StreamEngine: ConsumerEngine {
     nonisolated func run() async {
         logger.info("consumer started")
         defer { if !mailbox.hasFailed { logger.info("consumer stopped") } }
-        guard let keeper else { return await readWhileOpen() }
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.readWhileOpen() }
-            group.addTask {
-                do throws(RedisError) { try await keeper.run() } catch { self.end(with: error) }
+        if let keeper {
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { await self.readWhileOpen() }
+                group.addTask {
+                    do throws(RedisError) { try await keeper.run() } catch { self.end(with: error) }
+                }
             }
+        } else {
+            await readWhileOpen()
         }
+        await reportEnd()
+    }
+
+    private func reportEnd() {
+        consumer.readiness.ended(loop, because: endReason ?? Readiness.left)
     }
 
     private nonisolated func readWhileOpen() async {
@@ -61,16 +81,41 @@ actor StreamEngine: ConsumerEngine {
 
     // MARK: Steps
 
-    func leased(_ connection: RedisConnection) {}
+    func leased(_ connection: RedisConnection) { knownLengths = [:] }
 
     func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool {
         switch machine.next() {
-        case .restore(let stream, let name): try await restore(stream, name, on: connection)
-        case .findLast(let stream): try await findLast(of: stream, on: connection)
-        case .look(let offsets): try await look(at: offsets, on: connection)
-        case .read: return false
+        case .restore(let stream, let name):
+            try await restore(stream, name, on: connection)
+            served()
+            return true
+        case .findLast(let stream):
+            try await findLast(of: stream, on: connection)
+            served()
+            return true
+        default: break
         }
-        served()
+        if !isReady {
+            isReady = true
+            observer.report(.ready)
+            consumer.readiness.ready(loop)
+        }
+        switch machine.next() {
+        case .look(let offsets):
+            try await look(at: offsets, on: connection)
+            served()
+        case .readAlone(let offset):
+            let command = XREAD([offset], count: machine.count)
+            try deliver(try await connection.execute(command))
+        case .identify(let offset): try await identify(behind: offset, on: connection)
+        case .readBehind(let offset):
+            let read = try await connection.execute(XREAD([offset], count: 1))
+            if let id = machine.readBehind(read, of: offset.stream) {
+                passedOver(id, of: offset.stream, "connections ended whenever it was read, and not behind it")
+            }
+            if !read.isEmpty { try deliver(read) }
+        case .restore, .findLast, .read: return false
+        }
         return true
     }
 
@@ -99,7 +144,7 @@ actor StreamEngine: ConsumerEngine {
     private func findLast(of stream: StreamKey, on connection: RedisConnection) async throws(RedisError) {
         let last: StreamID
         do throws(RedisError) {
-            last = try await connection.lastGeneratedID(of: stream)
+            last = try await lastID(of: stream, on: connection)
         } catch {
             if error.code == .wrongType, machine.refused(stream) {
                 return report(.discontinuity(Discontinuity(.replaced, stream: stream, position: .zero, lastID: .zero)))
@@ -110,28 +155,7 @@ actor StreamEngine: ConsumerEngine {
         keep(last, of: stream, isSaved: false)
     }
 
-    /// Looks whether the streams go on where they were. Nothing is on its way.
-    private func look(at offsets: [StreamOffset], on connection: RedisConnection) async throws(RedisError) {
-        var looks: [StreamKey: StreamLook]
-        do throws(RedisError) {
-            looks = try await StreamLook.look(at: offsets.map(\.stream), on: connection)
-            let suspects = machine.suspects(among: looks)
-            if !suspects.isEmpty {
-                let closer = try await StreamLook.lookCloser(at: suspects, on: connection)
-                looks.merge(closer) { $1 }
-            }
-        } catch {
-            if error.isRetriable { throw error }
-            logger.notice("cannot look for discontinuities", metadata: [LogKey.reason: "\(error.code)"])
-            return machine.cannotLook()
-        }
-        let outcome = machine.looked(looks)
-        for event in outcome.events { report(event) }
-        for move in outcome.moves { keeper?.moved(to: move) }
-        if let failure = outcome.failure { throw failure }
-    }
-
-    private func report(_ event: ConsumerEvent) {
+    func report(_ event: ConsumerEvent) {
         observer.report(event)
         if case .discontinuity(let found) = event, found.kind == .replaced { keeper?.drop(found.stream) }
     }
@@ -152,23 +176,35 @@ actor StreamEngine: ConsumerEngine {
     private func readOn(besides arrived: Int, on connection: RedisConnection) {
         guard !isReading, pipeline.isRunning, mailbox.hasRoom(besides: arrived) else { return }
         guard case .read(let positions) = machine.next() else { return }
-        let command = XREAD(positions, count: machine.count, block: consumer.configuration.block)
+        let block = consumer.configuration.block
+        let command = XREAD(positions, count: machine.count, block: block)
         isReading = true
-        begin(command, on: connection) { (engine, outcome) throws(RedisError) in
+        let begin = eventLoop.now
+        self.begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.isReading = false
-            engine.deliver(try command.result(of: outcome).get(), on: connection)
+            let read = try command.result(of: outcome).get()
+            // Who answers at once that there is nothing would be asked without a pause.
+            if read.isEmpty, engine.eventLoop.now - begin < TimeAmount(block / 2) { throw Self.cameBackEarly }
+            try engine.deliver(read, readingOnWith: connection)
         }
         // While there is a backlog the server shall work at once; else first comes who waits for the message.
         if arrived > 0 { connection.assumeIsolated { $0.flush() } }
     }
 
-    private func deliver(_ read: [MessageBatch], on connection: RedisConnection) {
+    private static var cameBackEarly: RedisError {
+        RedisError(.unblocked, "A read came back with nothing long before its BLOCK was over.", command: XREAD.name)
+    }
+
+    private func deliver(
+        _ read: [MessageBatch],
+        readingOnWith connection: RedisConnection? = nil
+    ) throws(RedisError) {
+        let isBacklog = try machine.read(read)
         served()
-        let isBacklog = machine.read(read)
         let batches = machine.leavingOutSeen(read)
         let count = batches.reduce(0) { $0 + $1.count }
         // First the next read: the server works while these are handled. But not before what somebody waits for.
-        if isBacklog { readOn(besides: count, on: connection) }
+        if isBacklog, let connection { readOn(besides: count, on: connection) }
         for batch in batches {
             keeper?.delivered(batch)
             mailbox.deliver(batch, bytes: batch.byteCount)
@@ -176,10 +212,32 @@ actor StreamEngine: ConsumerEngine {
         if count > 0 { observer.count { $0.delivered += count } }
     }
 
+    // MARK: Entries that cannot be read
+
+    private func identify(behind offset: StreamOffset, on connection: RedisConnection) async throws(RedisError) {
+        let call = ScriptCall(.nextEntry, keys: [offset.stream], arguments: [.text("\(offset.id)")])
+        do throws(RedisError) {
+            let entry = try NextEntry(try await connection.run(call), to: call)
+            let isLarge = entry.map { $0.isLarge(for: pool.settings.connection.limits) } ?? false
+            guard let id = machine.identified(entry?.id, isLarge: isLarge, behind: offset), let entry else { return }
+            passedOver(id, of: offset.stream, "\(entry.bytes) bytes in \(entry.elements) fields and values")
+        } catch {
+            if error.isRetriable { throw error }
+            if let reason = machine.cannotIdentify(behind: offset) { throw reason }
+        }
+    }
+
+    private func passedOver(_ id: StreamID, of stream: StreamKey, _ reason: String) {
+        keeper?.passedOver(id, of: stream)
+        report(.unreadable(id: id, stream: stream, reason: reason))
+    }
+
     func paused() {}
 
     func failed(_ error: RedisError) -> FailureReaction {
-        machine.failed(error, waits: consumer.client.waitsForServer)
+        let reaction = machine.failed(error, waits: consumer.client.waitsForServer)
+        if case .stop(let reason) = reaction { endReason = reason }
+        return reaction
     }
 
     func interrupted(by error: RedisError, retryAfter delay: Duration) {
@@ -189,6 +247,30 @@ actor StreamEngine: ConsumerEngine {
 
     /// By the end of the client: a loop never just ends.
     func cancelled() {
+        endReason = PoolStateMachine<RedisConnection>.shutDown
         end(with: PoolStateMachine<RedisConnection>.shutDown)
+    }
+}
+
+/// What the script `nextEntry` tells of an entry.
+private struct NextEntry {
+    let id: StreamID
+    /// How many fields and values it has.
+    let elements: Int
+    let bytes: Int
+
+    /// Returns `nil` if there is none.
+    init?(_ reply: RedisReply, to call: ScriptCall) throws(RedisError) {
+        if reply.isNull { return nil }
+        let values = Array(try call.elements(reply))
+        guard values.count == 3 else { throw call.unexpected(reply) }
+        id = try call.streamID(values[0])
+        elements = try call.integer(values[1]).plausible
+        bytes = try call.integer(values[2]).plausible
+    }
+
+    /// Whether a reply with this entry may exceed the limits: elements occupy memory, too.
+    func isLarge(for limits: RESPLimits) -> Bool {
+        elements > limits.maxArrayElements / 2 || bytes + elements * 32 > limits.maxReplyBytes / 2
     }
 }

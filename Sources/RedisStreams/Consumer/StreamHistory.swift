@@ -55,6 +55,14 @@ struct StreamHistory {
         seen.append(batch)
     }
 
+    /// The next entry could not be read, and is passed over.
+    mutating func passOver() {
+        isKnown = true
+        isReached = true
+        isEntry = true
+        readCount += 1
+    }
+
     /// Whether messages are to be left out.
     var isLeavingOut: Bool { leftOut != nil }
 

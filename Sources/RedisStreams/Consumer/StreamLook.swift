@@ -1,5 +1,66 @@
 extension StreamLook {
-    /// Looks at streams, all at once.
+    // MARK: By a script
+
+    /// Looks at streams, and whether they have entries with these ids, without the bodies of entries.
+    static func probe(
+        _ streams: some Collection<StreamKey>,
+        ids: [StreamKey: [StreamID]] = [:],
+        on connection: RedisConnection
+    ) async throws(RedisError) -> [StreamKey: StreamLook] {
+        let calls = streams.map { stream in
+            ScriptCall(.probe, keys: [stream], arguments: (ids[stream] ?? []).map { .text("\($0)") })
+        }
+        guard let first = calls.first else { return [:] }
+        var looks: [StreamKey: StreamLook] = [:]
+        // Alone, so that it is the only one to be sent again to a server that does not know the script.
+        looks[first.keys[0]] = try await StreamLook(first, on: connection)
+        let rest = calls.dropFirst()
+        let outcomes = await connection.sendTogether(count: rest.count, blocks: false) { writer in
+            for call in rest { writer.write(call) }
+        }
+        for (call, outcome) in zip(rest, outcomes) {
+            let result = call.result(of: outcome)
+            if case .failure(let error) = result, error.code == .noScript {
+                looks[call.keys[0]] = try await StreamLook(call, on: connection)
+            } else {
+                looks[call.keys[0]] = try StreamLook(result, to: call)
+            }
+        }
+        if looks.values.contains(where: \.lacksEntries), try await trimsAcknowledged(connection) {
+            for (key, look) in looks where look.lacksEntries {
+                guard case .there(var stream) = look else { continue }
+                stream.mayHaveHoles = true
+                looks[key] = .there(stream)
+            }
+        }
+        return looks
+    }
+
+    /// Whether entries are missing, of a stream that has groups.
+    private var lacksEntries: Bool {
+        guard case .there(let stream) = self else { return false }
+        return !stream.absentIDs.isEmpty && stream.groupCount > 0
+    }
+
+    private init(_ call: ScriptCall, on connection: RedisConnection) async throws(RedisError) {
+        let result: Result<RedisReply, RedisError>
+        do throws(RedisError) { result = .success(try await connection.run(call)) } catch { result = .failure(error) }
+        try self.init(result, to: call)
+    }
+
+    private init(_ result: Result<RedisReply, RedisError>, to call: ScriptCall) throws(RedisError) {
+        switch result {
+        case .success(let reply):
+            self = try StreamObservation(reply, to: call).map { .there($0) } ?? .missing
+        case .failure(let error):
+            guard error.code == .wrongType else { throw error }
+            self = .replaced
+        }
+    }
+
+    // MARK: Without scripts
+
+    /// Looks at streams, all at once. Brings their first and their last entries, with all that is in them.
     static func look(
         at streams: some Sequence<StreamKey>,
         on connection: RedisConnection

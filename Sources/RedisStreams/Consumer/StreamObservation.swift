@@ -61,3 +61,23 @@ extension StreamObservation {
         )
     }
 }
+
+extension StreamObservation {
+    /// What the script `probe` has returned; `nil` if there is no such key.
+    init?(_ reply: RedisReply, to call: ScriptCall) throws(RedisError) {
+        if reply.isNull { return nil }
+        let values = Array(try call.elements(reply))
+        guard values.count >= 7 else { throw call.unexpected(reply) }
+        let added = try call.integer(values[4])
+        self.init(
+            length: try call.integer(values[0]).plausible,
+            lastID: try call.streamID(values[1]),
+            firstEntryID: values[2].streamID,
+            lastEntryID: values[3].streamID,
+            entriesAdded: added < 0 ? nil : added.plausible,
+            maxDeletedID: values[5].streamID,
+            groupCount: try call.integer(values[6]).plausible,
+            absentIDs: Set(values.dropFirst(7).compactMap(\.streamID))
+        )
+    }
+}

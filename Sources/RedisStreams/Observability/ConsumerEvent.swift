@@ -32,6 +32,8 @@ public enum ConsumerEvent: Sendable {
     /// a time. A group dead-letters it without its body, or counts that as a failed attempt; a fan-out reader goes on behind
     /// it.
     case unreadable(id: StreamID, stream: StreamKey, reason: String)
+    /// A fan-out reader knows where it reads from, in all of its streams: whatever is added from now on is delivered.
+    case ready
 }
 
 /// A stream that does not go on where it was.

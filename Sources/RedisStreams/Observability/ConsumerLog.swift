@@ -55,6 +55,7 @@ final class ConsumerLog: Sendable {
                 LogKey.stream: "\(stream)", LogKey.message: "\(id)", LogKey.reason: "\(told)",
             ]
             logger.warning("an entry could not be read", metadata: metadata)
+        case .ready: logger.debug("the reader knows where it reads from")
         case .reconnected:
             interruptions.store(0, ordering: .relaxed)
             logger.info("consumer reconnected")

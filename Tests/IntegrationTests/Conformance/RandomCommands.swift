@@ -176,7 +176,9 @@ struct RandomCommands {
         let subject = [group(), consumer()]
         let ids = (0...number(4)).map { _ in 2 * max(1, lastID - number(15)) + number(2) }.sorted()
             .map { "\($0 / 2)-\($0 % 2)" }
-        switch number(10) {
+        switch number(12) {
+        case 10: return (.probe, [chance(5) ? "text" : key()], ids)
+        case 11: return (.nextEntry, [key()], [ids[0]])
         case 9: return (.look, [key()], subject)
         case 7:
             let mode = chance(20) ? ["move"] : []

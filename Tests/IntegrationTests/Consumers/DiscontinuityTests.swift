@@ -231,6 +231,36 @@ extension IntegrationTests {
             }
         }
 
+        @Test("an idle reader does not download the ends of its stream", arguments: TestServer.all)
+        func idle(binary: ServerBinary) async throws {
+            try await TestServer.withOwn(binary) { server in
+                try await server.withClient { redis in
+                    let large = FieldValue.text(String(repeating: "x", count: 10 << 20))
+                    for n in 1...2 { try await redis.xadd("s", ["n": .integer(n), "large": large]) }
+                    let consumer = StreamConsumer(
+                        redis,
+                        stream: "s",
+                        from: .latest,
+                        configuration: Self.configuration()
+                    )
+                    let before = try await Self.bytesSent(redis)
+                    let reader = Task { for try await _ in consumer {} }
+                    try await consumer.ready()
+                    try await redis.moreReads(6)
+                    // Most of it is what this test asks for itself.
+                    let sent = try await Self.bytesSent(redis) - before
+                    #expect(sent < 5 << 20)
+                    #expect(consumer.counters.discontinuities == 0)
+                    reader.cancel()
+                    try await reader.value
+                }
+            }
+        }
+
+        private static func bytesSent(_ redis: RedisClient) async throws -> Int {
+            Int(try await redis.info("stats")["total_net_output_bytes"] ?? "") ?? 0
+        }
+
         @Test("what a failover lost is noticed, and what was added instead is read", arguments: TestServer.all)
         func failover(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { master in

@@ -36,20 +36,42 @@ import Testing
         #expect(size.count == 100, "a batch that is not full")
     }
 
-    @Test func `After a reply that was too large it never asks for as much again`() {
-        var size = BatchSize(100...100, bytes: .max)
+    @Test func `After a reply that was too large its messages are asked for one by one, and then it grows again`() {
+        var size = BatchSize(8...64, bytes: .max)
+        size.received(8, bytes: 0)
         let isSmaller = size.tooLarge()
-        #expect(isSmaller)
-        for messages in [50, 1, 50] {
-            size.received(messages, bytes: 0)
-            #expect(size.count == 50)
-        }
-        for expected in [25, 12, 6, 3, 1] {
-            let isSmaller = size.tooLarge()
-            #expect(isSmaller && size.count == expected)
-        }
+        #expect(isSmaller && size.count == 1)
         let isEnd = !size.tooLarge()
-        #expect(isEnd)
+        #expect(isEnd, "less than one cannot be asked for")
+        for _ in 0..<15 {
+            size.received(1, bytes: 0)
+            #expect(size.count == 1)
+        }
+        var counts: [Int] = []
+        for _ in 0..<7 {
+            size.received(size.count, bytes: 0)
+            counts.append(size.count)
+        }
+        #expect(counts == [2, 4, 8, 16, 32, 64, 64])
+    }
+
+    @Test func `Connections that end halve it, for longer each time`() {
+        var size = BatchSize(4...8, bytes: .max)
+        for (expected, messages) in [(2, 256), (2, 1024)] {
+            size.received(4, bytes: 0)
+            while size.count > expected {
+                let isSmaller = size.connectionsEnded()
+                #expect(isSmaller)
+            }
+            for _ in 1..<messages {
+                size.received(1, bytes: 0)
+                #expect(size.count <= expected)
+            }
+            size.received(1, bytes: 0)
+            #expect(size.count == 4)
+        }
+        while size.connectionsEnded() {}
+        #expect(size.count == 1)
     }
 
     @Test(arguments: seeds) func `On a random walk it stays within its bounds`(seed: UInt64) {
@@ -57,16 +79,15 @@ import Testing
         let least = Int.random(in: 1...200, using: &random)
         let most = least + Int.random(in: 0...2000, using: &random)
         var size = BatchSize(least...most, bytes: 10_000)
-        var bound = most
         for _ in 0..<300 {
             if random.chance(0.02) {
-                if size.tooLarge() { bound = size.count }
+                _ = random.chance(0.5) ? size.tooLarge() : size.connectionsEnded()
                 continue
             }
             let messages = random.chance(0.5) ? size.count : Int.random(in: 0...size.count, using: &random)
             let bytes = messages * Int.random(in: 0...500, using: &random)
             size.received(messages, bytes: bytes)
-            #expect((1...bound).contains(size.count))
+            #expect((1...most).contains(size.count))
             if messages > 0 { #expect(size.count == 1 || size.count * (bytes / messages) <= 10_000) }
         }
     }

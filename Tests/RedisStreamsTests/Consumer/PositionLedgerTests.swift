@@ -27,6 +27,34 @@ import Testing
         expect(ledger.takeDue(), equals: [save("3-0", epoch: 0)])
     }
 
+    @Test func `An entry that was passed over counts as soon as what was delivered before it is handled`() {
+        var ledger = PositionLedger()
+        ledger.begin("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 0), isSaved: true)
+        expect(ledger.passedOver(id("4-0"), of: "a"), equals: true)
+        let first = ledger.takeDue()
+        #expect(first == [save("4-0", epoch: 0)])
+        ledger.saved(first[0], epoch: 0)
+        ledger.delivered(id("6-0"), of: "a")
+        expect(ledger.passedOver(id("7-0"), of: "a"), equals: false)
+        expect(ledger.passedOver(id("8-0"), of: "a"), equals: false)
+        _ = ledger.handled(id("5-0"), of: "a")
+        expect(ledger.takeDue(), equals: [save("5-0", epoch: 0)])
+        _ = ledger.handled(id("6-0"), of: "a")
+        expect(ledger.takeDue(), equals: [save("8-0", epoch: 0)])
+    }
+
+    @Test func `Of several streams each has its position, also when one is dropped`() {
+        var ledger = PositionLedger()
+        for stream in ["a", "b", "c"] as [StreamKey] {
+            ledger.begin(stream, name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: true)
+        }
+        ledger.drop("a")
+        _ = ledger.handled(id("1-0"), of: "a")
+        _ = ledger.handled(id("2-0"), of: "b")
+        _ = ledger.handled(id("3-0"), of: "c")
+        expect(Set(ledger.takeDue().map { "\($0.stream) \($0.position.id)" }), equals: ["b 2-0", "c 3-0"])
+    }
+
     @Test func `A position that is set back waits for the messages that were delivered before`() {
         var ledger = PositionLedger()
         ledger.begin("a", name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: true)

@@ -40,8 +40,8 @@ import Testing
             await server.expect(read(after: "7-0", count: 2), answer: batch(entry("8-0"), entry("9-0")))
             let large = String(repeating: "x", count: 600)
             await server.expect(read(after: "9-0", count: 4), answer: batch(entry("10-0", ["field", large])))
-            await server.expect(read(after: "10-0", count: 1), answer: nothing)
-            await server.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "10-0"))
+            await server.expectIdle(read(after: "10-0", count: 1), on: transport.clock)
+            await server.expectProbe(answer: probed(last: "10-0"))
             await server.expect(read(after: "10-0", count: 1))
             _ = messages
         }
@@ -84,7 +84,7 @@ import Testing
             _ = await log.journal.wait(for: 1)
             await transport.clock.advance(by: .milliseconds(50))
             let next = await transport.nextConnection()
-            await next.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "3-0", entries: ("1-0", "3-0")))
+            await next.expectProbe(answer: probed(last: "3-0", entries: ("1-0", "3-0")))
             await next.expect(read(after: "2-0", count: 4), answer: batch(entry("3-0")))
             var got: [StreamID] = []
             for _ in 0..<3 { if let message = try await messages.next() { got.append(message.id) } }

@@ -9,9 +9,9 @@ import Testing
         try await transport.withClient { redis in
             var messages = StreamConsumer(redis, stream: "orders", from: .latest).makeAsyncIterator()
             let server = await transport.nextConnection()
-            await server.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "7-3"))
-            await server.expect(read(after: "7-3"), answer: nothing)
-            await server.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "7-3"))
+            await server.expect(probe(), answer: probed(last: "7-3"))
+            await server.expectIdle(read(after: "7-3"), on: transport.clock)
+            await server.expectProbe(answer: probed(last: "7-3"))
             await server.expect(read(after: "7-3"), answer: batch(entry("8-0"), entry("9-0")))
             await server.expect(read(after: "9-0"))
             let first = try await messages.next()
@@ -29,7 +29,7 @@ import Testing
         try await transport.withClient { redis in
             let messages = StreamConsumer(redis, stream: "orders").makeAsyncIterator()
             let server = await transport.nextConnection()
-            await server.expect(["XINFO", "STREAM", "orders"], answer: "-ERR no such key\r\n")
+            await server.expect(probe(), answer: "$-1\r\n")
             await server.expect(read(after: "0-0"))
             _ = messages
         }
@@ -49,7 +49,7 @@ import Testing
             _ = await log.journal.wait(for: 1)
             await transport.clock.advance(by: .milliseconds(50))
             let next = await transport.nextConnection()
-            await next.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "5-0"))
+            await next.expectProbe(answer: probed(last: "5-0"))
             await next.expect(read(after: "5-0"), answer: batch(entry("6-0")))
             let first = try await messages.next()
             let second = try await messages.next()
@@ -64,13 +64,13 @@ import Testing
         try await redis.running { redis in
             let messages = StreamConsumer(redis, stream: "orders", from: .latest).makeAsyncIterator()
             let server = await transport.nextConnection()
-            await server.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "7-3"))
+            await server.expect(probe(), answer: probed(last: "7-3"))
             await server.expect(read(after: "7-3"))
             server.close()
             _ = await log.journal.wait(for: 1)
             await transport.clock.advance(by: .milliseconds(50))
             let next = await transport.nextConnection()
-            await next.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "7-3"))
+            await next.expectProbe(answer: probed(last: "7-3"))
             await next.expect(read(after: "7-3"))
             _ = messages
         }

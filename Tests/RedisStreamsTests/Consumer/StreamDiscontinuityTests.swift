@@ -11,10 +11,10 @@ import Testing
             let consumer = StreamConsumer(redis, stream: "orders", from: .after(id("100-0")))
             var messages = consumer.makeAsyncIterator()
             let server = await transport.nextConnection()
-            await server.expect(read(after: "100-0"), answer: nothing)
-            await server.expect(look, answer: streamInfo(last: "100-0"))
-            await server.expect(read(after: "100-0"), answer: nothing)
-            await server.expect(look, answer: streamInfo(last: "5-0"))
+            await server.expectIdle(read(after: "100-0"), on: transport.clock)
+            await server.expectProbe(answer: probed(last: "100-0"))
+            await server.expectIdle(read(after: "100-0"), on: transport.clock)
+            await server.expectProbe(answer: probed(last: "5-0"))
             await server.expect(read(after: "0-0"), answer: batch(entry("5-0")))
             let message = try await messages.next()
             #expect(message?.id == id("5-0"))
@@ -24,19 +24,60 @@ import Testing
         }
     }
 
-    @Test func `A missing stream is believed only if the key is missing, too`() async throws {
+    @Test func `A stream that is missing is read from its beginning`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let consumer = StreamConsumer(redis, stream: "orders", from: .beginning)
             let messages = consumer.makeAsyncIterator()
             let server = await transport.nextConnection()
             await server.expect(read(after: "0-0"), answer: batch(entry("7-0")))
-            await server.expect(read(after: "7-0"), answer: nothing)
-            await server.expect(look, answer: "-ERR no such key\r\n")
-            await server.expect(["EXISTS", "orders"], answer: ":0\r\n")
-            await server.expect(read(after: "0-0"), answer: nothing)
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectProbe(answer: "$-1\r\n")
+            await server.expectIdle(read(after: "0-0"), on: transport.clock)
             await server.expect(read(after: "0-0"))
             #expect(consumer.counters.discontinuities == 1)
+            _ = messages
+        }
+    }
+
+    @Test func `Without scripts, a missing stream is believed only if the key is missing, too`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            let consumer = StreamConsumer(redis, stream: "orders", from: .beginning)
+            let messages = consumer.makeAsyncIterator()
+            let server = await transport.nextConnection()
+            await server.expect(read(after: "0-0"), answer: batch(entry("7-0")))
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectProbe(answer: "-NOPERM this user has no permissions\r\n", role: "-NOPERM this user\r\n")
+            await server.expect(["XLEN", "orders"], answer: ":0\r\n")
+            await server.expect(look, answer: "-ERR no such key\r\n")
+            await server.expect(["EXISTS", "orders"], answer: ":0\r\n")
+            await server.expectIdle(read(after: "0-0"), on: transport.clock)
+            await server.expect(read(after: "0-0"))
+            #expect(consumer.counters.discontinuities == 1)
+            _ = messages
+        }
+    }
+
+    @Test func `Without scripts, entries are looked at only when something has changed, and else rarely`() async throws
+    {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            let consumer = StreamConsumer(redis, stream: "orders", from: .after(id("7-0")))
+            let messages = consumer.makeAsyncIterator()
+            let server = await transport.nextConnection()
+            let info = streamInfo(last: "7-0", entries: ("7-0", "7-0"))
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectProbe(answer: "-NOPERM this user has no permissions\r\n", role: "-NOPERM this user\r\n")
+            for round in 0...13 {
+                await server.expect(["XLEN", "orders"], answer: ":1\r\n")
+                if round % 13 == 0 { await server.expect(look, answer: info) }
+                await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            }
+            await server.expect(["XLEN", "orders"], answer: ":0\r\n")
+            await server.expect(look, answer: streamInfo(last: "7-0", length: 0))
+            await server.expect(read(after: "7-0"))
+            #expect(consumer.counters.discontinuities == 0)
             _ = messages
         }
     }
@@ -47,11 +88,13 @@ import Testing
             let consumer = StreamConsumer(redis, stream: "orders", from: .after(id("7-0")))
             let messages = consumer.makeAsyncIterator()
             let server = await transport.nextConnection()
-            await server.expect(read(after: "7-0"), answer: nothing)
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectProbe(answer: "-ERR unknown command\r\n", role: "-ERR unknown command\r\n")
+            await server.expect(["XLEN", "orders"], answer: "-ERR unknown command\r\n")
             await server.expect(look, answer: "-ERR unknown command 'XINFO'\r\n")
             await server.expect(["EXISTS", "orders"], answer: ":1\r\n")
             await server.expect(look, answer: "-ERR unknown command 'XINFO'\r\n")
-            await server.expect(read(after: "7-0"), answer: nothing)
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
             await server.expect(read(after: "7-0"))
             #expect(consumer.counters.discontinuities == 0)
             _ = messages
@@ -65,11 +108,18 @@ import Testing
             var messages = consumer.makeAsyncIterator()
             let server = await transport.nextConnection()
             await server.expect(read(after: "0-0"), answer: batch(entry("20000-0"), entry("25000-0")))
-            await server.expect(read(after: "25000-0"), answer: nothing)
-            let info = streamInfo(last: "25009-0", entries: ("20000-0", "25009-0"), length: 3, added: 3)
-            await server.expect(look, answer: info)
-            await server.expect(["XRANGE", "orders", "25000-0", "25000-0", "COUNT", "1"], answer: "*0\r\n")
-            await server.expect(look, answer: info)
+            await server.expectIdle(read(after: "25000-0"), on: transport.clock)
+            await server.expectProbe(
+                answer: probed(last: "25009-0", entries: ("20000-0", "25009-0"), length: 3, added: 3)
+            )
+            let closer = probed(
+                last: "25009-0",
+                entries: ("20000-0", "25009-0"),
+                length: 3,
+                added: 3,
+                absent: ["25000-0"]
+            )
+            await server.expect(probe("orders", "25000-0"), answer: closer)
             let all = batch(entry("20000-0"), entry("24900-0"), entry("25009-0"))
             await server.expect(read(after: "14999-\(UInt64.max)"), answer: all)
             var seen: [StreamID] = []
@@ -90,13 +140,52 @@ import Testing
             await server.expect(read(after: "0-0"))
             server.send("-LOADING Redis is loading the dataset in memory\r\n")
             _ = await log.journal.wait(for: 1)
-            let answering = Task { await server.expect(read(after: "0-0"), answer: nothing) }
+            let answering = Task { await server.expect(read(after: "0-0"), answer: batch(entry("1-0"))) }
             await transport.clock.advance(by: .milliseconds(50)) { await answering.value }
-            await server.expect(read(after: "0-0"))
+            await server.expectProbe(answer: probed(last: "1-0"))
+            await server.expect(read(after: "1-0"))
             var events = consumer.events.makeAsyncIterator()
+            guard case .ready = await events.next() else { return #expect(Bool(false)) }
             guard case .interrupted(let error, _) = await events.next() else { return #expect(Bool(false)) }
             #expect(error.code == .loading)
             guard case .reconnected = await events.next() else { return #expect(Bool(false)) }
+            _ = messages
+        }
+    }
+
+    @Test func `A server that was the master and is a replica is connected to anew`() async throws {
+        let transport = FakeTransport()
+        let log = LogJournal(of: "consumer interrupted")
+        let redis = try transport.makeClient(.patient, logger: log.logger)
+        try await redis.running { redis in
+            let messages = StreamConsumer(redis, stream: "orders", from: .after(id("7-0"))).makeAsyncIterator()
+            let server = await transport.nextConnection()
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectProbe(answer: probed(last: "7-0"))
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectProbe(answer: probed(last: "7-0"), role: replicaRole)
+            // The connection ends behind the read that has left.
+            await server.expectIdle(read(after: "7-0"), on: transport.clock)
+            await server.expectClose()
+            _ = await log.journal.wait(for: 1)
+            await transport.clock.advance(by: .milliseconds(50))
+            let next = await transport.nextConnection()
+            await next.expectProbe(answer: probed(last: "7-0"))
+            await next.expect(read(after: "7-0"))
+            _ = messages
+        }
+    }
+
+    @Test func `A reader that has begun on a replica stays there`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            let messages = StreamConsumer(redis, stream: "orders", from: .after(id("7-0"))).makeAsyncIterator()
+            let server = await transport.nextConnection()
+            for _ in 0..<3 {
+                await server.expectIdle(read(after: "7-0"), on: transport.clock)
+                await server.expectProbe(answer: probed(last: "7-0"), role: replicaRole)
+            }
+            await server.expect(read(after: "7-0"))
             _ = messages
         }
     }
@@ -110,7 +199,7 @@ import Testing
             await server.expect(read(after: "0-0"))
             await transport.clock.advance(by: .seconds(5))
             server.send(batch(entry("1-0")))
-            await server.expect(look, answer: streamInfo(last: "1-0"))
+            await server.expectProbe(answer: probed(last: "1-0"))
             await server.expect(read(after: "1-0"), answer: batch(entry("2-0")))
             await server.expect(read(after: "2-0"))
             _ = messages
@@ -125,7 +214,7 @@ import Testing
         let server = ScriptedServer(on: transport) { command in
             switch command.first {
             case "HMGET": array([bulk("3-0"), bulk("2")])
-            case "XINFO": streamInfo(last: "5-0", entries: ("1-0", "5-0"))
+            case "EVALSHA" where command[1] == Script.probe.sha1: probed(last: "5-0", entries: ("1-0", "5-0"))
             case "XREAD": command.last == "3-0" ? batch(entry("4-0"), entry("5-0")) : nil
             case "EVALSHA": "-NOSCRIPT No matching script\r\n"
             default: ":2\r\n"

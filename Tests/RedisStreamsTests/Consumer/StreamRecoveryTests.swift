@@ -6,11 +6,11 @@ private typealias Machine = StreamConsumerStateMachine
 
 /// What a reader does when it learns that a stream does not go on where it was.
 @Suite struct StreamRecoveryTests {
-    @Test func `It looks when nothing came, after failures, and at times, but never behind the beginning`() {
+    @Test func `It looks when nothing came, after failures, and at times, but never behind the beginning`() throws {
         var machine = Machine(["a": .beginning, "b": .after(id("5-0"))])
         let read = [StreamOffset("a"), StreamOffset("b", after: id("5-0"))]
         expect(machine.next(), equals: .read(read))
-        _ = machine.read([])
+        _ = try machine.read([])
         expect(machine.next(), equals: .look([read[1]]))
         _ = machine.looked([:])
         expect(machine.next(), equals: .read(read))
@@ -22,7 +22,7 @@ private typealias Machine = StreamConsumerStateMachine
         machine.tick()
         expect(machine.next(), equals: .look([read[1]]))
         machine.cannotLook()
-        _ = machine.read([])
+        _ = try machine.read([])
         expect(machine.next(), equals: .read(read))
     }
 
@@ -31,43 +31,43 @@ private typealias Machine = StreamConsumerStateMachine
     ])
     func `A stream made anew is answered as it was asked for`(policy: DiscontinuityPolicy, position: String) throws {
         var machine = Machine(["a": .after(id("100-0"))], recovery: .init(policy: policy))
-        _ = machine.read([])
+        _ = try machine.read([])
         let outcome = machine.looked(["a": there(last: "5-0")])
         #expect(outcome.found == [Discontinuity(.regressed, stream: "a", position: id("100-0"), lastID: id("5-0"))])
         #expect(outcome.failure?.code == (policy == .stop ? .discontinuity : nil))
         #expect(outcome.moves == (policy == .ignore ? [] : [StreamOffset("a", after: id(position))]))
         expect(machine.next(), equals: .read([StreamOffset("a", after: id(position))]))
         // Once is enough.
-        _ = machine.read([])
+        _ = try machine.read([])
         expect(policy == .stop || machine.looked(["a": there(last: "5-0")]).found.isEmpty, equals: true)
     }
 
-    @Test func `A stream that is missing is read from its beginning when it comes back`() {
+    @Test func `A stream that is missing is read from its beginning when it comes back`() throws {
         var machine = Machine(["a": .beginning])
-        _ = machine.read([messageBatch(of: "a", ["7-0"])])
+        _ = try machine.read([messageBatch(of: "a", ["7-0"])])
         let outcome = machine.looked(["a": .missing])
         #expect(outcome.found == [Discontinuity(.missing, stream: "a", position: id("7-0"), lastID: .zero)])
         expect(machine.next(), equals: .read([StreamOffset("a")]))
         expect(machine.looked(["a": .missing]).found.isEmpty, equals: true)
     }
 
-    @Test func `A stream that has lost its end goes on there, and what was seen is left out`() {
+    @Test func `A stream that has lost its end goes on there, and what was seen is left out`() throws {
         var machine = Machine(["a": .beginning])
         let clock = 1_700_000_000_000
-        _ = machine.read([messageBatch(of: "a", (0..<20).map { "\(clock + $0 * 1000)-0" })])
+        _ = try machine.read([messageBatch(of: "a", (0..<20).map { "\(clock + $0 * 1000)-0" })])
         // The last five are lost.
         let outcome = machine.looked(["a": there(last: "\(clock + 14_000)-0")])
         #expect(outcome.found.map(\.kind) == [.regressed])
         let target = StreamID(milliseconds: UInt64(clock + 3999), sequence: .max)
         expect(machine.next(), equals: .read([StreamOffset("a", after: target)]))
         let again = messageBatch(of: "a", ["\(clock + 11_000)-0", "\(clock + 12_000)-0", "\(clock + 14_500)-0"])
-        _ = machine.read([again])
+        _ = try machine.read([again])
         expect(machine.leavingOutSeen([again])[0].map(\.id), equals: [id("\(clock + 14_500)-0")])
     }
 
-    @Test func `An entry that a server has lost sends the reader back by a time`() {
+    @Test func `An entry that a server has lost sends the reader back by a time`() throws {
         var machine = Machine(["a": .beginning], recovery: .init(rewind: .seconds(2)))
-        _ = machine.read([messageBatch(of: "a", ["7000-0", "7001-0", "9000-0"])])
+        _ = try machine.read([messageBatch(of: "a", ["7000-0", "7001-0", "9000-0"])])
         var look = StreamObservation(
             length: 3,
             lastID: id("9500-0"),
@@ -82,7 +82,7 @@ private typealias Machine = StreamConsumerStateMachine
         let target = StreamID(milliseconds: 6999, sequence: .max)
         expect(machine.next(), equals: .read([StreamOffset("a", after: target)]))
         let batch = messageBatch(of: "a", ["7000-0", "7001-0", "8000-0", "9500-0"])
-        _ = machine.read([batch])
+        _ = try machine.read([batch])
         expect(machine.leavingOutSeen([batch])[0].map(\.id), equals: ids("8000-0", "9500-0"))
     }
 
@@ -126,7 +126,7 @@ private typealias Machine = StreamConsumerStateMachine
         expect(second.next(), equals: .read([StreamOffset("a")]))
     }
 
-    @Test(arguments: seeds) func `On a random walk no position goes back without an event`(seed: UInt64) {
+    @Test(arguments: seeds) func `On a random walk no position goes back without an event`(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         var machine = Machine(["a": .beginning], recovery: .init(rewind: .milliseconds(5)))
         var last = StreamID.zero
@@ -142,7 +142,7 @@ private typealias Machine = StreamConsumerStateMachine
                 if random.chance(0.05), last > .zero { last.milliseconds -= 1 }
                 if random.chance(0.5) { (isThere, last) = (true, StreamID(milliseconds: last.milliseconds + 1)) }
                 let hasNews = isThere && last > position
-                _ = machine.read(hasNews ? [messageBatch(of: "a", ["\(last)"])] : [])
+                _ = try machine.read(hasNews ? [messageBatch(of: "a", ["\(last)"])] : [])
                 if hasNews { position = max(position, last) }
             case .look(let offsets):
                 #expect(offsets[0].id == position)

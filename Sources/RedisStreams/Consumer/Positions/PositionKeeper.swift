@@ -8,6 +8,10 @@ final class PositionKeeper: Sendable {
         var ledger = PositionLedger()
         /// Whether Redis will be told without anybody asking.
         var isScheduled = false
+        /// Whether nothing is written any more.
+        var isOver = false
+        /// Who waits until nothing is written any more.
+        var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
     private let client: RedisClient
@@ -19,6 +23,8 @@ final class PositionKeeper: Sendable {
 
     /// How often it is tried to tell Redis when the reader has come to its end.
     private static let lastAttempts = 3
+    /// For how long at most.
+    private static let lastTime = Duration.seconds(2)
 
     init(consumer: StreamConsumer, eventLoop: any EventLoop) {
         client = consumer.client
@@ -50,6 +56,31 @@ final class PositionKeeper: Sendable {
         work.fire()
     }
 
+    /// Waits, cancelled or not, until Redis was told, or cannot be told in time. Nothing more is handled.
+    func written() async {
+        finish()
+        // Also where nobody has ever begun to keep positions.
+        let timer = eventLoop.scheduleTask(in: TimeAmount(Self.lastTime)) { self.isOver() }
+        await withCheckedContinuation { waiter in
+            let isOver = state.withLock { state in
+                if !state.isOver { state.waiters.append(waiter) }
+                return state.isOver
+            }
+            if isOver { waiter.resume() }
+        }
+        timer.cancel()
+    }
+
+    /// Nothing is written any more.
+    func isOver() {
+        let waiters = state.withLock { state in
+            state.isOver = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
     // MARK: The side of the engine
 
     /// A stream is read from a position on.
@@ -61,6 +92,11 @@ final class PositionKeeper: Sendable {
     func delivered(_ batch: MessageBatch) {
         guard let last = batch.last?.id else { return }
         state.withLock { $0.ledger.delivered(last, of: batch.stream) }
+    }
+
+    /// An entry behind what was delivered cannot be read.
+    func passedOver(_ id: StreamID, of stream: StreamKey) {
+        if state.withLock({ $0.ledger.passedOver(id, of: stream) }) { work.fire() }
     }
 
     func moved(to offset: StreamOffset) {
@@ -76,11 +112,14 @@ final class PositionKeeper: Sendable {
     ///
     /// - Throws: ``RedisError``, if Redis refuses to keep positions.
     func run() async throws(RedisError) {
+        defer { isOver() }
         var attempt = 0
+        var end = NIODeadline.distantFuture
         while true {
             let isLast = await waitForWork()
+            if isLast { end = min(end, eventLoop.now + TimeAmount(Self.lastTime)) }
             do throws(RedisError) {
-                try await saveDue()
+                try await saveDue(before: end)
                 attempt = 0
                 if isLast { return }
             } catch {
@@ -92,7 +131,7 @@ final class PositionKeeper: Sendable {
                     metadata: [LogKey.attempt: "\(attempt)", LogKey.reason: "\(error)"]
                 )
                 // What is not kept is read again.
-                if isLast, attempt >= Self.lastAttempts { return }
+                if isLast, attempt >= Self.lastAttempts || eventLoop.now >= end { return }
                 let jitter = client.pool.randomness()
                 let delay = configuration.backoff.delay(attempt: attempt, jitter: jitter, after: error)
                 await eventLoop.sleepInAnyCase(for: isLast ? min(delay, .milliseconds(100)) : delay)
@@ -111,19 +150,19 @@ final class PositionKeeper: Sendable {
         return state.withLock { $0.ledger.isFinished }
     }
 
-    private func saveDue() async throws(RedisError) {
+    private func saveDue(before end: NIODeadline) async throws(RedisError) {
         let saves = state.withLock { state in
             state.isScheduled = false
             return state.ledger.takeDue()
         }
         for save in saves {
-            let epoch = try await keep(save).get()
+            let epoch = try await keep(save, before: end).get()
             state.withLock { $0.ledger.saved(save, epoch: epoch) }
         }
     }
 
     /// In a task of its own: at the end this one is cancelled, and what was handled has to be told all the same.
-    private func keep(_ save: PositionLedger.Save) async -> Result<Int, RedisError> {
+    private func keep(_ save: PositionLedger.Save, before end: NIODeadline) async -> Result<Int, RedisError> {
         let call = ScriptCall(
             .savePosition,
             keys: [SavedPosition.key(save.name, of: save.stream)],
@@ -146,6 +185,9 @@ final class PositionKeeper: Sendable {
                 return .failure(error)
             }
         }
+        if end == .distantFuture { return await task.value }
+        let timer = eventLoop.scheduleTask(deadline: end) { task.cancel() }
+        defer { timer.cancel() }
         return await task.value
     }
 }

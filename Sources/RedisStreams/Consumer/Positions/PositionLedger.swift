@@ -29,11 +29,14 @@ struct PositionLedger: ~Copyable {
         var moves = 0
         /// The position was set elsewhere; so it is as soon as the message `last`, delivered before, is handled.
         var ahead: (last: StreamID, target: StreamID)?
+        /// Entries that were passed over, each behind the message `last`: the position is there when that is handled.
+        var passedOver: [(last: StreamID, id: StreamID)] = []
 
         var isDue: Bool { isMove || handled != saved }
     }
 
     private var entries: [Entry] = []
+    private var indices: [StreamKey: Int] = [:]
     private(set) var isFinished = false
     /// How many messages have been handled since the last time that Redis was told.
     private var count = 0
@@ -43,9 +46,10 @@ struct PositionLedger: ~Copyable {
     /// - Parameter isSaved: Whether Redis has it; else it is told, so that a reader which handles nothing begins at the
     ///   same place the next time.
     mutating func begin(_ stream: StreamKey, name: String, at position: SavedPosition, isSaved: Bool) {
-        entries.removeAll { $0.stream == stream }
         var entry = Entry(stream: stream, name: name, epoch: position.epoch, handled: position.id)
         if isSaved { entry.saved = position.id }
+        if let index = index(of: stream) { return entries[index] = entry }
+        indices[stream] = entries.count
         entries.append(entry)
     }
 
@@ -61,10 +65,23 @@ struct PositionLedger: ~Copyable {
                 if id == ahead.last { entry.move(to: ahead.target) }
             } else {
                 entry.handled = max(id, entry.handled)
+                if !entry.passedOver.isEmpty { entry.passOver() }
             }
         }
         count += 1
         return count
+    }
+
+    /// An entry behind what was delivered is not going to be. Returns whether Redis is to be told now.
+    mutating func passedOver(_ id: StreamID, of stream: StreamKey) -> Bool {
+        var isDue = false
+        update(stream) { entry in
+            if entry.ahead != nil { return }
+            entry.passedOver.append((entry.delivered ?? entry.handled, id))
+            entry.passOver()
+            isDue = entry.isDue
+        }
+        return isDue
     }
 
     /// The position was set elsewhere. What was delivered before, and is still to be handled, is of the time before.
@@ -77,7 +94,13 @@ struct PositionLedger: ~Copyable {
     }
 
     /// The stream is read no more.
-    mutating func drop(_ stream: StreamKey) { entries.removeAll { $0.stream == stream } }
+    mutating func drop(_ stream: StreamKey) {
+        guard let dropped = index(of: stream), let last = entries.popLast() else { return }
+        indices[stream] = nil
+        guard last.stream != stream else { return }
+        entries[dropped] = last
+        indices[last.stream] = dropped
+    }
 
     /// Nothing more is handled.
     mutating func finish() { isFinished = true }
@@ -112,7 +135,13 @@ struct PositionLedger: ~Copyable {
     }
 
     private mutating func update(_ stream: StreamKey, _ change: (inout Entry) -> Void) {
-        for index in entries.indices where entries[index].stream == stream { change(&entries[index]) }
+        if let index = index(of: stream) { change(&entries[index]) }
+    }
+
+    private func index(of stream: StreamKey) -> Int? {
+        // Nearly always there is one.
+        if entries.count == 1 { return entries[0].stream == stream ? 0 : nil }
+        return indices[stream]
     }
 }
 
@@ -120,8 +149,16 @@ extension PositionLedger.Entry {
     fileprivate mutating func move(to target: StreamID) {
         ahead = nil
         delivered = nil
+        passedOver = []
         handled = target
         isMove = true
         moves += 1
+    }
+
+    fileprivate mutating func passOver() {
+        while let first = passedOver.first, first.last <= handled {
+            handled = max(handled, first.id)
+            passedOver.removeFirst()
+        }
     }
 }

@@ -28,7 +28,10 @@ package struct Script: Sendable {
         """
 
     /// All scripts that this library sends.
-    package static let all = [renew, acknowledge, setAside, take, look, emit, leave, deadLetters, redrive, savePosition, trim]
+    package static let all = [
+        renew, acknowledge, setAside, take, look, emit, leave, deadLetters, redrive, savePosition, probe, nextEntry,
+        trim,
+    ]
 }
 
 /// A call of a script: by its SHA-1, or with its text for a server that does not know it yet.

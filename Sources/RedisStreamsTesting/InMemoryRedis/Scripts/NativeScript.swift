@@ -23,6 +23,8 @@ struct NativeScript: Sendable {
         NativeScript(.leave) { context throws(ReplyError) in try context.leave() },
         NativeScript(.emit) { context throws(ReplyError) in try context.emit() },
         NativeScript(.savePosition) { context throws(ReplyError) in try context.savePosition() },
+        NativeScript(.probe) { context throws(ReplyError) in try context.probe() },
+        NativeScript(.nextEntry) { context throws(ReplyError) in try context.nextEntry() },
         NativeScript(.trim) { context throws(ReplyError) in try context.trim() },
         NativeScript(.deadLetters) { context throws(ReplyError) in try context.deadLetters() },
         NativeScript(.redrive) { context throws(ReplyError) in try context.redrive() },

@@ -1,0 +1,188 @@
+import Logging
+import RedisStreamsTesting
+import ServiceLifecycle
+import Testing
+
+@testable import RedisStreams
+
+/// How readers begin and end, and that many streams cost no more than few, each.
+@Suite(.timeLimit(.minutes(1))) struct StreamEndTests {
+    // MARK: Ready
+
+    @Test func `What is added when a reader of the latest is ready is delivered`() async throws {
+        let server = InMemoryRedis()
+        try await server.withClient { redis in
+            for round in 1...20 {
+                let consumer = StreamConsumer(redis, stream: "s", from: .latest)
+                let messages = consumer.messages
+                let first = Task { try await messages.first { _ in true } }
+                try await consumer.ready()
+                try await redis.xadd("s", ["n": .integer(round)])
+                let message = try await first.value
+                #expect(message?["n"] == "\(round)")
+                var events = consumer.events.makeAsyncIterator()
+                guard case .ready = await events.next() else { return #expect(Bool(false)) }
+            }
+        }
+    }
+
+    @Test func `Who waits for a loop that cannot begin is told why`() async throws {
+        let redis = try FakeTransport().makeClient()
+        let consumer = StreamConsumer(redis, streams: [:])
+        let waiting = Task { await caught { try await consumer.ready() } }
+        _ = await caught { for try await _ in consumer {} }
+        let error = await waiting.value
+        #expect(error?.code == .invalidArgument)
+        let again = await caught { try await consumer.ready() }
+        #expect(again?.code == .invalidArgument)
+    }
+
+    @Test func `Who waits for a loop can be cancelled, and is told when it is left`() async throws {
+        let transport = FakeTransport()
+        try await transport.withClient { redis in
+            let consumer = StreamConsumer(redis, stream: "s", from: .latest)
+            let cancelled = Task { await caught { try await consumer.ready() } }
+            cancelled.cancel()
+            #expect(await cancelled.value?.code == .cancelled)
+            let loop = Task { for try await _ in consumer {} }
+            let server = await transport.nextConnection()
+            await server.expect(probe("s"))
+            let waiting = Task { await caught { try await consumer.ready() } }
+            loop.cancel()
+            try await loop.value
+            server.send("$-1\r\n")
+            #expect(await waiting.value?.code == .cancelled)
+        }
+    }
+
+    // MARK: Positions
+
+    @Test func `A loop that is cancelled ends when its position is written`() async throws {
+        let server = InMemoryRedis()
+        try await server.withClient { redis in
+            for n in 1...5 { try await redis.xadd("s", ["n": .integer(n)], id: .id(StreamID(milliseconds: UInt64(n)))) }
+            let handled = Journal<StreamID>()
+            let loop = Task {
+                for try await message in StreamConsumer(redis, stream: "s", from: .resume("audit")) {
+                    handled.record(message.id)
+                }
+            }
+            _ = await handled.wait(for: 5)
+            server.inject(.delay(.milliseconds(500)), on: "EVALSHA")
+            loop.cancel()
+            try await server.clock.advance(by: .milliseconds(50)) { await loop.result }.get()
+            let kept = try await redis.send("HGET", "{s}:position:audit", "id").string
+            #expect(kept == "5-0")
+        }
+    }
+
+    @Test func `A loop waits no longer than two seconds for a server that is silent`() async throws {
+        let transport = FakeTransport()
+        let server = ScriptedServer(on: transport) { command in
+            switch command.first {
+            case "HMGET": array(["$-1\r\n", "$-1\r\n"])
+            case "XREAD": command.last == "0-0" ? batch(entry("1-0")) : nil
+            default: nil
+            }
+        }
+        try await transport.withClient(.patient) { redis in
+            let handled = Journal<StreamID>()
+            let loop = Task {
+                for try await message in StreamConsumer(redis, stream: "orders", from: .resume("audit")) {
+                    handled.record(message.id)
+                }
+            }
+            _ = await handled.wait(for: 1)
+            loop.cancel()
+            let before = transport.clock.elapsed
+            try await transport.clock.advance(by: .milliseconds(100)) { await loop.result }.get()
+            #expect(transport.clock.elapsed - before >= .seconds(2))
+            #expect(transport.clock.elapsed - before < .seconds(3))
+        }
+        _ = server
+    }
+
+    @Test func `A position is not lost with a client that ends right behind its loop`() async throws {
+        let server = InMemoryRedis()
+        try await server.withClient { redis in
+            for n in 1...5 { try await redis.xadd("s", ["n": .integer(n)], id: .id(StreamID(milliseconds: UInt64(n)))) }
+            for try await message in StreamConsumer(redis, stream: "s", from: .resume("audit")) {
+                if message["n"] == "4" { break }
+            }
+        }
+        try await server.withClient { redis in
+            let kept = try await redis.send("HGET", "{s}:position:audit", "id").string
+            #expect(kept == "3-0", "the fourth was not handled: its loop was left")
+        }
+    }
+
+    // MARK: Services
+
+    @Test func `A service handles what comes, and keeps its position when it is shut down`() async throws {
+        let server = InMemoryRedis()
+        let handled = Journal<StreamID>()
+        let redis = try server.makeClient()
+        let audit = StreamConsumer(redis, stream: "s", from: .resume("audit")).service { handled.record($0.id) }
+        let group = ServiceGroup(services: [redis, audit], logger: Logger(label: "test"))
+        let running = Task { try await group.run() }
+        try await redis.xadd("s", ["n": "1"], id: .id(StreamID(milliseconds: 1)))
+        _ = await handled.wait(for: 1)
+        await group.triggerGracefulShutdown()
+        try await running.value
+        try await server.withClient { redis in
+            let kept = try await redis.send("HGET", "{s}:position:audit", "id").string
+            #expect(kept == "1-0")
+        }
+    }
+
+    @Test func `What a handler throws ends its service, and its message does not count as handled`() async throws {
+        struct Failure: Error {}
+        let server = InMemoryRedis()
+        try await server.withClient { redis in
+            for n in 1...3 { try await redis.xadd("s", ["n": .integer(n)], id: .id(StreamID(milliseconds: UInt64(n)))) }
+            let audit = StreamConsumer(redis, stream: "s", from: .resume("audit")).service { message in
+                if message["n"] == "2" { throw Failure() }
+            }
+            await #expect(throws: Failure.self) { try await audit.run() }
+            let kept = try await redis.send("HGET", "{s}:position:audit", "id").string
+            #expect(kept == "1-0")
+        }
+    }
+
+    // MARK: Many streams
+
+    @Test func `Eight times as many streams cost about eight times as much`() throws {
+        let few = try Self.cost(of: 1000)
+        let many = try Self.cost(of: 8000)
+        #expect(many < few * 24, "64 times, if each were looked for among all")
+    }
+
+    private static func cost(of count: Int) throws -> Duration {
+        let keys = (0..<count).map { StreamKey("stream-\($0)") }
+        let starts = Dictionary(
+            uniqueKeysWithValues: keys.map { ($0, StreamConsumer.Start.resume("audit", else: .latest)) }
+        )
+        let batches = keys.map { messageBatch(of: $0, ["1-0"]) }
+        return try (0..<3).map { _ in
+            let begin = ContinuousClock.now
+            var machine = StreamConsumerStateMachine(starts)
+            var ledger = PositionLedger()
+            loop: while true {
+                switch machine.next() {
+                case .restore(let stream, _): machine.restored(nil, of: stream)
+                case .findLast(let stream):
+                    machine.foundLast(.zero, of: stream)
+                    ledger.begin(stream, name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: false)
+                default: break loop
+                }
+            }
+            _ = try machine.read(batches)
+            for key in keys {
+                ledger.delivered(id("1-0"), of: key)
+                _ = ledger.handled(id("1-0"), of: key)
+            }
+            for save in ledger.takeDue() { ledger.saved(save, epoch: 0) }
+            return ContinuousClock.now - begin
+        }.min() ?? .zero
+    }
+}
