@@ -29,9 +29,9 @@ final class StreamValue {
     }
 
     /// Adds an entry, with an id above all before.
-    func append(_ id: StreamID, _ fields: ArraySlice<Bytes>) {
+    func append(_ id: StreamID, _ fields: ArraySlice<Bytes>, _ limits: StreamNode.Limits) {
         let byteCount = fields.reduce(0) { $0 + $1.count }
-        if nodes.last.map({ $0.isFull(for: byteCount) }) ?? true { nodes.append(StreamNode(id, fields)) }
+        if nodes.last.map({ $0.isFull(for: byteCount, limits) }) ?? true { nodes.append(StreamNode(id, fields)) }
         let entry = StreamEntry(id: id, encoded: Self.encoded(id, fields))
         nodes[nodes.count - 1].append(entry, fields)
         count += 1
