@@ -41,5 +41,19 @@ extension IntegrationTests {
                 )
             }
         }
+
+        @Test("a difference is found, and shortened to the commands that show it", arguments: TestServer.all)
+        func control(binary: ServerBinary) async throws {
+            try await TestServer.withOwn(binary) { server in
+                let version = try await Self.version(of: server)
+                let other = Comparison(server: server, version: version == .redis6_2 ? .redis7_0 : .redis6_2)
+                let commands = ["SET k 1", "XADD s 1-0 a 1", "GET k", "XINFO STREAM s"]
+                    .map { $0.split(separator: " ").map(String.init) }
+                let first = try #require(try await other.difference(commands + [["PING"]]))
+                #expect(first.index == 3)
+                let (shortest, _) = try await other.shortened(commands, first)
+                #expect(shortest == [commands[1], commands[3]])
+            }
+        }
     }
 }
