@@ -50,7 +50,7 @@ struct RandomCommands {
     private static let oddities =
         [""]
             + """
-            0 -1 x 9000000000 9223372036854775807 -9223372036854775808 9223372036854775808 + - $ > ~ = ( COUNT LIMIT MAXLEN \
+            0 -1 x 9000000 9223372036854775807 -9223372036854775808 9223372036854775808 + - $ > ~ = ( COUNT LIMIT MAXLEN \
             MINID KEEPREF ACKED IDS NOACK STREAMS JUSTID FORCE GROUP FULL MKSTREAM ENTRIESREAD HELP 0-0 s g a
             """
         .split(separator: " ").map(String.init)
