@@ -13,9 +13,11 @@ install := Scripts/install-dependencies.sh $(if $(REDIS_URL),--library-only)
 ARGS ?=
 # `make simulate SEED=4711`
 SEED ?=
+# `make conformance-fuzz COUNT=500000`
+COUNT ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix simulate check lint format build examples old-worker chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,6 +47,16 @@ test-matrix: ## Fetch all four servers into .servers/ and run all tests on each 
 	export REDIS_STREAMS_SERVERS; \
 	echo 'Testing on these servers; building first takes some minutes from clean …'; \
 	$(test)
+
+# The short form, with fixed seeds, is one of the tests of test-matrix.
+conformance-fuzz: ## Send random commands to each server and to its in-memory twin (SEED=4711 replays; COUNT=300000 for each server)
+	@Scripts/install-dependencies.sh
+	@Scripts/fetch-servers.sh
+	@echo 'Building the tests: some minutes from clean …'
+	@swift build --build-tests
+	@CONFORMANCE_SEED=$(or $(SEED),$(shell date +%s)) CONFORMANCE_COUNT=$(or $(COUNT),100000) \
+	    REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) \
+	    swift test --skip-build --disable-xctest --filter Conformance/randomCommands
 
 # Optimised, since ten thousand runs are many. SEED replays one; without it and ARGS the controls follow.
 simulate: ## Run 10,000 seeds of whole consumers with faults on a virtual clock (SEED=4711 replays one; ARGS='--control')

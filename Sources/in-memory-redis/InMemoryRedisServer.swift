@@ -17,8 +17,7 @@ struct InMemoryRedisServer {
             guard let read = try Options(CommandLine.arguments.dropFirst()) else { return print(Options.usage) }
             options = read
         } catch {
-            print("error: \(error.message)\n\n\(Options.usage)")
-            exit(64)
+            fail("\(error.message)\n\n\(Options.usage)", status: 64)
         }
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let host = RedisHost(
@@ -27,7 +26,7 @@ struct InMemoryRedisServer {
             wallTime: wallTime(),
             eventLoop: group.next()
         )
-        let channel = try await ServerBootstrap(group: group)
+        let bootstrap = ServerBootstrap(group: group)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.socketOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
@@ -35,11 +34,31 @@ struct InMemoryRedisServer {
                     try channel.pipeline.syncOperations.addHandler(ConnectionHandler(host))
                 }
             }
-            .bind(host: "127.0.0.1", port: options.port).get()
+        let channel: any Channel
+        do {
+            channel = try await bootstrap.bind(host: "127.0.0.1", port: options.port).get()
+        } catch {
+            let isTaken = (error as? IOError)?.errnoCode == EADDRINUSE
+            fail(
+                isTaken
+                    ? "Port \(options.port) is in use already." : "It cannot listen on port \(options.port): \(error)",
+                status: 1
+            )
+        }
         let port = channel.localAddress?.port ?? options.port
         host.setPort(port)
-        print("Redis \(options.version.rawValue), in memory, listens on 127.0.0.1:\(port)")
+        say("Redis \(options.version.rawValue), in memory, listens on 127.0.0.1:\(port)", to: STDOUT_FILENO)
         try await channel.closeFuture.get()
+    }
+
+    private static func fail(_ message: String, status: CInt) -> Never {
+        say("error: \(message)", to: STDERR_FILENO)
+        exit(status)
+    }
+
+    /// Writes a line at once, also to a pipe, where `print` keeps it back.
+    private static func say(_ line: String, to file: CInt) {
+        unsafe Array("\(line)\n".utf8).withUnsafeBytes { _ = unsafe write(file, $0.baseAddress, $0.count) }
     }
 
     /// In milliseconds since 1970.

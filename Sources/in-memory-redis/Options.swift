@@ -25,6 +25,9 @@ struct Options {
         var iterator = arguments.makeIterator()
         while let name = iterator.next() {
             if name == "--help" || name == "-h" { return nil }
+            guard ["--port", "--version", "--password"].contains(name) else {
+                throw Mistake(message: "There is no option \(name).")
+            }
             guard let value = iterator.next() else { throw Mistake(message: "\(name) needs a value.") }
             switch name {
             case "--port":
@@ -37,8 +40,7 @@ struct Options {
                     throw Mistake(message: "There is no version \(value).")
                 }
                 self.version = version
-            case "--password": password = value
-            default: throw Mistake(message: "There is no option \(name).")
+            default: password = value
             }
         }
     }

@@ -28,8 +28,6 @@ public struct ConsumerCounters: Sendable, Hashable {
     public var interruptions = 0
     /// Events that nobody has taken in time, and that made room for newer ones.
     public var eventsDropped = 0
-    /// Entries that could not be read, since their replies exceed what the connection accepts.
-    public var unreadable = 0
 
     /// All zero.
     public init() {}
@@ -85,7 +83,6 @@ extension ConsumerCounters {
         case .unreadable: unreadable += 1
         // A failure is counted whatever comes of it.
         case .groupCreated, .claimed, .retrying, .reconnected, .ready: break
-        case .unreadable: unreadable += 1
         }
     }
 }

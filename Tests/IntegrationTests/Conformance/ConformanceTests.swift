@@ -11,61 +11,49 @@ extension IntegrationTests {
             try await server.withClient { InMemoryRedis.Version(try await $0.info("server")) }
         }
 
-        /// `CONFORMANCE_SEEDS=100` tries more.
-        static let seeds = 1...(ProcessInfo.processInfo.environment["CONFORMANCE_SEEDS"].flatMap { Int($0) } ?? 8)
+        /// So many commands belong to one seed.
+        private static let length = 3000
+
+        /// `make conformance-fuzz SEED=4711 COUNT=300000` tries others, and more of them.
+        static let seeds: [UInt64] = {
+            let environment = ProcessInfo.processInfo.environment
+            let first = environment["CONFORMANCE_SEED"].flatMap { UInt64($0) } ?? 1
+            let count = environment["CONFORMANCE_COUNT"].flatMap { Int($0) } ?? 8 * length
+            return (0..<UInt64(max(1, count / length))).map { first &+ $0 }
+        }()
 
         @Test("random commands have the same replies, whatever came before", arguments: TestServer.all, seeds)
-        func randomCommands(binary: ServerBinary, seed: Int) async throws {
+        func randomCommands(binary: ServerBinary, seed: UInt64) async throws {
             try await TestServer.withOwn(binary) { server in
                 guard let version = try await Self.version(of: server) else { return }
-                var generator = RandomCommands(seed: UInt64(seed), hasPolicies: version == .redis8_2)
-                try await Self.compare(generator.make(3000), server, version)
-            }
-        }
-
-        private static func compare(
-            _ commands: [[String]],
-            _ server: TestServer,
-            _ version: InMemoryRedis.Version
-        ) async throws {
-            let real = try await RawConnection(port: server.port)
-            let model = ModelServer(version)
-            real.send(commands)
-            for command in commands { model.send(command) }
-            let expected = await real.replies(commands.count)
-            let found = model.replies()
-            #expect(expected.count == commands.count)
-            #expect(found.count == commands.count)
-            if let drift = drift(commands, expected, found) {
-                Issue.record("In memory, \(version.rawValue) differs from the real one: \(drift)")
-            }
-        }
-
-        /// Describes the first reply that differs; `nil` if there is none.
-        private static func drift(_ commands: [[String]], _ expected: [RESPText], _ found: [RESPText]) -> String? {
-            var queue: [[String]] = []
-            for (index, command) in commands.enumerated() {
-                var triples = [(command, expected[index], found[index])]
-                if expected[index] == .line("+QUEUED") { queue.append(command) }
-                if command == ["EXEC"] {
-                    let (real, inMemory) = (expected[index].elements, found[index].elements)
-                    // A transaction is compared command by command.
-                    if !real.isEmpty, real.count == inMemory.count {
-                        triples = zip(queue, zip(real, inMemory)).map { ($0, $1.0, $1.1) }
-                    }
-                    queue = []
-                }
-                guard let first = triples.first(where: { $1.masked($0) != $2.masked($0) }) else { continue }
-                let before = commands[max(0, index - 40)..<index].map { $0.joined(separator: " ").prefix(120) }
-                return """
-                    command \(index), \(first.0.joined(separator: " ").prefix(300))
-                      real:      \(first.1)
-                      in memory: \(first.2)
-                    after:
-                      \(before.joined(separator: "\n  "))
+                var generator = RandomCommands(seed: seed, version: version)
+                let commands = generator.make(Self.length)
+                let comparison = Comparison(server: server, version: version, usesRESP3: seed % 4 == 0)
+                guard let first = try await comparison.difference(commands) else { return }
+                let (shortest, difference) = try await comparison.shortened(commands, first)
+                Issue.record(
                     """
+                    In memory, \(version.rawValue) differs from the real one (make conformance-fuzz SEED=\(seed) COUNT=1):
+                    \(difference)
+                    after:
+                      \(shortest.map(Comparison.text).joined(separator: "\n  "))
+                    """
+                )
             }
-            return nil
+        }
+
+        @Test("a difference is found, and shortened to the commands that show it", arguments: TestServer.all)
+        func control(binary: ServerBinary) async throws {
+            try await TestServer.withOwn(binary) { server in
+                let version = try await Self.version(of: server)
+                let other = Comparison(server: server, version: version == .redis6_2 ? .redis7_0 : .redis6_2)
+                let commands = ["SET k 1", "XADD s 1-0 a 1", "GET k", "XINFO STREAM s"]
+                    .map { $0.split(separator: " ").map(String.init) }
+                let first = try #require(try await other.difference(commands + [["PING"]]))
+                #expect(first.index == 3)
+                let (shortest, _) = try await other.shortened(commands, first)
+                #expect(shortest == [commands[1], commands[3]])
+            }
         }
     }
 }

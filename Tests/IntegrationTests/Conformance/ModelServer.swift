@@ -17,11 +17,14 @@ final class ModelServer {
         return RedisModel.Time(wall: milliseconds, monotonic: milliseconds)
     }
 
-    /// Sends a command on a connection of this number.
-    func send(_ command: [String], on number: Int = 0) {
+    /// Sends a command on a connection of this number; if it waits, for as long as it wants if need be.
+    func send(_ command: [String], on number: Int = 0, endingWait: Bool = false) {
         let connection = connections[number] ?? model.connect(at: now)
         connections[number] = connection
         model.execute(command.map { Bytes($0.utf8) }, on: connection, at: now)
+        if endingWait, let deadline = model.nextDeadline {
+            model.advance(to: RedisModel.Time(wall: now.wall, monotonic: deadline))
+        }
         for output in model.takeOutputs() { replies[output.connection, default: []] += output.bytes }
     }
 

@@ -67,7 +67,7 @@ extension RESPText {
         let words = command.prefix(2).map { $0.uppercased() }
         if words[0] == "XPENDING", command.count > 3 { return mapElements { $1.masking(2).maskingIDs } }
         if words == ["XINFO", "CONSUMERS"] { return mapElements { $1.maskingValues(of: ["idle", "inactive"]) } }
-        if words == ["XINFO", "STREAM"], command.count > 3 { return maskingFull.maskingIDs }
+        if words == ["XINFO", "STREAM"] { return maskingFull.maskingNodes.maskingIDs }
         return maskingIDs
     }
 
@@ -103,6 +103,12 @@ extension RESPText {
         return mapElements { index, element in
             index % 2 == 1 && elements[index - 1] == .bulk(name) ? body(element) : element
         }
+    }
+
+    /// Where ids of the clock are, the shape of the tree depends on the moment at which they were made.
+    private var maskingNodes: RESPText {
+        let isByClock = maskingIDs.elements.contains(.bulk("ID"))
+        return isByClock ? maskingValues(of: ["radix-tree-nodes"]) : self
     }
 
     private var maskingFull: RESPText {

@@ -1,4 +1,5 @@
 @testable import RedisStreams
+import RedisStreamsTesting
 
 /// Commands on few keys, groups, consumers and ids, so that they meet: the same for the same seed.
 struct RandomCommands {
@@ -18,14 +19,43 @@ struct RandomCommands {
     private var lastID = 0
     private let hasPolicies: Bool
 
-    init(seed: UInt64, hasPolicies: Bool) {
+    init(seed: UInt64, version: InMemoryRedis.Version) {
         random = Generator(state: seed)
-        self.hasPolicies = hasPolicies
+        hasPolicies = version == .redis8_2
     }
 
     mutating func make(_ count: Int) -> [[String]] {
-        (0..<count).map { _ in next() }
+        (0..<count).map { _ in
+            let command = next()
+            return chance(5) ? mutated(command) : command
+        }
     }
+
+    /// The command with an argument that is missing, doubled, or something else. Not where a wait would never end then, nor
+    /// where a few milliseconds would make a difference.
+    private mutating func mutated(_ command: [String]) -> [String] {
+        guard command[0].hasPrefix("X"), !command.contains("BLOCK") else { return command }
+        var command = command
+        let position = 1 + number(command.count - 1)
+        let hasIdle = ["XCLAIM", "XAUTOCLAIM", "XPENDING"].contains(command[0])
+        switch number(hasIdle ? 2 : 4) {
+        case 0: command[position] = oddity()
+        case 1: command.insert(oddity(), at: position)
+        case 2: command.remove(at: position)
+        default: command.insert(command[position], at: position)
+        }
+        return command
+    }
+
+    private static let oddities =
+        [""]
+            + """
+            0 -1 x 9000000 9223372036854775807 -9223372036854775808 9223372036854775808 + - $ > ~ = ( COUNT LIMIT MAXLEN \
+            MINID KEEPREF ACKED IDS NOACK STREAMS JUSTID FORCE GROUP FULL MKSTREAM ENTRIESREAD HELP 0-0 s g a
+            """
+        .split(separator: " ").map(String.init)
+
+    private mutating func oddity() -> String { Self.oddities[number(Self.oddities.count)] }
 
     private mutating func next() -> [String] {
         switch number(100) {
@@ -57,8 +87,13 @@ struct RandomCommands {
     private mutating func group() -> String { chance(3) ? "none" : one("g", "g", "h") }
     private mutating func consumer() -> String { one("a", "b", "c") }
 
+    private static let oddIDs =
+        ["", " 7-0"]
+        + "- + x 1- 0-0 18446744073709551615-18446744073709551615 01-1 +3-+1 5--01 5--1 -1-0 2-*"
+        .split(separator: " ").map(String.init)
+
     private mutating func id() -> String {
-        if chance(1) { return one("-", "x", "1-", "0-0", "18446744073709551615-18446744073709551615", "", "01-1") }
+        if chance(2) { return Self.oddIDs[number(Self.oddIDs.count)] }
         let recent = max(0, lastID - number(chance(70) ? 12 : 120))
         return chance(15) ? "\(recent)" : "\(recent)-\(number(2))"
     }
@@ -95,14 +130,19 @@ struct RandomCommands {
     private mutating func threshold() -> [String] {
         let sign = chance(60) ? [one("~", "=")] : []
         let value = chance(70) ? ["MAXLEN"] + sign + ["\(number(150))"] : ["MINID"] + sign + [id()]
-        return value + (sign == ["~"] && chance(20) ? ["LIMIT", "\(number(250))"] : [])
+        return value + (chance(sign == ["~"] ? 20 : 2) ? ["LIMIT", "\(number(250))"] : [])
     }
 
     private mutating func read() -> [String] {
         let count = sometimes(80, "COUNT", "\(number(6))")
-        if chance(15) { return ["XREAD"] + count + ["STREAMS", key(), one("$", "0", id())] }
-        let what = chance(75) ? ">" : one("0", id())
-        let options = ["XREADGROUP", "GROUP", group(), consumer()] + count + sometimes(10, "NOACK")
+        let block = sometimes(1, "BLOCK", "1")
+        if chance(20) {
+            let start = one("$", "0", "+", "+", id())
+            let second = chance(20)
+            return ["XREAD"] + count + block + ["STREAMS", key()] + (second ? ["t", start, "+"] : [start])
+        }
+        let what = chance(75) ? ">" : one("0", "0", "+", id())
+        let options = ["XREADGROUP", "GROUP", group(), consumer()] + count + block + sometimes(10, "NOACK")
         if chance(10) { return options + ["STREAMS", "s", "t", what, ">"] }
         return options + ["STREAMS", key(), what]
     }
@@ -153,6 +193,7 @@ struct RandomCommands {
 
     private mutating func inform() -> [String] {
         switch number(5) {
+        case 0 where chance(10): [one("XINFO", "XGROUP", "CONFIG"), "HELP"]
         case 0: ["XINFO", "STREAM", key()]
         case 1: ["XINFO", "STREAM", key(), "FULL"] + sometimes(50, "COUNT", "\(number(5))")
         case 2: ["XINFO", "CONSUMERS", key(), group()]
@@ -202,7 +243,10 @@ struct RandomCommands {
     }
 
     private mutating func other() -> [String] {
-        switch number(16) {
+        switch number(19) {
+        case 16: ["CONFIG", "SET", "stream-node-max-entries", one("100", "10", "3", "1", "0", "x", "-1")]
+        case 17: ["CONFIG", "SET", "stream-node-max-bytes", one("4096", "4096", "1kb", "200", "0", "1q")]
+        case 18: ["DISCARD"]
         case 14: ["HMGET", "position", "id", "epoch"]
         case 15: ["DEL", "position"]
         case 0: ["DEL", one("s", "t", "outputs")]

@@ -55,6 +55,19 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
         ModelCase("XADD s 1-0 a 1", "XRANGE s (1-0 +", gives: "*0"),
         ModelCase("XADD s 1-0 a 1", "XREVRANGE s + - COUNT 0", gives: "*-1"),
         ModelCase("SET s x", "XLEN s", gives: "-WRONGTYPE Operation against a key holding the wrong kind of value"),
+        ModelCase("XADD s MAXLEN = 5", gives: "-ERR wrong number of arguments for 'xadd' command"),
+        ModelCase(.redis6_2, "XADD s MAXLEN = 5", gives: "-ERR wrong number of arguments for XADD"),
+        ModelCase("XADD s +1-+2 a 1", gives: "$3 1-2"),
+        ModelCase("XADD s 7--01 a 1", gives: "$22 7-18446744073709551615"),
+        ModelCase("XADD s 7--1 a 1", gives: "-ERR Invalid stream ID specified as stream command argument"),
+        ModelCase("XADD s 7-+ a 1", gives: "-ERR Invalid stream ID specified as stream command argument"),
+        ModelCase(
+            .redis8_2,
+            "XADD s KEEPREF ACKED 5-0 a 1",
+            gives: "-ERR Invalid stream ID specified as stream command argument"
+        ),
+        ModelCase(.redis6_2, "XSETID s x", gives: "-ERR no such key"),
+        ModelCase("XSETID s x", gives: "-ERR Invalid stream ID specified as stream command argument"),
     ])
     func `Entries are added, trimmed and read`(_ example: ModelCase) { example.check() }
 
@@ -113,6 +126,68 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
         _ = table.advance(0, jumping: -3_600_000)
         #expect(table.run("XPENDING s g - + 9") == "*1 *4 $3 1-0 $1 c :0 :1")
         #expect(table.run("XAUTOCLAIM s g d 1 0") == "*3 $3 0-0 *0 *0")
+    }
+
+    @Test(arguments: [
+        (
+            InMemoryRedis.Version.redis6_2,
+            Array(repeating: "-ERR Invalid stream ID specified as stream command argument", count: 4)
+        ),
+        (.redis7_0, Array(repeating: "-ERR Invalid stream ID specified as stream command argument", count: 4)),
+        (
+            .redis8_2,
+            ["*1 *2 $1 s *1 *2 $3 2-0 *2 $1 a $1 1"]
+                + Array(repeating: "*1 *2 $1 s *1 *2 $3 1-0 *2 $1 a $1 1", count: 2) + ["*-1"]
+        ),
+        (.valkey9_1, ["*1 *2 $1 s *1 *2 $3 2-0 *2 $1 a $1 1", "*-1", "*-1", "*-1"]),
+    ])
+    func `The last entry is read from where the version believes it to be`(
+        version: InMemoryRedis.Version,
+        replies: [String]
+    ) {
+        let table = ModelTable(version)
+        for entry in ["1-0", "2-0"] { table.run("XADD s \(entry) a 1") }
+        let found = ["PING", "XDEL s 2-0", "XSETID s 9-0", "XDEL s 1-0"].map { command in
+            table.run(command)
+            return table.run("XREAD STREAMS s +")
+        }
+        #expect(found == replies)
+    }
+
+    @Test(arguments: InMemoryRedis.Version.allCases)
+    func `The size of nodes is what CONFIG SET says, and approximate trimming goes by it`(
+        version: InMemoryRedis.Version
+    ) {
+        let table = ModelTable(version)
+        #expect(table.run("CONFIG SET stream-node-max-entries 2") == "+OK")
+        for entry in 1...6 { table.run("XADD s \(entry)-0 a 1") }
+        #expect(table.run("XTRIM s MAXLEN ~ 3") == ":2")
+        #expect(table.run("CONFIG SET stream-node-max-bytes 1kb") == "+OK")
+        #expect(table.run("CONFIG GET stream-node-max-bytes") == "*2 $21 stream-node-max-bytes $4 1024")
+        #expect(
+            table.run("CONFIG SET stream-node-max-entries x").hasSuffix("argument couldn't be parsed into an integer")
+        )
+        #expect(table.run("CONFIG SET stream-node-max-bytes x").hasSuffix("argument must be a memory value"))
+    }
+
+    @Test(arguments: InMemoryRedis.Version.allCases)
+    func `HELP says what real servers say`(version: InMemoryRedis.Version) {
+        let table = ModelTable(version)
+        let last = version.isAtLeast7_2 ? "Print this help." : "Prints this help."
+        for (name, count) in [("XINFO", 9), ("XGROUP", version == .redis6_2 ? 14 : 17), ("CONFIG", 11)] {
+            let reply = table.run("\(name) HELP")
+            #expect(reply.hasPrefix("*\(count) +\(name) <subcommand> [<arg> [value] [opt] ...]. Subcommands are: +"))
+            #expect(reply.hasSuffix("+HELP +    \(last)"), "\(reply)")
+        }
+    }
+
+    @Test(arguments: [(["XGROUP CREATE s k 1", "XGROUP DESTROY s k"], "*1 :-1"), ([], "*1 :2")])
+    func `A destroyed group counts for ACKED until a lower one comes`(commands: [String], reply: String) {
+        let table = ModelTable(.redis8_2)
+        let before = ["XADD s 3-1 a 1", "XGROUP CREATE s h $", "XTRIM s MAXLEN 0 ACKED"]
+        let after = ["XADD s 9-1 a 1", "XGROUP CREATE s g $", "XGROUP DESTROY s h"]
+        for command in before + commands + after { table.run(command) }
+        #expect(table.run("XDELEX s ACKED IDS 1 7-1") == reply)
     }
 
     @Test func `A transaction that watches fails when the key was changed`() {

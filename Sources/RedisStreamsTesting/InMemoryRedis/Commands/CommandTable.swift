@@ -91,7 +91,11 @@ enum CommandTable {
         CommandSpec("role", 1) { model, call in model.role(call) },
         CommandSpec("wait", 3) { model, call throws(ReplyError) in try model.wait(call) },
         CommandSpec("command", -1) { model, call in model.command(call) },
-        CommandSpec("config", -2) { model, call throws(ReplyError) in try model.config(call) },
+        CommandSpec(
+            "config",
+            -2,
+            subcommands: ["GET": -3, "SET": -4, "RESETSTAT": 2, "REWRITE": 2, "HELP": 2]
+        ) { model, call throws(ReplyError) in try model.config(call) },
     ]
 
     private static let transactions = [

@@ -22,7 +22,8 @@ extension RedisModel {
 
     func xadd(_ call: Call) throws(ReplyError) {
         let options = try options(call, isAdding: true)
-        let fields = call.arguments[(options.end + 1)...]
+        // There may be nothing behind the options, and then no id either.
+        let fields = call.arguments.dropFirst(options.end + 1)
         guard fields.count >= 2, fields.count % 2 == 0 else {
             throw version == .redis6_2 ? ReplyError("ERR wrong number of arguments for XADD") : .arity("xadd")
         }
@@ -40,7 +41,7 @@ extension RedisModel {
         guard let id = nextID(options.id, stream), id > stream.lastID else {
             throw ReplyError("ERR The ID specified in XADD is equal or smaller than the target stream top item")
         }
-        stream.append(id, fields)
+        stream.append(id, fields, settings.nodeLimits)
         reply.bulk(id)
         touch(place)
         if let trimming = options.trimming { _ = stream.trim(trimming) }
@@ -85,8 +86,9 @@ extension RedisModel {
                 position += 1
             } else if isAdding, call.isWord(position, "NOMKSTREAM") {
                 options.makesStream = false
-            } else if version.hasReferencePolicies, let policy = Trimming.Policy(call[position]) {
-                guard options.policy == nil else { throw .syntax }
+            } else if version.hasReferencePolicies, options.policy == nil,
+                let policy = Trimming.Policy(call[position])
+            {
                 options.policy = policy
             } else if isAdding {
                 options.id = try newID(call, position)
@@ -128,7 +130,7 @@ extension RedisModel {
     private func newID(_ call: Call, _ position: Int) throws(ReplyError) -> Options.ID {
         let argument = call[position]
         if version.isAtLeast7_0, argument.count > 2, argument.suffix(2) == Bytes("-*")[...] {
-            guard let milliseconds = argument.dropLast(2).unsignedValue else { throw .invalidID }
+            guard let milliseconds = argument.dropLast(2).idPart else { throw .invalidID }
             return .milliseconds(milliseconds)
         }
         return .whole(try call.id(position))
@@ -148,7 +150,7 @@ extension RedisModel {
             }
             options.trimming?.limit = limit
         } else if isApproximate {
-            options.trimming?.limit = 100 * StreamNode.maxEntries
+            options.trimming?.limit = settings.trimmingLimit
         }
         options.trimming?.policy = options.policy ?? .keep
     }

@@ -111,6 +111,7 @@ extension RedisModel {
         case ("UNBLOCK", 3), ("UNBLOCK", 4): try unblock(call)
         case ("LIST", _): reply.bulk(list(try listed(call).sorted { $0.connection < $1.connection }))
         case ("INFO", 2): reply.bulk(list([call.client]))
+        case ("HELP", 2): help(HelpText.client(version))
         default:
             guard version.isAtLeast7_0 else { throw subcommandSyntax(call) }
             throw ReplyError(Bytes("ERR unknown subcommand '"), call[1], Bytes("'. Try CLIENT HELP."))

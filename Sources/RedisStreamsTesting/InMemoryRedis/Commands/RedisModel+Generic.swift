@@ -91,8 +91,9 @@ extension RedisModel {
         let place = place(call[1], call)
         guard lookUp(place) != nil else { return reply.integer(-2) }
         guard let expiry = databases[place.database][place.key]?.expiry else { return reply.integer(-1) }
-        let rest = max(0, expiry - time.wall)
-        reply.integer(unit == 1 ? rest : (rest + 500) / unit)
+        let (difference, isTooFar) = expiry.subtractingReportingOverflow(time.wall)
+        let rest = isTooFar ? .max : max(0, difference)
+        reply.integer(unit == 1 ? rest : rest / unit + (rest % unit >= unit / 2 ? 1 : 0))
     }
 
     /// `KEYS`, with `*` at the end of a pattern at most.

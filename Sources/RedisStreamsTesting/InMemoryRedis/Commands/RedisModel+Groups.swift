@@ -9,7 +9,7 @@ extension RedisModel {
     }
 
     func xgroup(_ call: Call) throws(ReplyError) {
-        if call.count == 2, call.isWord(1, "HELP") { return groupHelp() }
+        if call.count == 2, call.isWord(1, "HELP") { return help(HelpText.xgroup(version)) }
         guard call.count >= 4 else { throw subcommandSyntax(call) }
         let options = try groupOptions(call)
         let place = place(call[2], call)
@@ -107,11 +107,6 @@ extension RedisModel {
             reply.integer(member?.pending.count ?? 0)
             if let member { group.remove(member) }
         }
-    }
-
-    private func groupHelp() {
-        reply.array(1)
-        reply.simple("XGROUP <subcommand> [<arg> …]: CREATE, SETID, DESTROY, CREATECONSUMER, DELCONSUMER")
     }
 
     func xack(_ call: Call) throws(ReplyError) {

@@ -3,10 +3,7 @@ internal import RedisStreams
 /// `XINFO`.
 extension RedisModel {
     func xinfo(_ call: Call) throws(ReplyError) {
-        if call.isWord(1, "HELP") {
-            reply.array(1)
-            return reply.simple("XINFO <subcommand> [<arg> [value] [opt] ...]: CONSUMERS, GROUPS, STREAM")
-        }
+        if call.isWord(1, "HELP") { return help(HelpText.xinfo(version)) }
         guard call.count >= 3 else { throw subcommandSyntax(call) }
         guard let stream = try stream(call, 2) else { throw .noSuchKey }
         if call.isWord(1, "CONSUMERS"), call.count == 4 {

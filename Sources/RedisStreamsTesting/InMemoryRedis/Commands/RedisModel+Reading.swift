@@ -66,7 +66,7 @@ extension RedisModel {
                 GroupReading(group: $0, consumer: options.consumer, isAcknowledged: options.isAcknowledged)
             },
             count: options.count,
-            deadline: timeout == 0 ? nil : time.monotonic + timeout,
+            deadline: timeout == 0 ? nil : time.deadline(in: timeout),
             command: command
         )
         startWaiting(wait, call.client)
@@ -214,7 +214,8 @@ extension RedisModel {
     private func timeout(_ call: Call, _ position: Int) throws(ReplyError) -> Int {
         let timeout = try call.integer(position, or: ReplyError("ERR timeout is not an integer or out of range"))
         guard timeout >= 0 else { throw ReplyError("ERR timeout is negative") }
-        guard timeout < 1 << 60 else { throw ReplyError("ERR timeout is out of range") }
+        let (_, isTooLate) = timeout.addingReportingOverflow(time.wall)
+        if version.isAtLeast7_2, isTooLate { throw ReplyError("ERR timeout is out of range") }
         return timeout
     }
 
@@ -248,7 +249,7 @@ extension RedisModel {
         guard let name = options.group else {
             switch call[position] {
             case [UInt8(ascii: "$")]: return .behind(stream?.lastID ?? .zero)
-            case [UInt8(ascii: "+")] where version == .redis8_2: return .behind(try beforeLast(stream))
+            case [UInt8(ascii: "+")] where version.isAtLeast7_2: return .behind(beforeLast(stream))
             case [UInt8(ascii: ">")]:
                 throw ReplyError(
                     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
@@ -260,7 +261,7 @@ extension RedisModel {
         guard let group = stream?.group(name) else { throw .noGroup(key, name, " in XREADGROUP with GROUP option") }
         switch call[position] {
         case [UInt8(ascii: "$")]: throw Self.meaningless("$")
-        case [UInt8(ascii: "+")] where version == .redis8_2: throw Self.meaningless("+")
+        case [UInt8(ascii: "+")] where version.isAtLeast7_2: throw Self.meaningless("+")
         case [UInt8(ascii: ">")]: return .new(group)
         default:
             let id = try call.id(position)
@@ -269,11 +270,11 @@ extension RedisModel {
         }
     }
 
-    /// `+`: what the last entry comes behind.
-    private func beforeLast(_ stream: StreamValue?) throws(ReplyError) -> StreamID {
+    /// `+`: what the last entry comes behind. For Valkey that is the entry with the last id that was given out, be it still
+    /// there or not.
+    private func beforeLast(_ stream: StreamValue?) -> StreamID {
         guard let stream else { return .zero }
-        guard let previous = stream.lastID.previous else { throw ReplyError("ERR the stream last element ID is 0-0") }
-        return previous
+        return (version == .valkey9_1 ? stream.lastID : stream.lastEntryID).previous ?? .zero
     }
 
     private static func meaningless(_ id: String) -> ReplyError {

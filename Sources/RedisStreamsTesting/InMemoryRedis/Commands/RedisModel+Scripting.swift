@@ -38,8 +38,8 @@ extension RedisModel {
         let context = ScriptContext(
             model: self,
             call: call,
-            keys: Array(call.arguments[3..<3 + keyCount]),
-            arguments: Array(call.arguments[(3 + keyCount)...])
+            keys: ScriptArguments(call.arguments[3..<3 + keyCount]),
+            arguments: ScriptArguments(call.arguments[(3 + keyCount)...])
         )
         try native.run(context)
     }
@@ -62,6 +62,7 @@ extension RedisModel {
         case ("FLUSH", 2), ("FLUSH", 3):
             knownScripts = []
             reply.ok()
+        case ("HELP", 2): help(HelpText.script(version))
         default:
             guard version.isAtLeast7_0 else { throw subcommandSyntax(call) }
             throw ReplyError(Bytes("ERR unknown subcommand '"), call[1], Bytes("'. Try SCRIPT HELP."))

@@ -66,30 +66,51 @@ extension RedisModel {
         case ("GET", 3...):
             let patterns = call.arguments.dropFirst(2).map { $0.text.lowercased() }
             let found = settings.values.filter { setting in
-                patterns.contains { $0 == setting.name || $0 == "*" }
+                patterns.contains { $0 == setting.name || $0.hasSuffix("*") && setting.name.hasPrefix($0.dropLast()) }
             }
             reply.map(found.count)
             for setting in found {
                 reply.bulk(setting.name)
                 reply.bulk(setting.value)
             }
-        case ("SET", 4):
-            let name = call[2].text.lowercased()
-            guard settings[name] != nil else {
+        case ("SET", 4): try setConfig(call)
+        case ("SET", 5...) where version.isAtLeast7_0: try setConfig(call)
+        case ("RESETSTAT", 2), ("REWRITE", 2): reply.ok()
+        case ("HELP", 2): help(HelpText.config(version))
+        default: throw subcommandSyntax(call)
+        }
+    }
+
+    /// Sets all of the settings, or none.
+    private func setConfig(_ call: Call) throws(ReplyError) {
+        guard call.count % 2 == 0 else { throw .syntax }
+        var changed = settings
+        var names: Set<String> = []
+        for position in stride(from: 2, to: call.count, by: 2) {
+            let name = call[position].text.lowercased()
+            // Redis 6.2 names it differently, and what cannot be changed it does not know either.
+            guard settings[name] != nil, version.isAtLeast7_0 || name != "databases" else {
                 throw version.isAtLeast7_0
                     ? ReplyError(
                         Bytes("ERR Unknown option or number of arguments for CONFIG SET - '"),
-                        call[2],
+                        call[position],
                         Bytes("'")
                     )
-                    : ReplyError(Bytes("ERR Unsupported CONFIG parameter: "), call[2])
+                    : ReplyError(Bytes("ERR Unsupported CONFIG parameter: "), call[position])
             }
-            settings[name] = call[3]
-            reply.ok()
-        case ("RESETSTAT", 2), ("REWRITE", 2): reply.ok()
-        default:
-            guard version.isAtLeast7_0 else { throw subcommandSyntax(call) }
-            throw ReplyError(Bytes("ERR unknown subcommand '"), call[1], Bytes("'. Try CONFIG HELP."))
+            let isNew = names.insert(name).inserted
+            guard let fault = isNew ? changed.set(name, to: call[position + 1]) : "duplicate parameter" else {
+                continue
+            }
+            throw version.isAtLeast7_0
+                ? ReplyError("ERR CONFIG SET failed (possibly related to argument '\(name)') - \(fault)")
+                : ReplyError(
+                    Bytes("ERR Invalid argument '"),
+                    call[position + 1],
+                    Bytes("' for CONFIG SET '\(name)' - \(fault)")
+                )
         }
+        settings = changed
+        reply.ok()
     }
 }

@@ -1,5 +1,4 @@
 internal import NIOCore
-internal import RedisStreams
 
 /// A connection at the server's end. Its ``RedisHost`` guards it.
 final class HostedConnection {
@@ -15,6 +14,8 @@ final class HostedConnection {
         case execute([Bytes])
         case refuse([Bytes], String)
         case close
+        /// Something that is no command is answered with this error, and the connection closed.
+        case refuseAndClose(String)
         case die
         case executeAndDie([Bytes])
         case executeAndClose([Bytes])
@@ -22,32 +23,24 @@ final class HostedConnection {
 
     let peer: any RedisPeer
     var state = State.open
-    private var reader = RESPReader()
+    private var reader: RequestReader
     private var held: [(action: Action, until: Int?)] = []
 
-    init(peer: any RedisPeer) {
+    init(peer: any RedisPeer, version: InMemoryRedis.Version) {
         self.peer = peer
+        reader = RequestReader(version)
     }
 
-    /// The commands that are whole now, and whether the client speaks anything but RESP.
-    func read(_ bytes: ByteBuffer) -> (commands: [[Bytes]], isBroken: Bool) {
+    /// The commands that are whole now, and what is wrong with what comes behind them.
+    func read(_ bytes: ByteBuffer) -> (commands: [[Bytes]], failure: RequestReader.Failure?) {
+        reader.feed(bytes.readableBytesView)
         var commands: [[Bytes]] = []
-        var isBroken = false
-        do throws(RedisError) {
-            let result: Result<Void, RedisError> = unsafe bytes.withUnsafeReadableBytes { raw in
-                Result { () throws(RedisError) in
-                    unsafe try reader.read(raw) { reply in
-                        let arguments = reply.array.map { $0.map { $0.bytes ?? [] } } ?? []
-                        if !arguments.isEmpty { commands.append(arguments) }
-                        if reply.array == nil { isBroken = true }
-                    }
-                }
-            }
-            try result.get()
+        do throws(RequestReader.Failure) {
+            while let command = try reader.next() { commands.append(command) }
+            return (commands, nil)
         } catch {
-            isBroken = true
+            return (commands, error)
         }
-        return (commands, isBroken)
     }
 
     // MARK: Delays
@@ -69,5 +62,15 @@ final class HostedConnection {
         let due = held[..<end].map(\.action)
         held.removeFirst(end)
         return due
+    }
+}
+
+extension RequestReader.Failure {
+    /// What a server does about it.
+    var action: HostedConnection.Action {
+        switch self {
+        case .mistake(let text): .refuseAndClose("ERR Protocol error: \(text)")
+        case .isHTTP: .close
+        }
     }
 }

@@ -33,7 +33,7 @@ package final class RedisHost: Sendable {
     package func connect(_ peer: any RedisPeer) -> RedisModel.ConnectionID {
         state.withLock { state in
             let connection = state.model.connect(at: now(state))
-            state.connections[connection] = HostedConnection(peer: peer)
+            state.connections[connection] = HostedConnection(peer: peer, version: state.model.version)
             return connection
         }
     }
@@ -42,9 +42,11 @@ package final class RedisHost: Sendable {
     package func received(_ bytes: ByteBuffer, from connection: RedisModel.ConnectionID) {
         state.withLock { state in
             guard let hosted = state.connections[connection] else { return }
-            let (commands, isBroken) = hosted.read(bytes)
+            let (commands, failure) = hosted.read(bytes)
             for command in commands { accept(command, hosted, connection, &state) }
-            if isBroken { close(connection, &state) }
+            if let failure, hosted.state == .open {
+                perform(failure.action, hosted, connection, &state)
+            }
             finish(&state)
         }
     }
@@ -82,8 +84,13 @@ package final class RedisHost: Sendable {
     // MARK: - Commands
 
     private func now(_ state: borrowing State) -> RedisModel.Time {
-        let monotonic = eventLoop.milliseconds
-        return RedisModel.Time(wall: monotonic + state.wallOffset, monotonic: monotonic)
+        let nanoseconds = eventLoop.now.uptimeNanoseconds
+        let monotonic = Int(nanoseconds / 1_000_000)
+        return RedisModel.Time(
+            wall: monotonic + state.wallOffset,
+            monotonic: monotonic,
+            isRounded: nanoseconds % 1_000_000 != 0
+        )
     }
 
     /// A command has arrived: it is executed, unless a fault gets in its way.
@@ -129,6 +136,9 @@ package final class RedisHost: Sendable {
         case .refuse(let command, let text):
             state.model.refuse(command, with: text, on: connection, at: now(state))
         case .close: close(connection, &state)
+        case .refuseAndClose(let text):
+            state.model.refuse([], with: text, on: connection, at: now(state))
+            close(connection, &state)
         case .die: hosted.state = .dead
         case .executeAndDie(let command):
             deliver(&state)
@@ -159,7 +169,10 @@ package final class RedisHost: Sendable {
         guard let deadline = [state.model.nextDeadline, held].compactMap({ $0 }).min() else { return }
         if let timer = state.timer, timer.deadline <= deadline { return }
         state.timer?.task.cancel()
-        let task = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(max(0, deadline)) * 1_000_000)) {
+        // A timer that fires before there is anything to do is set again.
+        let century = Duration.seconds(100 * 365 * 86_400).plausibleMilliseconds
+        let earliest = min(max(0, deadline), eventLoop.milliseconds + century)
+        let task = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(earliest) * 1_000_000)) {
             self.timerFired()
         }
         state.timer = (deadline, task)

@@ -52,21 +52,6 @@ extension [UInt8] {
         contains { $0 != $0.uppercase } ? map(\.uppercase) : self
     }
 
-    /// The number that this spells, in the only form in which Redis writes it.
-    var canonicalInteger: Int? {
-        guard let first, count <= 20 else { return nil }
-        if self == [UInt8(ascii: "0")] { return 0 }
-        let isNegative = first == UInt8(ascii: "-")
-        let digits = isNegative ? dropFirst() : self[...]
-        guard let leading = digits.first, leading != UInt8(ascii: "0"), let magnitude = digits.unsignedValue else {
-            return nil
-        }
-        if isNegative {
-            return magnitude <= Int.min.magnitude ? Int(truncatingIfNeeded: 0 &- magnitude) : nil
-        }
-        return Int(exactly: magnitude)
-    }
-
     /// Orders as Redis's trees do: by the first byte that differs, and what is longer behind what it begins with.
     static func precedes(_ left: Bytes, _ right: Bytes) -> Bool {
         left.lexicographicallyPrecedes(right)
@@ -74,6 +59,33 @@ extension [UInt8] {
 }
 
 extension Collection<UInt8> {
+    /// The number that this spells, in the only form in which Redis writes it.
+    var canonicalInteger: Int? {
+        guard let first, count <= 20 else { return nil }
+        if first == UInt8(ascii: "0") { return count == 1 ? 0 : nil }
+        let isNegative = first == UInt8(ascii: "-")
+        let digits = dropFirst(isNegative ? 1 : 0)
+        guard digits.first != UInt8(ascii: "0"), let magnitude = digits.unsignedValue else { return nil }
+        if isNegative {
+            return magnitude <= Int.min.magnitude ? Int(truncatingIfNeeded: 0 &- magnitude) : nil
+        }
+        return Int(exactly: magnitude)
+    }
+
+    /// The number that Redis reads in an id: in its only form, or else as `strtoull` reads it. That passes over spaces,
+    /// knows signs, and lets what is below zero run over.
+    var idPart: UInt64? {
+        if let value = unsignedValue { return value }
+        // `string2ll` refuses what is below zero in its only form.
+        if let canonicalInteger, canonicalInteger < 0 { return nil }
+        let digits = drop { $0 == 32 || (9...13).contains($0) }
+        switch digits.first {
+        case UInt8(ascii: "+"): return digits.dropFirst().unsignedValue
+        case UInt8(ascii: "-"): return digits.dropFirst().unsignedValue.map { 0 &- $0 }
+        default: return digits.unsignedValue
+        }
+    }
+
     /// The number that the digits spell; `nil` for anything else, or if it does not fit.
     var unsignedValue: UInt64? {
         guard !isEmpty else { return nil }

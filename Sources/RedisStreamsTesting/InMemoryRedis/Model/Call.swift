@@ -76,14 +76,16 @@ extension StreamID {
             }
         }
         guard bytes.count < 128 else { return nil }
+        // For C the text ends at a zero.
+        let bytes = bytes.prefix { $0 != 0 }
         guard let dash = bytes.firstIndex(of: UInt8(ascii: "-")) else {
-            guard let milliseconds = bytes.unsignedValue else { return nil }
+            guard let milliseconds = bytes.idPart else { return nil }
             self.init(milliseconds: milliseconds, sequence: sequence)
             return
         }
-        guard let milliseconds = bytes[..<dash].unsignedValue,
-            let sequence = bytes[bytes.index(after: dash)...].unsignedValue
-        else { return nil }
+        guard let milliseconds = bytes[..<dash].idPart, let sequence = bytes[bytes.index(after: dash)...].idPart else {
+            return nil
+        }
         self.init(milliseconds: milliseconds, sequence: sequence)
     }
 }

@@ -28,10 +28,19 @@ package final class RedisModel {
         package var wall: Int
         /// Since whenever, and never back: the time for which blocked commands wait.
         package var monotonic: Int
+        /// Whether that was rounded down.
+        var isRounded: Bool
 
-        package init(wall: Int, monotonic: Int) {
+        package init(wall: Int, monotonic: Int, isRounded: Bool = false) {
             self.wall = wall
             self.monotonic = monotonic
+            self.isRounded = isRounded
+        }
+
+        /// When so many milliseconds have passed for sure; at the end of all time if that is later.
+        func deadline(in milliseconds: Int) -> Int {
+            let (end, isTooLate) = (monotonic + (isRounded ? 1 : 0)).addingReportingOverflow(milliseconds)
+            return isTooLate ? .max : end
         }
     }
 
@@ -120,7 +129,11 @@ package final class RedisModel {
     package var nextDeadline: Int? {
         guard !waiting.isEmpty else { return nil }
         let waits = clients.values.compactMap { $0.wait?.deadline }.min()
-        let expiry = databases.compactMap(\.nextExpiry).min().map { $0 - time.wall + time.monotonic }
+        let expiry = databases.compactMap(\.nextExpiry).min().map { expiry in
+            let (rest, isTooLate) = expiry.subtractingReportingOverflow(time.wall)
+            let (deadline, isTooLateStill) = rest.addingReportingOverflow(time.monotonic)
+            return isTooLate || isTooLateStill ? Int.max : deadline
+        }
         return [waits, expiry].compactMap { $0 }.min()
     }
 

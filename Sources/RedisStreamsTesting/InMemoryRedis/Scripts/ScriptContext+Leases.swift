@@ -39,7 +39,7 @@ extension ScriptContext {
                 continue
             }
             var claim = RedisModel.Claim(deliveryTime: model.time.wall, isIDOnly: true)
-            if let idle = number(position + 1), (0...model.time.wall).contains(idle) {
+            if let idle = number(position + 1), idle >= 0, idle <= model.time.wall {
                 claim.deliveryTime = model.time.wall - idle
             }
             claim.deliveryCount = number(position + 2)

@@ -15,9 +15,9 @@ extension ScriptContext {
         let mark = model.reply.mark
         var (added, position) = (0, 3)
         while position + 2 < arguments.count {
-            guard let key = number(position), (1...keys.count).contains(key), let count = number(position + 2) else {
-                throw .notAnInteger
-            }
+            guard let key = number(position), key > 0, key <= keys.count, let count = number(position + 2),
+                (0...arguments.count).contains(count)
+            else { throw .notAnInteger }
             let end = position + 3 + count
             var command = [Bytes("XADD"), keys[key - 1]]
             if !arguments[position + 1].isEmpty {

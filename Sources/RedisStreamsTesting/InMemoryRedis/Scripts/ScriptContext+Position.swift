@@ -10,7 +10,7 @@ extension ScriptContext {
         var mine = number(1) ?? 0
         if kept != nil, epoch > mine { return model.reply.integer(epoch) }
         if arguments.count > 2, arguments[2] == Bytes("move") {
-            mine += 1
+            mine &+= 1
         } else if let kept, epoch == mine, !isAbove(arguments[0], kept) {
             return model.reply.integer(epoch)
         }

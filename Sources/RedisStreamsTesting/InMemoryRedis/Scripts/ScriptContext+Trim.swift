@@ -25,7 +25,7 @@ extension ScriptContext {
                     return false
                 }
             }
-            let limit = 100 * StreamNode.maxEntries
+            let limit = model.settings.trimmingLimit
             forced = stream.trim(Trimming(threshold: .length(length), isApproximate: true, limit: limit))
         }
         if removed + forced > 0 { model.touch(place) }
@@ -79,7 +79,7 @@ extension ScriptContext {
             var delivered = (waited.map { behind($0.group.lastID) } + positions).min()
         else { return 0 }
         if let age = number(0) {
-            let kept = StreamID(milliseconds: UInt64(max(0, model.time.wall - age)))
+            let kept = StreamID(milliseconds: UInt64(max(0, model.time.wall &- age)))
             needed = min(needed, kept)
             delivered = min(delivered, kept)
         }

@@ -4,8 +4,8 @@ internal import RedisStreams
 struct ScriptContext {
     let model: RedisModel
     let call: Call
-    let keys: [Bytes]
-    let arguments: [Bytes]
+    let keys: ScriptArguments
+    let arguments: ScriptArguments
 
     /// The stream and the group that the script is about.
     struct Subject {
@@ -46,4 +46,18 @@ struct ScriptContext {
         model.reply.array(ids.count)
         for id in ids { model.reply.bulk(id) }
     }
+}
+
+/// Keys or arguments of a script. One that is missing is empty here, as it is nothing in Lua: no call may end the process.
+struct ScriptArguments: RandomAccessCollection {
+    private let values: [Bytes]
+
+    init(_ values: some Sequence<Bytes>) {
+        self.values = Array(values)
+    }
+
+    var startIndex: Int { 0 }
+    var endIndex: Int { values.count }
+
+    subscript(position: Int) -> Bytes { values.indices.contains(position) ? values[position] : [] }
 }

@@ -7,7 +7,8 @@ struct StreamEntry {
     let encoded: Bytes
 }
 
-/// What Redis keeps together: up to 100 entries, or 4 KiB. Approximate trimming removes whole nodes.
+/// What Redis keeps together: up to 100 entries, or 4 KiB, unless it is told otherwise. Approximate trimming removes whole
+/// nodes.
 struct StreamNode {
     /// The id of the entry that the node was made for, whether that is still there or not.
     let firstID: StreamID
@@ -19,8 +20,11 @@ struct StreamNode {
     private var size = ListpackSize.empty
     private let fieldNames: [Bytes]
 
-    static let maxEntries = 100
-    static let maxBytes = 4096
+    /// `stream-node-max-entries` and `stream-node-max-bytes`: 0 for any number.
+    struct Limits {
+        var entries = 100
+        var bytes = 4096
+    }
 
     init(_ id: StreamID, _ fields: ArraySlice<Bytes>) {
         firstID = id
@@ -36,8 +40,10 @@ struct StreamNode {
     }
 
     /// Whether another entry goes to a node of its own.
-    func isFull(for byteCount: Int) -> Bool {
-        size + byteCount >= Self.maxBytes || entries.count + deletedCount >= Self.maxEntries
+    func isFull(for byteCount: Int, _ limits: Limits) -> Bool {
+        // What a listpack can be at most.
+        let most = limits.bytes == 0 ? 1 << 30 : min(limits.bytes, 1 << 30)
+        return size + byteCount >= most || limits.entries > 0 && entries.count + deletedCount >= limits.entries
     }
 
     mutating func append(_ entry: StreamEntry, _ fields: ArraySlice<Bytes>) {

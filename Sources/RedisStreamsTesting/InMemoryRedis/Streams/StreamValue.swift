@@ -29,9 +29,9 @@ final class StreamValue {
     }
 
     /// Adds an entry, with an id above all before.
-    func append(_ id: StreamID, _ fields: ArraySlice<Bytes>) {
+    func append(_ id: StreamID, _ fields: ArraySlice<Bytes>, _ limits: StreamNode.Limits) {
         let byteCount = fields.reduce(0) { $0 + $1.count }
-        if nodes.last.map({ $0.isFull(for: byteCount) }) ?? true { nodes.append(StreamNode(id, fields)) }
+        if nodes.last.map({ $0.isFull(for: byteCount, limits) }) ?? true { nodes.append(StreamNode(id, fields)) }
         let entry = StreamEntry(id: id, encoded: Self.encoded(id, fields))
         nodes[nodes.count - 1].append(entry, fields)
         count += 1
@@ -187,7 +187,7 @@ final class StreamValue {
     func addGroup(_ name: Bytes, lastID: StreamID, entriesRead: Int?) -> Bool {
         guard group(name) == nil else { return false }
         let position = groups.firstIndex { Bytes.precedes(name, $0.name) } ?? groups.count
-        if let lowest = lowestLastID { lowestLastID = lowest == .zero ? nil : min(lowest, lastID) }
+        if let lowest = lowestLastID, lowest == .zero || lastID < lowest { lowestLastID = nil }
         groups.insert(MessageGroup(name: name, lastID: lastID, entriesRead: entriesRead), at: position)
         return true
     }
@@ -198,9 +198,7 @@ final class StreamValue {
 
     /// Sets how far a group has read.
     func move(_ group: MessageGroup, to id: StreamID) {
-        if let lowest = lowestLastID {
-            lowestLastID = group.lastID == lowest ? nil : min(lowest, id)
-        }
+        if let lowest = lowestLastID, group.lastID == lowest || id < lowest { lowestLastID = nil }
         group.lastID = id
     }
 
