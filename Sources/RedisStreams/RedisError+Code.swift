@@ -111,16 +111,39 @@ extension RedisError {
     /// Commands whose errors may repeat a secret.
     private static let secretive: Set<String> = ["AUTH", "HELLO", "ACL SETUSER", "CONFIG SET", "MIGRATE"]
 
-    /// An error reply of the server.
-    init(serverText: String, command: String?) {
+    /// An error reply of the server. `deniedSubject` says, of a text about a right that lacks, what the right is needed for.
+    init(serverText: String, command: String?, deniedSubject: (String) -> String? = { _ in nil }) {
+        if let denial = Self.denial(in: serverText) {
+            let subject = deniedSubject(denial).map { ". \($0)" } ?? ""
+            let message = Self.scrubbed(denial).droppingFullStop + subject + (Self.advice(for: .permissionDenied) ?? "")
+            self.init(.permissionDenied, message, command: command, serverCode: "NOPERM")
+            return
+        }
         let serverCode = Self.printable(Self.unwrapped(serverText).unicodeScalars.prefix(32).prefix { $0 != " " })
         var code = Self.codes[serverCode] ?? .serverError
         // The one error that is not told by its first word: it is sent in place of a greeting, in this wording since 2.4.
         if code == .serverError, serverText.contains("max number of clients") { code = .tooManyClients }
         let isSecretive = command.map { Self.secretive.contains($0.uppercased()) } ?? false
         let text = isSecretive ? serverCode : Self.scrubbed(serverText)
-        let message = Self.advice(for: code).map { (text.hasSuffix(".") ? String(text.dropLast()) : text) + $0 }
+        let message = Self.advice(for: code).map { text.droppingFullStop + $0 }
         self.init(code, message ?? text, command: command, serverCode: serverCode)
+    }
+
+    /// What the server says of a right that lacks; `nil` for any other error.
+    ///
+    /// Of a command in a script, no server says so by the first word: 6.2 and 7.0 have one wording, later ones and Valkey
+    /// another. Behind it stands the place in the script.
+    private static func denial(in text: String) -> String? {
+        if text.hasPrefix("NOPERM") { return text.dropFirst(6).first == " " || text.count == 6 ? text : nil }
+        var own = unwrapped(text)
+        if own.hasPrefix("ERR ") { own = own.dropFirst(4) }
+        let failure = "ACL failure in script: "
+        if own.hasPrefix(failure) {
+            own = own.dropFirst(failure.count)
+        } else if !own.hasPrefix("The user executing the script can't ") {
+            return nil
+        }
+        return "NOPERM \(own.firstRange(of: " script: ").map { own[..<$0.lowerBound] } ?? own)"
     }
 
     /// The error without what a server before 7.0 puts before one that a command in a script has met: a place, and a dash.
@@ -135,7 +158,7 @@ extension RedisError {
         return rest.count < text.count && rest.first == "-" ? rest.dropFirst() : rest
     }
 
-    private static func printable(_ scalars: Substring.UnicodeScalarView) -> String {
+    static func printable(_ scalars: Substring.UnicodeScalarView) -> String {
         var result = String.UnicodeScalarView()
         for scalar in scalars {
             switch scalar.value {
@@ -168,4 +191,8 @@ extension RedisError {
         default: nil
         }
     }
+}
+
+extension String {
+    fileprivate var droppingFullStop: String { hasSuffix(".") ? String(dropLast()) : self }
 }

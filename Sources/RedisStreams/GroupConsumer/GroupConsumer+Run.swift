@@ -56,6 +56,7 @@ extension GroupConsumer {
 
     private func run(concurrency: Int, on executor: HandlerExecutor, work: @escaping Work) async throws {
         try configuration.validate()
+        try validateNames()
         guard (1...10_000).contains(concurrency) else {
             throw RedisError(.invalidArgument, "concurrency must be 1 to 10000.")
         }

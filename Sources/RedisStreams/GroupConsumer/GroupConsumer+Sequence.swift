@@ -27,6 +27,7 @@ extension GroupConsumer: AsyncSequence {
         let session = makeSession()
         do throws(RedisError) {
             try configuration.validate()
+            try validateNames()
             let engine = GroupEngine(consumer: self, session: session, awaitsHandlers: false)
             client.background.start {
                 await engine.run()

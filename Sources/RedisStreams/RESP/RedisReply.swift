@@ -81,10 +81,17 @@ public struct RedisReply: Sendable {
     /// The error that the server sent, with a message fit for a log. `nil` if this is not an error.
     public var error: RedisError? { serverError(command: nil) }
 
-    func serverError(command: String?) -> RedisError? {
+    func serverError(
+        command: String?,
+        deniedSubject: (String) -> String? = { _ in nil }
+    ) -> RedisError? {
         let token = token
         guard token.kind == .error else { return nil }
-        return RedisError(serverText: unsafe String(decoding: tape.bytes(of: token), as: UTF8.self), command: command)
+        return RedisError(
+            serverText: unsafe String(decoding: tape.bytes(of: token), as: UTF8.self),
+            command: command,
+            deniedSubject: deniedSubject
+        )
     }
 
     func isText(_ text: StaticString) -> Bool {
