@@ -24,21 +24,49 @@ extension RedisError {
         }
     }
 
-    /// An error reply of the server.
-    init(serverText bytes: UnsafeRawBufferPointer, command: String?, secret: Password?) {
+    /// An error reply of the server. `deniedSubject` says, of a text about a right that lacks, what the right is needed for.
+    init(
+        serverText bytes: UnsafeRawBufferPointer,
+        command: String?,
+        secret: Password?,
+        deniedSubject: (String) -> String? = { _ in nil }
+    ) {
         let text = unsafe String(decoding: bytes.prefix(Self.maxTextBytes), as: UTF8.self)
         let firstWord = Self.firstWord(of: text)
         var code = Self.codes[firstWord] ?? .serverError
         // The one error that is not told by its first word: it is sent in place of a greeting, in this wording since 2.4.
         if code == .serverError, text.utf8.contains("max number of clients".utf8) { code = .tooManyClients }
         let shown = unsafe Self.excerpt(of: bytes, without: secret)
+        if let denial = Self.denial(in: shown) {
+            let subject = deniedSubject(denial).map { ". \($0)" } ?? ""
+            let message = Self.scrubbed(denial).droppingFullStop + subject + (Self.advice(for: .permissionDenied) ?? "")
+            self.init(.permissionDenied, message, command: command, serverCode: "NOPERM")
+            return
+        }
         // A word that Redis itself uses tells nothing of a secret that is the same.
         let isKnown = Self.codes[firstWord] != nil || firstWord == "ERR"
         let serverCode = isKnown ? firstWord : Self.firstWord(of: shown)
         let isSecretive = command.map { Self.secretive.contains($0.uppercased()) } ?? false
         let kept = isSecretive ? serverCode : Self.scrubbed(shown)
-        let message = Self.advice(for: code).map { (kept.hasSuffix(".") ? String(kept.dropLast()) : kept) + $0 }
+        let message = Self.advice(for: code).map { kept.droppingFullStop + $0 }
         self.init(code, message ?? kept, command: command, serverCode: serverCode)
+    }
+
+    /// What the server says of a right that lacks; `nil` for any other error.
+    ///
+    /// Of a command in a script, no server says so by the first word: 6.2 and 7.0 have one wording, later ones and Valkey
+    /// another. Behind it stands the place in the script.
+    private static func denial(in text: String) -> String? {
+        if text.hasPrefix("NOPERM") { return text.dropFirst(6).first == " " || text.count == 6 ? text : nil }
+        var own = unwrapped(text)
+        if own.hasPrefix("ERR ") { own = own.dropFirst(4) }
+        let failure = "ACL failure in script: "
+        if own.hasPrefix(failure) {
+            own = own.dropFirst(failure.count)
+        } else if !own.hasPrefix("The user executing the script can't ") {
+            return nil
+        }
+        return "NOPERM \(own.firstRange(of: " script: ").map { own[..<$0.lowerBound] } ?? own)"
     }
 
     private static func firstWord(of text: String) -> String {
@@ -56,7 +84,7 @@ extension RedisError {
         return rest.utf8.count < text.utf8.count && rest.first == "-" ? rest.dropFirst() : rest
     }
 
-    private static func printable(_ scalars: Substring.UnicodeScalarView) -> String {
+    static func printable(_ scalars: Substring.UnicodeScalarView) -> String {
         var result = String.UnicodeScalarView()
         for scalar in scalars {
             switch scalar.value {
@@ -114,4 +142,8 @@ extension RedisError {
         default: nil
         }
     }
+}
+
+extension String {
+    fileprivate var droppingFullStop: String { hasSuffix(".") ? String(dropLast()) : self }
 }

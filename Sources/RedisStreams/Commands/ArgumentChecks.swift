@@ -6,6 +6,23 @@ extension RedisCommand {
         }
     }
 
+    /// Refuses a name that is empty or unprintable, as it comes of an environment variable that is not set, or that ends
+    /// with a line break.
+    ///
+    /// Redis would take it, and what it stands for would be hard to find and to name ever after. Where such a stream or
+    /// group is there already, ``RawCommand`` reaches it.
+    func check(stream: StreamKey) throws(RedisError) { try check("stream", isName: stream.rawValue) }
+
+    /// Refuses a group name that is empty or unprintable.
+    func check(group: String) throws(RedisError) { try check("group", isName: group) }
+
+    /// Refuses a consumer name that is empty or unprintable.
+    func check(consumer: String) throws(RedisError) { try check("consumer", isName: consumer) }
+
+    func check(_ parameter: String, isName name: String) throws(RedisError) {
+        try RedisError.check(parameter, isName: name, command: self.name)
+    }
+
     func check(keys: [StreamKey]) throws(RedisError) {
         guard !keys.isEmpty else { throw invalid("\(name) needs at least one key.") }
     }
@@ -30,6 +47,33 @@ extension RedisCommand {
             "A blocking time must be from 1 ms to a day: 0 would wait for ever, also on a dead connection. "
                 + "Read again after each timeout instead."
         )
+    }
+}
+
+extension RedisError {
+    /// Refuses an empty name, and one with control characters (0x00 to 0x1f, 0x7f).
+    static func check(
+        _ parameter: String,
+        isName name: String,
+        command: @autoclosure () -> String? = nil
+    ) throws(RedisError) {
+        guard !name.isEmpty else {
+            throw RedisError(
+                .invalidArgument,
+                "\(parameter) must not be empty: was an environment variable not set?",
+                command: command()
+            )
+        }
+        let isControl = { (byte: UInt8) in byte < 0x20 || byte == 0x7f }
+        // The plain way takes four times as long, and `xadd` checks a name for each message.
+        let isBad = name.utf8.withContiguousStorageIfAvailable { unsafe $0.contains(where: isControl) }
+        guard !(isBad ?? name.utf8.contains(where: isControl)) else {
+            throw RedisError(
+                .invalidArgument,
+                "\(parameter) must have no control characters, such as a line break at its end.",
+                command: command()
+            )
+        }
     }
 }
 

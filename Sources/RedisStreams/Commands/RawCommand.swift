@@ -42,10 +42,15 @@ public struct RawCommand: RedisCommand {
         return nil
     }
 
-    /// Refuses an empty list, a command that changes the connection, and one that would wait for ever.
+    /// Refuses an empty list, a name with spaces, a command that changes the connection, and one that would wait for ever.
     public func validate() throws(RedisError) {
         guard let first = arguments.first, first.byteCount > 0 else {
             throw invalid("A command needs a name: give it as the first argument.")
+        }
+        guard !first.plainText.utf8.contains(where: { $0 <= 0x20 }) else {
+            throw invalid(
+                "The name of a command has no spaces: give each argument by itself, as in send(\"GET\", \"foo\")."
+            )
         }
         if let reason = RawCommandRules.refused[name] ?? word(0).flatMap({ RawCommandRules.refused[$0] }) {
             throw invalid("\(name) cannot be sent here: \(reason).")

@@ -55,8 +55,13 @@ extension RedisCommand {
 extension RedisCommand {
     /// Reads a reply that may be an error.
     func response(to reply: RedisReply) throws(RedisError) -> Response {
-        if let error = reply.serverError(command: name) { throw error }
+        if let error = serverError(in: reply) { throw error }
         return try decode(reply)
+    }
+
+    /// The error that the server replied, if it did.
+    func serverError(in reply: RedisReply) -> RedisError? {
+        reply.serverError(command: name, deniedSubject: deniedSubject)
     }
 
     /// The error for a reply of another shape than the command has.
@@ -72,8 +77,8 @@ extension RedisCommand {
 
 /// The versions of Redis and Valkey from which on something is there.
 public struct ServerRequirement: Sendable, Hashable {
-    /// The first version of Redis that has it, such as `8.2`.
-    public var redis: String
+    /// The first version of Redis that has it, such as `8.2`; `nil` while none has.
+    public var redis: String?
 
     /// The first version of Valkey that has it; `nil` while none has.
     public var valkey: String?
@@ -82,7 +87,7 @@ public struct ServerRequirement: Sendable, Hashable {
     public var feature: String
 
     /// Something that needs these versions.
-    public init(_ feature: String, redis: String, valkey: String? = nil) {
+    public init(_ feature: String, redis: String?, valkey: String? = nil) {
         self.feature = feature
         self.redis = redis
         self.valkey = valkey

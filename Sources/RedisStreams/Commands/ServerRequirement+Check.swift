@@ -19,10 +19,10 @@ extension ServerRequirement {
             case .redis: "Redis \(version)"
             case .valkey: "Valkey \(version)"
             }
-        let others = valkey.map { " or Valkey \($0)" } ?? ""
+        let needed = [redis.map { "Redis \($0)" }, valkey.map { "Valkey \($0)" }].compactMap(\.self)
         return RedisError(
             .unsupportedByServer,
-            "\(feature) needs Redis \(redis)\(others); the server is \(found). Upgrade the server, or do without.",
+            "\(feature) needs \(needed.joined(separator: " or ")); the server is \(found). Upgrade the server, or do without.",
             command: command
         )
     }

@@ -24,8 +24,12 @@ public struct XACK: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses an empty list of ids.
-    public func validate() throws(RedisError) { try check(ids: ids) }
+    /// Refuses an empty list of ids, and unfit names.
+    public func validate() throws(RedisError) {
+        try check(stream: key)
+        try check(group: group)
+        try check(ids: ids)
+    }
 
     /// Writes the command.
     public func encode(into encoder: inout CommandEncoder) {
@@ -71,8 +75,12 @@ public struct XACKDEL: RedisCommand {
     /// Redis 8.2 or Valkey 9.2.
     public var requirement: ServerRequirement? { ServerRequirement("XACKDEL", redis: "8.2", valkey: "9.2") }
 
-    /// Refuses an empty list of ids.
-    public func validate() throws(RedisError) { try check(ids: ids) }
+    /// Refuses an empty list of ids, and unfit names.
+    public func validate() throws(RedisError) {
+        try check(stream: key)
+        try check(group: group)
+        try check(ids: ids)
+    }
 
     /// Writes the command.
     public func encode(into encoder: inout CommandEncoder) {

@@ -25,7 +25,7 @@ public struct XADD: RedisCommand {
     public var createStream: Bool
     /// How the stream is trimmed on the way. Default: not at all.
     public var trim: TrimStrategy?
-    /// What becomes of the references to entries that are trimmed. Needs Redis 8.2. Default: they stay.
+    /// What becomes of the references to entries that are trimmed. Needs Redis 8.2; no Valkey has it. Default: they stay.
     public var references: ReferencePolicy?
     /// How a repetition of this command is recognised. Needs Redis 8.6. Default: it is not.
     public var idempotency: Idempotency?
@@ -52,18 +52,25 @@ public struct XADD: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Redis 8.6 for idempotency, 8.2 for a reference policy, 7.0 for an id of a millisecond.
+    /// Redis 8.6 for idempotency, 8.2 for a reference policy, 7.0 for an id of a millisecond; Valkey 9.2 to trim by bytes.
     public var requirement: ServerRequirement? {
         if idempotency != nil { return ServerRequirement("XADD with IDMP", redis: "8.6") }
         if references != nil {
-            return ServerRequirement("XADD with KEEPREF, DELREF or ACKED", redis: "8.2", valkey: "9.2")
+            return ServerRequirement("XADD with KEEPREF, DELREF or ACKED", redis: "8.2")
         }
+        if let requirement = trim?.requirement(of: Self.name) { return requirement }
         if case .milliseconds = id { return ServerRequirement("XADD with <ms>-*", redis: "7.0", valkey: "7.2") }
         return nil
     }
 
-    /// Refuses an entry without fields, the id `0-0`, and idempotency together with an id of one's own.
+    /// Refuses an entry without fields, the id `0-0`, idempotency together with an id of one's own, and an unfit name.
     public func validate() throws(RedisError) {
+        try check(stream: key)
+        try validateEntry()
+    }
+
+    /// Checks all but the name of the stream, which a producer checks once.
+    func validateEntry() throws(RedisError) {
         if fields.fields.isEmpty {
             throw invalid("An entry needs at least one field: give one, such as [\"data\": \"\"].")
         }

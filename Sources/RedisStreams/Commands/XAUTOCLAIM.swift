@@ -41,8 +41,11 @@ public struct XAUTOCLAIM: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses a negative time, and a count below 1 or above what servers accept.
+    /// Refuses a negative time, a count below 1 or above what servers accept, and unfit names.
     public func validate() throws(RedisError) {
+        try check(stream: key)
+        try check(group: group)
+        try check(consumer: consumer)
         try check("The idle time", isNotNegative: minIdle)
         try check(count: count)
         if let count, count > Self.maxCount { throw invalid("The count must be at most \(Self.maxCount).") }

@@ -58,8 +58,11 @@ public struct XCLAIM: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses an empty list of ids, and negative times and counts.
+    /// Refuses an empty list of ids, negative times and counts, and unfit names.
     public func validate() throws(RedisError) {
+        try check(stream: key)
+        try check(group: group)
+        try check(consumer: consumer)
         try check(ids: ids)
         try check("The idle time", isNotNegative: minIdle)
         switch delivery {

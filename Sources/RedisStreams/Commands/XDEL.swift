@@ -19,8 +19,11 @@ public struct XDEL: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses an empty list of ids.
-    public func validate() throws(RedisError) { try check(ids: ids) }
+    /// Refuses an empty list of ids, and an unfit name.
+    public func validate() throws(RedisError) {
+        try check(stream: key)
+        try check(ids: ids)
+    }
 
     /// Writes the command.
     public func encode(into encoder: inout CommandEncoder) {
@@ -60,8 +63,11 @@ public struct XDELEX: RedisCommand {
     /// Redis 8.2 or Valkey 9.2.
     public var requirement: ServerRequirement? { ServerRequirement("XDELEX", redis: "8.2", valkey: "9.2") }
 
-    /// Refuses an empty list of ids.
-    public func validate() throws(RedisError) { try check(ids: ids) }
+    /// Refuses an empty list of ids, and an unfit name.
+    public func validate() throws(RedisError) {
+        try check(stream: key)
+        try check(ids: ids)
+    }
 
     /// Writes the command.
     public func encode(into encoder: inout CommandEncoder) {

@@ -23,6 +23,13 @@ extension XGROUP {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
+        /// Refuses unfit names.
+        public func validate() throws(RedisError) {
+            try check(stream: key)
+            try check(group: group)
+            try check(consumer: consumer)
+        }
+
         /// Writes the command.
         public func encode(into encoder: inout CommandEncoder) {
             encoder.append("XGROUP")
@@ -59,6 +66,13 @@ extension XGROUP {
 
         /// The stream.
         public var keys: [StreamKey] { [key] }
+
+        /// Refuses unfit names.
+        public func validate() throws(RedisError) {
+            try check(stream: key)
+            try check(group: group)
+            try check(consumer: consumer)
+        }
 
         /// Writes the command.
         public func encode(into encoder: inout CommandEncoder) {

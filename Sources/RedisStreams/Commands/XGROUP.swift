@@ -69,8 +69,12 @@ public enum XGROUP {
             return ServerRequirement("XGROUP CREATE with ENTRIESREAD", redis: "7.0", valkey: "7.2")
         }
 
-        /// Refuses a negative number of entries.
-        public func validate() throws(RedisError) { try check(entriesRead: entriesRead) }
+        /// Refuses a negative number of entries, and unfit names.
+        public func validate() throws(RedisError) {
+            try check(stream: key)
+            try check(group: group)
+            try check(entriesRead: entriesRead)
+        }
 
         /// Writes the command.
         public func encode(into encoder: inout CommandEncoder) {
@@ -121,8 +125,12 @@ public enum XGROUP {
             return ServerRequirement("XGROUP SETID with ENTRIESREAD", redis: "7.0", valkey: "7.2")
         }
 
-        /// Refuses a negative number of entries.
-        public func validate() throws(RedisError) { try check(entriesRead: entriesRead) }
+        /// Refuses a negative number of entries, and unfit names.
+        public func validate() throws(RedisError) {
+            try check(stream: key)
+            try check(group: group)
+            try check(entriesRead: entriesRead)
+        }
 
         /// Writes the command.
         public func encode(into encoder: inout CommandEncoder) {
@@ -158,6 +166,12 @@ public enum XGROUP {
 
         /// The stream.
         public var keys: [StreamKey] { [key] }
+
+        /// Refuses unfit names.
+        public func validate() throws(RedisError) {
+            try check(stream: key)
+            try check(group: group)
+        }
 
         /// Writes the command.
         public func encode(into encoder: inout CommandEncoder) {

@@ -21,6 +21,9 @@ public enum XINFO {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
+        /// Refuses an unfit name.
+        public func validate() throws(RedisError) { try check(stream: key) }
+
         /// Writes the command.
         public func encode(into encoder: inout CommandEncoder) {
             encoder.append("XINFO")
@@ -56,8 +59,9 @@ public enum XINFO {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses a negative count.
+        /// Refuses a negative count, and an unfit name.
         public func validate() throws(RedisError) {
+            try check(stream: key)
             if let count, count < 0 { throw invalid("The count must not be negative; 0 is for all.") }
         }
 
@@ -95,6 +99,9 @@ public enum XINFO {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
+        /// Refuses an unfit name.
+        public func validate() throws(RedisError) { try check(stream: key) }
+
         /// Writes the command.
         public func encode(into encoder: inout CommandEncoder) {
             encoder.append("XINFO")
@@ -129,6 +136,12 @@ public enum XINFO {
 
         /// The stream.
         public var keys: [StreamKey] { [key] }
+
+        /// Refuses unfit names.
+        public func validate() throws(RedisError) {
+            try check(stream: key)
+            try check(group: group)
+        }
 
         /// Writes the command.
         public func encode(into encoder: inout CommandEncoder) {

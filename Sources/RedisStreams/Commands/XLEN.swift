@@ -16,6 +16,9 @@ public struct XLEN: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
+    /// Refuses an unfit name.
+    public func validate() throws(RedisError) { try check(stream: key) }
+
     /// Writes the command.
     public func encode(into encoder: inout CommandEncoder) {
         encoder.append("XLEN")

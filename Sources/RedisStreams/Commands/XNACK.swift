@@ -51,8 +51,10 @@ public struct XNACK: RedisCommand {
     /// Redis 8.8.
     public var requirement: ServerRequirement? { ServerRequirement("XNACK", redis: "8.8") }
 
-    /// Refuses an empty list of ids and a negative delivery count.
+    /// Refuses an empty list of ids, a negative delivery count, and unfit names.
     public func validate() throws(RedisError) {
+        try check(stream: key)
+        try check(group: group)
         try check(ids: ids)
         if let deliveryCount, deliveryCount < 0 { throw invalid("A delivery count must not be negative.") }
     }

@@ -19,6 +19,12 @@ public struct XPENDING: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
+    /// Refuses unfit names.
+    public func validate() throws(RedisError) {
+        try check(stream: key)
+        try check(group: group)
+    }
+
     /// Writes the command.
     public func encode(into encoder: inout CommandEncoder) {
         encoder.append("XPENDING")
@@ -90,11 +96,13 @@ extension XPENDING {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses a count below 1, a negative time, and bounds that exclude everything.
+        /// Refuses a count below 1, a negative time, and unfit names.
         public func validate() throws(RedisError) {
+            try check(stream: key)
+            try check(group: group)
+            if let consumer { try check(consumer: consumer) }
             try check(count: count)
             try check("The idle time", isNotNegative: minIdle)
-            try check(lower: lower, upper: upper)
         }
 
         /// Writes the command.
@@ -106,8 +114,9 @@ extension XPENDING {
                 encoder.append("IDLE")
                 encoder.append(milliseconds: minIdle)
             }
-            lower.appendLower(to: &encoder)
-            upper.appendUpper(to: &encoder)
+            let bounds = RangeBound.onWire(from: lower, to: upper)
+            encoder.append(bounds.lower)
+            encoder.append(bounds.upper)
             encoder.append(count)
             if let consumer { encoder.append(consumer) }
         }
@@ -145,7 +154,7 @@ extension RedisCommandExecutor {
 
     /// Lists what is pending for a group, lowest id first, at most `count` entries.
     ///
-    /// To page, go on from `.excluding(lastID)`.
+    /// To page, go on from `.excluding(lastID)` until a page is empty.
     ///
     /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
     public func xpending(

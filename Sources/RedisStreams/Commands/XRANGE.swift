@@ -30,18 +30,19 @@ public struct XRANGE: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses a count below 1 and bounds that exclude everything.
+    /// Refuses a count below 1, and an unfit name.
     public func validate() throws(RedisError) {
+        try check(stream: key)
         try check(count: count)
-        try check(lower: lower, upper: upper)
     }
 
     /// Writes the command.
     public func encode(into encoder: inout CommandEncoder) {
         encoder.append("XRANGE")
         encoder.append(key)
-        lower.appendLower(to: &encoder)
-        upper.appendUpper(to: &encoder)
+        let bounds = RangeBound.onWire(from: lower, to: upper)
+        encoder.append(bounds.lower)
+        encoder.append(bounds.upper)
         encoder.append(count: count)
     }
 
@@ -81,18 +82,19 @@ public struct XREVRANGE: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses a count below 1 and bounds that exclude everything.
+    /// Refuses a count below 1, and an unfit name.
     public func validate() throws(RedisError) {
+        try check(stream: key)
         try check(count: count)
-        try check(lower: lower, upper: upper)
     }
 
     /// Writes the command.
     public func encode(into encoder: inout CommandEncoder) {
         encoder.append("XREVRANGE")
         encoder.append(key)
-        upper.appendUpper(to: &encoder)
-        lower.appendLower(to: &encoder)
+        let bounds = RangeBound.onWire(from: lower, to: upper)
+        encoder.append(bounds.upper)
+        encoder.append(bounds.lower)
         encoder.append(count: count)
     }
 
@@ -103,7 +105,7 @@ public struct XREVRANGE: RedisCommand {
 extension RedisCommandExecutor {
     /// Reads the entries of a stream from `lower` to `upper`, lowest first, at most `count`.
     ///
-    /// To page, go on from `.excluding(lastID)`.
+    /// To page, go on from `.excluding(lastID)` until a page is empty.
     ///
     /// Source: [XRANGE](https://redis.io/docs/latest/commands/xrange/).
     public func xrange(

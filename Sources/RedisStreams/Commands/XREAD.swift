@@ -15,7 +15,7 @@ public struct XREAD: RedisCommand {
     /// How long to wait for an entry if there is none, in whole milliseconds, rounded up, and above 0. Default: not at
     /// all.
     public var block: Duration?
-    /// The most entries of all streams together, at least 1. Needs Redis 8.10. Default: no limit.
+    /// The most entries of all streams together, at least 1, and not below ``count``. Needs Redis 8.10. Default: no limit.
     public var maxCount: Int?
     /// About the most bytes of all entries together, at least 1. Needs Redis 8.10. Default: no limit.
     public var maxSize: Int?
@@ -41,18 +41,21 @@ public struct XREAD: RedisCommand {
     /// The time given by ``block``.
     public var blockingTime: Duration? { block }
 
-    /// Redis 8.10 for limits over all streams.
+    /// Redis 8.10 for limits over all streams, 7.4 for ``StreamOffset/lastEntry(of:)``.
     public var requirement: ServerRequirement? {
-        guard maxCount != nil || maxSize != nil else { return nil }
-        return ServerRequirement("XREAD with MAXCOUNT or MAXSIZE", redis: "8.10")
+        if maxCount != nil || maxSize != nil {
+            return ServerRequirement("XREAD with MAXCOUNT or MAXSIZE", redis: "8.10")
+        }
+        guard streams.contains(where: \.isLastEntry) else { return nil }
+        return ServerRequirement("XREAD with +", redis: "7.4", valkey: "8.0")
     }
 
-    /// Refuses an empty list of streams, limits below 1, and to wait for ever (`BLOCK 0`) or above a day.
+    /// Refuses an empty list of streams, unfit names, limits below 1, a ``maxCount`` below ``count``, and to wait for ever
+    /// (`BLOCK 0`) or above a day.
     public func validate() throws(RedisError) {
         guard !streams.isEmpty else { throw invalid("Name at least one stream to read.") }
-        try check(count: count)
-        try check("The maximum count", isPositive: maxCount)
-        try check("The maximum size", isPositive: maxSize)
+        for stream in streams { try check(stream: stream.stream) }
+        try check(count: count, maxCount: maxCount, maxSize: maxSize)
         try check(block: block)
     }
 
@@ -64,11 +67,25 @@ public struct XREAD: RedisCommand {
         encoder.append(block: block)
         encoder.append("STREAMS")
         for stream in streams { encoder.append(stream.stream) }
-        for stream in streams { encoder.append(stream.id) }
+        for stream in streams {
+            if stream.isLastEntry { encoder.append("+") } else { encoder.append(stream.id) }
+        }
     }
 
     /// A batch for each stream that has entries; none if the time to wait passed.
     public func decode(_ reply: RedisReply) throws(RedisError) -> [MessageBatch] { try batches(reply) }
+}
+
+extension RedisCommand {
+    /// Checks the limits of a read.
+    func check(count: Int?, maxCount: Int?, maxSize: Int?) throws(RedisError) {
+        try check(count: count)
+        try check("The maximum count", isPositive: maxCount)
+        try check("The maximum size", isPositive: maxSize)
+        if let count, let maxCount, maxCount < count {
+            throw invalid("The maximum count, of all streams together, must not be below the count of each.")
+        }
+    }
 }
 
 extension CommandEncoder {

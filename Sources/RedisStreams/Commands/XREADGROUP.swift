@@ -66,12 +66,14 @@ public struct XREADGROUP: RedisCommand {
         return claim == nil ? nil : ServerRequirement("XREADGROUP with CLAIM", redis: "8.4")
     }
 
-    /// Refuses an empty list of streams, limits below 1, and to wait for ever (`BLOCK 0`).
+    /// Refuses an empty list of streams, unfit names, limits below 1, a ``maxCount`` below ``count``, and to wait for ever
+    /// (`BLOCK 0`) or above a day.
     public func validate() throws(RedisError) {
         guard !streams.isEmpty else { throw invalid("Name at least one stream to read.") }
-        try check(count: count)
-        try check("The maximum count", isPositive: maxCount)
-        try check("The maximum size", isPositive: maxSize)
+        for stream in streams { try check(stream: stream.stream) }
+        try check(group: group)
+        try check(consumer: consumer)
+        try check(count: count, maxCount: maxCount, maxSize: maxSize)
         try check("The idle time of a claim", isNotNegative: claim)
         try check(block: block)
     }

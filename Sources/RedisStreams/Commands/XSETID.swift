@@ -33,8 +33,9 @@ public struct XSETID: RedisCommand {
         return ServerRequirement("XSETID with ENTRIESADDED or MAXDELETEDID", redis: "7.0", valkey: "7.2")
     }
 
-    /// Refuses a negative number of entries.
+    /// Refuses a negative number of entries, and an unfit name.
     public func validate() throws(RedisError) {
+        try check(stream: key)
         if let entriesAdded, entriesAdded < 0 { throw invalid("The number of entries added must not be negative.") }
     }
 
@@ -68,9 +69,10 @@ public struct XCFGSET: RedisCommand {
 
     /// The stream, which must exist.
     public var key: StreamKey
-    /// How long a message is remembered, in whole seconds, rounded up. Default: as it is, which is 100 s at first.
+    /// How long a message is remembered, in whole seconds, rounded up: up to a day. Default: as it is, which is 100 s at
+    /// first.
     public var idempotencyDuration: Duration?
-    /// How many messages of each producer are remembered. Default: as it is, which is 100 at first.
+    /// How many messages of each producer are remembered: 1 to 10,000. Default: as it is, which is 100 at first.
     public var idempotencyMaxSize: Int?
 
     /// Sets what is remembered for this stream.
@@ -86,13 +88,18 @@ public struct XCFGSET: RedisCommand {
     /// Redis 8.6.
     public var requirement: ServerRequirement? { ServerRequirement("XCFGSET", redis: "8.6") }
 
-    /// Refuses to set nothing, and values of 0 or less.
+    /// Refuses to set nothing, values that no server takes, and an unfit name.
     public func validate() throws(RedisError) {
+        try check(stream: key)
         guard idempotencyDuration != nil || idempotencyMaxSize != nil else {
             throw invalid("Give a duration, a size, or both.")
         }
-        if let idempotencyDuration, idempotencyDuration <= .zero { throw invalid("The duration must be above zero.") }
-        try check("The size", isPositive: idempotencyMaxSize)
+        if let idempotencyDuration, idempotencyDuration <= .zero || idempotencyDuration > .seconds(86_400) {
+            throw invalid("The duration must be above zero, and a day at most.")
+        }
+        if let idempotencyMaxSize, !(1...10_000).contains(idempotencyMaxSize) {
+            throw invalid("The size must be 1 to 10000.")
+        }
     }
 
     /// Writes the command.

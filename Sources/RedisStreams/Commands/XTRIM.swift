@@ -9,7 +9,7 @@ public struct XTRIM: RedisCommand {
     public var key: StreamKey
     /// How far to trim. See there for a combination that trims nothing on some servers.
     public var strategy: TrimStrategy
-    /// What becomes of the references to the entries. Needs Redis 8.2. Default: they stay.
+    /// What becomes of the references to the entries. Needs Redis 8.2; no Valkey has it. Default: they stay.
     public var references: ReferencePolicy?
 
     /// Trims this stream.
@@ -22,14 +22,17 @@ public struct XTRIM: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Redis 8.2 or Valkey 9.2 for a reference policy.
+    /// Redis 8.2 for a reference policy, Valkey 9.2 to trim by bytes.
     public var requirement: ServerRequirement? {
-        guard references != nil else { return nil }
-        return ServerRequirement("XTRIM with KEEPREF, DELREF or ACKED", redis: "8.2", valkey: "9.2")
+        guard references != nil else { return strategy.requirement(of: Self.name) }
+        return ServerRequirement("XTRIM with KEEPREF, DELREF or ACKED", redis: "8.2")
     }
 
-    /// Refuses a negative length or limit.
-    public func validate() throws(RedisError) { try check(strategy) }
+    /// Refuses a negative length or limit, and an unfit name.
+    public func validate() throws(RedisError) {
+        try check(stream: key)
+        try check(strategy)
+    }
 
     /// Writes the command.
     public func encode(into encoder: inout CommandEncoder) {

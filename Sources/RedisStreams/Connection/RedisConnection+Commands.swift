@@ -200,7 +200,7 @@ extension RedisCommand {
 
     /// The error that the server replied, if it did.
     func serverError(in outcome: PendingReplies.Outcome, on server: ServerInfo?) throws(RedisError) -> RedisError? {
-        try outcome.get().serverError(command: name).map { explain($0, on: server) }
+        try serverError(in: outcome.get()).map { explain($0, on: server) }
     }
 
     /// Says so when the reason for a server's error is that it is too old.

@@ -145,7 +145,10 @@ extension StreamConsumer: AsyncSequence {
         guard !streams.isEmpty else {
             throw RedisError(.invalidArgument, "A stream consumer needs at least one stream.")
         }
-        for start in streams.values { try start.validate() }
+        for (stream, start) in streams {
+            try RedisError.check("stream", isName: stream.rawValue)
+            try start.validate()
+        }
     }
 
     /// Hands out the messages of a ``StreamConsumer``, one after the other.

@@ -119,7 +119,7 @@ extension StreamLook {
     private static func trimsAcknowledged(_ connection: RedisConnection) async throws(RedisError) -> Bool {
         do throws(RedisError) {
             let server = try await connection.execute(INFO(section: "server"))
-            return ServerRequirement("ACKED", redis: "8.2", valkey: "9.2").isMet(by: server)
+            return ServerRequirement("XTRIM with ACKED", redis: "8.2").isMet(by: server)
         } catch {
             if error.isRetriable { throw error }
             return true

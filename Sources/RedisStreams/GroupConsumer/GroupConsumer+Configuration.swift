@@ -4,6 +4,7 @@ extension GroupConsumer {
     /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration`` for what this consumer cannot do.
     func validate() throws(RedisError) {
         try configuration.validate()
+        try validateNames()
         guard configuration.deadLetter?.stream != stream else {
             throw RedisError(
                 .invalidConfiguration,

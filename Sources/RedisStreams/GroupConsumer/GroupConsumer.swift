@@ -116,6 +116,16 @@ public struct GroupConsumer: Sendable {
         return try call.integer(try await client.run(call))
     }
 
+    /// Refuses names that are empty or have control characters.
+    func validateNames() throws(RedisError) {
+        try RedisError.check("stream", isName: stream.rawValue)
+        try RedisError.check("group", isName: group)
+        try RedisError.check("consumer", isName: name)
+        if let deadLetter = configuration.deadLetter {
+            try RedisError.check("deadLetter.stream", isName: deadLetter.stream.rawValue)
+        }
+    }
+
     func makeSession() -> GroupSession {
         GroupSession(
             group: group,

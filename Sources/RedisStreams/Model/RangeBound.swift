@@ -11,27 +11,22 @@ public enum RangeBound: Sendable, Hashable {
     /// The range ends with this millisecond, all of its entries included. Counted from 1970.
     case milliseconds(UInt64)
 
-    /// Whether an excluded bound is the last id on its own side, which leaves nothing and which servers refuse.
-    fileprivate func isBeyond(_ end: StreamID) -> Bool { self == .excluding(end) }
-
-    fileprivate func append(to encoder: inout CommandEncoder, unbounded: String) {
-        switch self {
-        case .unbounded: encoder.append(unbounded)
-        case .including(let id): encoder.append(id)
-        case .excluding(let id): encoder.append("(\(id)")
-        case .milliseconds(let time): encoder.append("\(time)")
-        }
+    /// The two ends of a range as the server reads them.
+    ///
+    /// Servers refuse to exclude the highest id at the lower end, or the lowest one at the upper end, which is where paging
+    /// comes to its end. Such a range is empty: it is sent as one whose ends are the wrong way round, which has no entries
+    /// on any server, and is told of a missing group or a wrong type all the same.
+    static func onWire(from lower: RangeBound, to upper: RangeBound) -> (lower: String, upper: String) {
+        if lower == .excluding(.max) || upper == .excluding(.zero) { return ("\(StreamID.max)", "\(StreamID.zero)") }
+        return (lower.text(unbounded: "-"), upper.text(unbounded: "+"))
     }
 
-    func appendLower(to encoder: inout CommandEncoder) { append(to: &encoder, unbounded: "-") }
-
-    func appendUpper(to encoder: inout CommandEncoder) { append(to: &encoder, unbounded: "+") }
-}
-
-extension RedisCommand {
-    func check(lower: RangeBound, upper: RangeBound) throws(RedisError) {
-        guard !lower.isBeyond(.max), !upper.isBeyond(.zero) else {
-            throw invalid("No entry lies beyond the highest or below the lowest id: the range is empty.")
+    private func text(unbounded: String) -> String {
+        switch self {
+        case .unbounded: unbounded
+        case .including(let id): "\(id)"
+        case .excluding(let id): "(\(id)"
+        case .milliseconds(let time): "\(time)"
         }
     }
 }

@@ -25,6 +25,8 @@ public struct StreamFullInfo: Sendable {
         public var lag: Int?
         /// The number of messages that are pending.
         public var pendingCount: Int
+        /// How many of them were given back (``XNACK``) and have no owner; `nil` if the server is older than Redis 8.8.
+        public var nackedCount: Int?
         /// The first pending messages, as many as were asked for.
         public var pending: [Pending]
         /// The consumers.
@@ -87,6 +89,7 @@ extension StreamFullInfo.Group {
         entriesRead = values.integer("entries-read")
         lag = values.integer("lag")
         self.pendingCount = pendingCount
+        nackedCount = values.integer("nacked-count")
         self.pending = pending
         self.consumers = consumers
     }

@@ -9,6 +9,7 @@ public struct TrimStrategy: Sendable, Hashable {
     enum Threshold: Hashable {
         case length(Int)
         case id(StreamID)
+        case bytes(Int)
     }
 
     let threshold: Threshold
@@ -39,15 +40,39 @@ public struct TrimStrategy: Sendable, Hashable {
         TrimStrategy(threshold: .id(minID), isExact: true, limit: nil)
     }
 
+    /// Keeps about the newest entries that take up `maxBytes` of the server's memory. Needs Valkey 9.2; no Redis has it.
+    ///
+    /// Written by Valkey's description, and not tried on a server: none of those that this library is tested on has it.
+    ///
+    /// `limit` bounds how many entries one command may remove; 0 removes the bound, `nil` leaves it to the server.
+    public static func approximately(maxBytes: Int, limit: Int? = nil) -> TrimStrategy {
+        TrimStrategy(threshold: .bytes(maxBytes), isExact: false, limit: limit)
+    }
+
+    /// Keeps the newest entries that take up `maxBytes` of the server's memory. Needs Valkey 9.2; no Redis has it.
+    ///
+    /// Written by Valkey's description, and not tried on a server: none of those that this library is tested on has it.
+    public static func exactly(maxBytes: Int) -> TrimStrategy {
+        TrimStrategy(threshold: .bytes(maxBytes), isExact: true, limit: nil)
+    }
+
+    /// What a trim needs by its threshold alone.
+    func requirement(of command: String) -> ServerRequirement? {
+        guard case .bytes = threshold else { return nil }
+        return ServerRequirement("\(command) with MAXBYTES", redis: nil, valkey: "9.2")
+    }
+
     func append(to encoder: inout CommandEncoder) {
         switch threshold {
         case .length: encoder.append("MAXLEN")
         case .id: encoder.append("MINID")
+        case .bytes: encoder.append("MAXBYTES")
         }
         encoder.append(isExact ? "=" : "~")
         switch threshold {
         case .length(let length): encoder.append(length)
         case .id(let id): encoder.append(id)
+        case .bytes(let bytes): encoder.append(bytes)
         }
         if let limit {
             encoder.append("LIMIT")
@@ -59,8 +84,12 @@ public struct TrimStrategy: Sendable, Hashable {
 extension RedisCommand {
     func check(_ trim: TrimStrategy?) throws(RedisError) {
         guard let trim else { return }
-        if case .length(let length) = trim.threshold, length < 0 {
+        switch trim.threshold {
+        case .length(let length) where length < 0:
             throw invalid("The length that a stream is trimmed to must not be negative.")
+        case .bytes(let bytes) where bytes < 0:
+            throw invalid("The bytes that a stream is trimmed to must not be negative.")
+        case .length, .id, .bytes: break
         }
         if let limit = trim.limit, limit < 0 {
             throw invalid("The limit of a trim must not be negative; 0 removes it.")

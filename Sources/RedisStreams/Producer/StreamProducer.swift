@@ -60,13 +60,15 @@ public final class StreamProducer: Sendable {
 
     /// A producer. It works until ``finish()``, or until nobody holds it any more, and then sends what is left.
     ///
-    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``.
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, or
+    ///   ``RedisError/Code/invalidArgument`` for a stream's name that is empty or has control characters.
     public init(
         _ client: RedisClient,
         stream: StreamKey,
         configuration: Configuration = Configuration()
     ) throws(RedisError) {
         try configuration.validate()
+        try RedisError.check("stream", isName: stream.rawValue)
         self.stream = stream
         self.configuration = configuration
         let buffer = ProducerBuffer(configuration)
@@ -102,7 +104,7 @@ public final class StreamProducer: Sendable {
     @discardableResult
     public func submit(_ fields: NewFields) async throws(RedisError) -> Receipt {
         let command = XADD(stream, fields, trim: configuration.trim)
-        try command.validate()
+        try command.validateEntry()
         let receipt = Receipt()
         try await buffer.append(.init(command: command, receipt: receipt.promise), bytes: fields.byteCount)
         return receipt

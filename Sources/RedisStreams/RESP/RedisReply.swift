@@ -81,10 +81,18 @@ public struct RedisReply: Sendable {
     /// The error that the server sent, with a message fit for a log. `nil` if this is not an error.
     public var error: RedisError? { serverError(command: nil) }
 
-    func serverError(command: String?) -> RedisError? {
+    func serverError(
+        command: String?,
+        deniedSubject: (String) -> String? = { _ in nil }
+    ) -> RedisError? {
         let token = token
         guard token.kind == .error else { return nil }
-        return unsafe RedisError(serverText: tape.bytes(of: token), command: command, secret: tape.secret)
+        return unsafe RedisError(
+            serverText: tape.bytes(of: token),
+            command: command,
+            secret: tape.secret,
+            deniedSubject: deniedSubject
+        )
     }
 
     func isText(_ text: StaticString) -> Bool {

@@ -84,6 +84,7 @@ extension RedisCommandExecutor {
         var goal = goal
         if let age { goal.age = age }
         try goal.validate()
+        try RedisError.check("stream", isName: stream.rawValue, command: XTRIM.name)
         let reply = try await run(goal.call(on: stream))
         guard let report = TrimReport(reply) else {
             throw RedisError(.unexpectedReply, "The script for trimming returned something else.", command: XTRIM.name)

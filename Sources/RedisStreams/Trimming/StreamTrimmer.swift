@@ -95,6 +95,7 @@ public struct StreamTrimmer: Service {
     /// - Throws: ``RedisError``, when trimming cannot go on.
     public func run() async throws {
         try configuration.validate()
+        try RedisError.check("stream", isName: stream.rawValue)
         try await cancelWhenGracefulShutdown { try await trimOn() }
     }
 

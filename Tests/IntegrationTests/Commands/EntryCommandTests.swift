@@ -181,3 +181,73 @@ extension IntegrationTests {
         }
     }
 }
+
+extension IntegrationTests {
+    /// The ends of what there is.
+    @Suite struct Ends {
+        @Test("paging comes to its end at the highest id, and at the lowest", arguments: TestServer.all)
+        func paging(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                let ids = [StreamID(milliseconds: 0, sequence: 1), StreamID(milliseconds: 7), .max]
+                for id in ids { try await redis.xadd(stream, ["a": "1"], id: .id(id)) }
+                try await redis.xgroupCreate(stream, group: "g")
+                _ = try await redis.xreadgroup(group: "g", consumer: "c", streams: [GroupOffset(stream)])
+
+                var seen: [StreamID] = []
+                var lower = RangeBound.unbounded
+                while let last = try await redis.xrange(stream, from: lower, count: 1).last {
+                    seen.append(last.id)
+                    lower = .excluding(last.id)
+                }
+                #expect(seen == ids)
+
+                lower = .unbounded
+                seen = []
+                while let last = try await redis.xpending(stream, group: "g", from: lower, count: 1).last {
+                    seen.append(last.id)
+                    lower = .excluding(last.id)
+                }
+                #expect(seen == ids)
+                #expect(try await redis.xpending(stream, group: "g", to: .excluding(.zero), count: 1).isEmpty)
+                #expect(try await redis.xrevrange(stream, from: .excluding(.zero)).isEmpty)
+                #expect(try await redis.xrange(stream, to: .excluding(.zero)).isEmpty)
+                #expect(try await redis.xrevrange(stream, downTo: .excluding(.max)).isEmpty)
+
+                // What is wrong with the stream or the group is told all the same.
+                await expectError(.noGroup) {
+                    try await redis.xpending(stream, group: "none", from: .excluding(.max), count: 1)
+                }
+                let dead = StreamKey.unique("dead")
+                try await redis.xadd(dead, ["a": "no dead letter entry"], id: .id(.max))
+                #expect(try await redis.redrive(dead, count: 1).isEmpty)
+            }
+        }
+
+        @Test("the last entry alone is read, where servers can", arguments: TestServer.all)
+        func lastEntry(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let stream = StreamKey.unique()
+                for n in 1...3 { try await redis.xadd(stream, ["n": .integer(n)]) }
+                let knows = ["8.2", "9.1"].contains { binary.name.contains($0) }
+                guard knows else {
+                    await expectError(.unsupportedByServer) { try await redis.xread([.lastEntry(of: stream)]) }
+                    return
+                }
+                let read = try await redis.xread([.lastEntry(of: stream)])
+                #expect(read.flatMap { $0.map { $0["n"] } } == ["3"])
+                #expect(try await redis.xread([.lastEntry(of: .unique())]).isEmpty)
+            }
+        }
+
+        @Test("MAXBYTES is told as what the server lacks", arguments: TestServer.all)
+        func maxBytes(binary: ServerBinary) async throws {
+            try await TestServer.shared(binary).withClient { redis in
+                let error = await expectError(.unsupportedByServer) {
+                    try await redis.xtrim(.unique(), .exactly(maxBytes: 1))
+                }
+                #expect(error?.message.contains("needs Valkey 9.2") == true)
+            }
+        }
+    }
+}

@@ -107,7 +107,7 @@ import Testing
         ])
         let group = Self.flat([
             ("name", .bulk("g")), ("last-delivered-id", .bulk("3-0")), ("entries-read", .integer(3)), ("lag", .null),
-            ("pel-count", .integer(1)),
+            ("pel-count", .integer(1)), ("nacked-count", .integer(4)),
             ("pending", .array([.array([.bulk("1-0"), .bulk("c1"), .integer(99), .integer(.max)])])),
             ("consumers", .array([consumer])),
         ])
@@ -121,6 +121,7 @@ import Testing
         #expect(info.details.entriesAdded == 3)
         let read = try #require(info.groups.first)
         #expect(read.name == "g" && read.lag == nil && read.entriesRead == 3 && read.pendingCount == 1)
+        #expect(read.nackedCount == 4)
         let pending = StreamFullInfo.Pending(
             id: StreamID(milliseconds: 1),
             consumer: "c1",

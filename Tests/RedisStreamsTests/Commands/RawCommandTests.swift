@@ -57,6 +57,14 @@ import Testing
         RawCommand("HELLO", 3), RawCommand("QUIT"), RawCommand("client", "reply", "OFF"), RawCommand("SYNC"),
     ]
 
+    @Test(arguments: ["GET foo", "SET foo hunter2", "GET\tfoo", " GET"])
+    func `A whole line as one argument is refused with a hint, and not repeated`(line: String) {
+        let refusal = error { () throws(RedisError) in try RawCommand(.text(line)).validate() }
+        #expect(refusal?.code == .invalidArgument)
+        #expect(refusal?.message.contains("give each argument by itself") == true)
+        #expect(refusal?.description.contains("foo hunter2") == false)
+    }
+
     @Test(arguments: refused)
     func `What would wait for ever, or change the connection for others, is refused`(command: RawCommand) {
         let refusal = error { () throws(RedisError) in try command.validate() }

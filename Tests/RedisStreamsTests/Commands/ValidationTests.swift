@@ -41,6 +41,7 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
         RefusedCase("no producer", XADD("s", f, idempotency: .contents(producer: ""))),
         RefusedCase("no message id", XADD("s", f, idempotency: .id("", producer: "p"))),
         RefusedCase("negative length", XTRIM("s", .approximately(maxLength: -1))),
+        RefusedCase("negative bytes", XTRIM("s", .exactly(maxBytes: -1))),
         RefusedCase("no ids", XDEL("s", ids: [])),
         RefusedCase("no ids", XDELEX("s", ids: [])),
         RefusedCase("no ids", XACK("s", group: "g", ids: [])),
@@ -49,14 +50,17 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
         RefusedCase("negative count", XNACK("s", group: "g", .fail, ids: [id], deliveryCount: -1)),
         RefusedCase("count 0", XRANGE("s", count: 0)),
         RefusedCase("count 0", XREVRANGE("s", count: 0)),
-        RefusedCase("beyond the highest id", XRANGE("s", from: .excluding(.max))),
-        RefusedCase("below the lowest id", XREVRANGE("s", from: .excluding(.zero))),
         RefusedCase("no streams", XREAD([])),
         RefusedCase("count 0", XREAD([StreamOffset("s")], count: 0)),
         RefusedCase("BLOCK 0", XREAD([StreamOffset("s")], block: .zero)),
         RefusedCase("negative BLOCK", XREAD([StreamOffset("s")], block: .seconds(-1))),
         RefusedCase("MAXCOUNT 0", XREAD([StreamOffset("s")], maxCount: 0)),
         RefusedCase("MAXSIZE 0", XREAD([StreamOffset("s")], maxSize: 0)),
+        RefusedCase("MAXCOUNT below COUNT", XREAD([StreamOffset("s")], count: 5, maxCount: 4)),
+        RefusedCase(
+            "MAXCOUNT below COUNT",
+            XREADGROUP(group: "g", consumer: "c", streams: [GroupOffset("s")], count: 5, maxCount: 4)
+        ),
         RefusedCase("no streams", XREADGROUP(group: "g", consumer: "c", streams: [])),
         RefusedCase("BLOCK 0", XREADGROUP(group: "g", consumer: "c", streams: [GroupOffset("s")], block: .zero)),
         RefusedCase("count -1", XREADGROUP(group: "g", consumer: "c", streams: [GroupOffset("s")], count: -1)),
@@ -84,6 +88,8 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
         RefusedCase("nothing to set", XCFGSET("s")),
         RefusedCase("duration 0", XCFGSET("s", idempotencyDuration: .zero)),
         RefusedCase("size 0", XCFGSET("s", idempotencyMaxSize: 0)),
+        RefusedCase("a duration above a day", XCFGSET("s", idempotencyDuration: .milliseconds(86_400_001))),
+        RefusedCase("size 10,001", XCFGSET("s", idempotencyMaxSize: 10_001)),
         RefusedCase("no keys", DEL([])),
         RefusedCase("no keys", EXISTS([])),
         RefusedCase("0 seconds", EXPIRE("s", after: .zero)),
@@ -106,10 +112,14 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
     static let requirements: [RequirementCase] = [
         RequirementCase(XADD("s", f, trim: .approximately(maxLength: 1)), redis: nil),
         RequirementCase(XADD("s", f, id: .milliseconds(1)), redis: "7.0", valkey: "7.2"),
-        RequirementCase(XADD("s", f, references: .keep), redis: "8.2", valkey: "9.2"),
+        RequirementCase(XADD("s", f, references: .keep), redis: "8.2"),
         RequirementCase(XADD("s", f, references: .keep, idempotency: .contents(producer: "p")), redis: "8.6"),
         RequirementCase(XTRIM("s", .exactly(maxLength: 1)), redis: nil),
-        RequirementCase(XTRIM("s", .exactly(maxLength: 1), references: .delete), redis: "8.2", valkey: "9.2"),
+        RequirementCase(XTRIM("s", .exactly(maxLength: 1), references: .delete), redis: "8.2"),
+        RequirementCase(XTRIM("s", .exactly(maxBytes: 1)), redis: nil, valkey: "9.2"),
+        RequirementCase(XADD("s", f, trim: .approximately(maxBytes: 1)), redis: nil, valkey: "9.2"),
+        RequirementCase(XREAD([.lastEntry(of: "s")]), redis: "7.4", valkey: "8.0"),
+        RequirementCase(XREAD([.lastEntry(of: "s")], maxCount: 1), redis: "8.10"),
         RequirementCase(XACKDEL("s", group: "g", ids: [id]), redis: "8.2", valkey: "9.2"),
         RequirementCase(XDELEX("s", ids: [id]), redis: "8.2", valkey: "9.2"),
         RequirementCase(XNACK("s", group: "g", .fail, ids: [id]), redis: "8.8"),
@@ -151,6 +161,15 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
         ("used_memory:1", "8.6", nil, true),
         ("redis_version:unstable", "8.6", nil, true),
     ]
+
+    @Test func `What only Valkey has is told so`() {
+        let requirement = ServerRequirement("XTRIM with MAXBYTES", redis: nil, valkey: "9.2")
+        let redis = ServerInfo("redis_version:8.10.1")
+        #expect(!requirement.isMet(by: redis))
+        #expect(requirement.isMet(by: ServerInfo("redis_version:7.2.4\r\nserver_name:valkey\r\nvalkey_version:9.2.0")))
+        let error = requirement.error(server: redis, command: "XTRIM")
+        #expect(error.message.hasPrefix("XTRIM with MAXBYTES needs Valkey 9.2; the server is Redis 8.10.1."))
+    }
 
     @Test(arguments: servers)
     func `A server that is too old is told by its version`(

@@ -57,6 +57,8 @@ struct WireCase: CustomTestStringConvertible, Sendable {
         WireCase("XDELEX s KEEPREF IDS 2 5-1 6-0", XDELEX("s", ids: ids)),
         WireCase("XDELEX s DELREF IDS 1 5-1", XDELEX("s", ids: [id], references: .delete)),
         WireCase("XTRIM s MAXLEN ~ 10 LIMIT 5", XTRIM("s", .approximately(maxLength: 10, limit: 5))),
+        WireCase("XTRIM s MAXBYTES ~ 4096 LIMIT 5", XTRIM("s", .approximately(maxBytes: 4096, limit: 5))),
+        WireCase("XTRIM s MAXBYTES = 4096", XTRIM("s", .exactly(maxBytes: 4096))),
         WireCase("XTRIM s MINID = 5-1 ACKED", XTRIM("s", .exactly(minID: id), references: .acknowledged)),
         WireCase("XSETID s 5-1", XSETID("s", lastID: id)),
         WireCase(
@@ -64,6 +66,10 @@ struct WireCase: CustomTestStringConvertible, Sendable {
             XSETID("s", lastID: id, entriesAdded: 7, maxDeletedID: .zero)
         ),
         WireCase("XCFGSET s IDMP-DURATION 2", XCFGSET("s", idempotencyDuration: .milliseconds(1500))),
+        WireCase(
+            "XCFGSET s IDMP-DURATION 86400 IDMP-MAXSIZE 10000",
+            XCFGSET("s", idempotencyDuration: .seconds(86_400), idempotencyMaxSize: 10_000)
+        ),
         WireCase(
             "XCFGSET s IDMP-DURATION 300 IDMP-MAXSIZE 50",
             XCFGSET("s", idempotencyDuration: .seconds(300), idempotencyMaxSize: 50)
@@ -79,7 +85,22 @@ struct WireCase: CustomTestStringConvertible, Sendable {
             "XREVRANGE s (5-1 0-0 COUNT 2",
             XREVRANGE("s", from: .excluding(id), downTo: .including(.zero), count: 2)
         ),
+        // Behind the highest id, and before the lowest one, a page is empty: the range is one that no entry lies in.
+        WireCase("XRANGE s \(StreamID.max) 0-0", XRANGE("s", from: .excluding(.max))),
+        WireCase(
+            "XRANGE s \(StreamID.max) 0-0 COUNT 2",
+            XRANGE("s", from: .excluding(.max), to: .including(id), count: 2)
+        ),
+        WireCase("XRANGE s \(StreamID.max) 0-0", XRANGE("s", to: .excluding(.zero))),
+        WireCase("XREVRANGE s 0-0 \(StreamID.max)", XREVRANGE("s", from: .excluding(.zero))),
+        WireCase("XREVRANGE s 0-0 \(StreamID.max)", XREVRANGE("s", downTo: .excluding(.max))),
+        WireCase("XRANGE s (0-0 (\(StreamID.max)", XRANGE("s", from: .excluding(.zero), to: .excluding(.max))),
         WireCase("XREAD STREAMS s 0-0", XREAD([StreamOffset("s")])),
+        WireCase(
+            "XREAD STREAMS s t + 5-1",
+            XREAD([.lastEntry(of: "s"), StreamOffset("t", after: id)]),
+            keys: ["s", "t"]
+        ),
         WireCase(
             "XREAD COUNT 5 MAXCOUNT 7 MAXSIZE 1000 BLOCK 1500 STREAMS s t 5-1 0-0",
             XREAD(
@@ -113,6 +134,17 @@ struct WireCase: CustomTestStringConvertible, Sendable {
     ]
 
     static let groups: [WireCase] = [
+        WireCase(
+            "XPENDING s g IDLE 5 \(StreamID.max) 0-0 2 c",
+            XPENDING.Entries(
+                "s",
+                group: "g",
+                from: .excluding(.max),
+                count: 2,
+                minIdle: .milliseconds(5),
+                consumer: "c"
+            )
+        ),
         WireCase("XACK s g 5-1 6-0", XACK("s", group: "g", ids: ids)),
         WireCase("XACKDEL s g KEEPREF IDS 2 5-1 6-0", XACKDEL("s", group: "g", ids: ids)),
         WireCase("XACKDEL s g ACKED IDS 1 5-1", XACKDEL("s", group: "g", ids: [id], references: .acknowledged)),

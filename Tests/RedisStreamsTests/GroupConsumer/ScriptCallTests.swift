@@ -35,6 +35,15 @@ import Testing
         for script in Script.all { #expect(script.sha1 == SHA1.hexadecimal(of: script.source)) }
     }
 
+    @Test func `The commands of a script are found in its text`() {
+        for script in Script.all { #expect(!script.commands.isEmpty, "\(script.name)") }
+        #expect(Script.leave.commands == ["XPENDING", "XGROUP DELCONSUMER"])
+        #expect(Script.savePosition.commands == ["HMGET", "HSET"])
+        #expect(Set(Script.emit.commands) == ["XPENDING", "TYPE", "XADD", "XACK"])
+        let trim = ["XINFO GROUPS", "EXISTS", "XPENDING", "XINFO CONSUMERS", "HGET", "TIME", "XTRIM", "XLEN", "XRANGE"]
+        #expect(Set(Script.trim.commands) == Set(trim))
+    }
+
     @Test func `A server that does not know a script is sent its text, and the reply to that counts`() async throws {
         let line = try await Line.open()
         async let reply = line.connection.run(leave)
