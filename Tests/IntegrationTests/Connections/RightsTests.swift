@@ -127,7 +127,7 @@ extension RightsCase {
             },
             body: { user, admin in
                 let ids = try await user.redrive("dead")
-                #expect(ids.count == 2)
+                #expect(ids.ids.count == 2)
             }
         ),
         RightsCase(
