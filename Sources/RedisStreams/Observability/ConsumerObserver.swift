@@ -75,6 +75,7 @@ extension ConsumerCounters {
         case .interrupted: interruptions += 1
         // A failure is counted whatever comes of it.
         case .groupCreated, .claimed, .retrying, .reconnected: break
+        case .consumersRemoved, .claimedEarly, .unsettled, .rightsMissing: break
         }
     }
 }

@@ -28,7 +28,9 @@ package struct Script: Sendable {
         """
 
     /// All scripts that this library sends.
-    package static let all = [renew, acknowledge, setAside, take, look, emit, leave, redrive, savePosition, trim]
+    package static let all = [
+        renew, acknowledge, setAside, take, look, emit, leave, removeNames, rights, redrive, savePosition, trim,
+    ]
 }
 
 /// A call of a script: by its SHA-1, or with its text for a server that does not know it yet.
