@@ -197,8 +197,8 @@ struct RandomCommands {
         default:
             // None is idle for so long: the clocks of the servers that are compared are not the same.
             let names = ["99999999", one("", "a"), ""] + (chance(50) ? ["a", "b"] : [])
-            return chance(50)
-                ? (.removeNames, [key()], subject + names) : (.redrive, ["t", "s"], [ids[0], group(), ids[0], "again", "1"])
+            if chance(50) { return (.removeNames, [key()], subject + names) }
+            return (.redrive, ["t", "s"], [ids[0], group(), ids[0], "again", "1"])
         }
     }
 

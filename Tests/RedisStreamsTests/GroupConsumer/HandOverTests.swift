@@ -124,7 +124,8 @@ import Testing
             server.close()
             let next = try await play.reconnection()
             if isGuarded {
-                await next.expect(["CLIENT", "LIST", "ID", "2"], answer: bulk("id=2 addr=10.0.0.7:50123 name= age=0 idle=0 cmd=xreadgroup\n"))
+                let stale = "id=2 addr=10.0.0.7:50123 name= age=0 idle=0 cmd=xreadgroup\n"
+                await next.expect(["CLIENT", "LIST", "ID", "2"], answer: bulk(stale))
                 await next.expect(["CLIENT", "KILL", "ID", "2"], answer: ":1\r\n")
             }
             await next.expect(sweep(), answer: noPending)

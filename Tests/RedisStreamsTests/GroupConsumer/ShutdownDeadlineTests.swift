@@ -48,7 +48,9 @@ import Testing
         #expect(!isTold)
     }
 
-    @Test(arguments: [true, false]) func `A handler that ignores its cancellation is waited for`(answers: Bool)
+    @Test(arguments: [true, false]) func `A handler that ignores its cancellation is waited for`(
+        answers: Bool
+    )
         async throws
     {
         let play = GroupPlay { $0.shutdownDeadline = .seconds(5) }
