@@ -100,6 +100,8 @@ import Testing
             for name in ["generated:gone", "generated:returned", "gone"] {
                 try await redis.xgroupCreateConsumer("orders", group: "billing", consumer: name)
             }
+            // The name that was seen last stays where the consumer has none yet: let it be the one that holds a message.
+            await server.clock.advance(by: .seconds(1))
             try await redis.xadd("orders", ["n": "1"])
             let offset = GroupOffset("orders")
             _ = try await redis.xreadgroup(group: "billing", consumer: "generated:holding", streams: [offset])
