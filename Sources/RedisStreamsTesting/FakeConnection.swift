@@ -22,6 +22,9 @@ public final class FakeConnection: Sendable {
         }
     }
 
+    /// Where every client connects from.
+    package static let clientAddress = "10.0.0.7:50123"
+
     private let state: Mutex<State>
     private let eventLoop: any EventLoop
     private let delegate: any ByteStreamDelegate
@@ -99,5 +102,6 @@ public final class FakeConnection: Sendable {
 
         func write(_ bytes: ByteBuffer) { connection.received(bytes) }
         func close() { connection.closed() }
+        var localAddress: String? { FakeConnection.clientAddress }
     }
 }

@@ -96,12 +96,23 @@ public enum CLIENT {
         public func decode(_ reply: RedisReply) throws(RedisError) -> Bool { try flag(reply) }
     }
 
-    /// Looks for the connection with an id. Of what the server tells, only the age is read: since when there is the
-    /// connection, in whole seconds; `nil` if there is none.
+    /// Asks for the connection with an id; `nil` if there is none.
     ///
     /// Source: [CLIENT LIST](https://redis.io/docs/latest/commands/client-list/).
     struct LIST: RedisCommand {
         static let name = "CLIENT LIST"
+
+        /// A connection, as the server tells of it.
+        struct Connection: Sendable, Equatable {
+            /// Where it begins.
+            var address: String
+            /// Its name, or nothing.
+            var name: String
+            /// How long it has been there, in whole seconds.
+            var age: Int
+            /// The last command, which may be waiting.
+            var command: String
+        }
 
         var id: Int
 
@@ -112,9 +123,19 @@ public enum CLIENT {
             encoder.append(id)
         }
 
-        func decode(_ reply: RedisReply) throws(RedisError) -> Int? {
-            let words = try string(reply).split { $0 == " " || $0 == "\n" }
-            return words.first { $0.hasPrefix("age=") }.flatMap { Int($0.dropFirst(4)) }
+        func decode(_ reply: RedisReply) throws(RedisError) -> Connection? {
+            var values: [Substring: String] = [:]
+            for word in try string(reply).split(whereSeparator: { $0 == " " || $0 == "\n" }) {
+                let parts = word.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                if parts.count == 2 { values[parts[0]] = String(parts[1]) }
+            }
+            guard let address = values["addr"], let age = values["age"].flatMap({ Int($0) }) else { return nil }
+            return Connection(
+                address: address,
+                name: values["name"] ?? "",
+                age: age,
+                command: values["cmd"]?.lowercased() ?? ""
+            )
         }
     }
 

@@ -10,6 +10,10 @@ package protocol ByteStream: AnyObject, Sendable {
     /// How many of the bytes written have not left yet, a few aside. May be asked on any thread.
     var unsentBytes: Int { get }
 
+    /// Where the stream begins, as the server tells it of a client: `127.0.0.1:50123`, `[::1]:50123`; `nil` if it has no
+    /// such address, as a Unix socket.
+    var localAddress: String? { get }
+
     /// Ends the stream in both directions. Bytes that were not sent yet may be lost.
     func close()
 }
@@ -17,6 +21,9 @@ package protocol ByteStream: AnyObject, Sendable {
 extension ByteStream {
     /// All have left.
     package var unsentBytes: Int { 0 }
+
+    /// There is none.
+    package var localAddress: String? { nil }
 }
 
 /// What a byte stream tells. All methods are called on the event loop of the connection.

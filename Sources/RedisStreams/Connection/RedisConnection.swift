@@ -29,6 +29,10 @@ public actor RedisConnection {
     private var stream: (any ByteStream)?
     /// Since when the server has let this client in.
     private(set) var greetedAt: NIODeadline?
+    /// When this client began to connect.
+    let begunAt: NIODeadline
+    /// Where the connection begins, as the server tells it of a client.
+    private(set) var localAddress: String?
     private nonisolated let submissions = SubmissionQueue()
     private nonisolated let serverSideID = Atomic(0)
     /// What was sent last, for its memory.
@@ -41,6 +45,7 @@ public actor RedisConnection {
     init(configuration: Configuration, eventLoop: any EventLoop, logger: Logger) {
         self.configuration = configuration
         self.eventLoop = eventLoop
+        begunAt = eventLoop.now
         self.logger = logger
         commandTimeout = TimeAmount(configuration.commandTimeout)
         reader = RESPReader(limits: configuration.limits, secret: configuration.password)
@@ -61,6 +66,7 @@ public actor RedisConnection {
     func attach(_ stream: any ByteStream) {
         if machine.closeReason != nil { return stream.close() }
         self.stream = stream
+        localAddress = stream.localAddress
         submissions.attach(stream)
         flush()
     }

@@ -78,9 +78,14 @@ package struct SocketTransport: Transport {
 private final class Socket: ByteStream {
     private let channel: any Channel
     private let unsent = Atomic(0)
+    let localAddress: String?
 
     init(channel: any Channel) {
         self.channel = channel
+        localAddress = channel.localAddress.flatMap { address in
+            guard let host = address.ipAddress, let port = address.port else { return nil }
+            return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        }
     }
 
     func write(_ bytes: ByteBuffer) {

@@ -88,8 +88,12 @@ extension GroupConsumer {
         package static let watermark = Safeguards(rawValue: 32)
         /// Messages that were not handed out are given back at the end.
         package static let handOver = Safeguards(rawValue: 64)
+        /// Names of consumers that are gone are removed from the group.
+        package static let nameRemoval = Safeguards(rawValue: 128)
+        /// The rights to the commands are probed at the start.
+        package static let rightsProbe = Safeguards(rawValue: 256)
 
-        package static let all = Safeguards(rawValue: 127)
+        package static let all = Safeguards(rawValue: 511)
     }
 
     /// How a group consumer reads, claims and acknowledges. The defaults are the safe ones.
@@ -122,9 +126,10 @@ extension GroupConsumer {
         /// The lease: how long a message is a consumer's without being renewed, before others claim it. Default: 30 s;
         /// `nil` claims nothing, and renews nothing.
         ///
-        /// Everything that a consumer holds, handled or waiting to be, is renewed every third of this time: a slow handler
-        /// keeps its message for as long as its process lives. So the time may be short: seconds. It says how long it takes
-        /// until the messages of a process that died are handled by others. All consumers of a group should have the same.
+        /// Everything that a consumer holds, handled or waiting to be, is renewed every third of this time, and every five
+        /// seconds at least: a slow handler keeps its message for as long as its process lives. So the time may be short:
+        /// seconds. It says how long it takes until the messages of a process that died are handled by others. Consumers of
+        /// a group may have different times if all are 15 s or longer; else all should have the same.
         public var claimIdleTime: Duration? = .seconds(30)
 
         /// How often to look for messages to claim. Default: `nil`, which is a quarter of ``claimIdleTime``, and five
@@ -155,6 +160,9 @@ extension GroupConsumer {
 
         /// Called with each event, for tests.
         package var onEvent: (@Sendable (ConsumerEvent) -> Void)?
+
+        /// How often leases are renewed at least.
+        package var renewalInterval: Duration = .seconds(5)
 
         /// What is not left out.
         package var safeguards: Safeguards = .all

@@ -1,5 +1,4 @@
 internal import Logging
-internal import Synchronization
 
 /// Takes part in a consumer group: each message of the stream goes to one of the group's consumers, and stays pending
 /// for it until it is acknowledged.
@@ -60,7 +59,8 @@ public struct GroupConsumer: Sendable {
     ///   - stream: The stream to read.
     ///   - group: The group to read for.
     ///   - consumer: The consumer's name. Two that run at the same time must not share one. A name that stays the same
-    ///     over restarts lets a consumer go on with what it held. Default: made of host name, process and a random number.
+    ///     over restarts lets a consumer go on with what it held. Default: `generated:` with host name, process and a random
+    ///     number; other consumers remove such a name once it holds nothing.
     ///   - configuration: How to read, claim and acknowledge.
     public init(
         _ client: RedisClient,
@@ -143,17 +143,5 @@ public struct GroupConsumer: Sendable {
             randomness: client.pool.randomness,
             eventLoop: client.pool.nextEventLoop()
         )
-    }
-}
-
-/// Names for consumers that have been given none.
-private enum ConsumerName {
-    private static let count = Atomic(0)
-
-    static func next() -> String {
-        let number = count.add(1, ordering: .relaxed).newValue
-        // Containers can share a host name, and then each has a process 1.
-        let random = String(UInt32.random(in: 0...UInt32.max), radix: 16)
-        return "\(Host.name)-\(Host.processID)-\(number)-\(random)"
     }
 }

@@ -34,6 +34,16 @@ public enum ConsumerEvent: Sendable {
     case unreadable(id: StreamID, stream: StreamKey, reason: String)
     /// A fan-out reader knows where it reads from, in all of its streams: whatever is added from now on is delivered.
     case ready
+    /// Consumers of the group that are gone, and for which nothing was pending, were removed from it.
+    case consumersRemoved(names: [String])
+    /// Another consumer has claimed messages whose leases here were renewed in time: its ``GroupConsumer/Configuration/claimIdleTime``
+    /// is shorter, or the server's clock has stepped. They may be handled by both at the same time.
+    case claimedEarly(ids: [StreamID], by: String)
+    /// Settlements that could not be sent before the end, because the server was not to be reached in time: messages that
+    /// were handled and not acknowledged, that had failed, or that were to be returned. They are handled again.
+    case unsettled(ids: [StreamID])
+    /// The user of the connections has no right to these commands. The consumer works without them, less well.
+    case rightsMissing(commands: [String])
 }
 
 /// A stream that does not go on where it was.

@@ -83,6 +83,7 @@ extension ConsumerCounters {
         case .unreadable: unreadable += 1
         // A failure is counted whatever comes of it.
         case .groupCreated, .claimed, .retrying, .reconnected, .ready: break
+        case .consumersRemoved, .claimedEarly, .unsettled, .rightsMissing: break
         }
     }
 }

@@ -12,6 +12,7 @@ enum LogKey {
     static let stream = "redis.stream"
     static let group = "redis.group"
     static let consumer = "redis.consumer"
+    static let owner = "redis.owner"
     static let count = "redis.count"
     static let message = "redis.message"
 

@@ -15,8 +15,11 @@ public struct GroupTrim: Sendable, Hashable {
     /// A group none of whose consumers has given a sign of life for this long is not waited for any more. Default: `nil`,
     /// every group is waited for.
     ///
-    /// A sign of life is a message that was read, claimed or renewed; with Redis 7.2 and later also an attempt. A group
-    /// without a consumer has never given one, and is waited for.
+    /// A sign of life is a message that was read, claimed or renewed; with Redis 7.2 and later also an attempt. When the last
+    /// consumer ends cleanly, a name stays in the group that shows since when it is left (`generated:returned`). A group
+    /// that never had a consumer has given no sign, and is waited for.
+    ///
+    /// It costs the server time with the number of consumers, each time, while everybody waits.
     public var abandonedAfter: Duration?
 
     /// The names of positions (``StreamConsumer/Start/resume(_:else:)``) whose readers are waited for like groups. One that

@@ -40,8 +40,10 @@ extension Script {
                 local group = named(reply)
                 local last = group['last-delivered-id']
                 local lowest = next(last)
-                local pending = redis.call('XPENDING', key, group.name)
-                if pending[1] > 0 then lowest = pending[2] end
+                -- The summary of the pending list would count the messages of every consumer.
+                local pending = redis.pcall('XPENDING', key, group.name, '-', '+', 1)
+                if pending.err then return pending end
+                if pending[1] then lowest = pending[1][1] end
                 local idle = nil
                 if ARGV[3] ~= '' then
                     for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', key, group.name)) do
@@ -56,7 +58,7 @@ extension Script {
                     if not needed or padded(lowest) < padded(needed) then needed = lowest end
                     if not delivered or padded(next(last)) < padded(delivered) then delivered = next(last) end
                 end
-                groups[#groups + 1] = {group.name, lowest, pending[1], group.lag or -1, isAbandoned and 1 or 0, 0}
+                groups[#groups + 1] = {group.name, lowest, group.pending, group.lag or -1, isAbandoned and 1 or 0, 0}
             end
             for i = 2, #KEYS do
                 local id = redis.pcall('HGET', KEYS[i], 'id')

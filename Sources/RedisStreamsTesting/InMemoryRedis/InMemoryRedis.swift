@@ -147,5 +147,6 @@ extension InMemoryRedis: Transport {
 
         func write(_ bytes: ByteBuffer) { host.received(bytes, from: connection) }
         func close() { host.closed(connection) }
+        var localAddress: String? { connection.address }
     }
 }

@@ -217,9 +217,12 @@ struct RandomCommands {
         let subject = [group(), consumer()]
         let ids = (0...number(4)).map { _ in 2 * max(1, lastID - number(15)) + number(2) }.sorted()
             .map { "\($0 / 2)-\($0 % 2)" }
-        switch number(12) {
+        switch number(13) {
         case 10: return (.probe, [chance(5) ? "text" : key()], ids)
         case 11: return (.nextEntry, [key()], [ids[0]])
+        case 12:
+            let start = one("", "-", "(" + ids[0])
+            return (.leave, [key()], subject + [one("a", "left"), "99999999", start])
         case 9: return (.look, [key()], subject)
         case 7:
             let mode = chance(20) ? ["move"] : []
@@ -235,7 +238,9 @@ struct RandomCommands {
             let outputs = ["2", one("", "40"), "2", "out", "1"] + (chance(50) ? ["2", "", "2", "k", "v"] : [])
             return (.emit, [key(), chance(5) ? "text" : "outputs"], subject + [ids[0]] + outputs)
         default:
-            if chance(50) { return (.leave, [key()], subject) }
+            // None is idle for so long: the clocks of the servers that are compared are not the same.
+            let names = ["99999999", one("", "a"), ""] + (chance(50) ? ["a", "b"] : [])
+            if chance(30) { return (.removeNames, [key()], subject + names) }
             return chance(50)
                 ? (.deadLetters, [key()], [ids[0], "\(1 + number(5))", "a", "b", "c"])
                 : (.redrive, ["t", "s"], [ids[0], group(), ids[0], "a"])

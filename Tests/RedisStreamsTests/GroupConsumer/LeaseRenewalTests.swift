@@ -107,6 +107,69 @@ import Testing
         }
     }
 
+    @Test func `Whoever claims before a lease that was renewed is over is named`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let messages = consumer.makeAsyncIterator()
+            let shared = play.shared
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0"), entry("3-0")))
+            await server.expect(readNew())
+            await play.clock.advance(by: .seconds(10))
+            // The third is nobody's: acknowledged by hand, for example.
+            let answer = renewed(others: ["1-0", "2-0", "3-0"], owners: ["bob", "bob", ""])
+            await shared.expect(renew("1-0", "2-0", "3-0"), answer: answer)
+            await play.clock.calmDown()
+            let early = play.events.all.compactMap { event -> String? in
+                if case .claimedEarly(let ids, let owner) = event { "\(owner) \(ids)" } else { nil }
+            }
+            #expect(early == ["bob \([StreamID(milliseconds: 1), StreamID(milliseconds: 2)])"])
+            #expect(consumer.counters.leasesLost == 3)
+            _ = messages
+        }
+    }
+
+    @Test func `A message whose lease was over may be anybody's`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            let messages = consumer.makeAsyncIterator()
+            let shared = play.shared
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            await play.clock.advance(by: .seconds(10))
+            await shared.expect(renew("1-0"))
+            await play.clock.advance(by: .seconds(20))
+            shared.send(renewed(others: ["1-0"], owners: ["bob"]))
+            await play.clock.calmDown()
+            let isTold = play.events.all.contains { event in
+                if case .claimedEarly = event { true } else { false }
+            }
+            #expect(!isTold)
+            _ = messages
+        }
+    }
+
+    @Test func `Long leases are renewed every five seconds`() async throws {
+        let play = GroupPlay {
+            $0.renewalInterval = .seconds(5)
+            $0.claimIdleTime = .seconds(3600)
+        }
+        try await play.running { consumer in
+            let messages = consumer.makeAsyncIterator()
+            let server = await play.start(idle: 3_600_000)
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            for _ in 0..<2 {
+                await play.clock.advance(by: .seconds(5))
+                await play.shared.expect(renew("1-0"), answer: renewed())
+                await play.shared.expectLook()
+                await play.clock.calmDown()
+            }
+            _ = messages
+        }
+    }
+
     @Test(arguments: [1, 2]) func `A lost lease cancels its handler only, and another worker goes on`(
         concurrency: Int
     ) async throws {

@@ -47,6 +47,11 @@ func acknowledge(_ ids: String...) -> [String] { ["XACK", "orders", "billing"] +
 
 let noPending = "*0\r\n"
 
+/// What the script `leave` returns: that the consumer was removed.
+///
+/// - Parameter last: The last id of a full page, behind which it is to be called again.
+func hasLeft(last: String = "") -> String { array([":1\r\n", bulk(last), "*0\r\n"]) }
+
 /// A consumer of a client on a transport that a test plays the server of.
 struct GroupPlay {
     let log: WriteLog
@@ -65,6 +70,10 @@ struct GroupPlay {
         var configuration = GroupConsumer.Configuration()
         configuration.claimInterval = .seconds(86_400)
         configuration.claimJitter = 0
+        configuration.renewalInterval = .seconds(10)
+        // By chance, this could come at any time.
+        configuration.safeguards.remove(.nameRemoval)
+        configuration.safeguards.remove(.rightsProbe)
         let events = events
         configuration.onEvent = { events.record($0) }
         change(&configuration)
@@ -170,14 +179,19 @@ struct GroupPlay {
     /// - Parameters:
     ///   - delivered: Up to where the group has handed out its messages.
     ///   - lowestPending: The first message that is pending for anybody.
-    func start(delivered: String = "0-0", lowestPending: String? = nil) async -> FakeConnection {
+    ///   - idle: The lease in milliseconds.
+    func start(
+        delivered: String = "0-0",
+        lowestPending: String? = nil,
+        idle: Int = 30_000
+    ) async -> FakeConnection {
         let server = await nextConnection()
         if configuration.acknowledgement.usesPendingList {
             let count = configuration.batchSize
             await server.expect(sweep(count: min(count, 100)), answer: noPending)
             await server.expectLook(delivered: delivered, lowestPending: lowestPending)
             if configuration.effectiveClaimInterval != nil {
-                await server.expect(claim(count: min(count, 100)), answer: claimed())
+                await server.expect(claim(idle: idle, count: min(count, 100)), answer: claimed())
             }
         }
         return server
@@ -260,6 +274,8 @@ enum GroupReplies {
         switch sha1 {
         case Script.renew.sha1: renewed()
         case Script.setAside.sha1: "*0\r\n"
+        case Script.leave.sha1: hasLeft()
+        case Script.removeNames.sha1: "*2\r\n*0\r\n:1\r\n"
         case Script.look.sha1: groupSight(delivered: "0-0")
         case Script.emit.sha1: array([bulk("1-1")])
         case Script.take.sha1: taken(arguments.dropFirst().map { ($0, 1) })

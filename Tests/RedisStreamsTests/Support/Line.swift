@@ -154,5 +154,7 @@ final class WriteLog: Transport {
         }
 
         func close() { base.close() }
+
+        var localAddress: String? { base.localAddress }
     }
 }

@@ -47,8 +47,10 @@ func taken(_ ids: [(id: String, count: Int)], suspects: [String] = [], deleted: 
 }
 
 /// The reply of the script `renew`.
-func renewed(others: [String] = [], deleted: [String] = []) -> String {
-    array([array(others.map(bulk)), array(deleted.map(bulk))])
+///
+/// - Parameter owners: Whose the others are.
+func renewed(others: [String] = [], deleted: [String] = [], owners: [String] = []) -> String {
+    array([array(others.map(bulk)), array(deleted.map(bulk)), array(owners.map(bulk))])
 }
 
 /// The reply of the script `look`.

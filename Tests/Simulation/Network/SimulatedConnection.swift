@@ -11,6 +11,8 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
     private var delegate: (any ByteStreamDelegate)?
     private var toServer: Pipe!
     private var toClient: Pipe!
+    /// Said by the server when it lets the client in.
+    var localAddress: String?
     private(set) var isOpenAtClient = true
     private(set) var isOpenAtServer = true
     /// Before which piece of a reply the connection breaks, so that something was executed whose reply is lost.

@@ -75,6 +75,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         deeds.append((.connect, time))
         peers[connection.number] = Peer(connection, id)
         numbers[id] = connection.number
+        connection.localAddress = id.address
     }
 
     func received(_ bytes: ByteBuffer, sent: VirtualTime, on number: Int) {

@@ -1,13 +1,18 @@
 internal import Logging
 internal import NIOCore
 
-// Renews the leases of everything that is held, three times in the time of a lease, and looks after the group meanwhile.
+// Renews the leases of everything that is held, three times in the time of a lease and every five seconds at least, and
+// looks after the group meanwhile.
 extension GroupEngine {
     /// Without leases, how often to look after the group.
     private static let usualInterval = Duration.seconds(10)
 
     private nonisolated var interval: TimeAmount {
-        TimeAmount(configuration.lease.map { max(.milliseconds(5), $0 / 3) } ?? Self.usualInterval)
+        // Consumers with shorter leases may be in the group: what is renewed as often is not theirs.
+        TimeAmount(
+            configuration.lease.map { max(.milliseconds(5), min($0 / 3, configuration.renewalInterval)) }
+                ?? Self.usualInterval
+        )
     }
 
     func beginRenewing() {
@@ -65,7 +70,7 @@ extension GroupEngine {
         guard let lease = configuration.lease.map({ TimeAmount($0) }) else { return }
         let now = eventLoop.now
         // What is fresher is old enough the next time.
-        let (batches, waiting) = session.leases(grantedBefore: now - .nanoseconds(lease.nanoseconds / 6))
+        let (batches, waiting) = session.leases(grantedBefore: now - .nanoseconds(interval.nanoseconds / 2))
         let lapsed = batches.filter { $0.0.granted + lease <= now }.flatMap(\.1)
         lost(lapsed)
         let current = batches.filter { $0.0.granted + lease > now }.map { (batch: Optional($0.0), ids: $0.1) }
@@ -110,8 +115,10 @@ extension GroupEngine {
         do throws(RedisError) {
             let reply = try result.get()
             let parts = Array(try call.elements(reply))
-            guard parts.count == 2 else { throw call.unexpected(reply) }
-            lost(try call.streamIDs(parts[0]))
+            guard parts.count == 3 else { throw call.unexpected(reply) }
+            let others = try call.streamIDs(parts[0])
+            tellOfEarlyClaims(of: others, by: try call.elements(parts[2]).map { $0.string ?? "" }, held: batches)
+            lost(others)
             let deleted = try call.streamIDs(parts[1])
             session.forget(deleted)
             reportDeleted(deleted)
@@ -121,6 +128,25 @@ extension GroupEngine {
             guard !error.isRetriable, ![.noGroup, .cancelled].contains(error.code) else { return }
             // Such as a missing right: the messages would be claimed while they are handled.
             end(with: error)
+        }
+    }
+
+    /// Whoever has claimed a message before its lease was over has a shorter one, or the server's clock has stepped.
+    private func tellOfEarlyClaims(of ids: [StreamID], by owners: [String], held batches: [DeliveredBatch]) {
+        guard !ids.isEmpty, let lease = configuration.lease.map({ TimeAmount($0) }) else { return }
+        let now = eventLoop.now
+        let current = batches.filter { $0.granted + lease > now }
+        var claimed: [String: [StreamID]] = [:]
+        for (id, owner) in zip(ids, owners) where !owner.isEmpty && owner != consumer.name {
+            let isHeld = current.contains { batch in batch.position(of: id).map { session.isOpen(batch, $0) } ?? false }
+            if isHeld { claimed[owner, default: []].append(id) }
+        }
+        for (owner, ids) in claimed.sorted(by: { $0.key < $1.key }) {
+            logger.warning(
+                "another consumer claims messages before their lease here is over: its claimIdleTime is shorter",
+                metadata: [LogKey.owner: "\(owner)", LogKey.count: "\(ids.count)"]
+            )
+            report(.claimedEarly(ids: ids, by: owner))
         }
     }
 

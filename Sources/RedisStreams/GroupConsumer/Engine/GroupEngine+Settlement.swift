@@ -78,6 +78,7 @@ extension GroupEngine {
         var lastAttempts = 0
         while await session.waitForAlarm(inAnyCase: awaitsHandlers) {
             if !session.isDone { await eventLoop.sleep(for: Self.gatherTime) }
+            if isGivenUp { return }
             guard let sent = session.takeDue(atMost: Self.maxAcknowledged) else { continue }
             let outcome = await perform(sent)
             settled(sent, outcome)
@@ -111,7 +112,7 @@ extension GroupEngine {
 
     /// Sends what is due, until there is nothing or something fails.
     func settleRest() async {
-        while let sent = session.takeDue(atMost: Self.maxAcknowledged) {
+        while !isGivenUp, let sent = session.takeDue(atMost: Self.maxAcknowledged) {
             let outcome = await perform(sent)
             settled(sent, outcome)
             if case .failure = outcome { return }
@@ -254,7 +255,7 @@ extension GroupEngine {
         case (.setAside(let asides), .others(let others)):
             if !others.isEmpty { report(.leaseLost(ids: others)) }
             // Given back once is enough.
-            if mailbox.isStopping { session.keepAtEnd(asides.map(\.id)) }
+            if mailbox.isStopping { session.returnedAtEnd(asides.map(\.id)) }
             let returned = asides.count { $0.due == nil }
             if returned > 0 { logger.info("returned messages to the group", metadata: [LogKey.count: "\(returned)"]) }
             let others = Set(others)

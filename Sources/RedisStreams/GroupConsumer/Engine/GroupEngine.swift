@@ -37,6 +37,16 @@ actor GroupEngine: ConsumerEngine {
     var notes: [StreamID: TakingNote] = [:]
     var retryTimer: Scheduled<Void>?
     var leaseTimer: Scheduled<Void>?
+    var namesTimer: Scheduled<Void>?
+    /// When the end has taken too long.
+    var endTimer: Scheduled<Void>?
+    /// Whether the end has taken too long: nothing more is sent.
+    var isGivenUp = false
+    let hasEnded = Signal()
+    /// Whether the rights were probed, and suffice.
+    var hasProbedRights = false
+    /// Whether the claim scan that is going on has brought messages.
+    var hasClaimed = false
     /// Whether leases are renewed: not before the start, nor at the end.
     var isRenewing = false
     /// What is to be reclaimed, in this order.
@@ -95,9 +105,25 @@ actor GroupEngine: ConsumerEngine {
 
     /// Serves the session until it is finished, everything that is due has been sent, and the rest was handed over; or until
     /// something fails that trying again does not mend: that goes to the session, which throws it at who asks for messages.
+    ///
+    /// A server that does not answer cannot hold up the end: see `endDeadline`.
     nonisolated func run() async {
         logger.info("consumer started")
+        let work = Task {
+            await self.serve()
+            self.hasEnded.fire()
+        }
+        await withTaskCancellationHandler {
+            await hasEnded.waitInAnyCase()
+        } onCancel: {
+            work.cancel()
+        }
+        await reportUnsettled()
+    }
+
+    private nonisolated func serve() async {
         await beginRenewing()
+        await removeNamesLater(chance: pool.randomness())
         await withDiscardingTaskGroup { group in
             group.addTask { await self.settlementLoop() }
             await self.session.mailbox.whileOpen {
@@ -107,13 +133,16 @@ actor GroupEngine: ConsumerEngine {
                     group.cancelAll()
                 }
             } ending: {
+                await self.armEndDeadline()
                 await self.endRead()
             }
         }
         await endRenewing()
+        await endRemovingNames()
         // A read that was ended may have taken settlements along.
         await settleRest()
         await handOver()
+        await disarmEndDeadline()
         if !mailbox.hasFailed { logger.info("consumer stopped") }
     }
 
@@ -150,6 +179,7 @@ actor GroupEngine: ConsumerEngine {
         self.connection = connection
         // While a read waits on this one, settlements and renewals need another.
         if configuration.acknowledgement.keepsPending { pool.prepareShared() }
+        if !hasProbedRights { try await probeRights(on: connection) }
         if let before, before !== connection { try await endGhost(before, on: connection) }
         if wasInterrupted { report(.reconnected) }
         wasInterrupted = false
@@ -359,6 +389,7 @@ actor GroupEngine: ConsumerEngine {
         machine.claimed(next: result.next, didWork: didWork, now: eventLoop.now)
         reportDeleted(result.deletedIDs)
         if result.isComplete { reportedDeleted = [] }
+        claimScan(brought: result.ids.count, isComplete: result.isComplete)
         let ids = untaken(among: result.ids)
         if ids.isEmpty { return }
         report(.claimed(count: ids.count))

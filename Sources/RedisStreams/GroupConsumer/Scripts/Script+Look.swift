@@ -16,8 +16,11 @@ extension Script {
                 if group.name == name then
                     local stream = named(redis.call('XINFO', 'STREAM', key))
                     local first = stream['first-entry']
+                    -- The summary of the pending list would count the messages of every consumer.
+                    local pending = redis.pcall('XPENDING', key, name, '-', '+', 1)
+                    if pending.err then return pending end
                     return {
-                        group['last-delivered-id'], redis.call('XPENDING', key, name)[2] or '',
+                        group['last-delivered-id'], pending[1] and pending[1][1] or '',
                         group['entries-read'] or -1, stream['entries-added'] or -1,
                         stream.length, first and first[1] or '', stream['last-generated-id'],
                     }

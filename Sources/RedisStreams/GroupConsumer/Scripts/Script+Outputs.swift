@@ -86,7 +86,7 @@ extension Script {
         local claimed = {}
         if entry[1] then
             -- Idle for so long that every consumer of the group may claim it now.
-            claimed = redis.pcall('XCLAIM', key, group, 'redrive', 0, id, 'IDLE', 4000000000, 'RETRYCOUNT', 0, 'FORCE',
+            claimed = redis.pcall('XCLAIM', key, group, 'generated:returned', 0, id, 'IDLE', 4000000000, 'RETRYCOUNT', 0, 'FORCE',
                 'JUSTID')
             if claimed.err then claimed = {} end
         end

@@ -23,7 +23,8 @@ extension Script {
     /// just now, and no more often than before.
     ///
     /// A plain `XCLAIM` would also take back what another consumer has claimed meanwhile.
-    /// Returns the ids that are not pending for the consumer, and those of entries that were deleted.
+    /// Returns the ids that are not pending for the consumer, those of entries that were deleted, and for the first 100 of
+    /// those that are not pending for it, whose they are, or nothing.
     package static let renew = Script(
         "renew",
         findOwned + """
@@ -40,7 +41,12 @@ extension Script {
             for _, id in ipairs(mine) do
                 if not isThere[id] then deleted[#deleted + 1] = id end
             end
-            return {others, deleted}
+            local owners = {}
+            for i = 1, math.min(100, #others) do
+                local owned = redis.call('XPENDING', key, group, others[i], others[i], 1)[1]
+                owners[i] = owned and owned[2] or ''
+            end
+            return {others, deleted, owners}
             """
     )
 
@@ -114,20 +120,6 @@ extension Script {
             end
         end
         return {entries, states}
-        """
-    )
-
-    /// Removes the consumer if nothing is pending for it. Returns whether it did, 1 or 0.
-    ///
-    /// `XGROUP DELCONSUMER` alone would drop what is pending: nobody would ever handle it.
-    package static let leave = Script(
-        "leave",
-        """
-        local pending = redis.pcall('XPENDING', KEYS[1], ARGV[1], '-', '+', 1, ARGV[2])
-        if pending.err then return pending end
-        if #pending > 0 then return 0 end
-        redis.call('XGROUP', 'DELCONSUMER', KEYS[1], ARGV[1], ARGV[2])
-        return 1
         """
     )
 }

@@ -29,8 +29,8 @@ package struct Script: Sendable {
 
     /// All scripts that this library sends.
     package static let all = [
-        renew, acknowledge, setAside, take, look, emit, leave, deadLetters, redrive, savePosition, probe, nextEntry,
-        trim,
+        renew, acknowledge, setAside, take, look, emit, leave, removeNames, rights, deadLetters, redrive, savePosition,
+        probe, nextEntry, trim,
     ]
 }
 

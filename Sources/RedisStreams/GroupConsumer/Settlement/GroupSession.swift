@@ -19,6 +19,8 @@ final class GroupSession: Sendable {
         var slots: [HandlerSlot] = []
         /// What was handed out, and had no outcome when nobody handled any more.
         var kept: Set<StreamID> = []
+        /// What was given back at the end.
+        var returned: Set<StreamID> = []
     }
 
     let mailbox: Mailbox<DeliveredMessages>
@@ -169,6 +171,8 @@ final class GroupSession: Sendable {
     func isHeld(_ message: GroupMessage) -> Bool {
         state.withLock { _ in message.batch.isOpen[message.position] }
     }
+
+    func isOpen(_ batch: DeliveredBatch, _ position: Int) -> Bool { state.withLock { _ in batch.isOpen[position] } }
 
     /// A worker begins.
     func add(_ slot: HandlerSlot) { state.withLock { $0.slots.append(slot) } }
@@ -345,8 +349,14 @@ final class GroupSession: Sendable {
     /// What was handed out, and had no outcome when nobody handled any more: somebody may still be at work on it.
     var keptAtEnd: Set<StreamID> { state.withLock { $0.kept } }
 
-    /// What becomes of these at the end has been seen to.
-    func keepAtEnd(_ ids: [StreamID]) { state.withLock { $0.kept.formUnion(ids) } }
+    /// What is decided, and not known to the server.
+    var unsettledIDs: [StreamID] { state.withLock { $0.ledger.unsettledIDs } }
+
+    /// What was given back at the end, and is not given back again.
+    var returnedAtEnd: Set<StreamID> { state.withLock { $0.returned } }
+
+    /// These were given back at the end.
+    func returnedAtEnd(_ ids: [StreamID]) { state.withLock { $0.returned.formUnion(ids) } }
 
     // MARK: Settlements on their way
 

@@ -92,13 +92,16 @@ struct SettlementLedger: ~Copyable {
     }
 
     /// Everything whose fate is decided, while the server may not know of it.
-    private var unsettled: Set<StreamID> {
-        var ids = confirmed
+    private var unsettled: Set<StreamID> { confirmed.union(unsettledIDs) }
+
+    /// What is decided, and not known to be done by the server.
+    var unsettledIDs: [StreamID] {
+        var ids: Set<StreamID> = []
         for due in due { ids.insert(due.id) }
         for aside in asides { ids.insert(aside.id) }
         for emission in emissions { ids.insert(emission.id) }
         for (number, settlement) in sent where isCurrent(number) { ids.formUnion(settlement.ids) }
-        return ids
+        return ids.sorted()
     }
 
     // MARK: What is decided

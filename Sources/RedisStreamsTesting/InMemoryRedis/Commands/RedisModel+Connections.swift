@@ -213,6 +213,5 @@ extension RedisModel {
 }
 
 extension RedisModel.Client {
-    /// Connections have no real address here.
-    fileprivate var address: String { "127.0.0.1:\(10_000 + number)" }
+    fileprivate var address: String { connection.address }
 }

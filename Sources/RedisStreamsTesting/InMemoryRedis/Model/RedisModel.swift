@@ -19,6 +19,9 @@ package final class RedisModel {
     package struct ConnectionID: Hashable, Comparable, Sendable {
         let number: Int
 
+        /// Connections have no real address here.
+        package var address: String { "127.0.0.1:\(10_000 + number)" }
+
         package static func < (left: ConnectionID, right: ConnectionID) -> Bool { left.number < right.number }
     }
 

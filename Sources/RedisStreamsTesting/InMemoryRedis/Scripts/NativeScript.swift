@@ -21,6 +21,9 @@ struct NativeScript: Sendable {
         NativeScript(.take) { context throws(ReplyError) in try context.take() },
         NativeScript(.look) { context throws(ReplyError) in try context.look() },
         NativeScript(.leave) { context throws(ReplyError) in try context.leave() },
+        NativeScript(.removeNames) { context throws(ReplyError) in try context.removeNames() },
+        // Everybody may do everything here.
+        NativeScript(.rights) { context throws(ReplyError) in context.model.reply.array(0) },
         NativeScript(.emit) { context throws(ReplyError) in try context.emit() },
         NativeScript(.savePosition) { context throws(ReplyError) in try context.savePosition() },
         NativeScript(.probe) { context throws(ReplyError) in try context.probe() },

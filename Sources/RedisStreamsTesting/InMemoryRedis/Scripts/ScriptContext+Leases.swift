@@ -19,9 +19,12 @@ extension ScriptContext {
         let deleted = mine.filter {
             !model.claim($0, claim, of: subject.stream, subject.group, for: subject.consumer)
         }
-        model.reply.array(2)
+        model.reply.array(3)
         write(others)
         write(deleted)
+        let asked = others.prefix(100)
+        model.reply.array(asked.count)
+        for id in asked { model.reply.bulk(subject.group.pending.find(id)?.consumer?.name ?? []) }
     }
 
     func acknowledge() throws(ReplyError) {
@@ -86,12 +89,5 @@ extension ScriptContext {
         _ = model.claim(id, claim, of: subject.stream, subject.group, for: subject.consumer)
         if let entry { model.reply.raw(entry.encoded) }
         return entry != nil
-    }
-
-    func leave() throws(ReplyError) {
-        let subject = try subject()
-        guard subject.member?.pending.isEmpty ?? true else { return model.reply.integer(0) }
-        if let member = subject.member { subject.group.remove(member) }
-        model.reply.integer(1)
     }
 }

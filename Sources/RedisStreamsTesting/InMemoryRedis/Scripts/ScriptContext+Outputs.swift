@@ -83,7 +83,7 @@ extension ScriptContext {
         guard let stream, stream.contains(id), let group = stream.group(arguments[1]) else { return false }
         var claim = RedisModel.Claim(deliveryTime: model.time.wall, deliveryCount: 0, isForced: true, isIDOnly: true)
         claim.deliveryTime = max(0, model.time.wall - 4_000_000_000)
-        return model.claim(id, claim, of: stream, group, for: Bytes("redrive"))
+        return model.claim(id, claim, of: stream, group, for: Bytes("generated:returned"))
     }
 }
 
