@@ -16,6 +16,9 @@ struct Pipeline: ~Copyable {
     /// Whether a command may begin.
     var isRunning: Bool { waiter != nil && failure == nil }
 
+    /// Whether nothing is on its way.
+    var isEmpty: Bool { count == 0 }
+
     /// Whether a task waits for what is on its way.
     var isWaiting: Bool { waiter != nil }
 

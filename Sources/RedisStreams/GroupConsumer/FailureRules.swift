@@ -18,7 +18,9 @@ struct FailureRules: Sendable {
         let failures = message.deliveryCount.failed.failures
         let reject = error as? Reject
         if let reject, deadLetter == nil { return .drop(reason: reject.reason.onOneLine()) }
-        if let deadLetter, !deadLetter.isOrigin(of: message.message), reject != nil || failures >= deadLetter.maxAttempts {
+        if let deadLetter, !deadLetter.isOrigin(of: message.message),
+            reject != nil || failures >= deadLetter.maxAttempts
+        {
             let reason = reject?.reason.onOneLine() ?? Self.reason(failures: failures, last: details(of: error))
             return .bury(Verdict(attempts: failures, error: "\(type(of: error))", reason: reason), deadLetter)
         }

@@ -104,7 +104,7 @@ extension GroupConsumer {
             let outputs = try await work(message)
             if configuration.acknowledgement == .afterHandling || !outputs.isEmpty { session.emit(message, outputs) }
         } catch {
-            guard session.isHeld(message) else { return }
+            guard session.isOpen(message) else { return }
             if Task.isCancelled { return session.handBack(message) }
             session.fail(message, because: error)
         }

@@ -51,10 +51,11 @@ public struct GroupMessage: Sendable, Identifiable {
     /// none of them.
     public var crashes: Int { deliveryCount.crashes }
 
-    /// Whether the message is others' now, or may be, or has been settled: what becomes of it here has no effect.
-    var isLeaseLost: Bool { batch.mayHaveLosses && !batch.session.isHeld(self) }
+    /// Whether another consumer owns the message now, or may own it.
+    var isLeaseLost: Bool { batch.session.isLost(self) }
 
-    /// Whether the message is this consumer's, and neither acknowledged nor given up: `false` also when its lease was lost.
+    /// Whether the message is this consumer's, and neither acknowledged nor given up: `false` also when its lease was lost,
+    /// or has run out at the moment at which this is asked, as behind a pause of the process.
     public var isHeld: Bool { batch.session.isHeld(self) }
 
     /// A copy of the entry that keeps nothing else in memory; see ``StreamMessage/detached()``.

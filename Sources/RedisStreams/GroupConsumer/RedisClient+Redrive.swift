@@ -38,7 +38,11 @@ extension RedisCommandExecutor {
             for (letter, origin) in found where result.ids.count < count {
                 guard let call = origin?.redrive(letter, of: letters) else { continue }
                 let reply = try await run(call)
-                if let id = reply.streamID { result.ids.append(id) } else if !reply.isNull { result.left.append(letter) }
+                if let id = reply.streamID {
+                    result.ids.append(id)
+                } else if !reply.isNull {
+                    result.left.append(letter)
+                }
             }
             guard result.ids.count < count, found.count == page, let id = found.last?.letter, id > last else {
                 return result

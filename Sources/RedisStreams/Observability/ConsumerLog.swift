@@ -59,10 +59,14 @@ final class ConsumerLog: Sendable {
             let metadata: Logger.Metadata = [LogKey.count: "\(names.count)"]
             logger.info("removed consumers from the group that are gone and held nothing", metadata: metadata)
         case .claimedEarly(let ids, let consumer):
-            let text: Logger.Message = "a consumer claims sooner than the lease here: set claimIdleTime to the same everywhere"
+            let text: Logger.Message =
+                "a consumer claims sooner than the lease here: set claimIdleTime to the same everywhere"
             logger.warning(text, metadata: Self.list(ids).merging([LogKey.reason: "\(consumer)"]) { $1 })
         case .unsettled(let ids):
-            logger.warning("the end came before these messages were settled: they are handled again", metadata: Self.list(ids))
+            logger.warning(
+                "the end came before these messages were settled: they are handled again",
+                metadata: Self.list(ids)
+            )
         case .rightsMissing(let commands):
             let metadata: Logger.Metadata = [LogKey.reason: "\(commands.joined(separator: ", "))"]
             logger.error("the user has no right to these commands: the consumer works less well", metadata: metadata)

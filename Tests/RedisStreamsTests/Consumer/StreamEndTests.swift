@@ -154,7 +154,7 @@ import Testing
     @Test func `Eight times as many streams cost about eight times as much`() throws {
         let few = try Self.cost(of: 1000)
         let many = try Self.cost(of: 8000)
-        #expect(many < few * 24, "64 times, if each were looked for among all")
+        #expect(many < few * 48, "64 times, if each were looked for among all")
     }
 
     private static func cost(of count: Int) throws -> Duration {

@@ -73,7 +73,9 @@ import Testing
             await server.expect(readNew(block: 1000, count: 2))
             var got: [String] = []
             for _ in 0..<5 { if let message = try await messages.next() { got.append(message.name) } }
-            #expect(got == ["2-0", "3-0", "1-0", "4-0", "5-0"])
+            // What is reclaimed comes over another connection, at any time between the others.
+            #expect(got.filter { $0 != "1-0" } == ["2-0", "3-0", "4-0", "5-0"])
+            #expect(got.contains("1-0"))
         }
     }
 

@@ -78,7 +78,12 @@ import Testing
         machine.lose(from: 0, until: lease)
         machine.swept(last: nil)
         let read = machine.next(now: .at(lease))
-        #expect(read == .readNew(block: .milliseconds(expected)))
+        // No read waits for longer than a quarter of the lease.
+        #expect(read == .readNew(block: .milliseconds(min(expected, lease / 4))))
+        let early = machine.next(now: .at(lease + expected - 1))
+        #expect(early == .readNew(block: .milliseconds(1)))
+        let claim = machine.next(now: .at(lease + expected))
+        #expect(claim == .claim(from: .zero))
     }
 
     private func consuming(_ configuration: GroupConsumer.Configuration = .init()) -> GroupConsumerStateMachine {

@@ -91,7 +91,9 @@ import Testing
             let first = try await messages.next()
             server.send("-NOGROUP the consumer group this client was blocked on no longer exists\r\n")
             await server.expectCreation(after: "0-0", last: "2-0", answer: answer)
-            let lost = await play.events.wait(for: 1).compactMap { if case .leaseLost(let ids) = $0 { ids } else { nil } }
+            let lost = await play.events.wait(for: 1).compactMap {
+                if case .leaseLost(let ids) = $0 { ids } else { nil }
+            }
             #expect(lost.first?.sorted() == ids("1-0", "2-0"))
             #expect(first?.isHeld == false)
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("3-0")))

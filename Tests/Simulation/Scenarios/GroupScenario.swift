@@ -21,6 +21,8 @@ final class GroupScenario: @unchecked Sendable {
         self.world = world
         self.plan = plan
         world.recovery = plan.lease + plan.lease + .seconds(10)
+        world.checker.quarantineSlots = max(1, plan.concurrency / 2)
+        world.checker.repliesMayBeLost = plan.faultCount > 0
     }
 
     // MARK: The run

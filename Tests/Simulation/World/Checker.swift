@@ -102,13 +102,23 @@ final class Checker: @unchecked Sendable {
         return lastRun
     }
 
-    /// What may have killed a process is handled while nothing else is; if it was once, with others of its kind.
+    /// Up to how many messages that may have killed a process are handled at a time.
+    var quarantineSlots = Int.max
+    /// Whether replies may have been lost, so that a consumer cannot know of every crash.
+    var repliesMayBeLost = true
+
+    /// What may have killed a process is handled in up to half of the slots; and beside none of its kind, if it did so more
+    /// than once.
     private func checkAlone(_ run: Run) {
         let others = running.values.filter { $0.node === run.node && $0.id != run.id && !$0.isTold }
-        let all = others + [run]
+        let all = (others + [run]).filter(\.isSuspect)
         let crashes = all.map { records[$0.id]?.crashes ?? 0 }.max() ?? 0
-        if others.isEmpty || crashes == 0 || (crashes == 1 && all.allSatisfy(\.isSuspect)) { return }
-        violated(.suspectsAlone, "\(run.node.name) begins \(run.id) beside \(others.map(\.id))")
+        if run.isSuspect, all.count > 1, crashes > 1 || all.count > quarantineSlots {
+            violated(.suspectsAlone, "\(run.node.name) begins \(run.id) beside \(others.map(\.id))")
+        }
+        if !run.isSuspect, !repliesMayBeLost, !others.isEmpty, records[run.id]?.crashes ?? 0 > 0 {
+            violated(.suspectsAlone, "\(run.node.name) does not know that \(run.id) has killed a process")
+        }
     }
 
     /// A handler is told that the message is not its own any more.

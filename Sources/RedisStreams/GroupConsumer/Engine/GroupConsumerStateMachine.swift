@@ -55,6 +55,8 @@ struct GroupConsumerStateMachine: ~Copyable {
     private var isClaiming = false
     /// Since when the server has not served; `nil` while it does.
     private var interruptedSince: NIODeadline?
+    /// Whether the server has answered since the last failure.
+    private var isAnswered = false
 
     /// - Parameter jitter: From 0 to 1: consumers that started together shall not look together for ever.
     init(_ configuration: GroupConsumer.Configuration, now: NIODeadline, jitter: Double = 0) {
@@ -70,7 +72,9 @@ struct GroupConsumerStateMachine: ~Copyable {
         if let start = interruptedSince { holdClaims(since: start, now: now) }
         if needsGroup { return .createGroup(isLost: hasEverServed) }
         if case .sweeping(let id) = phase { return .sweep(after: id) }
-        guard let interval = configuration.effectiveClaimInterval else { return .readNew(block: configuration.readBlock) }
+        guard let interval = configuration.effectiveClaimInterval else {
+            return .readNew(block: configuration.readBlock)
+        }
         // Behind a step of a scan: where the last one found nothing, this one most likely finds nothing either.
         if isClaiming { return .readNew(block: isFinding ? nil : bounded(interval)) }
         if isFinding { return readIsNext ? .readNew(block: nil) : .claim(from: claimCursor) }
@@ -88,7 +92,7 @@ struct GroupConsumerStateMachine: ~Copyable {
     /// back. Their consumers connect again at about the same time: claims wait until those have acknowledged what they had
     /// handled, and have renewed the rest.
     private mutating func holdClaims(since start: NIODeadline, now: NIODeadline) {
-        if failures == 0 { interruptedSince = nil }
+        if isAnswered { interruptedSince = nil }
         // A lease is half over at most when it is renewed, and whoever renews it is back within a third: what is
         // shorter than the rest has made no lease end.
         guard let lease = configuration.lease, now - start >= TimeAmount(lease / 6) else { return }
@@ -123,7 +127,7 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// A page of the own pending list was looked through; `last` is the last id of it, `nil` behind the end.
     mutating func swept(last: StreamID?) {
-        hasEverServed = true
+        answered()
         fruitlessSteps += 1
         // A page that does not go forward would be followed by the same one, for ever.
         if let last, case .sweeping(let before) = phase, last > before { return phase = .sweeping(after: last) }
@@ -137,7 +141,7 @@ struct GroupConsumerStateMachine: ~Copyable {
     /// While a step does some work, the next one follows, with reads in between. What others are at work on costs the
     /// server time to look through: then the steps keep a distance.
     mutating func claimed(next: StreamID, didWork: Bool, now: NIODeadline) {
-        hasEverServed = true
+        answered()
         isClaiming = false
         // A cursor that does not go forward would lead round in circles.
         let next = next > claimCursor ? next : .zero
@@ -162,7 +166,7 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// A read has brought new messages, so many with so many bytes; or nothing, at once or after it had waited.
     mutating func readNew(_ messages: Int = 0, bytes: Int = 0, hasWaited: Bool = false) {
-        hasEverServed = true
+        answered()
         readIsNext = false
         size.received(messages, bytes: bytes)
         if messages > 0 || hasWaited { served() }
@@ -171,7 +175,7 @@ struct GroupConsumerStateMachine: ~Copyable {
     /// A read came back with nothing long before its time, although nobody had asked for that. Returns whether that
     /// happens again and again, so that it counts as a failure: such a server would be asked without a pause.
     mutating func readEndedEarly() -> Bool {
-        hasEverServed = true
+        answered()
         readIsNext = false
         earlyReads += 1
         return earlyReads > 1
@@ -181,6 +185,11 @@ struct GroupConsumerStateMachine: ~Copyable {
     mutating func recover() {
         guard configuration.acknowledgement.usesPendingList, configuration.safeguards.contains(.sweep) else { return }
         phase = .sweeping(after: .zero)
+    }
+
+    private mutating func answered() {
+        hasEverServed = true
+        isAnswered = true
     }
 
     /// Messages have come, or there was nothing to come.
@@ -204,6 +213,7 @@ struct GroupConsumerStateMachine: ~Copyable {
     /// - Parameter waits: Whether a server that was never reached is waited for.
     mutating func failed(_ error: RedisError, waits: Bool = false) -> FailureReaction {
         isClaiming = false
+        isAnswered = false
         switch error.code {
         case .groupExists:
             // Another consumer was faster.
@@ -228,7 +238,7 @@ struct GroupConsumerStateMachine: ~Copyable {
             // The server may have given messages to this consumer in a reply that never arrived. One that closes instead
             // of sending a reply that is too large for its limits would do so again.
             lostReplies += error.mayHaveExecuted ? 1 : 0
-            if lostReplies > 1, size.tooLarge() { lostReplies = 0 }
+            if lostReplies > 1, size.connectionsEnded() { lostReplies = 0 }
             recover()
             failures += 1
             return .retry(error, attempt: failures)

@@ -51,6 +51,7 @@ extension GroupEngine {
     /// stays whole. Returns when there is nothing more to wait for.
     func endRead() async {
         retryTimer?.cancel()
+        stopWaitingForReclaimed()
         guard pipeline.isWaiting, endWaiting() else { return }
         await eventLoop.sleep(for: Self.endPatience)
     }

@@ -123,6 +123,11 @@ extension GroupEngine {
 
     /// Reclaims what is requested, until the task is cancelled.
     func reclaimLoop() async {
+        isReclaiming = true
+        defer {
+            isReclaiming = false
+            stopWaitingForReclaimed()
+        }
         var attempt = 0
         while !mailbox.isStopping, !Task.isCancelled {
             guard let request = reclaims.first else {
@@ -147,6 +152,20 @@ extension GroupEngine {
         }
     }
 
+    /// Nothing is on its way, and there is no room for more than what is being reclaimed: reading goes on behind that.
+    func waitForReclaimed() {
+        guard isReclaiming, pipeline.isEmpty, pipeline.isRunning, !readingWaits else { return }
+        readingWaits = true
+        pipeline.began()
+    }
+
+    func stopWaitingForReclaimed() {
+        guard readingWaits else { return }
+        readingWaits = false
+        pipeline.ended()
+        if let connection { goOn(on: connection) }
+    }
+
     private func perform(_ request: ReclaimRequest, on connection: RedisConnection) async {
         // The group may have been recreated while a connection was made.
         guard !reclaims.isEmpty else { return }
@@ -164,6 +183,7 @@ extension GroupEngine {
             }
         }
         if epoch == self.epoch { expected -= count }
+        stopWaitingForReclaimed()
         if let connection = self.connection { goOn(on: connection) }
     }
 
@@ -252,7 +272,8 @@ extension GroupEngine {
         var given = Set<StreamID>()
         for (message, count) in zip(taken.batch, taken.counts) {
             guard let deadLetter = configuration.deadLetter, !deadLetter.isOrigin(of: message),
-                let verdict = session.rules.verdict(on: count) else {
+                let verdict = session.rules.verdict(on: count)
+            else {
                 given.insert(message.id)
                 continue
             }

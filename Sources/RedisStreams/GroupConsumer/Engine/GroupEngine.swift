@@ -52,6 +52,10 @@ actor GroupEngine: ConsumerEngine {
     /// What is to be reclaimed, in this order.
     var reclaims: Deque<ReclaimRequest> = []
     nonisolated let reclaimSignal = Signal()
+    /// Whether requests are served.
+    var isReclaiming = false
+    /// Whether reading waits until messages that are being reclaimed are here: there is no room for others.
+    var readingWaits = false
     /// The message that was to be reclaimed alone when its connection ended, as the last one of all.
     var lastLostReclaim: StreamID?
     /// Messages that a process may have crashed on.
@@ -248,6 +252,7 @@ actor GroupEngine: ConsumerEngine {
         }
         // While there is a backlog the server shall work at once; else first comes who waits for the message.
         if hasBegun, isBacklog { connection.assumeIsolated { $0.flush() } }
+        if !hasBegun, expected > 0 { waitForReclaimed() }
         updateAttention()
     }
 

@@ -161,14 +161,29 @@ final class GroupSession: Sendable {
     /// Gives a message up that was lost to others, or has waited here for so long that it may have been: handled now, it
     /// could be handled twice at the same time. Returns whether it did.
     func giveUpIfStale(_ message: GroupMessage) -> Bool {
-        if message.batch.mayHaveLosses, !isHeld(message) { return true }
+        if message.batch.mayHaveLosses, !isOpen(message) { return true }
         guard let lease, message.batch.granted + lease <= eventLoop.now else { return false }
         release(message)
         return true
     }
 
-    /// Whether the message is this consumer's, and its fate undecided.
-    func isHeld(_ message: GroupMessage) -> Bool {
+    /// Whether the message is this consumer's now, and its fate undecided. A process that stood still learns by the clock
+    /// alone that its leases have run out: nobody has told it yet.
+    func isHeld(_ message: GroupMessage) -> Bool { isOpen(message) && !hasLapsed(message.batch) }
+
+    /// Whether another consumer owns the message now, or may own it.
+    func isLost(_ message: GroupMessage) -> Bool {
+        isOpen(message) ? hasLapsed(message.batch) : message.batch.mayHaveLosses
+    }
+
+    /// Whether the lease of a batch has run out at this moment.
+    private func hasLapsed(_ batch: DeliveredBatch) -> Bool {
+        guard let lease else { return false }
+        return batch.granted + lease <= eventLoop.now
+    }
+
+    /// Whether the fate of the message is undecided here.
+    func isOpen(_ message: GroupMessage) -> Bool {
         state.withLock { _ in message.batch.isOpen[message.position] }
     }
 
@@ -290,7 +305,7 @@ final class GroupSession: Sendable {
     /// finds it.
     private func giveBackLate(besides taken: [GroupMessage] = []) {
         guard isDone else { return }
-        let rest = (taken + mailbox.takeRest()).filter { handsOver && isHeld($0) }
+        let rest = (taken + mailbox.takeRest()).filter { handsOver && isOpen($0) }
         if rest.isEmpty { return }
         state.withLock { state in
             state.kept.subtract(rest.map(\.id))
