@@ -222,7 +222,7 @@ struct RandomCommands {
         case 11: return (.nextEntry, [key()], [ids[0]])
         case 12:
             let start = one("", "-", "(" + ids[0])
-            return (.leave, [key()], subject + [one("a", "left"), "99999999", start])
+            return (.leave, [key()], subject + [one("left", "returned"), "99999999", start])
         case 9: return (.look, [key()], subject)
         case 7:
             let mode = chance(20) ? ["move"] : []

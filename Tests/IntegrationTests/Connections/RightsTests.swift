@@ -39,7 +39,7 @@ extension RightsCase {
     static let script = ["+eval", "+evalsha"]
     static let consumer =
         ["~orders*", "+xreadgroup", "+xack", "+xclaim", "+xautoclaim", "+xpending"]
-        + ["+xgroup|delconsumer", "+xinfo|stream", "+xinfo|groups"] + script
+        + ["+xgroup|delconsumer", "+xgroup|createconsumer", "+xinfo|stream", "+xinfo|groups", "+xinfo|consumers"] + script
 
     static let all: [RightsCase] = [
         RightsCase(
@@ -48,7 +48,8 @@ extension RightsCase {
             rights: [
                 Right("~orders*"), Right("+xreadgroup"), Right("+xack"), Right("+xautoclaim"),
                 Right("+xpending"), Right("+xclaim"), Right("+evalsha"), Right("+eval"),
-                Right("+xgroup|delconsumer", .goesOn), Right("+xinfo|stream", .goesOn), Right("+xinfo|groups", .goesOn),
+                Right("+xgroup|delconsumer", .goesOn), Right("+xgroup|createconsumer", .goesOn),
+                Right("+xinfo|stream", .goesOn), Right("+xinfo|groups", .goesOn), Right("+xinfo|consumers", .goesOn),
             ],
             setup: { try await orders(claimable: true, $0) },
             body: { try await consume($0, $1, count: 3) }
@@ -87,13 +88,16 @@ extension RightsCase {
         RightsCase(
             testDescription: "a reader",
             base: connection,
-            rights: [Right("~orders*"), Right("+xread"), Right("+xinfo|stream", .goesOn)],
+            rights: [
+                Right("~orders*"), Right("+xread"), Right("+eval", .goesOn), Right("+evalsha", .goesOn),
+                Right("+xinfo|stream", .goesOn), Right("+role", .goesOn),
+            ],
             setup: { try await orders($0) },
             body: { try await read($0, $1, from: .beginning) }
         ),
         RightsCase(
             testDescription: "a reader that resumes",
-            base: connection + ["+xread", "+xinfo|stream"],
+            base: connection + ["+xread", "+xinfo|stream", "+xlen", "+role"],
             rights: [
                 Right("~orders*"), Right("~{orders}:position:audit"), Right("+eval"), Right("+evalsha"),
                 Right("+hmget"), Right("+hset"),

@@ -65,7 +65,9 @@ extension IntegrationTests {
                         if mode == .manual { message.acknowledge() }
                         if again.count == 100 + left { break }
                     }
-                    #expect(again == Array((601 - left)...700))
+                    // The one that was not finished is handled in quarantine, beside the others.
+                    #expect(again.filter { $0 > 600 } == Array(601...700))
+                    #expect(again.sorted() == Array((601 - left)...700))
                 }
             }
         }
@@ -260,12 +262,13 @@ extension IntegrationTests {
                 ) {
                     again.append((message.number, message.source))
                     #expect(message.isRedelivered == (message.source != .new))
-                    if message.number == 250 { break }
+                    if again.count == 246 { break }
                 }
                 // The one that was not finished comes apart from the others: its reader may have died of it.
                 #expect(again.map(\.0).sorted() == Array(5...250))
-                #expect(again.prefix(held).allSatisfy { $0.1 == .pending })
-                #expect(again.dropFirst(held).allSatisfy { $0.1 == .new })
+                let others = again.filter { $0.0 != 5 }
+                #expect(others.prefix(held - 1).allSatisfy { $0.1 == .pending })
+                #expect(others.dropFirst(held - 1).allSatisfy { $0.1 == .new })
             }
         }
 

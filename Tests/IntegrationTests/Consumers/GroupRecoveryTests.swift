@@ -133,7 +133,7 @@ extension IntegrationTests {
                 try await GroupConsumers.add(1...10, to: stream, redis)
                 // Another process dies of the third, again and again: it never says what came of it.
                 let entries = try await redis.xrange(stream)
-                for _ in 1...3 {
+                for _ in 1...4 {
                     let read = try await redis.xreadgroup(
                         group: "g",
                         consumer: "dying",
@@ -173,7 +173,7 @@ extension IntegrationTests {
                     return try await GroupConsumers.pending(redis, stream) == 0
                 }
                 #expect(seen.all.sorted() == [1, 2, 4, 5, 6, 7, 8, 9, 10])
-                #expect(level.all.max() == 1, "whatever somebody may have died of is handled alone")
+                #expect(level.all.max() ?? 0 <= 2, "what a process may have crashed on uses half of the handlers")
                 #expect(try await redis.redrive(dead).ids == [entries[2].id])
                 try await eventually("it is handled in the end") { seen.all.contains(3) }
                 let letters = try await redis.xlen(dead)
