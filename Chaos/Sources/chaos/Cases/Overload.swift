@@ -115,6 +115,8 @@ private struct OverloadRound: Sendable {
                 configuration.block = .seconds(1)
                 configuration.batchSize = 10
                 configuration.prefetch = 10
+                // What a start asks once is no storm.
+                configuration.leaveOut(.rightsProbe)
                 configuration.claimIdleTime = .seconds(5)
                 try await GroupConsumer(redis, stream: stream, group: Consumers.group, configuration: configuration)
                     .run(concurrency: 4, handle)

@@ -3,7 +3,7 @@
 
 /// What a control run leaves out to show the use of it.
 enum Safeguard: Sendable {
-    case renewal, sweep, ghostKill, handOver
+    case renewal, sweep, ghostKill, handOver, rightsProbe
 }
 
 extension GroupConsumer.Configuration {
@@ -14,6 +14,7 @@ extension GroupConsumer.Configuration {
             case .sweep: self.safeguards.remove(.sweep)
             case .ghostKill: self.safeguards.remove(.ghostKill)
             case .handOver: self.safeguards.remove(.handOver)
+            case .rightsProbe: self.safeguards.remove(.rightsProbe)
             }
         }
     }

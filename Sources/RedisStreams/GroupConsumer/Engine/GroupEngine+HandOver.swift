@@ -188,12 +188,20 @@ struct StaleConnection: Sendable {
         self.greeted = greeted
     }
 
-    /// Whether this is the connection, and waits in a read. Where addresses are translated on the way, the answer is no.
+    /// Whether this is the connection, and waits in a read.
+    ///
+    /// Of the address only the host counts: a proxy on the way has a port of its own. Where hosts are translated too, the
+    /// answer is no.
     func isProbably(_ found: CLIENT.LIST.Connection, now: NIODeadline) -> Bool {
         // The server has let it in between these two moments, and counts in whole seconds.
         let ages = Self.seconds(now - greeted) - 1...Self.seconds(now - begun) + 1
-        return ages.contains(found.age) && found.address == address && found.name == name
+        return ages.contains(found.age) && Self.host(found.address) == Self.host(address) && found.name == name
             && found.command == "xreadgroup"
+    }
+
+    /// The address without its port.
+    private static func host(_ address: String) -> Substring {
+        address.lastIndex(of: ":").map { address[..<$0] } ?? address[...]
     }
 
     private static func seconds(_ time: TimeAmount) -> Int { Int(time.nanoseconds / 1_000_000_000) }
