@@ -66,7 +66,7 @@ extension RedisError {
         }
         let isControl = { (byte: UInt8) in byte < 0x20 || byte == 0x7f }
         // The plain way takes four times as long, and `xadd` checks a name for each message.
-        let isBad = name.utf8.withContiguousStorageIfAvailable { unsafe $0.contains(where: isControl) }
+        let isBad = unsafe name.utf8.withContiguousStorageIfAvailable { unsafe $0.contains(where: isControl) }
         guard !(isBad ?? name.utf8.contains(where: isControl)) else {
             throw RedisError(
                 .invalidArgument,

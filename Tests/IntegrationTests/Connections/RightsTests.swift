@@ -39,7 +39,8 @@ extension RightsCase {
     static let script = ["+eval", "+evalsha"]
     static let consumer =
         ["~orders*", "+xreadgroup", "+xack", "+xclaim", "+xautoclaim", "+xpending"]
-        + ["+xgroup|delconsumer", "+xgroup|createconsumer", "+xinfo|stream", "+xinfo|groups", "+xinfo|consumers"] + script
+        + ["+xgroup|delconsumer", "+xgroup|createconsumer", "+xinfo|stream", "+xinfo|groups", "+xinfo|consumers"]
+        + script
 
     static let all: [RightsCase] = [
         RightsCase(

@@ -176,7 +176,7 @@ struct StaleConnection: Sendable {
         self.init(
             address: address,
             name: connection.configuration.clientName,
-            begun: await connection.begunAt,
+            begun: connection.begunAt,
             greeted: greeted
         )
     }

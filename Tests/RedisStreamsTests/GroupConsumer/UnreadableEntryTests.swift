@@ -1,0 +1,121 @@
+import RedisStreamsTesting
+import Testing
+
+@testable import RedisStreams
+
+/// Entries that are larger than a connection accepts, or than a script can add, among others.
+@Suite(.timeLimit(.minutes(1))) struct UnreadableEntries {
+    private static func client() -> RedisClient.Configuration {
+        var configuration = RedisClient.Configuration()
+        configuration.connection.limits.maxReplyBytes = 64 << 10
+        return configuration
+    }
+
+    /// A small entry, one of 200 KB, and a small one. Returns their ids.
+    private static func add(_ redis: RedisClient) async throws -> [StreamID] {
+        let large = String(repeating: "x", count: 200 << 10)
+        var ids: [StreamID] = []
+        for value in ["small", large, "small"] { ids.append(try await redis.xadd("orders", ["value": .text(value)])) }
+        return ids
+    }
+
+    private static func unreadable(_ events: Journal<ConsumerEvent>) -> [StreamID] {
+        events.all.compactMap { if case .unreadable(let id, "orders", _) = $0 { id } else { nil } }
+    }
+
+    @Test(arguments: [1, 100]) func `One that is too large becomes a dead letter without its body, others are handled`(
+        batchSize: Int
+    ) async throws {
+        let server = InMemoryRedis()
+        try await server.withClient(Self.client()) { redis in
+            let ids = try await Self.add(redis)
+            let events = Journal<ConsumerEvent>()
+            let handled = Journal<StreamID>()
+            var configuration = GroupConsumer.Configuration()
+            configuration.batchSize = batchSize
+            configuration.deadLetter = DeadLetter("dead")
+            configuration.onEvent = { events.record($0) }
+            let consumer = GroupConsumer(redis, stream: "orders", group: "g", configuration: configuration)
+            let running = Task { try await consumer.run { handled.record($0.id) } }
+            for _ in 0..<400 where consumer.counters.deadLettered == 0 || handled.all.count < 2 {
+                await server.clock.advance(by: .milliseconds(50))
+                await server.clock.calmDown()
+            }
+            #expect(handled.all.sorted() == [ids[0], ids[2]])
+            #expect(Set(Self.unreadable(events)) == [ids[1]])
+            #expect(consumer.counters.unreadable >= 1)
+            let letter = try await redis.xrange("dead").first
+            #expect(letter?["dead-letter.id"] == "\(ids[1])")
+            #expect(letter?["dead-letter.payload"] == "omitted")
+            #expect(letter?["value"] == nil)
+            running.cancel()
+            try await running.value
+            let pending = try await redis.xpending("orders", group: "g").count
+            #expect(pending == 0)
+            let redriven = try await redis.redrive("dead")
+            #expect(redriven.ids == [ids[1]])
+            try await redis.xadd(
+                "dead",
+                ["dead-letter.stream": "orders", "dead-letter.group": "g", "dead-letter.id": "1-1"]
+            )
+            let left = try await redis.redrive("dead")
+            #expect(left.ids.isEmpty && left.left.count == 1, "its entry is gone, and so are its fields")
+        }
+    }
+
+    @Test func `Without a stream for dead letters it is a failed attempt, again and again, and never acknowledged`()
+        async throws
+    {
+        let server = InMemoryRedis()
+        try await server.withClient(Self.client()) { redis in
+            let ids = try await Self.add(redis)
+            let events = Journal<ConsumerEvent>()
+            let handled = Journal<StreamID>()
+            var configuration = GroupConsumer.Configuration()
+            configuration.retry = .fixed(.seconds(1))
+            configuration.onEvent = { events.record($0) }
+            let consumer = GroupConsumer(redis, stream: "orders", group: "g", configuration: configuration)
+            let running = Task { try await consumer.run { handled.record($0.id) } }
+            for _ in 0..<400 where consumer.counters.failures < 3 || handled.all.count < 2 {
+                await server.clock.advance(by: .milliseconds(50))
+                await server.clock.calmDown()
+            }
+            #expect(handled.all.sorted() == [ids[0], ids[2]])
+            #expect(Set(Self.unreadable(events)) == [ids[1]])
+            let pending = try await redis.xpending("orders", group: "g", count: 10)
+            #expect(pending.map(\.id) == [ids[1]])
+            #expect(pending.first.map { DeliveryCount($0.deliveryCount).failures } ?? 0 >= 2)
+            running.cancel()
+            try await running.value
+        }
+    }
+
+    @Test func `One with more fields than a script can add becomes a dead letter after its attempts`() async throws {
+        let server = InMemoryRedis()
+        try await server.withClient { redis in
+            let fields = NewFields((0..<5000).map { .init("f\($0)", "v") })
+            let id = try await redis.xadd("orders", fields)
+            let attempts = Journal<Int>()
+            var configuration = GroupConsumer.Configuration()
+            configuration.retry = .fixed(.milliseconds(50))
+            configuration.deadLetter = DeadLetter("dead", maxAttempts: 2)
+            let consumer = GroupConsumer(redis, stream: "orders", group: "g", configuration: configuration)
+            let running = Task {
+                try await consumer.run { message in
+                    attempts.record(message.attempt)
+                    throw Failed()
+                }
+            }
+            for _ in 0..<200 where consumer.counters.deadLettered == 0 {
+                await server.clock.advance(by: .milliseconds(50))
+                await server.clock.calmDown()
+            }
+            #expect(attempts.all == [1, 2])
+            let letter = try await redis.xrange("dead").first
+            #expect(letter?["dead-letter.id"] == "\(id)")
+            #expect(letter?["dead-letter.payload"] == "omitted")
+            running.cancel()
+            try await running.value
+        }
+    }
+}
