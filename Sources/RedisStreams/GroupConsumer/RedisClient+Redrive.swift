@@ -44,7 +44,8 @@ extension RedisCommandExecutor {
                     result.left.append(letter)
                 }
             }
-            guard result.ids.count < count, found.count == page, let id = found.last?.letter, id > last, id < .max else {
+            guard result.ids.count < count, found.count == page, let id = found.last?.letter, id > last, id < .max
+            else {
                 return result
             }
             last = id
