@@ -31,7 +31,11 @@ let package = Package(
         .executableTarget(name: "fanout", dependencies: example, swiftSettings: swiftSettings),
         .executableTarget(name: "group-worker", dependencies: example + service, swiftSettings: swiftSettings),
         .executableTarget(name: "produce", dependencies: example + service, swiftSettings: swiftSettings),
-        .target(name: "Support", dependencies: Array(example.dropFirst()), swiftSettings: swiftSettings),
+        .target(
+            name: "Support",
+            dependencies: Array(example.dropFirst()) + [.product(name: "Logging", package: "swift-log")],
+            swiftSettings: swiftSettings
+        ),
     ],
     swiftLanguageModes: [.v6]
 )

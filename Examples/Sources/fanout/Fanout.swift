@@ -27,7 +27,7 @@ struct Fanout: AsyncParsableCommand {
 
     func run() async throws {
         try await explainingErrors {
-            try await withRedisClient(server.url) { redis in
+            try await withRedisClient(server.url, logger: .quiet) { redis in
                 say(try await redis.introduction())
                 try await withTemporaryStream("fanout", on: redis) { stream in
                     try await demonstrate(redis, stream)

@@ -41,7 +41,7 @@ struct GroupWorker: AsyncParsableCommand {
 
     func run() async throws {
         try await explainingErrors {
-            let redis = try RedisClient(server.url)
+            let redis = try RedisClient(server.url, logger: .quiet)
             let consumer = GroupConsumer(
                 redis,
                 stream: StreamKey(stream),

@@ -38,7 +38,7 @@ struct Produce: AsyncParsableCommand {
 
     func run() async throws {
         try await explainingErrors {
-            let redis = try RedisClient(server.url)
+            let redis = try RedisClient(server.url, logger: .quiet)
             let producing = Producing(
                 redis: redis,
                 stream: StreamKey(stream),

@@ -33,7 +33,7 @@ struct Quickstart: AsyncParsableCommand {
 
     func run() async throws {
         try await explainingErrors {
-            try await withRedisClient(server.url) { redis in
+            try await withRedisClient(server.url, logger: .quiet) { redis in
                 if let worker, let stream {
                     try await work(as: worker, on: StreamKey(stream), redis)
                 } else {

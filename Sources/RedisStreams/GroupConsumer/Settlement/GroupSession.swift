@@ -148,9 +148,10 @@ final class GroupSession: Sendable {
             let result = body(&state)
             // With the lock, so that the last word is the newest.
             if let burden = state.newBurden() { mailbox.setBurden(burden) }
-            return (result, state.ledger.takeEndedQuarantined(), state.onQuarantineEnded)
+            let ended = state.ledger.takeEndedQuarantined()
+            return (result, ended, ended.isEmpty ? nil : state.onQuarantineEnded)
         }
-        if !ended.isEmpty { onEnded(ended) }
+        onEnded?(ended)
         return result
     }
 
