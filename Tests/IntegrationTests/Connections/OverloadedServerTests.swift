@@ -131,6 +131,10 @@ extension IntegrationTests {
                             if message["n"] == "2" { try context.emit(["of": "2"], to: output) }
                         }
                     }
+                    // What is probed at the start is behind it.
+                    try await eventually("the consumer reads") {
+                        try await redis.info("clients")["blocked_clients"] == "1"
+                    }
                     for n in 1...2 {
                         // Nobody else adds to the count: leases are renewed after seconds only.
                         let calls = try await redis.calls(of: "eval", "evalsha")
