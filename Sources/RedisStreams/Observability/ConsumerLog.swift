@@ -61,7 +61,7 @@ final class ConsumerLog: Sendable {
         case .claimedEarly(let ids, let consumer):
             let text: Logger.Message =
                 "a consumer claims sooner than the lease here: set claimIdleTime to the same everywhere"
-            logger.warning(text, metadata: Self.list(ids).merging([LogKey.reason: "\(consumer)"]) { $1 })
+            logger.warning(text, metadata: Self.list(ids).merging([LogKey.owner: "\(consumer)"]) { $1 })
         case .unsettled(let ids):
             logger.warning(
                 "the end came before these messages were settled: they are handled again",

@@ -38,10 +38,6 @@ extension GroupEngine {
     func reportUnsettled() {
         let ids = session.unsettledIDs
         if ids.isEmpty { return }
-        logger.warning(
-            "the consumer has ended before everything was settled: these messages are handled again",
-            metadata: [LogKey.count: "\(ids.count)"]
-        )
         report(.unsettled(ids: ids))
     }
 

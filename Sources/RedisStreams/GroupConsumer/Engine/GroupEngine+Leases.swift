@@ -142,10 +142,6 @@ extension GroupEngine {
             if isHeld { claimed[owner, default: []].append(id) }
         }
         for (owner, ids) in claimed.sorted(by: { $0.key < $1.key }) {
-            logger.warning(
-                "another consumer claims messages before their lease here is over: its claimIdleTime is shorter",
-                metadata: [LogKey.owner: "\(owner)", LogKey.count: "\(ids.count)"]
-            )
             report(.claimedEarly(ids: ids, by: owner))
         }
     }

@@ -55,7 +55,6 @@ extension GroupEngine {
                 let (names, count) = try call.removedNames(result.get())
                 self.eventLoop.execute { self.assumeIsolated { handle($0, count) } }
                 if names.isEmpty { return }
-                self.logger.info("names of consumers were removed", metadata: [LogKey.count: "\(names.count)"])
                 self.report(.consumersRemoved(names: names))
             } catch {
                 self.logger.info("could not remove names of consumers", metadata: [LogKey.reason: "\(error.code)"])

@@ -27,16 +27,12 @@ extension GroupEngine {
             let names = refused.filter(Self.neededCommands.contains).joined(separator: ", ")
             throw RedisError(
                 .permissionDenied,
-                "A consumer cannot do without the right to \(names). The section on rights in Guarantees.md has the list.",
+                "A consumer cannot do without the right to \(names). Documentation/Rights.md has the list.",
                 command: name
             )
         }
         hasProbedRights = true
         if refused.isEmpty { return }
-        logger.error(
-            "the user has no right to commands that a consumer needs to look after its group",
-            metadata: [LogKey.reason: "\(refused.joined(separator: ", "))"]
-        )
         report(.rightsMissing(commands: refused))
     }
 }
