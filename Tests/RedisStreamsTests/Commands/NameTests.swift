@@ -101,7 +101,7 @@ struct NameCase: CustomTestStringConvertible, Sendable {
 }
 
 /// Nothing may be sent: nobody answers.
-@Suite(.timeLimit(.minutes(1))) struct RefusedNameTests {
+@Suite(.limitedTime) struct RefusedNameTests {
     @Test(arguments: [
         ("", "g", "c", "stream"), ("s", "", "c", "group"), ("s", "g", "", "consumer"), ("s", "g", "c\n", "consumer"),
     ])

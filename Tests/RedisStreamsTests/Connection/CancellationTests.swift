@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct CancellationTests {
+@Suite(.limitedTime) struct CancellationTests {
     @Test func `A command that was sent keeps its place, and the next one gets its own reply`() async throws {
         let line = try await Line.open()
         let cancelled = Task { await caught { try await line.connection.xlen("a") } }

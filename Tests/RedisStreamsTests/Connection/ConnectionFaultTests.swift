@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct ConnectionFaultTests {
+@Suite(.limitedTime) struct ConnectionFaultTests {
     @Test func `A server that closes in the middle of a reply is told as that`() async throws {
         let line = try await Line.open()
         async let error = caught { try await line.connection.send("GET", "a") }

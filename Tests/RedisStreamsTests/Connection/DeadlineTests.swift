@@ -5,7 +5,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct DeadlineTests {
+@Suite(.limitedTime) struct DeadlineTests {
     @Test func `A command has its time and no more`() async throws {
         let line = try await Line.open()
         async let error = caught { try await line.connection.xlen("a") }

@@ -3,7 +3,7 @@ import RedisStreamsTesting
 import Testing
 
 @Suite struct FakeTransportTests {
-    @Test(.timeLimit(.minutes(1))) func `A command goes out and its reply comes back`() async throws {
+    @Test(.limitedTime) func `A command goes out and its reply comes back`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             async let length = redis.xlen("orders")
@@ -15,7 +15,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1))) func `A reply that does not come ends the connection at its deadline`() async throws
+    @Test(.limitedTime) func `A reply that does not come ends the connection at its deadline`() async throws
     {
         let transport = FakeTransport()
         try await transport.withClient { redis in

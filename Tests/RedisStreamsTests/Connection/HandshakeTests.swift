@@ -5,7 +5,7 @@ import Testing
 
 private let secret = "hunter2-secret"
 
-@Suite(.timeLimit(.minutes(1))) struct HandshakeTests {
+@Suite(.limitedTime) struct HandshakeTests {
     @Test func `Without anything to say it only sees whether the server serves`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct PendingReplyTests {
+@Suite(.limitedTime) struct PendingReplyTests {
     @Test func `The reply may come while the command is being submitted`() async throws {
         let pending = PendingReply()
         let outcome = await pending.outcome {

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct PipeliningTests {
+@Suite(.limitedTime) struct PipeliningTests {
     @Test func `Replies that are split anywhere reach the commands that they belong to`() async throws {
         let wire = ":1\r\n" + bulk("two") + "-WRONGTYPE three\r\n" + array([":4\r\n"])
         let bytes = [UInt8](wire.utf8)

@@ -5,7 +5,7 @@ import Testing
 @testable import RedisStreams
 
 /// What arrives in the middle of a write, as NIO hands it over when the write fails.
-@Suite(.timeLimit(.minutes(1))) struct ReentrancyTests {
+@Suite(.limitedTime) struct ReentrancyTests {
     @Test func `Bytes and an end that arrive while a reply is handled, in the middle of a write, are taken in order`()
         async throws
     {

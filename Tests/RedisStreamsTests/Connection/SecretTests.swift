@@ -6,7 +6,7 @@ import Testing
 private let secret = "hunter2-secret"
 
 /// Whatever a peer repeats of the password of a connection, nobody gets to see it.
-@Suite(.timeLimit(.minutes(1))) struct SecretTests {
+@Suite(.limitedTime) struct SecretTests {
     private static var configuration: RedisConnection.Configuration {
         var configuration = RedisConnection.Configuration()
         configuration.username = "ann"

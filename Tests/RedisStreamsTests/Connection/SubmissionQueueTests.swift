@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct SubmissionQueueTests {
+@Suite(.limitedTime) struct SubmissionQueueTests {
     @Test func `Only the first has to wake the event loop, until everything was taken`() {
         let queue = SubmissionQueue()
         #expect(queue.submit("A") == .first)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct TransactionTests {
+@Suite(.limitedTime) struct TransactionTests {
     @Test func `Results come from within EXEC, an error in the middle is only that command's`() async throws {
         let line = try await Line.open()
         async let results = line.connection.transaction(XLEN("a"), XLEN("b"), XLEN("c"))

@@ -6,7 +6,7 @@ import Testing
 @testable import RedisStreams
 
 /// What iterating costs apart from the messages: nothing, on whatever actor.
-@Suite(.timeLimit(.minutes(1))) struct IterationTests {
+@Suite(.limitedTime) struct IterationTests {
     @Test func `Messages that are there are handed out without leaving the actor, each of a thousand`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in

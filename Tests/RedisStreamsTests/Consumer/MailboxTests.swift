@@ -2,7 +2,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct MailboxTests {
+@Suite(.limitedTime) struct MailboxTests {
     @Test func `Who waits gets the messages in the order of asking`() async throws {
         let mailbox = Mailbox<[Int]>(prefetch: 10)
         let readers = await waitingReaders(3, of: mailbox)

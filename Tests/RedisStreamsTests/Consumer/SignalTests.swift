@@ -2,7 +2,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct SignalTests {
+@Suite(.limitedTime) struct SignalTests {
     @Test func `A signal before the wait is remembered, and several count as one`() async {
         let signal = Signal()
         signal.fire()

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// How a stream consumer reads while there is more than one read brings.
-@Suite(.timeLimit(.minutes(1))) struct StreamBacklogTests {
+@Suite(.limitedTime) struct StreamBacklogTests {
     @Test func `The next read is sent before the batch is handed out, and asks for more`() async throws {
         let log = WriteLog()
         let client = try log.makeClient(.patient)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct StreamConsumerTests {
+@Suite(.limitedTime) struct StreamConsumerTests {
     @Test func `Latest is found out once, and reading goes on from where it came to`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in

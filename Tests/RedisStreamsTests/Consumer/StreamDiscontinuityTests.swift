@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// Fan-out readers, and servers whose streams do not go on where they were.
-@Suite(.timeLimit(.minutes(1))) struct StreamDiscontinuityTests {
+@Suite(.limitedTime) struct StreamDiscontinuityTests {
     @Test func `An idle reader looks once for each read, and follows a stream that was made anew`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
@@ -208,7 +208,7 @@ import Testing
 }
 
 /// Positions that are kept in Redis.
-@Suite(.timeLimit(.minutes(1))) struct PositionKeeperTests {
+@Suite(.limitedTime) struct PositionKeeperTests {
     @Test func `A position is asked for, looked at, and kept at intervals and at the end`() async throws {
         let transport = FakeTransport()
         let server = ScriptedServer(on: transport) { command in

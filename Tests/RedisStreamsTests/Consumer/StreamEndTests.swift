@@ -6,7 +6,7 @@ import Testing
 @testable import RedisStreams
 
 /// How readers begin and end, and that many streams cost no more than few, each.
-@Suite(.timeLimit(.minutes(1))) struct StreamEndTests {
+@Suite(.limitedTime) struct StreamEndTests {
     // MARK: Ready
 
     @Test func `What is added when a reader of the latest is ready is delivered`() async throws {

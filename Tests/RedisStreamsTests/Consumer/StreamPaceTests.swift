@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// Servers that answer everything at once, in a wrong way.
-@Suite(.timeLimit(.minutes(1))) struct StreamPaceTests {
+@Suite(.limitedTime) struct StreamPaceTests {
     struct Server: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var streams: [StreamKey: StreamConsumer.Start] = ["orders": .after(id("100-0"))]

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// Entries that a fan-out reader cannot read.
-@Suite(.timeLimit(.minutes(1))) struct StreamUnreadableTests {
+@Suite(.limitedTime) struct StreamUnreadableTests {
     @Test func `An entry that is too large is told, counted and passed over, and the others are read`() async throws {
         let server = InMemoryRedis()
         try await server.withClient(Self.limited) { redis in

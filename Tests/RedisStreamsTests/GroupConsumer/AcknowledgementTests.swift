@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct AcknowledgementTests {
+@Suite(.limitedTime) struct AcknowledgementTests {
     @Test func `What was handled is acknowledged with the next read, in one write`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// When what is settled is acknowledged, while there is a backlog and at its end.
-@Suite(.timeLimit(.minutes(1))) struct BacklogAcknowledgementTests {
+@Suite(.limitedTime) struct BacklogAcknowledgementTests {
     @Test func `Under a backlog an acknowledgement wakes nobody, and travels with the next read`() async throws {
         let play = GroupPlay.manual()
         try await play.running { consumer in

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// One of two reads on their way fails: nothing is lost, and nothing handed out twice.
-@Suite(.timeLimit(.minutes(1))) struct BacklogFaultTests {
+@Suite(.limitedTime) struct BacklogFaultTests {
     @Test func `After a lost connection, what the lost replies brought is handed out, and nothing else again`()
         async throws
     {

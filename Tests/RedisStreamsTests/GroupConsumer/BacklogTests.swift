@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// How a group consumer reads while there is more than one read brings.
-@Suite(.timeLimit(.minutes(1))) struct BacklogTests {
+@Suite(.limitedTime) struct BacklogTests {
     @Test func `On a backlog two reads are on their way, sent before the batch is handed out`() async throws {
         let play = GroupPlay.small()
         try await play.running { consumer in

@@ -1,5 +1,3 @@
-import Logging
-import NIOCore
 import Testing
 
 @testable import RedisStreams
@@ -7,7 +5,7 @@ import Testing
 
 /// A server that was away for longer than a lease, here of thirty seconds: what its consumers hold can be claimed, although
 /// they live.
-@Suite(.timeLimit(.minutes(1))) struct ClaimHoldTests {
+@Suite(.limitedTime) struct ClaimHoldTests {
     @Test func `Behind an outage, claims wait until those that were away with the server can have renewed`() {
         var machine = consuming()
         machine.lose(from: 1000, until: 31_000)
@@ -113,7 +111,7 @@ extension ClaimHoldTests {
     {
         let server = InMemoryRedis()
         // The owner takes five seconds to come back, the other about half a second.
-        let (slow, quick) = try (client(of: server, jitter: 1), client(of: server, jitter: 0.01))
+        let (slow, quick) = try (server.makeClient(jitter: 1), server.makeClient(jitter: 0.01))
         try await slow.running { slow in
             try await quick.running { quick in
                 let (begun, handled, gate) = (Journal<String>(), Journal<String>(), Gate())
@@ -144,16 +142,6 @@ extension ClaimHoldTests {
                 }
             }
         }
-    }
-
-    private func client(of server: InMemoryRedis, jitter: Double) throws -> RedisClient {
-        try RedisClient(
-            .init(),
-            transport: server,
-            logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
-            eventLoopGroup: server.clock.eventLoop,
-            randomness: { jitter }
-        )
     }
 
     private func consumer(_ name: String, of client: RedisClient) -> GroupConsumer {

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct DeadLetterLoopTests {
+@Suite(.limitedTime) struct DeadLetterLoopTests {
     @Test func `Two consumers that dead-letter into each other's stream do not pass a message round`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in

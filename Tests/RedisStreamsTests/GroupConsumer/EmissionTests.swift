@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// Entries that come of a message, and dead letters, which are such entries too.
-@Suite(.timeLimit(.minutes(1))) struct EmissionTests {
+@Suite(.limitedTime) struct EmissionTests {
     @Test func `What a handler emits is added in the step in which its message is acknowledged`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in

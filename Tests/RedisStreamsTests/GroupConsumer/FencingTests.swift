@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// By what acknowledgements are kept from taking effect on what is others'.
-@Suite(.timeLimit(.minutes(1))) struct FencingTests {
+@Suite(.limitedTime) struct FencingTests {
     /// How a consumer is set up, and what it does when a message has been handled for so long.
     struct Case: CustomTestStringConvertible, Sendable {
         let testDescription: String

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct GroupConsumerEndTests {
+@Suite(.limitedTime) struct GroupConsumerEndTests {
     @Test func `A loop that is left has acknowledged all but the last`() async throws {
         let play = GroupPlay()
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"), entry("4-0"))))

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct GroupConsumerStartTests {
+@Suite(.limitedTime) struct GroupConsumerStartTests {
     @Test func `It takes what it has pending, page by page, claims, and then reads new messages`() async throws {
         let play = GroupPlay.small { $0.prefetch = 100 }
         try await play.running { consumer in

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// The group vanishes while it is read for, with all that it had pending.
-@Suite(.timeLimit(.minutes(1))) struct GroupLossTests {
+@Suite(.limitedTime) struct GroupLossTests {
     static let policies: [(GroupConsumer.GroupLossPolicy, lowestPending: String?, last: String, position: String)] = [
         (.resume, nil, "9-0", "5-0"), (.resume, "3-1", "9-0", "3-0"), (.beginning, nil, "9-0", "0-0"),
         (.latest, nil, "9-0", "9-0"), (.resume, nil, "5-0", "5-0"),

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// What a consumer leaves behind when it ends, and what becomes of connections that were lost.
-@Suite(.timeLimit(.minutes(1))) struct HandOverTests {
+@Suite(.limitedTime) struct HandOverTests {
     @Test func `What was not handed out is given back, and a consumer that has nothing left is removed`() async throws {
         let play = GroupPlay()
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"), entry("4-0"))))

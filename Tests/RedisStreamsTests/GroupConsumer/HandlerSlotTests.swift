@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct HandlerSlotTests {
+@Suite(.limitedTime) struct HandlerSlotTests {
     private let session = GroupSession(group: "billing", prefetch: 10, eventLoop: NIOAsyncTestingEventLoop())
 
     @Test func `Only the task that handles the lost message is cancelled`() async throws {

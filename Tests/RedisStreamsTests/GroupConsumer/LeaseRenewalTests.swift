@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// Leases are renewed every third of their time, here of thirty seconds.
-@Suite(.timeLimit(.minutes(1))) struct LeaseRenewalTests {
+@Suite(.limitedTime) struct LeaseRenewalTests {
     @Test func `What is handled and what waits is renewed every third of a lease, and what is done with is not`()
         async throws
     {

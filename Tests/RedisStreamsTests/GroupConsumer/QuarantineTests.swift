@@ -147,7 +147,7 @@ private struct CrashingFleet {
 }
 
 /// Messages that a process may have crashed on are handled beside the others, and apart from each other.
-@Suite(.timeLimit(.minutes(1))) struct QuarantineTests {
+@Suite(.limitedTime) struct QuarantineTests {
     @Test func `A handler that hangs keeps no quarantined message waiting, nor that one new messages`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in

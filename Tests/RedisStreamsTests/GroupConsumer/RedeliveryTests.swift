@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct RedeliveryTests {
+@Suite(.limitedTime) struct RedeliveryTests {
     @Test func `Deleted entries are acknowledged and reported, and the others handed out`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct RedriveTests {
+@Suite(.limitedTime) struct RedriveTests {
     private typealias Field = DeadLetter.Field
 
     @Test func `What is no dead letter, or a broken one, is left alone, and in nobody's way`() async throws {

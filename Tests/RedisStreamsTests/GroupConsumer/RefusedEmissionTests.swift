@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// A server without memory refuses what comes of messages, while it gives out messages as ever.
-@Suite(.timeLimit(.minutes(1))) struct RefusedEmissionTests {
+@Suite(.limitedTime) struct RefusedEmissionTests {
     private let messageCount = 200
 
     @Test func `Outputs that are refused are few requests, hold up the reading, and keep their messages`() async throws

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// What becomes of messages whose handlers fail, with a lease of thirty seconds.
-@Suite(.timeLimit(.minutes(1))) struct RetryTests {
+@Suite(.limitedTime) struct RetryTests {
     @Test func `A claim that brings what waits to be retried does not shorten the wait`() async throws {
         let play = GroupPlay {
             $0.retry = .fixed(.seconds(3))

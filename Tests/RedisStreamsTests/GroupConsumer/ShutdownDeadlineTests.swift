@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// A server that does not answer cannot hold up the end of a consumer.
-@Suite(.timeLimit(.minutes(1))) struct ShutdownDeadlineTests {
+@Suite(.limitedTime) struct ShutdownDeadlineTests {
     @Test func `An acknowledgement without a reply is told, within two seconds behind the deadline`() async throws {
         let play = GroupPlay { $0.shutdownDeadline = .seconds(5) }
         try await play.running { consumer in

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// Entries that are larger than a connection accepts, or than a script can add, among others.
-@Suite(.timeLimit(.minutes(1))) struct UnreadableEntries {
+@Suite(.limitedTime) struct UnreadableEntries {
     private static func client() -> RedisClient.Configuration {
         var configuration = RedisClient.Configuration()
         configuration.connection.limits.maxReplyBytes = 64 << 10

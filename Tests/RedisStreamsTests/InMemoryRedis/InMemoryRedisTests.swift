@@ -3,7 +3,7 @@ import RedisStreamsTesting
 import Synchronization
 import Testing
 
-@Suite(.timeLimit(.minutes(1))) struct InMemoryRedisTests {
+@Suite(.limitedTime) struct InMemoryRedisTests {
     @Test func `A handler gets what was added, and its success is acknowledged`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in

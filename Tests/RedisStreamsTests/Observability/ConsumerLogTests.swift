@@ -5,7 +5,7 @@ import Testing
 @testable import RedisStreams
 
 /// What the person on call reads.
-@Suite(.timeLimit(.minutes(1))) struct ConsumerLogTests {
+@Suite(.limitedTime) struct ConsumerLogTests {
     private let lines = LogLines()
 
     // MARK: Single lines

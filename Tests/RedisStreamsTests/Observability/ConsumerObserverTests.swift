@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct ConsumerObserverTests {
+@Suite(.limitedTime) struct ConsumerObserverTests {
     @Test func `Events wait for whoever looks, and the oldest make room for newer ones, which is counted`() async {
         let observer = ConsumerObserver()
         for number in 1...(ConsumerObserver.bufferedEvents + 10) { observer.report(.claimed(count: number)) }

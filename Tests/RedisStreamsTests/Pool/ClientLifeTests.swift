@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct ClientLifeTests {
+@Suite(.limitedTime) struct ClientLifeTests {
     @Test func `The end fails who waits for a connection, and who comes later`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "could not connect")

@@ -5,7 +5,7 @@ import Testing
 
 private let offsets = [StreamOffset("orders", after: .zero)]
 
-@Suite(.timeLimit(.minutes(1))) struct LeaseTests {
+@Suite(.limitedTime) struct LeaseTests {
     @Test func `A read that blocks has a connection of its own and delays nobody`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in

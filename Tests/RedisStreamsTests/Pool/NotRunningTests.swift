@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// A client that nobody runs refuses everything in the same way, and makes no connection that nobody would close.
-@Suite(.timeLimit(.minutes(1))) struct NotRunningTests {
+@Suite(.limitedTime) struct NotRunningTests {
     enum Use: CaseIterable {
         case command, blocking, connection, consumer, group, handlers
 

@@ -7,7 +7,7 @@ import Testing
 private let refusal = "-READONLY You can't write against a read only replica.\r\n"
 private let offsets = [StreamOffset("orders", after: .zero)]
 
-@Suite(.timeLimit(.minutes(1))) struct NotTheMasterTests {
+@Suite(.limitedTime) struct NotTheMasterTests {
     @Test(arguments: [
         refusal, "-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
         "-READONLY You can't write against a read only replica. script: 962a, on @user_script:2.\r\n",

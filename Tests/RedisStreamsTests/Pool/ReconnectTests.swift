@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct ReconnectTests {
+@Suite(.limitedTime) struct ReconnectTests {
     @Test func `A connection that is lost is made again when it is needed`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in

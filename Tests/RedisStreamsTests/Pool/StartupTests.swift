@@ -32,7 +32,7 @@ private final class Outage: Transport {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct StartupTests {
+@Suite(.limitedTime) struct StartupTests {
     @Test(arguments: [nil, .wait] as [RedisClient.Configuration.Startup?])
     func `A service waits for a server that is down, with a warning at once and then each minute`(
         startup: RedisClient.Configuration.Startup?

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.timeLimit(.minutes(1))) struct StreamProducerTests {
+@Suite(.limitedTime) struct StreamProducerTests {
     @Test func `A batch that is full by count leaves at once, in one write`() async throws {
         try await producing({ $0.batchCount = 3 }) { producer, server, log in
             let receipts = try await submit(0..<3, to: producer)

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// Trimming that looks at the groups.
-@Suite(.timeLimit(.minutes(1))) struct StreamTrimmerTests {
+@Suite(.limitedTime) struct StreamTrimmerTests {
     @Test func `It trims at intervals, and goes on after failures`() async throws {
         let transport = FakeTransport()
         let answers = Replies(report(removed: 3), "-OOM no\r\n", report(removed: 2))
