@@ -15,8 +15,7 @@ import Testing
         }
     }
 
-    @Test(.limitedTime) func `A reply that does not come ends the connection at its deadline`() async throws
-    {
+    @Test(.limitedTime) func `A reply that does not come ends the connection at its deadline`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             async let error = caught { try await redis.xlen("orders") }
