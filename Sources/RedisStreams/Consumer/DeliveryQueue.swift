@@ -114,6 +114,22 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         return waiters.map(\.waiter)
     }
 
+    /// The batch of which the next message is.
+    var first: Batch? { batches.first?.messages }
+
+    /// Takes the batches out, from the first on, of which this holds; returns what was not handed out of them.
+    mutating func removeFirst(while isConcerned: (Batch) -> Bool) -> [Batch.SubSequence] {
+        var removed: [Batch.SubSequence] = []
+        while let (batch, bytes) = batches.first, isConcerned(batch) {
+            removed.append(batch[position...])
+            count -= batch.count - position
+            byteCount -= bytes
+            position = 0
+            batches.removeFirst()
+        }
+        return removed
+    }
+
     /// Takes what was not handed out, once nothing is any more.
     mutating func takeRest() -> [Batch.SubSequence] {
         guard case .ended = life else { return [] }

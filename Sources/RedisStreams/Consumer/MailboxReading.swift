@@ -56,6 +56,16 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     func waitForNext() async throws(RedisError) -> Batch.Element? {
+        while let message = try await waitForAny() {
+            if isWanted(message) { return message }
+            mailbox.withdraw()
+        }
+        mailbox.stop()
+        finish()
+        return nil
+    }
+
+    private func waitForAny() async throws(RedisError) -> Batch.Element? {
         let mailbox = mailbox
         let result: Result<Batch.Element?, RedisError> = await withGracefulShutdownHandler {
             do throws(RedisError) { return .success(try await mailbox.nextInSequence()) } catch {
@@ -64,11 +74,6 @@ where Batch.Index == Int, Batch.Element: Sendable {
         } onGracefulShutdown: {
             mailbox.stop()
         }
-        let message = try result.get()
-        if message == nil {
-            mailbox.stop()
-            finish()
-        }
-        return message
+        return try result.get()
     }
 }

@@ -51,9 +51,12 @@ public struct GroupMessage: Sendable, Identifiable {
     public var crashes: Int { max(0, deliveryCount.unresolved - 1) }
 
     /// Whether the message is others' now, or may be, or has been settled: what becomes of it here has no effect.
-    var isLeaseLost: Bool { batch.mayHaveLosses && !batch.session.isHeld(self) }
+    var isLeaseLost: Bool { batch.session.isLost(self) }
 
-    /// Whether the message is this consumer's, and neither acknowledged nor given up: `false` also when its lease was lost.
+    /// Whether the message is this consumer's, and neither acknowledged nor given up.
+    ///
+    /// Goes by the clock at the moment it is asked: `false` as soon as the lease has run out, also where this process stood
+    /// still and has not been told yet that other consumers may handle the message.
     public var isHeld: Bool { batch.session.isHeld(self) }
 
     /// A copy of the entry that keeps nothing else in memory; see ``StreamMessage/detached()``.

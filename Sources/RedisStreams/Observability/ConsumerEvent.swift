@@ -28,6 +28,9 @@ public enum ConsumerEvent: Sendable {
     case interrupted(RedisError, retryAfter: Duration)
     /// The consumer serves again after an interruption.
     case reconnected
+    /// A handler has been at work for so long, and still is; see ``GroupConsumer/Configuration/handlerWarning``. Its message
+    /// stays this consumer's meanwhile: nobody else sees that it hangs.
+    case handlerRunsLong(id: StreamID, for: Duration)
 }
 
 /// A stream that does not go on where it was.

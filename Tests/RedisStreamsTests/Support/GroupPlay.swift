@@ -59,11 +59,14 @@ struct GroupPlay {
     let configuration: GroupConsumer.Configuration
     var client = RedisClient.Configuration.patient
 
-    /// Never claims by itself, unless the test says so.
+    /// Never claims by itself, unless the test says so; and reads as much as it may, however long its handlers take, and
+    /// keeps it.
     init(tellsIDs: Bool = false, _ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
         var configuration = GroupConsumer.Configuration()
         configuration.claimInterval = .seconds(86_400)
         configuration.claimJitter = 0
+        configuration.prefetchTime = .seconds(86_400)
+        configuration.safeguards.remove(.giveBack)
         let events = events
         configuration.onEvent = { events.record($0) }
         change(&configuration)

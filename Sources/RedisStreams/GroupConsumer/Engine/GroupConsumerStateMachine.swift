@@ -101,6 +101,12 @@ struct GroupConsumerStateMachine: ~Copyable {
         max(.milliseconds(1), min(configuration.block, time))
     }
 
+    /// Messages were given back, for others to have them: this consumer claims nothing before that.
+    mutating func holdOffClaims(until time: NIODeadline) {
+        isFinding = false
+        nextClaim = max(nextClaim, time)
+    }
+
     /// A step of a sweep is on its way: the next read goes with it.
     mutating func claimSent() {
         isClaiming = true

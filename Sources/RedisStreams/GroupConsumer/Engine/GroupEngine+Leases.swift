@@ -22,6 +22,8 @@ extension GroupEngine {
         leaseTimer = nil
         retryTimer?.cancel()
         retryTimer = nil
+        giveBackTimer?.cancel()
+        giveBackTimer = nil
     }
 
     /// There is something to be renewed, or to be looked after. A consumer that waits for messages has no timer.
@@ -39,6 +41,7 @@ extension GroupEngine {
         leaseTimer = nil
         if configuration.lease != nil, configuration.safeguards.contains(.renewal) { renewLeases() }
         unpark()
+        reportOverdueHandlers()
         if !mailbox.isStopping {
             if configuration.lease == nil, !isAlone { lookForStrays() }
             observeLater()
@@ -62,7 +65,7 @@ extension GroupEngine {
 
     private func renewLeases() {
         guard let lease = configuration.lease.map({ TimeAmount($0) }) else { return }
-        let now = eventLoop.now
+        let now = session.leaseTime
         // What is fresher is old enough the next time.
         let (batches, waiting) = session.leases(grantedBefore: now - .nanoseconds(lease.nanoseconds / 6))
         let lapsed = batches.filter { $0.0.granted + lease <= now }.flatMap(\.1)
@@ -87,7 +90,7 @@ extension GroupEngine {
             // There may be one before long.
             return renew(in: .nanoseconds(max(1_000_000, interval.nanoseconds / 8)))
         }
-        let sent = eventLoop.now
+        let sent = session.leaseTime
         let call = consumer.call(.renew, ids: ids)
         connection.begin(call) { result in
             self.eventLoop.execute { self.assumeIsolated { $0.renewed(batches, sent: sent, call, result) } }

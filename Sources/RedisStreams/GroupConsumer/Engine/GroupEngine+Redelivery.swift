@@ -95,7 +95,7 @@ extension GroupEngine {
         source: GroupMessage.Source,
         on connection: RedisConnection
     ) async throws(RedisError) {
-        let sent = eventLoop.now
+        let sent = session.leaseTime
         let call = consumer.call(.take, mode: mode, ids: ids)
         let taken: TakenMessages
         do throws(RedisError) {
@@ -146,7 +146,7 @@ extension GroupEngine {
         on shared: RedisConnection
     ) {
         let call = consumer.call(.take, mode: mode, ids: part)
-        let sent = eventLoop.now
+        let sent = session.leaseTime
         expected += part.count
         // Steps that are awaited wait for this, too.
         pipeline.began()
@@ -277,8 +277,10 @@ extension GroupEngine {
     private func retryDue() {
         retryTimer = nil
         if mailbox.isStopping || isAlone { return }
-        if mailbox.hasRoom(besides: expected) {
-            beginTaking(retries.takeDue(now: eventLoop.now, atMost: Self.maxTaken), .fair, source: .retried)
+        let room = mailbox.room(besides: expected - expectedLater)
+        if room > 0 {
+            let due = retries.takeDue(now: eventLoop.now, atMost: min(Self.maxTaken, room))
+            beginTaking(due, .fair, source: .retried)
             return armRetryTimer()
         }
         // Without leases nobody else looks for them.

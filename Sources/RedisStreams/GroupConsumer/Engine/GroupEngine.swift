@@ -15,6 +15,8 @@ actor GroupEngine: ConsumerEngine {
     var pipeline = Pipeline()
     /// How many messages the reads and claims on their way may bring.
     var expected = 0
+    /// How many of these come with reads that wait on the server, where most likely nothing is.
+    var expectedLater = 0
     /// How many reads are on their way.
     private var reads = 0
     /// Whether the last read brought all that it may: more is there.
@@ -34,6 +36,7 @@ actor GroupEngine: ConsumerEngine {
     var notes: [StreamID: TakingNote] = [:]
     var retryTimer: Scheduled<Void>?
     var leaseTimer: Scheduled<Void>?
+    var giveBackTimer: Scheduled<Void>?
     /// Whether leases are renewed: not before the start, nor at the end.
     var isRenewing = false
     /// Whether suspects are handled: nothing else is taken meanwhile.
@@ -172,9 +175,9 @@ actor GroupEngine: ConsumerEngine {
     /// - Parameter arrived: How many messages have arrived and are not in the mailbox yet.
     private func readOn(besides arrived: Int, on connection: RedisConnection) {
         var hasBegun = false
-        while pipeline.isRunning, reads < (isBacklog ? Self.maxReads : 1),
-            mailbox.hasRoom(besides: arrived + expected), begin(machine.next(now: eventLoop.now), on: connection)
-        {
+        while pipeline.isRunning, reads < (isBacklog ? Self.maxReads : 1) {
+            let room = mailbox.room(besides: arrived + expected)
+            guard room > 0, begin(machine.next(now: eventLoop.now), room: room, on: connection) else { break }
             hasBegun = true
         }
         // While there is a backlog the server shall work at once; else first comes who waits for the message.
@@ -183,14 +186,14 @@ actor GroupEngine: ConsumerEngine {
     }
 
     /// Returns `false` for a step that has to wait until nothing is on its way.
-    private func begin(_ step: GroupConsumerStateMachine.Step, on connection: RedisConnection) -> Bool {
+    private func begin(_ step: GroupConsumerStateMachine.Step, room: Int, on connection: RedisConnection) -> Bool {
         switch step {
         case .createGroup, .sweep, .takeSuspects: return false
-        case .claim(let cursor): return beginClaim(from: cursor, on: connection)
+        case .claim(let cursor): return beginClaim(from: cursor, room: room, on: connection)
         case .readNew(let block):
             beginSettling(on: connection)
             // On a backlog none waits on the server: what is behind it, and what it is to take along, would wait too.
-            beginRead(block: isBacklog ? nil : block, on: connection)
+            beginRead(block: isBacklog ? nil : block, room: room, on: connection)
             return true
         }
     }
@@ -211,22 +214,24 @@ actor GroupEngine: ConsumerEngine {
         }
     }
 
-    private func beginRead(block: Duration?, on connection: RedisConnection) {
+    private func beginRead(block: Duration?, room: Int, on connection: RedisConnection) {
+        let count = max(1, min(machine.count, room))
         let command = XREADGROUP(
             group: consumer.group,
             consumer: consumer.name,
             streams: [.init(consumer.stream, .new)],
-            count: machine.count,
+            count: count,
             block: block,
             noAck: configuration.acknowledgement == .never
         )
-        let count = machine.count
-        let sent = eventLoop.now
+        let sent = session.leaseTime
         reads += 1
         expected += count
+        if block != nil { expectedLater += count }
         begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.reads -= 1
             engine.expected -= count
+            if block != nil { engine.expectedLater -= count }
             try engine.received(outcome, of: command, sent: sent, on: connection)
         }
     }
@@ -268,8 +273,11 @@ actor GroupEngine: ConsumerEngine {
         connection.assumeIsolated { $0.flush() }
     }
 
+    /// The server looks at ten times as many: with fewer, a claim scan would take too long to come round.
+    private static let leastClaimed = 10
+
     /// Only ids: what is to be done with a message depends on what the server tells of it, and it comes when it is taken.
-    private func beginClaim(from cursor: StreamID, on connection: RedisConnection) -> Bool {
+    private func beginClaim(from cursor: StreamID, room: Int, on connection: RedisConnection) -> Bool {
         guard let idleTime = configuration.claimIdleTime else { return false }
         let claim = XAUTOCLAIM(
             consumer.stream,
@@ -277,7 +285,7 @@ actor GroupEngine: ConsumerEngine {
             consumer: consumer.name,
             minIdle: idleTime,
             start: cursor,
-            count: machine.claimCount
+            count: min(machine.claimCount, max(Self.leastClaimed, room))
         )
         let command = XAUTOCLAIM.JUSTID(claim)
         machine.claimSent()
@@ -315,6 +323,7 @@ actor GroupEngine: ConsumerEngine {
         let delivered = DeliveredBatch(batch, counts: counts, source: source, session: session, granted: granted)
         session.deliver(delivered, bytes: batch.byteCount, isHeld: configuration.acknowledgement.keepsPending)
         keepRenewing()
+        armGiveBack()
         // Behind those whom the messages have woken, and behind the read that takes along what they have settled.
         if gathers { eventLoop.execute { self.eventLoop.execute { self.assumeIsolated { $0.goOnGathering() } } } }
     }

@@ -13,6 +13,8 @@ final class DeliveredBatch: @unchecked Sendable {
     private let counts: [DeliveryCount]?
     /// When that was sent which gave this consumer the messages, or renewed that: from then on the lease counts.
     private let grantTime: Atomic<UInt64>
+    /// When the messages came, by the clock of leases.
+    let arrived: NIODeadline
     /// Whether some of the messages have been lost to others.
     private let hasLosses = Atomic(false)
     /// Whether the server has to be asked whose they are.
@@ -33,6 +35,7 @@ final class DeliveredBatch: @unchecked Sendable {
         self.source = source
         self.session = session
         grantTime = Atomic(granted.uptimeNanoseconds)
+        arrived = session.leaseTime
         isOpen = Array(repeating: true, count: batch.count)
         openCount = batch.count
     }

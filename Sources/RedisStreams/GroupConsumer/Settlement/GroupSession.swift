@@ -17,14 +17,17 @@ final class GroupSession: Sendable {
         var awaitsNothingHeld = false
         /// How many messages the mailbox counts as handled and not settled for now.
         var burden = 0
-        var slots: [HandlerSlot] = []
+        /// By their numbers.
+        var slots: [Int: HandlerSlot] = [:]
+        var lastSlot = 0
         /// What was handed out, and had no outcome when nobody handled any more.
         var kept: Set<StreamID> = []
     }
 
     let mailbox: Mailbox<DeliveredMessages>
-    /// Where the engine runs, and whose clock is looked at.
+    /// Where the engine runs.
     let eventLoop: any EventLoop
+    private let leaseClock: LeaseClock
     /// The group that is read for.
     let group: String
     /// Whether messages are pending on the server while they are handled.
@@ -39,30 +42,38 @@ final class GroupSession: Sendable {
     private let state: Mutex<State>
     private let alarm = Signal()
     private let nothingHeld = Signal()
+    /// What a loop is at work on, for those who look how long handlers run.
+    private let loop = HandlerSlot()
 
     init(
         group: String,
         keepsPending: Bool = true,
         prefetch: Int,
         bytes: Int = .max,
+        budget: PrefetchBudget? = nil,
         terms: SettlementLedger.Terms = .init(),
         rules: FailureRules = FailureRules(),
         observer: ConsumerObserver = ConsumerObserver(),
         handsOver: Bool = true,
         randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
-        eventLoop: any EventLoop
+        eventLoop: any EventLoop,
+        leaseClock: LeaseClock = .eventLoop
     ) {
         self.group = group
         self.keepsPending = keepsPending
         self.eventLoop = eventLoop
+        self.leaseClock = leaseClock
         self.rules = rules
         self.observer = observer
         self.handsOver = handsOver
         self.randomness = randomness
         lease = terms.lease
         state = Mutex(State(ledger: SettlementLedger(terms)))
-        mailbox = Mailbox(prefetch: prefetch, bytes: bytes)
+        mailbox = Mailbox(prefetch: prefetch, bytes: bytes, budget: budget)
     }
+
+    /// The time that leases go by. What is timed by the event loop goes by the time of that.
+    var leaseTime: NIODeadline { leaseClock.now(on: eventLoop) }
 
     // MARK: The side of the handlers
 
@@ -155,29 +166,84 @@ final class GroupSession: Sendable {
         state.withLock { $0.onDue }()
     }
 
+    /// The time at which a message is handed out: for its lease, and for those that are measured.
+    func handOutTime(isMeasured: Bool) -> NIODeadline? { lease != nil || isMeasured ? leaseTime : nil }
+
     /// Gives a message up that was lost to others, or has waited here for so long that it may have been: handled now, it
-    /// could be handled twice at the same time. Returns whether it did.
-    func giveUpIfStale(_ message: GroupMessage) -> Bool {
-        if message.batch.mayHaveLosses, !isHeld(message) { return true }
-        guard let lease, message.batch.granted + lease <= eventLoop.now else { return false }
-        release(message)
+    /// could be handled twice at the same time. It has not been handled, so nobody has crashed with it. Returns whether it did.
+    func giveUpIfStale(_ message: GroupMessage, at time: NIODeadline?) -> Bool {
+        if message.batch.mayHaveLosses, !isOpen(message) { return true }
+        guard let lease, let time, message.batch.granted + lease <= time else { return false }
+        handBack(message)
         return true
     }
 
-    /// Whether the message is this consumer's, and its fate undecided.
-    func isHeld(_ message: GroupMessage) -> Bool {
+    /// A handler took so long. Returns whether each is to be measured for now.
+    func handled(since time: NIODeadline) -> Bool { mailbox.handled(in: leaseTime - time) }
+
+    /// Whether the fate of the message is undecided here.
+    func isOpen(_ message: GroupMessage) -> Bool {
         state.withLock { _ in message.batch.isOpen[message.position] }
     }
 
+    /// Whether the message is this consumer's now, and its fate undecided. A process that stood still has not been told yet
+    /// that its leases have run out.
+    func isHeld(_ message: GroupMessage) -> Bool { isOpen(message) && !hasLapsed(message.batch) }
+
+    /// Whether the message is others' now, or may be.
+    func isLost(_ message: GroupMessage) -> Bool {
+        isOpen(message) ? hasLapsed(message.batch) : message.batch.mayHaveLosses
+    }
+
+    /// Whether the lease of a batch has run out at this moment.
+    private func hasLapsed(_ batch: DeliveredBatch) -> Bool {
+        guard let lease else { return false }
+        return batch.granted + lease <= leaseTime
+    }
+
     /// A worker begins.
-    func add(_ slot: HandlerSlot) { state.withLock { $0.slots.append(slot) } }
+    func add(_ slot: HandlerSlot) {
+        state.withLock { state in
+            state.lastSlot += 1
+            slot.number = state.lastSlot
+            state.slots[state.lastSlot] = slot
+        }
+    }
 
     /// A worker has ended.
-    func remove(_ slot: HandlerSlot) { state.withLock { $0.slots.removeAll { $0 === slot } } }
+    func remove(_ slot: HandlerSlot) { state.withLock { $0.slots[slot.number] = nil } }
 
     /// Cancels the handlers that are at work.
     func cancelHandlers() {
-        for slot in state.withLock({ $0.slots }) { slot.cancelIfHandling() }
+        for slot in state.withLock({ $0.slots }).values { slot.cancelIfHandling() }
+    }
+
+    /// All that can be at work: the workers, and the one loop.
+    private var handlers: [HandlerSlot] {
+        loop.observe(mailbox.handed.map { HeldPosition(batch: $0.batch, position: $0.position) })
+        return [loop] + state.withLock { $0.slots }.values
+    }
+
+    /// The messages whose handlers run for longer than `time`, and for how long; each once, and again whenever that doubles.
+    func overdueHandlers(after time: TimeAmount) -> [(id: StreamID, age: TimeAmount)] {
+        let now = leaseTime
+        return handlers.compactMap { $0.overdue(at: now, after: time) }
+    }
+
+    /// Tells of what is at work for as long as there is this session.
+    var snapshotIfAlive: @Sendable () -> ConsumerSnapshot? { { [weak self] in self?.snapshot } }
+
+    /// What is at work, and what waits, at this moment.
+    var snapshot: ConsumerSnapshot {
+        let now = leaseTime
+        let ages = handlers.compactMap { $0.age(at: now) }
+        let (waiting, first) = mailbox.waiting
+        return ConsumerSnapshot(
+            handling: ages.count,
+            oldestHandling: ages.max().map { .nanoseconds($0.nanoseconds) },
+            waiting: waiting,
+            oldestWaiting: first.map { .nanoseconds(max(0, (now - $0.batch.arrived).nanoseconds)) }
+        )
     }
 
     /// Nobody handles messages any more: what is due is sent, what was not handed out is given back, and the engine ends.
@@ -230,7 +296,7 @@ final class GroupSession: Sendable {
     func unknown(among ids: [StreamID]) -> [StreamID] {
         if ids.isEmpty { return [] }
         let (unknown, slots) = state.withLock { ($0.ledger.unknown(among: ids), $0.slots) }
-        let atWork = Set(slots.compactMap(\.handledID))
+        let atWork = Set(slots.values.compactMap(\.handledID))
         return atWork.isEmpty ? unknown : unknown.filter { !atWork.contains($0) }
     }
 
@@ -256,11 +322,23 @@ final class GroupSession: Sendable {
         giveBackLate()
     }
 
+    /// Gives back what has waited here for so long: others may have free handlers. Returns how many messages that are.
+    func giveBack(waitingFor time: TimeAmount) -> Int {
+        let latest = leaseTime - time
+        let messages = mailbox.removeFirst(waitedFor: time) { $0.batch.arrived <= latest }
+        for message in messages { handBack(message) }
+        observer.count { $0.returned += messages.count }
+        return messages.count
+    }
+
+    /// For how long the message that comes next has waited; `nil` if there is none.
+    var longestWait: TimeAmount? { mailbox.waiting.first.map { leaseTime - $0.batch.arrived } }
+
     /// Gives back what came between the last look into the mailbox and the end: the later one of deliverer and finisher
     /// finds it.
     private func giveBackLate(besides taken: [GroupMessage] = []) {
         guard isDone else { return }
-        let rest = (taken + mailbox.takeRest()).filter { handsOver && isHeld($0) }
+        let rest = (taken + mailbox.takeRest()).filter { handsOver && isOpen($0) }
         if rest.isEmpty { return }
         state.withLock { state in
             state.kept.subtract(rest.map(\.id))
@@ -305,7 +383,7 @@ final class GroupSession: Sendable {
     func lose(_ ids: [StreamID]) -> [StreamID] {
         if ids.isEmpty { return [] }
         let (lost, slots) = change { state in (state.ledger.lose(ids), state.slots) }
-        for slot in slots { for message in lost { slot.cancel(message) } }
+        for slot in slots.values { for message in lost { slot.cancel(message) } }
         return lost.map(\.id)
     }
 
@@ -353,7 +431,7 @@ final class GroupSession: Sendable {
     }
 
     func takeDue(atMost limit: Int, _ reach: SettlementLedger.Reach = .all) -> SentSettlement? {
-        let now = eventLoop.now
+        let now = leaseTime
         return state.withLock { $0.ledger.takeDue(atMost: limit, now: now, reach) }
     }
 
