@@ -49,6 +49,14 @@ struct Control: Sendable {
             $0.slowOneIn = 4
         },
         Control(.notTwiceInOne, "two consumers have one name", .slow) { $0.sabotage = .sameName },
+        Control(.nothingWaits, "what waits for a handler is not given back", .slow) {
+            $0.configuration.safeguards.remove(.giveBack)
+            $0.configuration.prefetchTime = .seconds(2)
+            $0.configuration.prefetch = 30
+            $0.consumers = 3
+            $0.concurrency = 1
+            $0.slowOneIn = 4
+        },
         Control(.suspectsAlone, "deaths are not counted", .poison) {
             $0.concurrency = 4
             $0.sabotage = .forgetDeaths

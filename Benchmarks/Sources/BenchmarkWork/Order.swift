@@ -10,6 +10,7 @@ package struct Order: Codable, Sendable {
         case xadd, producer
         case latency, latencyRun
         case idleConsumers, backlog, slowHandler
+        case fairness, fairnessMixed
     }
 
     package var job: Job
@@ -44,6 +45,17 @@ package struct Order: Codable, Sendable {
     package static let passMessages = 7500
     /// The samples of a latency run that do not count, since nothing is warm yet.
     package static let warmUp = 200
+
+    /// How long the handler of the message with this number takes, in milliseconds.
+    package func jobTime(_ number: Int) -> Int {
+        if job == .fairness { return 250 }
+        return number % 20 == 7 ? 2000 : 1
+    }
+
+    /// How long it takes, in seconds, if all consumers have something to do until the end.
+    package var idealSeconds: Double {
+        Double((1...max(1, messages)).reduce(0) { $0 + jobTime($1) }) / 1000 / Double(consumers)
+    }
 
     /// The names of the streams and of the groups on each, for `idleConsumers`.
     package var idleStreams: [String] { (0..<10).map { "\(stream):\($0)" } }

@@ -14,6 +14,8 @@ package struct RunReport: Codable, Sendable {
     package var residentBefore: Int?
     package var resident: Int?
     package var threads: Int?
+    /// How many messages each consumer has handled.
+    package var shares: [Int]?
     /// How often memory was allocated meanwhile, if that was counted.
     package var allocations: Int?
 

@@ -49,6 +49,7 @@ package struct Worker: Sendable {
         case .idleConsumers: try await idle(redis)
         case .backlog: try await readPasses(redis)
         case .slowHandler: try await handleSlowly(redis)
+        case .fairness, .fairnessMixed: try await shareJobs(redis)
         }
     }
 

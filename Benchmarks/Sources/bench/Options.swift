@@ -50,6 +50,9 @@ struct Options {
             default: throw Failure("There is no option '\(name)'.\n\n\(Self.usage)")
             }
         }
+        if chosen.isEmpty, self.command == .check {
+            measurements.removeAll { $0.workloads.contains { $0.name == Workload.fairnessMixed.name } }
+        }
         guard !chosen.isEmpty else { return }
         measurements = measurements.filter { $0.workloads.contains { chosen.contains($0.name) } }
     }

@@ -45,4 +45,12 @@ package protocol Transport: Sendable {
         on eventLoop: any EventLoop,
         delegate: any ByteStreamDelegate
     ) async throws(RedisError) -> any ByteStream
+
+    /// What leases go by on these connections.
+    var leaseClock: LeaseClock { get }
+}
+
+extension Transport {
+    /// The clock of the event loop.
+    package var leaseClock: LeaseClock { .eventLoop }
 }

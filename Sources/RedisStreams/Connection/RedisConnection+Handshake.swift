@@ -12,7 +12,12 @@ extension RedisConnection {
         on eventLoop: any EventLoop,
         logger: Logger
     ) async throws(RedisError) -> RedisConnection {
-        let connection = RedisConnection(configuration: configuration, eventLoop: eventLoop, logger: logger)
+        let connection = RedisConnection(
+            configuration: configuration,
+            eventLoop: eventLoop,
+            leaseClock: transport.leaseClock,
+            logger: logger
+        )
         let stream = try await transport.connect(configuration, on: eventLoop, delegate: connection)
         connection.onEventLoop { $0.attach(stream) }
         do throws(RedisError) {

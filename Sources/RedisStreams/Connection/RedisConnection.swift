@@ -20,6 +20,7 @@ public actor RedisConnection {
     }
 
     nonisolated let configuration: Configuration
+    private let leaseClock: LeaseClock
     private let commandTimeout: TimeAmount
     private let logger: Logger
     private var machine = ConnectionStateMachine()
@@ -42,10 +43,16 @@ public actor RedisConnection {
     private var onNotMaster: (@Sendable () -> Void)?
     private var isRetired = false
 
-    init(configuration: Configuration, eventLoop: any EventLoop, logger: Logger) {
+    init(
+        configuration: Configuration,
+        eventLoop: any EventLoop,
+        leaseClock: LeaseClock = .eventLoop,
+        logger: Logger
+    ) {
         self.configuration = configuration
         self.eventLoop = eventLoop
         begunAt = eventLoop.now
+        self.leaseClock = leaseClock
         self.logger = logger
         commandTimeout = TimeAmount(configuration.commandTimeout)
         reader = RESPReader(limits: configuration.limits, secret: configuration.password)
@@ -192,7 +199,8 @@ public actor RedisConnection {
 
     /// Lets a command stand in line, and has its outcome handled on the event loop, later and in any case.
     ///
-    /// - Parameter latest: When it must have left. A process that was stopped in between ends the connection instead.
+    /// - Parameter latest: By the clock of leases, when it must have left. A process that was stopped in between ends the
+    ///   connection instead.
     nonisolated func begin(
         _ command: some RedisCommand,
         notAfter latest: NIODeadline = .distantFuture,
@@ -233,8 +241,11 @@ public actor RedisConnection {
         submissions.take(into: &batch)
         if batch.entries.isEmpty { return }
         defer { batch.empty() }
+        if batch.entries.contains(where: { $0.latest < .distantFuture }) {
+            let time = leaseClock.now(on: eventLoop)
+            if batch.entries.contains(where: { $0.latest <= time }) { return endUnsent() }
+        }
         let now = eventLoop.now
-        if batch.entries.contains(where: { $0.latest <= now }) { return endUnsent() }
         let usual = now + commandTimeout
         var first = NIODeadline.distantFuture
         for entry in batch.entries {

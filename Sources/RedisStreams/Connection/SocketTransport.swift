@@ -17,6 +17,8 @@ package struct SocketTransport: Transport {
 
     package init() {}
 
+    package var leaseClock: LeaseClock { .sinceBoot }
+
     package func connect(
         _ configuration: RedisConnection.Configuration,
         on eventLoop: any EventLoop,

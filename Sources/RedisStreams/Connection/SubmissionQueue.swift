@@ -11,7 +11,7 @@ final class SubmissionQueue: Sendable {
         let name: String
         let blockingTime: Duration?
         let receiver: ReplyReceiver
-        /// Later it must not leave.
+        /// Later, by the clock of leases, it must not leave.
         var latest = NIODeadline.distantFuture
     }
 

@@ -131,6 +131,29 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         return waiters.map(\.waiter)
     }
 
+    /// The least that there is of the batches of which a message waits.
+    func minimum<Value: Comparable>(of value: (Batch) -> Value) -> Value? {
+        batches.reduce(nil) { least, batch in
+            let value = value(batch.messages)
+            return least.map { min($0, value) } ?? value
+        }
+    }
+
+    /// Takes the batches out of which this holds; returns what was not handed out of them.
+    mutating func remove(where isConcerned: (Batch) -> Bool) -> [Batch.SubSequence] {
+        guard !batches.isEmpty else { return [] }
+        batches[0].start = position
+        var removed: [Batch.SubSequence] = []
+        for (batch, bytes, start) in batches where isConcerned(batch) {
+            removed.append(batch[start...])
+            count -= batch.count - start
+            byteCount -= bytes
+        }
+        if !removed.isEmpty { batches.removeAll { isConcerned($0.messages) } }
+        position = batches.first?.start ?? 0
+        return removed
+    }
+
     /// Takes what was not handed out, once nothing is any more.
     mutating func takeRest() -> [Batch.SubSequence] {
         guard case .ended = life else { return [] }

@@ -1,3 +1,4 @@
+internal import NIOCore
 internal import Synchronization
 
 /// What stands between the engine of a consumer, which reads batches, and the tasks that handle messages.
@@ -18,18 +19,22 @@ where Batch.Index == Int, Batch.Element: Sendable {
         /// Up to how many messages, and how many bytes of them, may wait when the next read is sent.
         let prefetch: Int
         let bytes: Int
+        /// For those who hold no more than handlers need for a while.
+        var budget: PrefetchBudget?
         /// How many messages take up room that are handled, and cannot be settled for now.
         var burden = 0
         /// The engine waits for room.
         var awaitsRoom = false
 
-        func hasRoom(besides count: Int = 0) -> Bool {
-            queue.count + burden + count <= prefetch && queue.byteCount <= bytes
+        func room(besides count: Int = 0) -> Int {
+            let waiting = queue.count + burden + count
+            guard waiting <= prefetch, queue.byteCount <= bytes else { return 0 }
+            return budget?.room(waiting: waiting, free: queue.waitingCount) ?? .max
         }
 
         /// Whether the engine has to be told that there is room now.
         mutating func makesRoom() -> Bool {
-            guard awaitsRoom, hasRoom() else { return false }
+            guard awaitsRoom, room() > 0 else { return false }
             awaitsRoom = false
             return true
         }
@@ -42,8 +47,9 @@ where Batch.Index == Int, Batch.Element: Sendable {
     /// - Parameters:
     ///   - prefetch: Up to how many messages may wait when the next read is sent.
     ///   - bytes: Up to how many bytes they may have.
-    init(prefetch: Int, bytes: Int = .max) {
-        state = Mutex(State(prefetch: prefetch, bytes: bytes))
+    ///   - budget: Up to how many may wait, of those bounds, for how long handlers take. `nil` goes by the bounds alone.
+    init(prefetch: Int, bytes: Int = .max, budget: PrefetchBudget? = nil) {
+        state = Mutex(State(prefetch: prefetch, bytes: bytes, budget: budget))
     }
 
     // MARK: The side of the handlers
@@ -99,18 +105,19 @@ where Batch.Index == Int, Batch.Element: Sendable {
         let result: Result<Message?, RedisError> = await withTaskCancellationHandler {
             _ = isolation
             return await withCheckedContinuation { continuation in
-                let ready: Result<Message?, RedisError>? = state.withLock { state in
-                    if Task.isCancelled { return .success(nil) }
+                let (ready, hasRoom) = state.withLock { state -> (Result<Message?, RedisError>?, Bool) in
+                    if Task.isCancelled { return (.success(nil), false) }
                     switch state.queue.next() {
-                    case .message(let message): return .success(message)
-                    case .end: return .success(nil)
-                    case .failure(let error): return .failure(error)
+                    case .message(let message): return (.success(message), false)
+                    case .end: return (.success(nil), false)
+                    case .failure(let error): return (.failure(error), false)
                     case .nothing:
                         state.queue.wait(id, continuation)
-                        return nil
+                        return (nil, state.makesRoom())
                     }
                 }
                 if let ready { continuation.resume(returning: ready) }
+                if hasRoom { room.fire() }
             }
         } onCancel: {
             state.withLock { $0.queue.removeWaiter(id) }?.resume(returning: .success(nil))
@@ -132,6 +139,36 @@ where Batch.Index == Int, Batch.Element: Sendable {
     /// Takes the messages that were never handed out, after it was stopped.
     func takeRest() -> [Message] {
         state.withLock { $0.queue.takeRest() }.flatMap { Array($0) }
+    }
+
+    /// The message that the one sequential reader has been given, and has not come back from.
+    var handed: Message? { state.withLock { $0.handed } }
+
+    /// A handler took so long. Returns whether each is to be measured for now.
+    func handled(in time: TimeAmount) -> Bool {
+        state.withLock { state in
+            state.budget?.handled(in: time)
+            return state.budget?.measuresEach ?? false
+        }
+    }
+
+    /// How many messages wait to be handed out.
+    var waitingMessages: Int { state.withLock { $0.queue.count } }
+
+    /// The least that there is of the batches of which a message waits.
+    func minimum<Value: Comparable & Sendable>(of value: @Sendable (Batch) -> Value) -> Value? {
+        state.withLock { $0.queue.minimum(of: value) }
+    }
+
+    /// Takes the batches out of which this holds: their messages have waited for so long.
+    func remove(waitedFor time: TimeAmount, where isConcerned: @Sendable (Batch) -> Bool) -> [Message] {
+        let (removed, hasRoom) = state.withLock { state in
+            let removed = state.queue.remove(where: isConcerned).flatMap { Array($0) }
+            if !removed.isEmpty { state.budget?.waited(for: time) }
+            return (removed, state.makesRoom())
+        }
+        if hasRoom { room.fire() }
+        return removed
     }
 
     /// How many wait for a message.
@@ -165,7 +202,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
     func waitForRoom() async -> Bool {
         while true {
             let (hasRoom, isStopping) = state.withLock { state in
-                state.awaitsRoom = !state.hasRoom()
+                state.awaitsRoom = state.room() == 0
                 return (!state.awaitsRoom, state.isStopping)
             }
             if isStopping || Task.isCancelled { return false }
@@ -175,8 +212,11 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     /// Whether there is room for a batch, and for `count` messages that are on their way.
-    func hasRoom(besides count: Int) -> Bool {
-        state.withLock { $0.hasRoom(besides: count) && !$0.isStopping }
+    func hasRoom(besides count: Int) -> Bool { room(besides: count) > 0 }
+
+    /// How many messages may be asked for, besides `count` that are on their way.
+    func room(besides count: Int) -> Int {
+        state.withLock { $0.isStopping ? 0 : $0.room(besides: count) }
     }
 
     /// So many messages take up room although they are handled.

@@ -73,6 +73,20 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     func waitForNext() async throws(RedisError) -> Batch.Element? {
+        do throws(RedisError) {
+            while let message = try await waitForAny() {
+                if isWanted(message) { return message }
+                mailbox.withdraw()
+            }
+        } catch {
+            await end()
+            throw error
+        }
+        await end()
+        return nil
+    }
+
+    private func waitForAny() async throws(RedisError) -> Batch.Element? {
         let mailbox = mailbox
         let result: Result<Batch.Element?, RedisError> = await withGracefulShutdownHandler {
             do throws(RedisError) { return .success(try await mailbox.nextInSequence()) } catch {
@@ -81,10 +95,6 @@ where Batch.Index == Int, Batch.Element: Sendable {
         } onGracefulShutdown: {
             mailbox.stop()
         }
-        guard case .success(.some(let message)) = result else {
-            await end()
-            return try result.get()
-        }
-        return message
+        return try result.get()
     }
 }

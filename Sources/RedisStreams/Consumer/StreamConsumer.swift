@@ -40,7 +40,8 @@ public struct StreamConsumer: Sendable {
     let readiness = Readiness()
 
     /// What happens to the consumer: interruptions, discontinuities, entries lost. Holds the newest few hundred events that
-    /// nobody has taken, so that nobody has to; for one loop at a time.
+    /// nobody has taken, so that nobody has to; for one loop at a time. Ends with the loop, or with the last of several;
+    /// when another is begun, ask for `events` again.
     public var events: AsyncStream<ConsumerEvent> { observer.events }
 
     /// How often what has happened, in all iterators of this consumer together.
@@ -113,9 +114,12 @@ extension StreamConsumer: AsyncSequence {
     func start() -> MailboxReading<MessageBatch> {
         let mailbox = Mailbox<MessageBatch>(prefetch: configuration.prefetch, bytes: configuration.prefetchBytes)
         let loop = readiness.begin()
+        let observer = observer
+        observer.beginRun()
         let refuse = { @Sendable (error: RedisError) in
             mailbox.fail(error)
             readiness.ended(loop, because: error)
+            observer.endRun()
         }
         do throws(RedisError) {
             try validate()
@@ -127,6 +131,7 @@ extension StreamConsumer: AsyncSequence {
         let keeper = engine.keeper
         client.background.start {
             await engine.run()
+            observer.endRun()
         } otherwise: { error in
             refuse(error)
             keeper?.isOver()

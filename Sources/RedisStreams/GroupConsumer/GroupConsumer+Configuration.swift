@@ -93,7 +93,10 @@ extension GroupConsumer {
         /// The rights to the commands are probed at the start.
         package static let rightsProbe = Safeguards(rawValue: 256)
 
-        package static let all = Safeguards(rawValue: 511)
+        /// What has waited for a handler for too long is given back.
+        package static let giveBack = Safeguards(rawValue: 512)
+
+        package static let all = Safeguards(rawValue: 1023)
     }
 
     /// How a group consumer reads, claims and acknowledges. The defaults are the safe ones.
@@ -114,6 +117,16 @@ extension GroupConsumer {
         /// held is this and one batch more. With room for three batches, two reads are on their way while there is a
         /// backlog, and the server never waits.
         public var prefetch: Int = 300
+
+        /// For how long messages may wait for a handler of this consumer. Default: 100 ms.
+        ///
+        /// The consumer measures how long its handlers take, and asks for as many messages as they should be done with in
+        /// this time, besides those that handlers are free for; ``batchSize``, ``prefetch`` and ``prefetchBytes`` remain the
+        /// bounds. So slow jobs are shared among the consumers of the group, and fast ones are read in full batches. It
+        /// begins with few messages. With zero, or with a ``prefetch`` of 0, it reads nothing while all its handlers are busy.
+        ///
+        /// What has waited for longer than a third of ``claimIdleTime`` all the same is given back to the group.
+        public var prefetchTime: Duration = .milliseconds(100)
 
         /// Up to how many bytes of messages may wait to be handled when the next read is sent. Default: 4 MiB. A read
         /// asks for no more messages than should fit into a quarter of that, as large as the last ones were.
@@ -158,6 +171,13 @@ extension GroupConsumer {
         /// How long handlers may go on when a graceful shutdown has begun, before their tasks are cancelled. Default: 20 s.
         public var shutdownDeadline: Duration = .seconds(20)
 
+        /// After which time it is told, by an event and a warning, that a handler is still at work; and again each time the
+        /// time has doubled. Default: `nil`, which is ten times ``claimIdleTime``, and five minutes at least.
+        ///
+        /// It is looked at when leases are renewed, every third of ``claimIdleTime``; without leases every ten seconds. For
+        /// a loop, the handler is its body. Not where messages are acknowledged before they are handled.
+        public var handlerWarning: Duration?
+
         /// Called with each event, for tests.
         package var onEvent: (@Sendable (ConsumerEvent) -> Void)?
 
@@ -189,6 +209,11 @@ extension GroupConsumer {
             return Swift.max(.milliseconds(1), Swift.min(block, lease / 4))
         }
 
+        /// After which time a handler is told to run for long.
+        var effectiveHandlerWarning: Duration {
+            handlerWarning ?? Swift.max(.seconds(300), (claimIdleTime ?? .zero) * 10)
+        }
+
         /// The time after which others may claim what is not renewed; `nil` if nobody does.
         var lease: Duration? { acknowledgement.keepsPending ? claimIdleTime : nil }
 
@@ -212,6 +237,12 @@ extension GroupConsumer {
                 throw RedisError(
                     .invalidConfiguration,
                     "batchSize must be 1 to 100000, prefetch 0 or more, and prefetchBytes positive."
+                )
+            }
+            guard prefetchTime >= .zero, handlerWarning.map({ $0 > .zero }) ?? true else {
+                throw RedisError(
+                    .invalidConfiguration,
+                    "prefetchTime must be 0 or more, and handlerWarning positive."
                 )
             }
             guard block >= .milliseconds(1), block <= .seconds(3600) else {

@@ -58,7 +58,9 @@ extension GroupConsumer {
         guard (1...10_000).contains(concurrency) else {
             throw RedisError(.invalidArgument, "concurrency must be 1 to 10000.")
         }
-        let session = makeSession()
+        let session = makeSession(concurrency: concurrency)
+        observer.beginRun(session.snapshotIfAlive)
+        defer { observer.endRun() }
         let engine = GroupEngine(consumer: self, session: session, concurrency: concurrency, awaitsHandlers: true)
         let taskExecutor = executor == .eventLoop ? EventLoopTaskExecutor(session.eventLoop) : nil
         let deadline = TimeAmount(configuration.shutdownDeadline)
@@ -88,11 +90,21 @@ extension GroupConsumer {
         let slot = HandlerSlot()
         session.add(slot)
         defer { session.remove(slot) }
+        // How many handlers are not measured from here on.
+        var unmeasured = 0
         return try await slot.occupied {
             while let message = try await session.mailbox.next() {
+                let time = session.handOutTime(isMeasured: unmeasured == 0)
                 // In this order: what is lost from here on is told to the slot.
-                slot.begin(message.batch, message.position)
-                if !session.giveUpIfStale(message) { await handle(message, session, work) }
+                slot.begin(message.batch, message.position, at: time)
+                if !session.giveUpIfStale(message, at: time) {
+                    await handle(message, session, work)
+                    if unmeasured > 0 {
+                        unmeasured -= 1
+                    } else if let time {
+                        unmeasured = session.handled(since: time) ? 0 : PrefetchBudget.skipped
+                    }
+                }
                 if slot.end() { return true }
             }
             return false

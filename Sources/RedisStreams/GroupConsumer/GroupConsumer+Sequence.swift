@@ -24,22 +24,32 @@ extension GroupConsumer: AsyncSequence {
 
     /// Starts an engine among the tasks of the client.
     private func start() -> MailboxReading<DeliveredMessages> {
-        let session = makeSession()
+        let session = makeSession(concurrency: 1)
+        observer.beginRun(session.snapshotIfAlive)
+        let observer = observer
         do throws(RedisError) {
             try validate()
             let engine = GroupEngine(consumer: self, session: session, awaitsHandlers: false)
             client.background.start {
                 await engine.run()
+                observer.endRun()
             } otherwise: { error in
                 session.mailbox.fail(error)
+                observer.endRun()
             }
         } catch {
             session.mailbox.fail(error)
+            observer.endRun()
         }
         let acknowledges = configuration.acknowledgement == .afterHandling
+        let meter = LoopMeter()
         return MailboxReading(session.mailbox) { message in
-            !session.giveUpIfStale(message)
+            let time = session.handOutTime(isMeasured: meter.isDue)
+            if session.giveUpIfStale(message, at: time) { return false }
+            meter.begin(at: time)
+            return true
         } handled: { message in
+            meter.end(session)
             if acknowledges { session.settle(message) }
         } finish: {
             session.finish()

@@ -45,7 +45,17 @@ public struct GroupConsumer: Sendable {
 
     /// What happens to the consumer, newest last. Nothing depends on anybody looking: when nobody does, the oldest of 256
     /// make room for newer ones. For one reader at a time; copies of a consumer share their events.
+    ///
+    /// The stream ends with the run, behind its last event: when ``run(concurrency:on:_:)-(_,_,Handler)`` returns or throws,
+    /// or when a loop is left; of several runs at a time, with the last. A consumer that runs again has a new stream: ask for
+    /// `events` again. It ends without a run when the last copy of the consumer is gone.
     public var events: AsyncStream<ConsumerEvent> { observer.events }
+
+    /// What the consumer is at work on, and what waits, at this moment. Copies of a consumer, and what runs at the same time
+    /// on one, count together.
+    ///
+    /// Costs time with the number of handlers: meant to be asked every few seconds, for a gauge.
+    public func snapshot() -> ConsumerSnapshot { observer.snapshot() }
 
     /// How often what has happened to the consumer, since it was made. Copies of a consumer share their counters.
     public var counters: ConsumerCounters { observer.counters }
@@ -126,12 +136,19 @@ public struct GroupConsumer: Sendable {
         }
     }
 
-    func makeSession() -> GroupSession {
+    /// - Parameter concurrency: How many messages are handled at a time.
+    func makeSession(concurrency: Int) -> GroupSession {
         GroupSession(
             group: group,
             keepsPending: configuration.acknowledgement.keepsPending,
             prefetch: configuration.prefetch,
             bytes: configuration.prefetchBytes,
+            budget: PrefetchBudget(
+                time: configuration.prefetchTime,
+                concurrency: concurrency,
+                batch: configuration.batchSize,
+                prefetch: configuration.prefetch
+            ),
             terms: configuration.terms,
             rules: FailureRules(
                 retry: configuration.retry,
@@ -141,7 +158,8 @@ public struct GroupConsumer: Sendable {
             observer: observer,
             handsOver: configuration.safeguards.contains(.handOver),
             randomness: client.pool.randomness,
-            eventLoop: client.pool.nextEventLoop()
+            eventLoop: client.pool.nextEventLoop(),
+            leaseClock: client.pool.leaseClock
         )
     }
 }

@@ -54,8 +54,10 @@ public struct GroupMessage: Sendable, Identifiable {
     /// Whether another consumer owns the message now, or may own it.
     var isLeaseLost: Bool { batch.session.isLost(self) }
 
-    /// Whether the message is this consumer's, and neither acknowledged nor given up: `false` also when its lease was lost,
-    /// or has run out at the moment at which this is asked, as behind a pause of the process.
+    /// Whether the message is this consumer's, and neither acknowledged nor given up.
+    ///
+    /// Goes by the clock at the moment it is asked: `false` as soon as the lease has run out, also where this process stood
+    /// still and has not been told yet that other consumers may handle the message.
     public var isHeld: Bool { batch.session.isHeld(self) }
 
     /// A copy of the entry that keeps nothing else in memory; see ``StreamMessage/detached()``.

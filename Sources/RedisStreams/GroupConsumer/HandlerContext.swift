@@ -14,8 +14,11 @@ public struct HandlerContext: Sendable {
     /// or a connection was lost, does not use one up.
     public var attempt: Int { message.attempt }
 
-    /// Whether the message is others' now, or may be: its lease could not be renewed. The task of the handler has been
-    /// cancelled, and whatever it does with the message has no effect.
+    /// Whether another consumer owns the message, or may own it, since its lease could not be renewed: whatever the handler
+    /// does with the message has no effect.
+    ///
+    /// Goes by the clock at the moment it is asked, also where this process stood still for longer than the lease. The
+    /// handler's task is cancelled as soon as the consumer notices, a third of a lease later at most.
     public var leaseLost: Bool { message.isLeaseLost }
 
     /// Stages an entry that comes of this message. Nothing is added yet: when the handler returns, all that it has staged

@@ -44,6 +44,9 @@ public enum ConsumerEvent: Sendable {
     case unsettled(ids: [StreamID])
     /// The user of the connections has no right to these commands. The consumer works without them, less well.
     case rightsMissing(commands: [String])
+    /// A handler has been at work for so long, and still is; see ``GroupConsumer/Configuration/handlerWarning``. Its message
+    /// stays this consumer's meanwhile: nobody else sees that it hangs.
+    case handlerRunsLong(id: StreamID, for: Duration)
 }
 
 /// A stream that does not go on where it was.

@@ -70,6 +70,11 @@ final class ConsumerLog: Sendable {
         case .rightsMissing(let commands):
             let metadata: Logger.Metadata = [LogKey.reason: "\(commands.joined(separator: ", "))"]
             logger.error("the user has no right to these commands: the consumer works less well", metadata: metadata)
+        case .handlerRunsLong(let id, let time):
+            let metadata: Logger.Metadata = [
+                LogKey.message: "\(id)", LogKey.duration: "\(time.wholeMilliseconds)",
+            ]
+            logger.warning("a handler runs for long, and nobody else gets its message", metadata: metadata)
         case .ready: logger.debug("the reader knows where it reads from")
         case .reconnected:
             interruptions.store(0, ordering: .relaxed)

@@ -24,6 +24,8 @@ public struct ConsumerCounters: Sendable, Hashable {
     public var unreadable = 0
     /// How often a stream did not go on where it was.
     public var discontinuities = 0
+    /// Messages that were given back, since they had waited for a handler for too long.
+    public var returned = 0
     /// How often reading was interrupted by a failure.
     public var interruptions = 0
     /// Events that nobody has taken in time, and that made room for newer ones.
@@ -33,12 +35,31 @@ public struct ConsumerCounters: Sendable, Hashable {
     public init() {}
 }
 
-/// Takes notice of what happens to a consumer: its events and its counters.
+/// Takes notice of what happens to a consumer: its events, its counters, and what runs.
+///
+/// A stream of events ends with the last run. It is replaced by another one when the consumer runs again, or when somebody
+/// asks for it once more: who asks for the first time is given what has happened until then.
 final class ConsumerObserver: Sendable {
-    /// The newest events that nobody has taken yet.
-    let events: AsyncStream<ConsumerEvent>
-    private let feed: AsyncStream<ConsumerEvent>.Continuation
-    private let state = Mutex(ConsumerCounters())
+    private typealias Feed = (stream: AsyncStream<ConsumerEvent>, continuation: AsyncStream<ConsumerEvent>.Continuation)
+
+    private struct State {
+        var counters = ConsumerCounters()
+        var feed: Feed
+        var isFinished = false
+        var isAsked = false
+        var runCount = 0
+        /// What is at work; `nil` of a run that is gone.
+        var snapshots: [@Sendable () -> ConsumerSnapshot?] = []
+
+        mutating func renewIfFinished() {
+            guard isFinished else { return }
+            feed = ConsumerObserver.makeFeed()
+            isFinished = false
+            isAsked = false
+        }
+    }
+
+    private let state: Mutex<State>
 
     /// How many events wait for somebody who takes them.
     static let bufferedEvents = 256
@@ -49,14 +70,56 @@ final class ConsumerObserver: Sendable {
     init(onEvent: (@Sendable (ConsumerEvent) -> Void)? = nil, log: ConsumerLog = .none) {
         self.onEvent = onEvent
         self.log = log
-        (events, feed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(Self.bufferedEvents))
+        state = Mutex(State(feed: Self.makeFeed()))
     }
 
-    var counters: ConsumerCounters { state.withLock { $0 } }
+    deinit {
+        state.withLock { $0.feed.continuation }.finish()
+    }
+
+    private static func makeFeed() -> Feed {
+        AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(bufferedEvents))
+    }
+
+    /// The newest events that nobody has taken yet, until the run ends.
+    var events: AsyncStream<ConsumerEvent> {
+        state.withLock { state in
+            if state.isAsked { state.renewIfFinished() }
+            state.isAsked = true
+            return state.feed.stream
+        }
+    }
+
+    /// Something runs, of which `snapshot` tells until it returns `nil`.
+    func beginRun(_ snapshot: @escaping @Sendable () -> ConsumerSnapshot? = { nil }) {
+        state.withLock { state in
+            state.renewIfFinished()
+            state.runCount += 1
+        }
+        let alive = state.withLock(\.snapshots).filter { $0() != nil }
+        state.withLock { $0.snapshots = alive + [snapshot] }
+    }
+
+    /// It has come to its end, and tells nothing more.
+    func endRun() {
+        let finished = state.withLock { state -> AsyncStream<ConsumerEvent>.Continuation? in
+            state.runCount -= 1
+            guard state.runCount == 0 else { return nil }
+            state.isFinished = true
+            return state.feed.continuation
+        }
+        finished?.finish()
+    }
+
+    func snapshot() -> ConsumerSnapshot {
+        state.withLock(\.snapshots).compactMap { $0() }.reduce(into: ConsumerSnapshot()) { $0 += $1 }
+    }
+
+    var counters: ConsumerCounters { state.withLock { $0.counters } }
 
     /// Counts something that is no event.
     func count(_ change: (inout ConsumerCounters) -> Void) {
-        state.withLock { change(&$0) }
+        state.withLock { change(&$0.counters) }
     }
 
     /// Publishes an event, counts it and logs it.
@@ -64,8 +127,11 @@ final class ConsumerObserver: Sendable {
     /// - Parameter reason: What the log is to say beyond the event.
     func report(_ event: ConsumerEvent, because reason: String? = nil) {
         log.write(event, because: reason)
-        state.withLock { $0.add(event) }
-        if case .dropped = feed.yield(event) { state.withLock { $0.eventsDropped += 1 } }
+        let feed = state.withLock { state in
+            state.counters.add(event)
+            return state.feed.continuation
+        }
+        if case .dropped = feed.yield(event) { state.withLock { $0.counters.eventsDropped += 1 } }
         onEvent?(event)
     }
 }
@@ -82,7 +148,7 @@ extension ConsumerCounters {
         case .interrupted: interruptions += 1
         case .unreadable: unreadable += 1
         // A failure is counted whatever comes of it.
-        case .groupCreated, .claimed, .retrying, .reconnected, .ready: break
+        case .groupCreated, .claimed, .retrying, .reconnected, .ready, .handlerRunsLong: break
         case .consumersRemoved, .claimedEarly, .unsettled, .rightsMissing: break
         }
     }

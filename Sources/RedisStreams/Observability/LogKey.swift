@@ -9,6 +9,7 @@ enum LogKey {
     static let pending = "redis.pending"
     static let attempt = "redis.attempt"
     static let delay = "redis.delay_ms"
+    static let duration = "redis.duration_ms"
     static let stream = "redis.stream"
     static let group = "redis.group"
     static let consumer = "redis.consumer"

@@ -67,6 +67,9 @@ final class ConnectionPool: Sendable {
 
     private static let maxIdleLeases = 8
 
+    /// What leases go by.
+    var leaseClock: LeaseClock { transport.leaseClock }
+
     /// An event loop for an engine and its connection.
     func nextEventLoop() -> any EventLoop { eventLoopGroup.next() }
 

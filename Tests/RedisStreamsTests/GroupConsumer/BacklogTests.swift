@@ -8,7 +8,7 @@ import Testing
     @Test func `On a backlog two reads are on their way, sent before the batch is handed out`() async throws {
         let play = GroupPlay.small()
         try await play.running { consumer in
-            let session = consumer.makeSession()
+            let session = consumer.makeSession(concurrency: 1)
             let engine = GroupEngine(consumer: consumer, session: session, awaitsHandlers: true)
             let running = Task { await engine.run() }
             let reading = Task { try await session.mailbox.next() }

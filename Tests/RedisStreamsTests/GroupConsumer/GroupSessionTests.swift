@@ -23,12 +23,16 @@ import Testing
         session.deliver(["1-0", "2-0"])
         let message = try #require(try await session.mailbox.next())
         await eventLoop.advanceTime(by: .nanoseconds(59_999_999_999))
-        #expect(!session.giveUpIfStale(message))
+        #expect(!session.giveUpIfStale(message, at: eventLoop.now))
         #expect(session.unknown(among: ids("1-0")).isEmpty, "it is still held")
         await eventLoop.advanceTime(by: .nanoseconds(1))
-        #expect(session.giveUpIfStale(message))
-        #expect(session.unknown(among: ids("1-0", "2-0")) == ids("1-0"), "it may come again")
+        #expect(session.giveUpIfStale(message, at: eventLoop.now))
         session.settle(message)
+        guard case .setAside(let asides) = session.takeDue(atMost: 10)?.settlement else {
+            Issue.record("it is not given back")
+            return
+        }
+        #expect(asides == [SetAside(returning: id("1-0"), .first)], "as if it had not been delivered")
         #expect(session.takeDue(atMost: 10) == nil, "what was given up is not acknowledged")
         await eventLoop.shutdownGracefully()
     }
@@ -39,8 +43,29 @@ import Testing
         #expect(session.lose(ids("1-0", "7-0")) == ids("1-0"))
         let first = try #require(try await session.mailbox.next())
         let second = try #require(try await session.mailbox.next())
-        #expect(session.giveUpIfStale(first))
-        #expect(!session.giveUpIfStale(second))
+        #expect(session.giveUpIfStale(first, at: eventLoop.now))
+        #expect(!session.giveUpIfStale(second, at: eventLoop.now))
+        await eventLoop.shutdownGracefully()
+    }
+
+    @Test func `A message is lost from the moment at which its lease has run out, whoever has noticed`() async throws {
+        let session = makeSession(lease: .seconds(60))
+        session.deliver(["1-0", "2-0"])
+        let message = try #require(try await session.mailbox.next())
+        let settled = try #require(try await session.mailbox.next())
+        let context = HandlerContext(message)
+        await eventLoop.advanceTime(by: .nanoseconds(59_999_999_999))
+        #expect(message.isHeld)
+        #expect(!context.leaseLost)
+        session.settle(settled)
+        await eventLoop.advanceTime(by: .nanoseconds(1))
+        #expect(!message.isHeld)
+        #expect(context.leaseLost)
+        #expect(!settled.isHeld)
+        #expect(!HandlerContext(settled).leaseLost, "what was settled in time is no loss")
+        message.batch.grant(eventLoop.now)
+        #expect(message.isHeld, "it was renewed")
+        #expect(!context.leaseLost)
         await eventLoop.shutdownGracefully()
     }
 
@@ -49,7 +74,8 @@ import Testing
         session.deliver(["1-0"])
         let message = try #require(try await session.mailbox.next())
         await eventLoop.advanceTime(by: .hours(1000))
-        #expect(!session.giveUpIfStale(message))
+        #expect(message.isHeld)
+        #expect(!session.giveUpIfStale(message, at: eventLoop.now))
         await eventLoop.shutdownGracefully()
     }
 

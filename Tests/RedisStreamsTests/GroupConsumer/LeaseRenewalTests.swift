@@ -51,6 +51,48 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true]) func `A handler that hangs is told of after the time that was set, as is a loop`(
+        isLoop: Bool
+    ) async throws {
+        let play = GroupPlay { $0.handlerWarning = .seconds(15) }
+        try await play.running { consumer in
+            let started = Journal<String>()
+            let gate = Gate()
+            let running = Task {
+                if !isLoop {
+                    return try await consumer.run { message in
+                        started.record(message.name)
+                        await gate.wait()
+                    }
+                }
+                for try await message in consumer {
+                    started.record(message.name)
+                    await gate.wait()
+                }
+            }
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            _ = await started.wait(for: 1)
+            for _ in 0..<7 {
+                await play.clock.advance(by: .seconds(10))
+                await play.shared.expect(renew("1-0"), answer: renewed())
+                await play.shared.expectLook(delivered: "1-0", lowestPending: "1-0")
+                await play.clock.calmDown()
+            }
+            let told = play.events.all.compactMap { event -> String? in
+                if case .handlerRunsLong(let id, let age) = event { "\(id) \(age / .seconds(1))" } else { nil }
+            }
+            #expect(told == ["1-0 20.0", "1-0 30.0", "1-0 60.0"])
+            let snapshot = consumer.snapshot()
+            // A loop's body counts from the first renewal on.
+            #expect(snapshot.handling == 1)
+            #expect(snapshot.oldestHandling == .seconds(isLoop ? 60 : 70))
+            await play.end(running, [gate])
+            #expect(consumer.snapshot().handling == 0)
+        }
+    }
+
     @Test func `Without renewals, what has waited for a lease is not handled, and what was handled is in doubt`()
         async throws
     {

@@ -23,6 +23,51 @@ import Testing
         #expect(observer.counters.eventsDropped == 10)
     }
 
+    @Test func `Events end with the run, and who asks again is given those of the next one`() async {
+        let observer = ConsumerObserver()
+        var first = observer.events.makeAsyncIterator()
+        observer.beginRun()
+        observer.beginRun()
+        observer.report(.claimed(count: 1))
+        observer.endRun()
+        observer.report(.claimed(count: 2))
+        observer.endRun()
+        for expected in 1...2 {
+            guard case .claimed(expected) = await first.next() else {
+                Issue.record("not the event \(expected)")
+                return
+            }
+        }
+        #expect(await first.next() == nil)
+        var second = observer.events.makeAsyncIterator()
+        observer.beginRun()
+        observer.report(.reconnected)
+        observer.endRun()
+        guard case .reconnected = await second.next() else {
+            Issue.record("not the event of the second run")
+            return
+        }
+        #expect(await second.next() == nil)
+    }
+
+    @Test func `Who asks for the first time when it has ended is given what happened, and the end`() async {
+        let observer = ConsumerObserver()
+        observer.beginRun()
+        observer.report(.reconnected)
+        observer.endRun()
+        var events = observer.events.makeAsyncIterator()
+        guard case .reconnected = await events.next() else {
+            Issue.record("not the event")
+            return
+        }
+        #expect(await events.next() == nil)
+    }
+
+    @Test func `Events end with the last copy of a consumer that never ran`() async throws {
+        let events = GroupConsumer(try FakeTransport().makeClient(), stream: "orders", group: "billing").events
+        for await _ in events { Issue.record("nothing happens to it") }
+    }
+
     @Test func `Each event counts for what it tells of`() {
         let observer = ConsumerObserver()
         let position = id("1-0")
@@ -34,7 +79,7 @@ import Testing
             .trimmedUnread(count: 4, after: position, before: position),
             .trimmedUnread(count: nil, after: position, before: position), .discontinuity(gap),
             .interrupted(RedisError(.timeout, ""), retryAfter: .zero),
-            .reconnected,
+            .reconnected, .handlerRunsLong(id: position, for: .seconds(600)),
         ]
         for event in events { observer.report(event) }
         observer.count { $0.delivered += 7 }

@@ -65,15 +65,18 @@ struct GroupPlay {
     let configuration: GroupConsumer.Configuration
     var client = RedisClient.Configuration.patient
 
-    /// Never claims by itself, unless the test says so.
+    /// Never claims by itself, unless the test says so; and reads as much as it may, however long its handlers take, and
+    /// keeps it.
     init(tellsIDs: Bool = false, _ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
         var configuration = GroupConsumer.Configuration()
         configuration.claimInterval = .seconds(86_400)
         configuration.claimJitter = 0
         configuration.renewalInterval = .seconds(10)
+        configuration.prefetchTime = .seconds(86_400)
         // By chance, this could come at any time.
         configuration.safeguards.remove(.nameRemoval)
         configuration.safeguards.remove(.rightsProbe)
+        configuration.safeguards.remove(.giveBack)
         let events = events
         configuration.onEvent = { events.record($0) }
         change(&configuration)

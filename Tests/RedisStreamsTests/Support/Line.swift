@@ -97,6 +97,7 @@ extension FakeConnection {
 final class WriteLog: Transport {
     let base: FakeTransport
     private let writes = Mutex<[ByteBuffer]>([])
+    private let suspended = Mutex(TimeAmount.zero)
     private let watcher = Mutex<(@Sendable ([String]) -> Void)?>(nil)
 
     init(answersGreeting: Bool = true) {
@@ -116,6 +117,11 @@ final class WriteLog: Transport {
     func watch(_ watcher: @escaping @Sendable ([String]) -> Void) {
         self.watcher.withLock { $0 = watcher }
     }
+
+    /// Has the machine be suspended: timers know nothing of that time, and leases go on.
+    func suspend(for time: TimeAmount) { suspended.withLock { $0 = $0 + time } }
+
+    var leaseClock: LeaseClock { LeaseClock { $0.now + self.suspended.withLock { $0 } } }
 
     private func note(_ write: ByteBuffer) {
         writes.withLock { $0.append(write) }

@@ -31,6 +31,7 @@ final class GroupScenario: @unchecked Sendable {
     func run() throws -> VirtualTime {
         observe()
         for _ in 0..<plan.consumers { try startConsumer() }
+        watchBuffers()
         try startProducer()
         let faultTime = plan.duration + plan.lease
         world.plan(plan.faults, count: plan.faultCount, within: faultTime, lease: plan.lease, setting: setting)
@@ -129,6 +130,7 @@ final class GroupScenario: @unchecked Sendable {
                     consumer: name,
                     configuration: plan.configuration
                 )
+                node.snapshot = { consumer.snapshot() }
                 let handlers = GroupHandlers(self, client, node)
                 services.append(
                     consumer.service(concurrency: plan.concurrency) { message, context in
@@ -182,6 +184,33 @@ final class GroupScenario: @unchecked Sendable {
         world.scheduler.after(delay) { [self] in
             if !isClosing { try? startConsumer(named: keepsName && node.hasEnded ? node.name : nil) }
         }
+    }
+
+    /// Has the checker see what waits for a handler, now and then. Only of consumers that nothing has hindered.
+    private func watchBuffers() {
+        guard let lease = plan.configuration.claimIdleTime else { return }
+        let interval = plan.configuration.claimInterval ?? min(.seconds(5), lease / 4)
+        let limit = lease / 3 + interval + .seconds(1)
+        world.scheduler.after(.milliseconds(200)) { [self] in
+            if isClosing { return }
+            let alive = consumers.filter {
+                $0.isAlive && !$0.isEnding && !$0.hasEnded && $0.hinderedUntil <= world.now
+            }
+            for node in alive {
+                guard let waited = node.snapshot?().oldestWaiting, waited > limit,
+                    let free = alive.first(where: { $0 !== node && isFree($0) })
+                else { continue }
+                let text = "a message waits at \(node.name) for \(waited), and \(free.name) is free"
+                world.checker.violated(.nothingWaits, text)
+                return
+            }
+            watchBuffers()
+        }
+    }
+
+    private func isFree(_ node: Node) -> Bool {
+        guard let snapshot = node.snapshot?() else { return false }
+        return snapshot.waiting == 0 && snapshot.handling < plan.concurrency
     }
 
     // MARK: Faults

@@ -202,6 +202,7 @@ enum Invariant: String, CaseIterable {
     case outputsOnce = "outputs exactly once"
     case attemptsCountFailures = "attempts count failures only"
     case suspectsAlone = "what may have killed a process is handled alone"
+    case nothingWaits = "no message waits for a handler while another consumer has a free one"
     case endsClean = "in the end nothing is pending"
     case shutdownInTime = "a shutdown ends in time, and hands back the rest"
     case comesToRest = "nobody works in circles"

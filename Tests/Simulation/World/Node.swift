@@ -23,6 +23,8 @@ final class Node: @unchecked Sendable {
     private(set) var askedToEndAt: VirtualTime?
     /// Whether it was asked to end, in whatever way.
     var isEnding = false
+    /// What its consumer is at work on.
+    var snapshot: (() -> ConsumerSnapshot)?
     /// Until when something may have kept it from renewing its leases.
     var hinderedUntil = VirtualTime.zero
 

@@ -22,6 +22,8 @@ struct Benchmark {
         Measurement(workloads: [.idleConsumers]) { try await [$0.resources.idleConsumers()] },
         Measurement(workloads: [.sharedGroup]) { try await $0.sharedGroup() },
         Measurement(workloads: [.backlog]) { try await $0.backlog() },
+        Measurement(workloads: [.fairness]) { try await [$0.fairness.run(.fairness, .fairness, jobs: 60)] },
+        mixedFairness,
         Measurement(workloads: [.memory]) { try await [$0.resources.slowHandler()] },
     ]
 
@@ -36,6 +38,13 @@ struct Benchmark {
             throw error
         }
     }
+
+    /// Not in the short form: it takes a quarter of a minute.
+    static let mixedFairness = Measurement(workloads: [.fairnessMixed]) {
+        try await [$0.fairness.run(.fairnessMixed, .fairnessMixed, jobs: 300)]
+    }
+
+    private var fairness: Fairness { Fairness(server: server, rounds: min(options.rounds, options.isQuick ? 1 : 3)) }
 
     private var resources: Resources { Resources(server: server, options: options) }
 

@@ -45,7 +45,8 @@ struct Contestant: Sendable {
         case .group, .groupRun, .groupShared: mode = "group"
         case .xadd, .producer: mode = "produce"
         case .latency, .latencyRun: mode = "latency-read"
-        case .idleConsumers, .backlog, .slowHandler: throw Failure("There is no C side of \(order.job).")
+        case .idleConsumers, .backlog, .slowHandler, .fairness, .fairnessMixed:
+            throw Failure("There is no C side of \(order.job).")
         }
         // 100 is what the library reads at a time if it is told nothing.
         let numbers = [order.messages, Int(order.timeLimit), order.batch ?? 100, order.payload, order.consumers]

@@ -62,6 +62,21 @@ struct Workload: Sendable {
         unit: "messages/s",
         goal: .atLeast(0.9, aim: 1.0)
     )
+    /// How long jobs take that three consumers share.
+    static let fairness = Workload(
+        name: "fairness, 3 consumers",
+        against: "ideal",
+        unit: "s",
+        goal: .atMost(1.15, aim: 1.05),
+        margin: 1.3
+    )
+    static let fairnessMixed = Workload(
+        name: "fairness, mixed jobs",
+        against: "ideal",
+        unit: "s",
+        goal: .atMost(1.25, aim: 1.1),
+        margin: 1.3
+    )
     static let memory = Workload(
         name: "memory",
         against: "limit",

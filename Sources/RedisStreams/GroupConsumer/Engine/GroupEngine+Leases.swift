@@ -27,6 +27,8 @@ extension GroupEngine {
         leaseTimer = nil
         retryTimer?.cancel()
         retryTimer = nil
+        giveBackTimer?.cancel()
+        giveBackTimer = nil
     }
 
     /// There is something to be renewed, or to be looked after. A consumer that waits for messages has no timer.
@@ -45,6 +47,7 @@ extension GroupEngine {
         if configuration.lease != nil, configuration.safeguards.contains(.renewal) { renewLeases() }
         unpark()
         requeueOverdueQuarantined()
+        reportOverdueHandlers()
         if !mailbox.isStopping {
             if configuration.lease == nil { lookForStrays() }
             observeLater()
@@ -68,7 +71,7 @@ extension GroupEngine {
 
     private func renewLeases() {
         guard let lease = configuration.lease.map({ TimeAmount($0) }) else { return }
-        let now = eventLoop.now
+        let now = session.leaseTime
         // What is fresher is old enough the next time.
         let (batches, waiting) = session.leases(grantedBefore: now - .nanoseconds(interval.nanoseconds / 2))
         let lapsed = batches.filter { $0.0.granted + lease <= now }.flatMap(\.1)
@@ -93,7 +96,7 @@ extension GroupEngine {
             // There may be one before long.
             return renew(in: .nanoseconds(max(1_000_000, interval.nanoseconds / 8)))
         }
-        let sent = eventLoop.now
+        let sent = session.leaseTime
         let call = consumer.call(.renew, ids: ids)
         let epoch = epoch
         connection.begin(call) { result in

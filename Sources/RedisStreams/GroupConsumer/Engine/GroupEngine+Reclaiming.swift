@@ -207,7 +207,7 @@ extension GroupEngine {
     private func reclaim(_ request: ReclaimRequest, on connection: RedisConnection) async throws(RedisError) {
         let epoch = epoch
         let ids = request.ids
-        let sent = eventLoop.now
+        let sent = session.leaseTime
         session.beginLookingBack()
         defer { session.endLookingBack() }
         do throws(RedisError) {
@@ -366,8 +366,10 @@ extension GroupEngine {
         retryTimer = nil
         if mailbox.isStopping { return }
         // A read that waits on the server for messages that are not there takes no room.
-        if mailbox.hasRoom(besides: expected - expectedByWaitingRead) {
-            requestReclaim(retries.takeDue(now: eventLoop.now, atMost: Self.maxTaken), .fair, source: .retried)
+        let room = mailbox.room(besides: expected - expectedByWaitingRead)
+        if room > 0 {
+            let due = retries.takeDue(now: eventLoop.now, atMost: min(Self.maxTaken, room))
+            requestReclaim(due, .fair, source: .retried)
             return armRetryTimer()
         }
         retryTimer = eventLoop.scheduleTask(in: .milliseconds(50)) { self.assumeIsolated { $0.retryDue() } }

@@ -128,7 +128,7 @@ extension GroupEngine {
         then handle: @escaping @Sendable (Result<SettlementReply, RedisError>) -> Void
     ) {
         // There may have been a wait for the connection.
-        if case .acknowledge(let ids, isProven: true) = sent.settlement, sent.provenUntil > eventLoop.now {
+        if case .acknowledge(let ids, isProven: true) = sent.settlement, sent.provenUntil > session.leaseTime {
             let command = consumer.xack(ids)
             return connection.begin(command, notAfter: sent.provenUntil) {
                 handle(command.result(of: $0).map { .count($0) })

@@ -47,6 +47,7 @@ actor GroupEngine: ConsumerEngine {
     var hasProbedRights = false
     /// Whether the claim scan that is going on has brought messages.
     var hasClaimed = false
+    var giveBackTimer: Scheduled<Void>?
     /// Whether leases are renewed: not before the start, nor at the end.
     var isRenewing = false
     /// What is to be reclaimed, in this order.
@@ -245,9 +246,9 @@ actor GroupEngine: ConsumerEngine {
     /// - Parameter arrived: How many messages have arrived and are not in the mailbox yet.
     private func readOn(besides arrived: Int, on connection: RedisConnection) {
         var hasBegun = false
-        while pipeline.isRunning, reads < (isBacklog ? Self.maxReads : 1),
-            mailbox.hasRoom(besides: arrived + expected), begin(machine.next(now: eventLoop.now), on: connection)
-        {
+        while pipeline.isRunning, reads < (isBacklog ? Self.maxReads : 1) {
+            let room = mailbox.room(besides: arrived + expected)
+            guard room > 0, begin(machine.next(now: eventLoop.now), room: room, on: connection) else { break }
             hasBegun = true
         }
         // While there is a backlog the server shall work at once; else first comes who waits for the message.
@@ -257,14 +258,14 @@ actor GroupEngine: ConsumerEngine {
     }
 
     /// Returns `false` for a step that has to wait until nothing is on its way.
-    private func begin(_ step: GroupConsumerStateMachine.Step, on connection: RedisConnection) -> Bool {
+    private func begin(_ step: GroupConsumerStateMachine.Step, room: Int, on connection: RedisConnection) -> Bool {
         switch step {
         case .createGroup, .sweep: return false
-        case .claim(let cursor): return beginClaim(from: cursor, on: connection)
+        case .claim(let cursor): return beginClaim(from: cursor, room: room, on: connection)
         case .readNew(let block):
             beginSettling(on: connection)
             // On a backlog none waits on the server: what is behind it, and what it is to take along, would wait too.
-            beginRead(block: isBacklog ? nil : block, on: connection)
+            beginRead(block: isBacklog ? nil : block, room: room, on: connection)
             return true
         }
     }
@@ -285,17 +286,17 @@ actor GroupEngine: ConsumerEngine {
         }
     }
 
-    private func beginRead(block: Duration?, on connection: RedisConnection) {
+    private func beginRead(block: Duration?, room: Int, on connection: RedisConnection) {
+        let count = max(1, min(machine.count, room))
         let command = XREADGROUP(
             group: consumer.group,
             consumer: consumer.name,
             streams: [.init(consumer.stream, .new)],
-            count: machine.count,
+            count: count,
             block: block,
             noAck: configuration.acknowledgement == .never
         )
-        let count = machine.count
-        let sent = eventLoop.now
+        let sent = session.leaseTime
         let waiting = block == nil ? 0 : count
         reads += 1
         expected += count
@@ -336,7 +337,7 @@ actor GroupEngine: ConsumerEngine {
     private func receivedNothing(from command: XREADGROUP, sent: NIODeadline) throws(RedisError) {
         defer { hasEndedWaiting = false }
         guard let block = command.block, !hasEndedWaiting else { return machine.readNew() }
-        if eventLoop.now - sent >= TimeAmount(block / 2) { return machine.readNew(hasWaited: true) }
+        if session.leaseTime - sent >= TimeAmount(block / 2) { return machine.readNew(hasWaited: true) }
         if machine.readEndedEarly() {
             throw RedisError(.unblocked, "The server ends reads that wait for messages before their time.")
         }
@@ -368,8 +369,11 @@ actor GroupEngine: ConsumerEngine {
         connection.assumeIsolated { $0.flush() }
     }
 
+    /// The server looks at ten times as many: with fewer, a claim scan would take too long to come round.
+    private static let leastClaimed = 10
+
     /// Only ids: what is to be done with a message depends on what the server tells of it, and it comes when it is taken.
-    private func beginClaim(from cursor: StreamID, on connection: RedisConnection) -> Bool {
+    private func beginClaim(from cursor: StreamID, room: Int, on connection: RedisConnection) -> Bool {
         guard let idleTime = configuration.claimIdleTime else { return false }
         let claim = XAUTOCLAIM(
             consumer.stream,
@@ -377,7 +381,7 @@ actor GroupEngine: ConsumerEngine {
             consumer: consumer.name,
             minIdle: idleTime,
             start: cursor,
-            count: machine.claimCount
+            count: min(machine.claimCount, max(Self.leastClaimed, room))
         )
         let command = XAUTOCLAIM.JUSTID(claim)
         machine.claimSent()
@@ -424,6 +428,7 @@ actor GroupEngine: ConsumerEngine {
         )
         session.deliver(delivered, bytes: batch.byteCount, isHeld: configuration.acknowledgement.keepsPending)
         keepRenewing()
+        armGiveBack()
         // Behind those whom the messages have woken, and behind the read that takes along what they have settled.
         if gathers { eventLoop.execute { self.eventLoop.execute { self.assumeIsolated { $0.goOnGathering() } } } }
     }

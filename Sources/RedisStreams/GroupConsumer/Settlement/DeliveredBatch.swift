@@ -15,6 +15,8 @@ final class DeliveredBatch: @unchecked Sendable {
     private let counts: [DeliveryCount]?
     /// When that was sent which gave this consumer the messages, or renewed that: from then on the lease counts.
     private let grantTime: Atomic<UInt64>
+    /// When the messages came, by the clock of leases.
+    let arrived: NIODeadline
     /// Whether some of the messages have been lost to others.
     private let hasLosses = Atomic(false)
     /// For each message, whether its fate is undecided.
@@ -35,6 +37,7 @@ final class DeliveredBatch: @unchecked Sendable {
         self.source = source
         self.session = session
         grantTime = Atomic(granted.uptimeNanoseconds)
+        arrived = session.leaseTime
         isOpen = Array(repeating: true, count: batch.count)
         openCount = batch.count
     }
@@ -152,6 +155,15 @@ struct HeldPosition: Sendable {
     var id: StreamID { batch.id(at: position) }
 
     func isSame(as other: HeldPosition) -> Bool { batch === other.batch && position == other.position }
+}
+
+extension HeldPosition: Hashable {
+    static func == (one: Self, other: Self) -> Bool { one.isSame(as: other) }
+
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(ObjectIdentifier(batch))
+        hasher.combine(position)
+    }
 }
 
 /// The messages of a delivered batch.

@@ -16,7 +16,9 @@ final class GroupSession: Sendable {
         var onQuarantineEnded: @Sendable ([StreamID]) -> Void = { _ in }
         /// How many messages the mailbox counts as handled and not settled for now.
         var burden = 0
-        var slots: [HandlerSlot] = []
+        /// By their numbers.
+        var slots: [Int: HandlerSlot] = [:]
+        var lastSlot = 0
         /// What was handed out, and had no outcome when nobody handled any more.
         var kept: Set<StreamID> = []
         /// What was given back at the end.
@@ -24,8 +26,9 @@ final class GroupSession: Sendable {
     }
 
     let mailbox: Mailbox<DeliveredMessages>
-    /// Where the engine runs, and whose clock is looked at.
+    /// Where the engine runs.
     let eventLoop: any EventLoop
+    private let leaseClock: LeaseClock
     /// The group that is read for.
     let group: String
     /// Whether messages are pending on the server while they are handled.
@@ -39,30 +42,38 @@ final class GroupSession: Sendable {
     private let lease: TimeAmount?
     private let state: Mutex<State>
     private let alarm = Signal()
+    /// What a loop is at work on, for those who look how long handlers run.
+    private let loop = HandlerSlot()
 
     init(
         group: String,
         keepsPending: Bool = true,
         prefetch: Int,
         bytes: Int = .max,
+        budget: PrefetchBudget? = nil,
         terms: SettlementLedger.Terms = .init(),
         rules: FailureRules = FailureRules(),
         observer: ConsumerObserver = ConsumerObserver(),
         handsOver: Bool = true,
         randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
-        eventLoop: any EventLoop
+        eventLoop: any EventLoop,
+        leaseClock: LeaseClock = .eventLoop
     ) {
         self.group = group
         self.keepsPending = keepsPending
         self.eventLoop = eventLoop
+        self.leaseClock = leaseClock
         self.rules = rules
         self.observer = observer
         self.handsOver = handsOver
         self.randomness = randomness
         lease = terms.lease
         state = Mutex(State(ledger: SettlementLedger(terms)))
-        mailbox = Mailbox(prefetch: prefetch, bytes: bytes)
+        mailbox = Mailbox(prefetch: prefetch, bytes: bytes, budget: budget)
     }
+
+    /// The time that leases go by. What is timed by the event loop goes by the time of that.
+    var leaseTime: NIODeadline { leaseClock.now(on: eventLoop) }
 
     // MARK: The side of the handlers
 
@@ -159,14 +170,20 @@ final class GroupSession: Sendable {
         state.withLock { $0.onDue }()
     }
 
+    /// The time at which a message is handed out: for its lease, and for those that are measured.
+    func handOutTime(isMeasured: Bool) -> NIODeadline? { lease != nil || isMeasured ? leaseTime : nil }
+
     /// Gives a message up that was lost to others, or has waited here for so long that it may have been: handled now, it
-    /// could be handled twice at the same time. Returns whether it did.
-    func giveUpIfStale(_ message: GroupMessage) -> Bool {
+    /// could be handled twice at the same time. It has not been handled, so nobody has crashed with it. Returns whether it did.
+    func giveUpIfStale(_ message: GroupMessage, at time: NIODeadline?) -> Bool {
         if message.batch.mayHaveLosses, !isOpen(message) { return true }
-        guard let lease, message.batch.granted + lease <= eventLoop.now else { return false }
-        release(message)
+        guard let lease, let time, message.batch.granted + lease <= time else { return false }
+        handBack(message)
         return true
     }
+
+    /// A handler took so long. Returns whether each is to be measured for now.
+    func handled(since time: NIODeadline) -> Bool { mailbox.handled(in: leaseTime - time) }
 
     /// Whether the message is this consumer's now, and its fate undecided. A process that stood still learns by the clock
     /// alone that its leases have run out: nobody has told it yet.
@@ -180,7 +197,7 @@ final class GroupSession: Sendable {
     /// Whether the lease of a batch has run out at this moment.
     private func hasLapsed(_ batch: DeliveredBatch) -> Bool {
         guard let lease else { return false }
-        return batch.granted + lease <= eventLoop.now
+        return batch.granted + lease <= leaseTime
     }
 
     /// Whether the fate of the message is undecided here.
@@ -191,14 +208,47 @@ final class GroupSession: Sendable {
     func isOpen(_ batch: DeliveredBatch, _ position: Int) -> Bool { state.withLock { _ in batch.isOpen[position] } }
 
     /// A worker begins.
-    func add(_ slot: HandlerSlot) { state.withLock { $0.slots.append(slot) } }
+    func add(_ slot: HandlerSlot) {
+        state.withLock { state in
+            state.lastSlot += 1
+            slot.number = state.lastSlot
+            state.slots[state.lastSlot] = slot
+        }
+    }
 
     /// A worker has ended.
-    func remove(_ slot: HandlerSlot) { state.withLock { $0.slots.removeAll { $0 === slot } } }
+    func remove(_ slot: HandlerSlot) { state.withLock { $0.slots[slot.number] = nil } }
 
     /// Cancels the handlers that are at work.
     func cancelHandlers() {
-        for slot in state.withLock({ $0.slots }) { slot.cancelIfHandling() }
+        for slot in state.withLock({ $0.slots }).values { slot.cancelIfHandling() }
+    }
+
+    /// All that can be at work: the workers, and the one loop.
+    private var handlers: [HandlerSlot] {
+        loop.observe(mailbox.handed.map { HeldPosition(batch: $0.batch, position: $0.position) })
+        return [loop] + state.withLock { $0.slots }.values
+    }
+
+    /// The messages whose handlers run for longer than `time`, and for how long; each once, and again whenever that doubles.
+    func overdueHandlers(after time: TimeAmount) -> [(id: StreamID, age: TimeAmount)] {
+        let now = leaseTime
+        return handlers.compactMap { $0.overdue(at: now, after: time) }
+    }
+
+    /// Tells of what is at work for as long as there is this session.
+    var snapshotIfAlive: @Sendable () -> ConsumerSnapshot? { { [weak self] in self?.snapshot } }
+
+    /// What is at work, and what waits, at this moment.
+    var snapshot: ConsumerSnapshot {
+        let now = leaseTime
+        let ages = handlers.compactMap { $0.age(at: now) }
+        return ConsumerSnapshot(
+            handling: ages.count,
+            oldestHandling: ages.max().map { .nanoseconds($0.nanoseconds) },
+            waiting: mailbox.waitingMessages,
+            oldestWaiting: longestWait.map { .nanoseconds(max(0, $0.nanoseconds)) }
+        )
     }
 
     /// Nobody handles messages any more: what is due is sent, what was not handed out is given back, and the engine ends.
@@ -255,20 +305,20 @@ final class GroupSession: Sendable {
     func unknown(among ids: [StreamID]) -> [StreamID] {
         if ids.isEmpty { return [] }
         let (unknown, slots) = state.withLock { ($0.ledger.unknown(among: ids), $0.slots) }
-        let atWork = Set(slots.compactMap(\.handledID))
+        let atWork = Set(slots.values.compactMap(\.handledID))
         return atWork.isEmpty ? unknown : unknown.filter { !atWork.contains($0) }
     }
 
     /// Which of the ids a handler is at work on, whether it still owns them or not.
     func handled(among ids: [StreamID]) -> Set<StreamID> {
         let slots = state.withLock { $0.slots }
-        return Set(slots.compactMap(\.handledID)).intersection(ids)
+        return Set(slots.values.compactMap(\.handledID)).intersection(ids)
     }
 
     /// Whether a handler is at work on a message that it does not own any more.
     var handlesLostMessages: Bool {
         let slots = state.withLock { $0.slots }
-        return slots.contains { $0.handlesLostMessage }
+        return slots.values.contains { $0.handlesLostMessage }
     }
 
     /// The group was lost, with all that was pending in it: handlers are told, and what becomes of their messages has no
@@ -279,8 +329,10 @@ final class GroupSession: Sendable {
         return lost.map(\.id)
     }
 
-    private func cancel(_ lost: [HeldPosition], _ slots: [HandlerSlot]) {
-        for slot in slots { for message in lost { slot.cancel(message) } }
+    private func cancel(_ lost: [HeldPosition], _ slots: [Int: HandlerSlot]) {
+        if lost.isEmpty { return }
+        let lost = Set(lost)
+        for slot in slots.values { slot.cancel(ifHandling: lost) }
     }
 
     /// Ids without their messages are this consumer's all the same.
@@ -301,6 +353,18 @@ final class GroupSession: Sendable {
         mailbox.deliver(DeliveredMessages(batch: delivered), bytes: bytes, isUrgent: delivered.isQuarantined)
         giveBackLate()
     }
+
+    /// Gives back what has waited here for so long: others may have free handlers. Returns how many messages that are.
+    func giveBack(waitingFor time: TimeAmount) -> Int {
+        let latest = leaseTime - time
+        let messages = mailbox.remove(waitedFor: time) { $0.batch.arrived <= latest }
+        for message in messages { handBack(message) }
+        observer.count { $0.returned += messages.count }
+        return messages.count
+    }
+
+    /// For how long the message has waited that came first; `nil` if there is none.
+    var longestWait: TimeAmount? { mailbox.minimum(of: \.batch.arrived).map { leaseTime - $0 } }
 
     /// Gives back what came between the last look into the mailbox and the end: the later one of deliverer and finisher
     /// finds it.
@@ -398,7 +462,7 @@ final class GroupSession: Sendable {
     }
 
     func takeDue(atMost limit: Int, _ reach: SettlementLedger.Reach = .all) -> SentSettlement? {
-        let now = eventLoop.now
+        let now = leaseTime
         return state.withLock { $0.ledger.takeDue(atMost: limit, now: now, reach) }
     }
 
