@@ -17,7 +17,8 @@ let package = Package(
     platforms: [.macOS(.v15)],
     dependencies: [
         // Without TLS, which takes minutes to build and is not measured here.
-        .package(name: "swift-redis-streams", path: "..", traits: [])
+        .package(name: "swift-redis-streams", path: "..", traits: []),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
     ],
     targets: [
         .systemLibrary(
@@ -30,7 +31,10 @@ let package = Package(
         // The Swift side of a measurement.
         .target(
             name: "BenchmarkWork",
-            dependencies: [.product(name: "RedisStreams", package: "swift-redis-streams")],
+            dependencies: [
+                .product(name: "RedisStreams", package: "swift-redis-streams"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: swiftSettings
         ),
         .executableTarget(

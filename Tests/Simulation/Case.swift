@@ -39,6 +39,7 @@ enum Case: String, CaseIterable {
     private func plan(_ random: inout SeededGenerator) -> GroupPlan {
         var plan = GroupPlan(&random)
         plan.faultCount = random.int(1...6)
+        plan.hasGeneratedNames = random.oneIn(2)
         switch self {
         case .steady: plan.faultCount = 0
         case .slow:
@@ -46,7 +47,9 @@ enum Case: String, CaseIterable {
             plan.slowOneIn = 10
         case .network, .fanOut, .commands: plan.faults = Self.networkFaults
         case .server: plan.faults = [.restart, .restart, .clockStep]
-        case .kills: plan.faults = [.kill, .pause, .cancel]
+        case .kills:
+            plan.faults = [.kill, .pause, .cancel]
+            if random.oneIn(20) { watchNames(&plan) }
         case .handOver:
             plan.faults = [.shutdown]
             plan.slowOneIn = random.pick([0, 10])
@@ -54,8 +57,11 @@ enum Case: String, CaseIterable {
         case .poison:
             plan.poisonEvery = random.int(6...30)
             plan.faults = [.pause, .reset]
-            plan.configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 3, maxCrashes: random.int(2...4))
+            let maxCrashes = random.int(2...4)
+            plan.configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 3, maxCrashes: maxCrashes)
             plan.faultCount = random.int(0...2)
+            if random.oneIn(3) { plan.poisonCount = maxCrashes - 1 }
+            if random.oneIn(20) { watchNames(&plan) }
         case .emit:
             plan.emits = true
             plan.faults = Self.networkFaults + [.pause, .pause, .restart]
@@ -68,6 +74,15 @@ enum Case: String, CaseIterable {
             if random.oneIn(2) { addFailures(&plan, &random) }
         }
         return plan
+    }
+
+    private func watchNames(_ plan: inout GroupPlan) {
+        plan.hasGeneratedNames = true
+        plan.watchesNames = true
+        // It is waited for hours: few steps for each of them.
+        plan.lease = max(plan.lease, .seconds(5))
+        plan.configuration.claimIdleTime = plan.lease.duration
+        plan.configuration.block = .seconds(5)
     }
 
     private func addFailures(_ plan: inout GroupPlan, _ random: inout SeededGenerator) {

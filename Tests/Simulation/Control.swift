@@ -60,7 +60,32 @@ struct Control: Sendable {
         Control(.suspectsAlone, "deaths are not counted", .poison) {
             $0.concurrency = 4
             $0.sabotage = .forgetDeaths
+            $0.faultCount = 0
         },
+        Control(.everythingIsOwned, "nobody claims", .kills) {
+            $0.faults = [.kill]
+            $0.consumers = 3
+            $0.configuration.claimInterval = .seconds(3600)
+        },
+        Control(.namesGo, "nobody removes names", .kills) {
+            $0.faults = [.kill]
+            $0.hasGeneratedNames = true
+            $0.watchesNames = true
+            $0.configuration.block = .seconds(5)
+            $0.configuration.safeguards.remove(.nameRemoval)
+        },
+        Control(.innocentsStay, "each death is blamed on all that the process held", .poison) {
+            $0.configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 3, maxCrashes: 3)
+            $0.poisonCount = 1
+            $0.faultCount = 0
+            $0.concurrency = 8
+            $0.sabotage = .blameAll
+        },
+        Control(.endsAreTold, "nobody hears of a lost group", .loss) {
+            $0.faults = [.groupDestroyed]
+            $0.sabotage = .silence
+        },
+        Control(.endsAreTold, "nobody hears of dead letters", .poison) { $0.sabotage = .silence },
     ]
 
     private static let losses = [

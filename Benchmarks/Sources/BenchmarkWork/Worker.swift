@@ -1,3 +1,4 @@
+package import Logging
 import Foundation
 import RedisStreams
 
@@ -21,11 +22,18 @@ package struct Worker: Sendable {
         return url
     }
 
+    /// Only what ends a consumer is logged.
+    package static let quiet: Logger = {
+        var logger = Logger(label: "redis-streams")
+        logger.logLevel = .error
+        return logger
+    }()
+
     /// - Parameter allocations: How often memory has been allocated until now, if something counts that.
     package func run(counting allocations: (() -> Int)? = nil) async throws {
         // Ends the process if the job hangs, also when nobody is there any more who would notice.
         alarm(order.timeLimit)
-        try await withRedisClient(try Self.url()) { redis in
+        try await withRedisClient(try Self.url(), logger: Self.quiet) { redis in
             // What is measured begins when there is a connection, as in C.
             try await redis.ping()
             let before = allocations?()

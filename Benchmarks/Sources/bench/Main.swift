@@ -14,7 +14,7 @@ enum Main {
                 return try await Worker(Order(json: arguments[1])).run()
             }
             guard let options = try Options(arguments) else { return print(Options.usage) }
-            try await withRedisClient(try Worker.url()) { try await run(options, Server($0)) }
+            try await withRedisClient(try Worker.url(), logger: Worker.quiet) { try await run(options, Server($0)) }
         } catch {
             FileHandle.standardError.write(Data("bench: \(error)\n".utf8))
             exit(1)

@@ -61,7 +61,9 @@ extension RedisCommand {
 
     /// The error that the server replied, if it did.
     func serverError(in reply: RedisReply) -> RedisError? {
-        reply.serverError(command: name, deniedSubject: deniedSubject)
+        // First of all: the closure would be allocated for each reply.
+        if reply.kind != .error { return nil }
+        return reply.serverError(command: name) { deniedSubject($0) }
     }
 
     /// The error for a reply of another shape than the command has.

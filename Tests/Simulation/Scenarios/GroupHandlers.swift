@@ -23,12 +23,13 @@ final class GroupHandlers: @unchecked Sendable {
         let id = message.id
         let isCounting = plan.sabotage == .countDeliveries
         let attempt = isCounting ? (world.checker.records[id]?.begun ?? 0) + 1 : context.attempt
-        let run = world.checker.begin(id, attempt: attempt, isSuspect: message.crashes > 0, at: node)
+        let run = world.checker.begin(id, attempt: attempt, crashes: message.crashes, at: node)
         if node.isAlive, plan.isPoison(Int(message["n"] ?? "") ?? 0) {
             world.noteFault(.kill, at: nil)
             scenario.replace(node, after: .seconds(1))
             world.kill(node)
-            if plan.sabotage == .forgetDeaths { scenario.forgetDeliveries(to: node) }
+            if plan.sabotage == .forgetDeaths { scenario.setDeliveries(to: node, 0) }
+            if plan.sabotage == .blameAll { scenario.setDeliveries(to: node, 9) }
         }
         do {
             try await work(run)

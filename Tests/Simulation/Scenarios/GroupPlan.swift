@@ -17,6 +17,12 @@ struct GroupPlan {
     var rejectOneIn = 0
     /// Every how many messages one takes the process along that handles it. Zero is never.
     var poisonEvery = 0
+    /// How many of these there are at most.
+    var poisonCount = Int.max
+    /// Whether the consumers have names as the library generates them.
+    var hasGeneratedNames = false
+    /// Whether to wait in the end until the names of the dead are gone.
+    var watchesNames = false
     /// Whether each handler emits an entry.
     var emits = false
     var faults: [Fault] = []
@@ -50,7 +56,12 @@ struct GroupPlan {
     }
 
     /// Whether a message takes the process along that handles it.
-    func isPoison(_ number: Int) -> Bool { poisonEvery > 0 && number % poisonEvery == poisonEvery - 1 }
+    func isPoison(_ number: Int) -> Bool {
+        poisonEvery > 0 && number % poisonEvery == poisonEvery - 1 && number / poisonEvery < poisonCount
+    }
+
+    /// How many messages take the process along.
+    var killers: Int { (1...messages).count(where: isPoison) }
 }
 
 /// What is done wrong on purpose, so that it shows that the checker sees it.
@@ -73,4 +84,8 @@ enum Sabotage {
     case circles
     /// The server forgets that a message was delivered when its consumer dies.
     case forgetDeaths
+    /// Whatever a consumer held that dies has killed many, as the server has it.
+    case blameAll
+    /// Nobody hears what consumers tell.
+    case silence
 }

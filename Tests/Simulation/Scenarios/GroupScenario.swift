@@ -16,13 +16,13 @@ final class GroupScenario: @unchecked Sendable {
     private var lastConsumer = 0
     private var hasProduced = false
     private var isClosing = false
+    private var numbers: [StreamID: Int] = [:]
 
     init(_ world: World, _ plan: GroupPlan) {
         self.world = world
         self.plan = plan
         world.recovery = plan.lease + plan.lease + .seconds(10)
         world.checker.quarantineSlots = max(1, plan.concurrency / 2)
-        world.checker.repliesMayBeLost = plan.faultCount > 0
     }
 
     // MARK: The run
@@ -39,17 +39,20 @@ final class GroupScenario: @unchecked Sendable {
         world.run(for: plan.lease)
         world.calmDown()
         let calm = world.now
+        watchPending(since: calm)
         if !world.run(for: patience, until: isSettled) { tellWhatIsLeft() }
         let recovery = world.now - calm
+        if plan.watchesNames { waitForNames() }
         close()
         if plan.emits { checkOutputs() }
+        world.checker.checkTold { !$0.isAlive || $0.hinderedUntil > .zero }
         return recovery
     }
 
     /// Has the checker see what is settled, and by whom.
     private func observe() {
         world.server.watched = (Self.stream, Self.group)
-        world.server.onSettling = { [world, plan] node, delay, before, after in
+        world.server.onSettling = { [unowned self, world, plan] node, delay, before, after in
             let left = Set(after.map(\.id))
             for pending in before where !left.contains(pending.id) {
                 let letters = plan.configuration.deadLetter?.stream
@@ -58,6 +61,7 @@ final class GroupScenario: @unchecked Sendable {
                 let isLate = delay.nanoseconds > plan.lease.nanoseconds / 4 && plan.configuration.fencing == .lease
                 let owner = isLate ? node.name : pending.consumer
                 world.checker.settled(pending.id, of: owner, by: node, isBuried: isBuried)
+                if isBuried { self.checkVerdict(on: pending.id) }
             }
         }
     }
@@ -74,7 +78,9 @@ final class GroupScenario: @unchecked Sendable {
     private func isSettled() -> Bool {
         guard world.now >= nextLook else { return wasSettled }
         nextLook = world.now + .milliseconds(100)
-        wasSettled = world.checker.running.isEmpty && world.server.pending().isEmpty && world.checker.missing.isEmpty
+        wasSettled =
+            world.checker.running.isEmpty && world.server.pending().isEmpty && world.checker.missing.isEmpty
+            && !world.checker.hasUntoldLosses
         return wasSettled
     }
 
@@ -88,7 +94,9 @@ final class GroupScenario: @unchecked Sendable {
         if !pending.isEmpty {
             world.checker.violated(.endsClean, "\(pending.prefix(5)) (\(pending.count)) are pending in the end")
         }
-        if missing.isEmpty, pending.isEmpty { world.checker.violated(.endsClean, "handlers still run") }
+        if missing.isEmpty, pending.isEmpty, !world.checker.running.isEmpty {
+            world.checker.violated(.endsClean, "handlers still run")
+        }
     }
 
     private func close() {
@@ -115,20 +123,82 @@ final class GroupScenario: @unchecked Sendable {
         }
     }
 
+    /// As many processes as `maxCrashes` have to die of a message: fewer killers cannot make that of an innocent one.
+    private func checkVerdict(on id: StreamID) {
+        guard plan.poisonEvery > 0, let letter = plan.configuration.deadLetter, let number = numbers[id],
+            !plan.isPoison(number), plan.killers + (world.fired[.pause] ?? 0) < letter.maxCrashes ?? .max
+        else { return }
+        world.checker.violated(.innocentsStay, "\(id) is given up, and has killed nobody")
+    }
+
+    // MARK: The ends of everything
+
+    private var claimInterval: VirtualTime { min(.seconds(5), VirtualTime(nanoseconds: plan.lease.nanoseconds / 4)) }
+
+    /// Has the checker see that nothing stays pending which nobody looks after, while somebody has had a free handler for
+    /// long enough to look for it.
+    private func watchPending(since calm: VirtualTime, freeSince: [ObjectIdentifier: VirtualTime] = [:]) {
+        guard plan.configuration.claimIdleTime != nil else { return }
+        world.scheduler.after(.milliseconds(500)) { [self] in
+            if isClosing { return }
+            let free = idle.filter(isFree)
+            let since = Dictionary(
+                uniqueKeysWithValues: free.map { ($0.identity, freeSince[$0.identity] ?? world.now) }
+            )
+            // A scan that has passed it comes round once more, and who has given something back lets others go first.
+            let patience = claimInterval + claimInterval + claimInterval + .seconds(2)
+            let limit = plan.lease + patience
+            if let node = free.first(where: { since[$0.identity].map { world.now - max($0, calm) > patience } ?? false }
+            ),
+                let pending = world.server.pending().first(where: { $0.idle > limit })
+            {
+                let text = "\(pending) is idle for \(pending.idle) ms, and \(node.name) is free"
+                return world.checker.violated(.everythingIsOwned, text)
+            }
+            watchPending(since: calm, freeSince: since)
+        }
+    }
+
+    /// Waits until the names of dead consumers are gone: an hour, and until somebody looks. Where none of those that live
+    /// has a name in the group yet, as before 7.2, the last one stays.
+    private func waitForNames() {
+        if world.scheduler.isRunningInCircles { return }
+        let names = { [self] in
+            let all = Set(world.server.consumers()).subtracting(["generated:returned"])
+            return all.count == 1 ? [] : all.subtracting(idle.map(\.name))
+        }
+        var nextLook = world.now
+        let areGone = world.run(for: .seconds(8 * 3600)) {
+            guard world.now >= nextLook else { return false }
+            nextLook = world.now + .seconds(10)
+            return names().isEmpty
+        }
+        if !areGone { world.checker.violated(.namesGo, "\(names().sorted()) are in the group") }
+    }
+
+    /// Consumers that live, and that nothing hinders.
+    private var idle: [Node] {
+        consumers.filter { $0.isAlive && !$0.isEnding && !$0.hasEnded && $0.hinderedUntil <= world.now }
+    }
+
     // MARK: Consumers
 
     private func startConsumer(named old: String? = nil) throws {
         lastConsumer += 1
-        let name = old ?? "c\(lastConsumer)"
+        let name = old ?? "\(plan.hasGeneratedNames ? "generated:" : "")c\(lastConsumer)"
         let node = try world.start(name, runsClient: false) { [self] client, node in
             var services: [any Service] = [client]
             for _ in 0..<(plan.sabotage == .sameName ? 2 : 1) {
+                var configuration = plan.configuration
+                if plan.sabotage != .silence {
+                    configuration.onEvent = { [world] event in world.checker.told(event, by: node) }
+                }
                 let consumer = GroupConsumer(
                     client,
                     stream: Self.stream,
                     group: Self.group,
                     consumer: name,
-                    configuration: plan.configuration
+                    configuration: configuration
                 )
                 node.snapshot = { consumer.snapshot() }
                 let handlers = GroupHandlers(self, client, node)
@@ -189,13 +259,10 @@ final class GroupScenario: @unchecked Sendable {
     /// Has the checker see what waits for a handler, now and then. Only of consumers that nothing has hindered.
     private func watchBuffers() {
         guard let lease = plan.configuration.claimIdleTime else { return }
-        let interval = plan.configuration.claimInterval ?? min(.seconds(5), lease / 4)
-        let limit = lease / 3 + interval + .seconds(1)
+        let limit = lease / 3 + claimInterval.duration + .seconds(1)
         world.scheduler.after(.milliseconds(200)) { [self] in
             if isClosing { return }
-            let alive = consumers.filter {
-                $0.isAlive && !$0.isEnding && !$0.hasEnded && $0.hinderedUntil <= world.now
-            }
+            let alive = idle
             for node in alive {
                 guard let waited = node.snapshot?().oldestWaiting, waited > limit,
                     let free = alive.first(where: { $0 !== node && isFree($0) })
@@ -225,6 +292,7 @@ final class GroupScenario: @unchecked Sendable {
 
     private func destroy(_ fault: Fault) {
         world.checker.ownersAreKnown = false
+        if fault != .rollback, world.server.hasGroup { world.checker.groupLost() }
         let before = world.server.entries(Self.stream)
         switch fault {
         case .wipe: world.server.restart(keepingData: false)
@@ -232,12 +300,13 @@ final class GroupScenario: @unchecked Sendable {
         case .groupDestroyed: world.server.doTo("XGROUP", "DESTROY", "\(Self.stream)", Self.group)
         default: world.server.doTo("DEL", "\(Self.stream)")
         }
+        if fault == .rollback, world.server.hasGroup { world.checker.groupIsBack() }
         let after = Set(world.server.entries(Self.stream))
         for id in before where !after.contains(id) { world.checker.destroyed(id) }
     }
 
-    /// What was delivered to a consumer counts as never delivered.
-    func forgetDeliveries(to node: Node) {
+    /// What was delivered to a consumer counts as delivered so many times.
+    func setDeliveries(to node: Node, _ count: Int) {
         for pending in world.server.pending() where pending.consumer == node.name {
             world.server.doTo(
                 "XCLAIM",
@@ -247,7 +316,7 @@ final class GroupScenario: @unchecked Sendable {
                 "0",
                 "\(pending.id)",
                 "RETRYCOUNT",
-                "0",
+                "\(count)",
                 "JUSTID"
             )
         }
@@ -271,6 +340,7 @@ final class GroupScenario: @unchecked Sendable {
         while true {
             do throws(RedisError) {
                 let id = try await client.xadd(Self.stream, ["n": "\(number)"])
+                numbers[id] = number
                 // What was destroyed while the reply was on its way is lost too.
                 world.checker.confirmed(id)
                 return

@@ -9,8 +9,8 @@ final class Checker: @unchecked Sendable {
         let node: Node
         let id: StreamID
         let begun: VirtualTime
-        /// Whether the consumer says that somebody may have died of it.
-        var isSuspect = false
+        /// How many processes may have died of it, as the consumer says.
+        var crashes = 0
         /// Whether it was told that it owns the message no more.
         var isTold = false
     }
@@ -73,7 +73,7 @@ final class Checker: @unchecked Sendable {
     // MARK: Handlers
 
     /// A handler begins. Returns the number of the run.
-    func begin(_ id: StreamID, attempt: Int, isSuspect: Bool, at node: Node) -> Int {
+    func begin(_ id: StreamID, attempt: Int, crashes: Int, at node: Node) -> Int {
         lastRun += 1
         guard node.isAlive else { return lastRun }
         trace.note(node.name, "begins \(id), attempt \(attempt)")
@@ -82,7 +82,7 @@ final class Checker: @unchecked Sendable {
             let text = "\(node.name) is told attempt \(attempt) of \(id), which has failed \(failed) times"
             violated(.attemptsCountFailures, text)
         }
-        let run = Run(node: node, id: id, begun: now(), isSuspect: isSuspect)
+        let run = Run(node: node, id: id, begun: now(), crashes: crashes)
         checkAlone(run)
         for (_, other) in running.sorted(by: { $0.key < $1.key }) where other.id == id {
             if other.node === node {
@@ -105,18 +105,18 @@ final class Checker: @unchecked Sendable {
     /// Up to how many messages that may have killed a process are handled at a time.
     var quarantineSlots = Int.max
     /// Whether replies may have been lost, so that a consumer cannot know of every crash.
-    var repliesMayBeLost = true
+    var repliesMayBeLost = false
 
     /// What may have killed a process is handled in up to half of the slots; and beside none of its kind, if it did so more
     /// than once.
     private func checkAlone(_ run: Run) {
         let others = running.values.filter { $0.node === run.node && $0.id != run.id && !$0.isTold }
-        let all = (others + [run]).filter(\.isSuspect)
-        let crashes = all.map { records[$0.id]?.crashes ?? 0 }.max() ?? 0
-        if run.isSuspect, all.count > 1, crashes > 1 || all.count > quarantineSlots {
+        let all = (others + [run]).filter { $0.crashes > 0 }
+        let crashes = all.map { repliesMayBeLost ? $0.crashes : records[$0.id]?.crashes ?? 0 }.max() ?? 0
+        if run.crashes > 0, all.count > 1, crashes > 1 || all.count > quarantineSlots {
             violated(.suspectsAlone, "\(run.node.name) begins \(run.id) beside \(others.map(\.id))")
         }
-        if !run.isSuspect, !repliesMayBeLost, !others.isEmpty, records[run.id]?.crashes ?? 0 > 0 {
+        if run.crashes == 0, !repliesMayBeLost, !others.isEmpty, records[run.id]?.crashes ?? 0 > 0 {
             violated(.suspectsAlone, "\(run.node.name) does not know that \(run.id) has killed a process")
         }
     }
@@ -168,6 +168,7 @@ final class Checker: @unchecked Sendable {
         guard let record = records[id], !record.isDestroyed else { return }
         records[id]?.isSettled = true
         records[id]?.isBuried = isBuried
+        if isBuried { buried[id] = node }
         if record.done == 0, !record.rejected, !isBuried {
             violated(.acknowledgedIsProcessed, "\(node.name) acknowledges \(id), which nobody has handled")
         }
@@ -178,6 +179,42 @@ final class Checker: @unchecked Sendable {
 
     /// Whether the server still knows what it has told: its clock has not jumped, and it has lost no data.
     var ownersAreKnown = true
+
+    // MARK: What is told
+
+    /// Which messages were made dead letters, and by whom.
+    private(set) var buried: [StreamID: Node] = [:]
+    /// Of which of them an event has told.
+    private var toldBuried: Set<StreamID> = []
+    /// How often the group was lost without anybody having told of it yet.
+    private var untoldLosses = 0
+    var hasUntoldLosses: Bool { untoldLosses > 0 }
+
+    /// A consumer tells what has happened.
+    func told(_ event: ConsumerEvent, by node: Node) {
+        guard node.isAlive else { return }
+        switch event {
+        case .deadLettered(let id, _, _): toldBuried.insert(id)
+        case .groupCreated, .leaseLost: untoldLosses = 0
+        default: break
+        }
+    }
+
+    /// The group is gone, with all that was pending in it.
+    func groupLost() { untoldLosses += 1 }
+
+    /// The server has forgotten that it lost the group.
+    func groupIsBack() { untoldLosses = 0 }
+
+    /// Sees at the end whether everything that came to an abnormal end was told.
+    ///
+    /// - Parameter besides: Whether a node cannot have told, since it was kept from it.
+    func checkTold(besides isExcused: (Node) -> Bool) {
+        if untoldLosses > 0 { violated(.endsAreTold, "nobody tells that the group was lost") }
+        for (id, node) in buried.sorted(by: { $0.key < $1.key }) where !toldBuried.contains(id) && !isExcused(node) {
+            violated(.endsAreTold, "\(node.name) makes a dead letter of \(id), and does not tell")
+        }
+    }
 
     /// Whoever looks for himself whether everything was done says so.
     func markAllDone() {
@@ -203,6 +240,10 @@ enum Invariant: String, CaseIterable {
     case attemptsCountFailures = "attempts count failures only"
     case suspectsAlone = "what may have killed a process is handled alone"
     case nothingWaits = "no message waits for a handler while another consumer has a free one"
+    case everythingIsOwned = "what is pending is held, waits for its time, or is claimed"
+    case innocentsStay = "no message is given up for the crashes of others"
+    case namesGo = "the names of dead consumers go"
+    case endsAreTold = "what comes to an abnormal end is told"
     case endsClean = "in the end nothing is pending"
     case shutdownInTime = "a shutdown ends in time, and hands back the rest"
     case comesToRest = "nobody works in circles"

@@ -28,6 +28,8 @@ final class Node: @unchecked Sendable {
     /// Until when something may have kept it from renewing its leases.
     var hinderedUntil = VirtualTime.zero
 
+    var identity: ObjectIdentifier { ObjectIdentifier(self) }
+
     init(name: String, process: SimulatedProcess) {
         self.name = name
         self.process = process

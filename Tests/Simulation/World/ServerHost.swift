@@ -233,6 +233,20 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         }
     }
 
+    /// The consumers of the group that is watched.
+    func consumers() -> [String] {
+        guard let watched else { return [] }
+        let reply = ask("XINFO", "CONSUMERS", "\(watched.stream)", watched.group)
+        guard let elements = reply?.array else { return [] }
+        return elements.compactMap { $0.array?[offset: 1]?.string }
+    }
+
+    /// Whether there is the group that is watched.
+    var hasGroup: Bool {
+        guard let watched else { return false }
+        return ask("XINFO", "CONSUMERS", "\(watched.stream)", watched.group)?.array != nil
+    }
+
     private func maySettle(_ command: [Bytes]) -> Bool {
         guard watched != nil, let first = command.first else { return false }
         let name = String(decoding: first, as: UTF8.self)

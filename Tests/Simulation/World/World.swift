@@ -140,12 +140,16 @@ final class World: @unchecked Sendable {
     /// A fault has done something that may keep nodes from renewing, until `end` and a while longer.
     func noteFault(_ fault: Fault, at node: Node?, until end: VirtualTime? = nil) {
         fired[fault, default: 0] += 1
+        if !Self.sparesReplies.contains(fault) { checker.repliesMayBeLost = true }
         let end = end ?? now
         lastFault = max(lastFault, end)
         for hindered in nodes where node == nil || node === hindered {
             hindered.hinderedUntil = max(hindered.hinderedUntil, end + recovery)
         }
     }
+
+    /// What loses no reply of a process that goes on.
+    private static let sparesReplies: Set<Fault> = [.kill, .pause, .shutdown, .clockStep]
 
     /// Whether there are no more faults.
     var isCalm = false

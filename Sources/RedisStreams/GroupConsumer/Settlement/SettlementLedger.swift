@@ -39,6 +39,9 @@ struct SettlementLedger: ~Copyable {
     private var lastNumber = 0
     /// The first settlement of the group as it is now: those before were of one that was lost.
     private var firstNumber = 1
+    /// Quarantined messages whose outcomes are decided, and that the server may not have.
+    private var settlingQuarantined: Set<StreamID> = []
+    private var settledQuarantined: [StreamID] = []
     /// Ids without their messages, whose leases are renewed too.
     private(set) var waiting: Set<StreamID> = []
     /// How many replies are to come that may bring what is pending.
@@ -110,6 +113,7 @@ struct SettlementLedger: ~Copyable {
     mutating func settle(_ batch: DeliveredBatch, _ position: Int) -> Bool {
         guard held.close(batch, position) else { return false }
         due.append(Due(id: batch.id(at: position), granted: batch.granted))
+        isSettling(batch, position)
         return true
     }
 
@@ -117,6 +121,7 @@ struct SettlementLedger: ~Copyable {
     mutating func setAside(_ batch: DeliveredBatch, _ position: Int, _ aside: SetAside) -> Bool {
         guard held.close(batch, position) else { return false }
         asides.append(aside)
+        isSettling(batch, position)
         return true
     }
 
@@ -124,6 +129,7 @@ struct SettlementLedger: ~Copyable {
     mutating func emit(_ batch: DeliveredBatch, _ position: Int, _ emission: Emission) -> Bool {
         guard held.close(batch, position) else { return false }
         emissions.append(emission)
+        isSettling(batch, position)
         return true
     }
 
@@ -142,8 +148,23 @@ struct SettlementLedger: ~Copyable {
         return held.lose(ids)
     }
 
-    /// Takes out the quarantined messages whose handling has ended.
-    mutating func takeEndedQuarantined() -> [StreamID] { held.takeEndedQuarantined() }
+    private mutating func isSettling(_ batch: DeliveredBatch, _ position: Int) {
+        if batch.isQuarantined { settlingQuarantined.insert(batch.id(at: position)) }
+    }
+
+    /// Takes out the quarantined messages whose handling has ended, with the server's word: if the process dies before that,
+    /// the message counts as one that it may have died of.
+    mutating func takeEndedQuarantined() -> [StreamID] {
+        let ended = held.takeEndedQuarantined()
+        if ended.isEmpty, settledQuarantined.isEmpty { return [] }
+        defer { settledQuarantined = [] }
+        return ended.filter { !settlingQuarantined.contains($0) } + settledQuarantined
+    }
+
+    private mutating func hasSettled(_ settlement: Settlement) {
+        if settlingQuarantined.isEmpty { return }
+        for id in settlement.ids where settlingQuarantined.remove(id) != nil { settledQuarantined.append(id) }
+    }
 
     /// Messages are of no account any more.
     mutating func forget(_ ids: [StreamID]) {
@@ -209,6 +230,7 @@ struct SettlementLedger: ~Copyable {
     mutating func confirm(_ number: Int) {
         guard let settlement = sent.removeValue(forKey: number) else { return }
         if case .emit = settlement { holdsBack = false }
+        hasSettled(settlement)
         if looksBack > 0, isCurrent(number) { confirmed.formUnion(settlement.ids) }
     }
 
@@ -237,6 +259,8 @@ struct SettlementLedger: ~Copyable {
         holdsBack = false
         waiting = []
         confirmed = []
+        settlingQuarantined = []
+        settledQuarantined = []
         firstNumber = lastNumber + 1
         return held.loseAll()
     }
