@@ -27,8 +27,8 @@ where Batch.Index == Int, Batch.Element: Sendable {
         var awaitsRoom = false
 
         func room(besides count: Int = 0) -> Int {
-            let waiting = queue.count + burden + count
-            guard waiting <= prefetch, queue.byteCount <= bytes else { return 0 }
+            let waiting = queue.count + count
+            guard waiting + burden <= prefetch, queue.byteCount <= bytes else { return 0 }
             return budget?.room(waiting: waiting, free: queue.waitingCount) ?? .max
         }
 

@@ -27,6 +27,8 @@ struct PrefetchBudget: Sendable {
     private static let window = 64.0
     /// From how many nanoseconds on each handler is measured, since the clock costs nothing beside it.
     private static let slow = 50_000.0
+    /// As many as make no difference any more, and fit into an `Int`.
+    private static let most = 1e12
     /// How many fast ones are not measured, behind one that is.
     static let skipped = 15
 
@@ -57,7 +59,7 @@ struct PrefetchBudget: Sendable {
 
     private mutating func update() {
         let fitting = concurrency * time / max(mean, 1)
-        allowance = Int(min(fitting, Double(prefetch + batch)))
+        allowance = Int(min(fitting, Double(prefetch) + Double(batch), Self.most))
     }
 
     /// How many messages may be asked for.

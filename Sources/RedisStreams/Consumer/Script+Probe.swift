@@ -12,7 +12,7 @@ extension Script {
             local key = KEYS[1]
             local info = redis.pcall('XINFO', 'STREAM', key)
             if info.err then
-                if redis.call('EXISTS', key) == 0 then return false end
+                if string.find(info.err, 'no such key', 1, true) then return false end
                 return info
             end
             local stream = named(info)

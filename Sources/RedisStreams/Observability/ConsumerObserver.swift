@@ -49,7 +49,8 @@ final class ConsumerObserver: Sendable {
         var isAsked = false
         var runCount = 0
         /// What is at work; `nil` of a run that is gone.
-        var snapshots: [@Sendable () -> ConsumerSnapshot?] = []
+        var snapshots: [Int: @Sendable () -> ConsumerSnapshot?] = [:]
+        var lastSnapshot = 0
 
         mutating func renewIfFinished() {
             guard isFinished else { return }
@@ -92,12 +93,17 @@ final class ConsumerObserver: Sendable {
 
     /// Something runs, of which `snapshot` tells until it returns `nil`.
     func beginRun(_ snapshot: @escaping @Sendable () -> ConsumerSnapshot? = { nil }) {
-        state.withLock { state in
+        let others = state.withLock { state in
+            defer {
+                state.lastSnapshot += 1
+                state.snapshots[state.lastSnapshot] = snapshot
+            }
             state.renewIfFinished()
             state.runCount += 1
+            return state.snapshots
         }
-        let alive = state.withLock(\.snapshots).filter { $0() != nil }
-        state.withLock { $0.snapshots = alive + [snapshot] }
+        let gone = others.filter { $0.value() == nil }.keys
+        state.withLock { state in for number in gone { state.snapshots[number] = nil } }
     }
 
     /// It has come to its end, and tells nothing more.
@@ -112,7 +118,7 @@ final class ConsumerObserver: Sendable {
     }
 
     func snapshot() -> ConsumerSnapshot {
-        state.withLock(\.snapshots).compactMap { $0() }.reduce(into: ConsumerSnapshot()) { $0 += $1 }
+        state.withLock(\.snapshots).values.compactMap { $0() }.reduce(into: ConsumerSnapshot()) { $0 += $1 }
     }
 
     var counters: ConsumerCounters { state.withLock { $0.counters } }

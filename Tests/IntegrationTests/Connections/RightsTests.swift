@@ -114,7 +114,7 @@ extension RightsCase {
             base: connection,
             rights: [
                 Right("~orders*"), Right("~dead"), Right("+eval"), Right("+evalsha"), Right("+xrange"),
-                Right("+xclaim", .goesOn), Right("+xadd"), Right("+xdel"),
+                Right("+xclaim"), Right("+xadd"), Right("+xdel"),
             ],
             setup: { admin in
                 try await orders(admin)

@@ -43,8 +43,8 @@ import Testing
     @Test(
         arguments: [
             (XGROUP.Start.beginning, nil, "0-0"), (.id(id("3-1")), nil, "3-1"),
-            (.latest, streamInfo(last: "7-0"), "7-0"),
-            (.latest, "-ERR no such key\r\n", "0-0"),
+            (.latest, probed(last: "7-0"), "7-0"),
+            (.latest, nothing, "0-0"),
         ] as [(XGROUP.Start, String?, String)]
     )
     func `The group and the stream are created where the configuration says, if they are missing`(
@@ -57,7 +57,7 @@ import Testing
             let messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
             await server.expect(sweep(), answer: "-NOGROUP No such key 'orders' or consumer group\r\n")
-            if let info { await server.expect(["XINFO", "STREAM", "orders"], answer: info) }
+            if let info { await server.expect(probe(), answer: info) }
             await server.expect(creation(after: position), answer: "+OK\r\n")
             await server.expect(sweep(), answer: noPending)
             await server.expectLook()
@@ -85,7 +85,7 @@ import Testing
             #expect(error.code == .unblocked)
             await play.clock.advance(by: delay)
             await server.expect(readNew(), answer: "-NOGROUP No such key\r\n")
-            guard case .interrupted(_, let again) = await play.events.wait(for: 3)[2] else { return }
+            guard case .interrupted(_, let again) = await play.events.wait(for: 2)[1] else { return }
             await play.clock.advance(by: again)
             await server.expectCreation(after: "0-0", last: "0-0")
             await server.expect(readNew())
@@ -102,9 +102,8 @@ import Testing
             for round in 1...3 {
                 await server.expectCreation(after: "0-0", last: "0-0")
                 await server.expect(readNew(), answer: "-NOGROUP gone\r\n")
-                // Before each but the first: that it serves again.
-                let events = await play.events.wait(for: round * 3 - 1)
-                guard case .interrupted(let error, let delay) = events[round * 3 - 2] else {
+                let events = await play.events.wait(for: round * 2)
+                guard case .interrupted(let error, let delay) = events[round * 2 - 1] else {
                     Issue.record("it does not wait")
                     return
                 }

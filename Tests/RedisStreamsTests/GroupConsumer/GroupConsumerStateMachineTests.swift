@@ -421,8 +421,12 @@ private typealias Machine = GroupConsumerStateMachine
         machine.holdOffClaims(until: .at(3000))
         var step = machine.next(now: .at(2500))
         #expect(step == .readNew(block: .milliseconds(500)))
-        step = machine.next(now: .at(3000))
-        #expect(step == .claim(from: .zero))
+        // A step that was on its way then changes nothing of that.
+        machine.claimed(next: id("9-0"), didWork: true, now: .at(2600))
+        step = machine.next(now: .at(2600))
+        #expect(step == .readNew(block: .seconds(1)))
+        step = machine.next(now: .at(3600))
+        #expect(step == .claim(from: id("9-0")))
     }
 
     @Test func `A read waits for a quarter of the lease at most`() {

@@ -73,7 +73,7 @@ import Testing
             async let error = caught { for try await _ in consumer {} }
             let server = await play.start()
             await server.expect(readNew(), answer: "-NOGROUP gone\r\n")
-            await server.expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: "9-0"))
+            await server.expect(probe(), answer: probed(last: "9-0"))
             #expect(await error?.code == .noGroup)
         }
     }
@@ -102,6 +102,83 @@ import Testing
             let next = [try await messages.next(), try await messages.next()]
             #expect(next.map { $0?.name } == ["1-0", "3-0"])
             await play.expectShared(acknowledge("1-0"), answer: ":1\r\n")
+        }
+    }
+
+    @Test func `What was held is lost as soon as a read finds no group, and not only when there is another`()
+        async throws
+    {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            let first = try await messages.next()
+            server.send("-NOGROUP the consumer group this client was blocked on no longer exists\r\n")
+            await server.expect(probe())
+            guard case .leaseLost(let lost) = await play.events.wait(for: 1)[0] else {
+                Issue.record("not told of what was lost")
+                return
+            }
+            #expect(lost == ids("1-0"))
+            #expect(first?.isHeld == false)
+        }
+    }
+
+    @Test func `A renewal that finds no group tells what was held as lost`() async throws {
+        let play = GroupPlay()
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            let first = try await messages.next()
+            await play.clock.advance(by: .seconds(10))
+            await play.shared.expect(renew("1-0"), answer: "-NOGROUP No such key 'orders' or consumer group\r\n")
+            guard case .leaseLost(let lost) = await play.events.wait(for: 1)[0] else {
+                Issue.record("not told of what was lost")
+                return
+            }
+            #expect(lost == ids("1-0"))
+            #expect(first?.isHeld == false)
+        }
+    }
+
+    /// What is to be reclaimed then is forgotten with the group, and takes no room.
+    @Test func `A consumer goes on when the group is lost while it reclaims a message`() async throws {
+        let server = InMemoryRedis()
+        try await server.withClient { redis in
+            let handled = Journal<String>()
+            var configuration = GroupConsumer.Configuration()
+            configuration.prefetchTime = .zero
+            configuration.retry = .fixed(.seconds(1))
+            let consumer = GroupConsumer(redis, stream: "orders", group: "g", configuration: configuration)
+            let running = Task {
+                try await consumer.run { message in
+                    handled.record("\(message["n"] ?? "") \(message.source)")
+                    if message["n"] == "1", message.source == .new { throw Failed() }
+                }
+            }
+            try await redis.xadd("orders", ["n": "1"])
+            _ = await handled.wait(for: 1)
+            await server.clock.calmDown()
+            // On its way when the group goes.
+            let take = server.inject(.delay(.seconds(2)), on: "EVALSHA", nth: 2, times: 1)
+            for _ in 0..<30 where take.fired == 0 {
+                await server.clock.advance(by: .milliseconds(100))
+                await server.clock.calmDown()
+            }
+            try await redis.xgroupDestroy("orders", group: "g")
+            for number in 2...3 { try await redis.xadd("orders", ["n": .integer(number)]) }
+            for _ in 0..<200 where !handled.all.contains("3 new") {
+                await server.clock.advance(by: .milliseconds(100))
+                await server.clock.calmDown()
+            }
+            #expect(take.fired == 1)
+            #expect(handled.all.contains("2 new") && handled.all.contains("3 new"))
+            running.cancel()
+            try await running.value
         }
     }
 

@@ -81,6 +81,8 @@ import Testing
             let third = try await messages.next()
             #expect([first?.name, second?.name, third?.name] == ["1-0", "2-0", "3-0"])
             #expect(third?.source == .pending)
+            #expect(play.events.all.count == 1, "it serves again when a read has been answered")
+            next.send(batch(entry("4-0")))
             guard case .reconnected = await play.events.wait(for: 2)[1] else {
                 Issue.record("not told of the new connection")
                 return
@@ -132,7 +134,8 @@ import Testing
             let reclaiming = await play.reclaiming()
             await reclaiming.expect(take("1-0"))
             reclaiming.close()
-            let next = await play.nextConnection()
+            await play.clock.calmDown()
+            let next = await play.clock.advance(by: .milliseconds(10)) { await play.nextConnection() }
             await next.expect(take("1-0", mode: "known"), answer: taken([("1-0", 1)]))
             #expect(await handled.wait(for: 1) == [1])
             await play.end(running)

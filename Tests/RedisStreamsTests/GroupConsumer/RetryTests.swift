@@ -1,7 +1,7 @@
-import RedisStreamsTesting
 import Testing
 
 @testable import RedisStreams
+@testable import RedisStreamsTesting
 
 /// What becomes of messages whose handlers fail, with a lease of thirty seconds.
 @Suite(.limitedTime) struct RetryTests {
@@ -36,6 +36,33 @@ import Testing
             await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1001)]))
             #expect(await handled.wait(for: 2) == ["1-0 new", "1-0 retried"])
             await play.end(running)
+        }
+    }
+
+    @Test func `A retry that is due goes before new messages, however many there are`() async throws {
+        let server = InMemoryRedis()
+        let eventLoop = server.clock.eventLoop
+        try await server.withClient { redis in
+            for number in 0..<200 { try await redis.xadd("orders", ["n": .integer(number)]) }
+            let handled = Journal<String>()
+            var configuration = GroupConsumer.Configuration()
+            configuration.retry = .fixed(.seconds(1))
+            let consumer = GroupConsumer(redis, stream: "orders", group: "g", configuration: configuration)
+            let running = Task {
+                try await consumer.run(on: .eventLoop) { message in
+                    handled.record("\(message["n"] ?? "") \(message.source)")
+                    await eventLoop.sleep(for: .milliseconds(250))
+                    if message["n"] == "0", message.source == .new { throw Failed() }
+                }
+            }
+            for _ in 0..<600 where !handled.all.contains("0 retried") && handled.all.count < 150 {
+                await server.clock.advance(by: .milliseconds(50))
+                await server.clock.calmDown()
+            }
+            #expect(handled.all.count < 15, "it is due behind four others")
+            running.cancel()
+            for _ in 0..<10 { await server.clock.advance(by: .milliseconds(100)) }
+            try await running.value
         }
     }
 

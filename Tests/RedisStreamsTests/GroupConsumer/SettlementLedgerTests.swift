@@ -43,6 +43,35 @@ import Testing
         #expect(!late)
     }
 
+    @Test func `A quarantined message ends with the server's word, and at once where there is nothing to tell`() throws
+    {
+        var ledger = SettlementLedger()
+        let batch = delivered(["1-0", "2-0", "3-0", "4-0"], isQuarantined: true)
+        ledger.hold(batch)
+        _ = ledger.settle(batch, 0)
+        _ = ledger.setAside(batch, 1, SetAside(id: id("2-0"), count: .first, due: nil))
+        var ended = ledger.takeEndedQuarantined()
+        #expect(ended.isEmpty)
+        let sent = try ledger.mustTake(10)
+        ended = ledger.takeEndedQuarantined()
+        #expect(ended.isEmpty)
+        ledger.restore(sent.number)
+        ended = ledger.takeEndedQuarantined()
+        #expect(ended.isEmpty, "it is not known whether the server has it")
+        ledger.confirm(try ledger.mustTake(10).number)
+        ended = ledger.takeEndedQuarantined()
+        #expect(ended == ids("1-0"))
+        ledger.release(batch, 2)
+        _ = ledger.lose(ids("4-0"))
+        ended = ledger.takeEndedQuarantined()
+        #expect(ended == ids("3-0", "4-0"))
+        ledger.confirm(try ledger.mustTake(10).number)
+        ended = ledger.takeEndedQuarantined()
+        #expect(ended == ids("2-0"))
+        ended = ledger.takeEndedQuarantined()
+        #expect(ended.isEmpty)
+    }
+
     @Test func `A message that was released may be delivered again, and is not acknowledged`() {
         var ledger = SettlementLedger()
         let batch = delivered(["1-0", "2-0"])
@@ -192,8 +221,14 @@ import Testing
         }
     }
 
-    private func delivered(_ ids: [String]) -> DeliveredBatch {
-        DeliveredBatch(messageBatch(ids), source: .new, session: session, granted: .at(0))
+    private func delivered(_ ids: [String], isQuarantined: Bool = false) -> DeliveredBatch {
+        DeliveredBatch(
+            messageBatch(ids),
+            source: .new,
+            session: session,
+            granted: .at(0),
+            isQuarantined: isQuarantined
+        )
     }
 }
 

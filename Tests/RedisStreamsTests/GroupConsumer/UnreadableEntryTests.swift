@@ -90,6 +90,61 @@ import Testing
         }
     }
 
+    /// Several are asked for at a time, from what a dead consumer left.
+    @Test(arguments: [200, 30]) func `What was refused together is asked for one by one, without asking on and on`(
+        kilobytes: Int
+    ) async throws {
+        let server = InMemoryRedis()
+        try await server.withClient(Self.client()) { redis in
+            // All together too large, or the middle one of each three by itself.
+            let sizes = kilobytes == 200 ? [1, 200, 1, 1, 200, 1] : Array(repeating: 30, count: 6)
+            let dead = GroupOffset("orders")
+            try await redis.xgroupCreate("orders", group: "g", from: .beginning, createStream: true)
+            for size in sizes {
+                try await redis.xadd("orders", ["value": .text(String(repeating: "x", count: size << 10))])
+                _ = try? await redis.xreadgroup(group: "g", consumer: "dead", streams: [dead], count: 1)
+            }
+            await server.clock.advance(by: .seconds(30))
+            let handled = Journal<StreamID>()
+            var configuration = GroupConsumer.Configuration()
+            configuration.deadLetter = DeadLetter("dead")
+            let takes = server.inject(.delay(.zero), on: "EVALSHA", times: 1000)
+            let consumer = GroupConsumer(redis, stream: "orders", group: "g", configuration: configuration)
+            let running = Task { try await consumer.run(concurrency: 16) { handled.record($0.id) } }
+            let (large, small) = (kilobytes == 200 ? 2 : 0, kilobytes == 200 ? 4 : 6)
+            for _ in 0..<200 where consumer.counters.deadLettered < large || handled.all.count < small {
+                await server.clock.advance(by: .milliseconds(100))
+                await server.clock.calmDown()
+            }
+            #expect(Set(handled.all).count == small)
+            #expect(consumer.counters.deadLettered == large)
+            #expect(takes.fired < 60, "scripts of all kinds")
+            running.cancel()
+            try await running.value
+        }
+    }
+
+    @Test func `A group is created beside an entry that is too large`() async throws {
+        let server = InMemoryRedis()
+        try await server.withClient(Self.client()) { redis in
+            try await redis.xadd("orders", ["value": .text(String(repeating: "x", count: 200 << 10))])
+            let handled = Journal<String>()
+            var configuration = GroupConsumer.Configuration()
+            configuration.start = .latest
+            configuration.block = .milliseconds(200)
+            let consumer = GroupConsumer(redis, stream: "orders", group: "g", configuration: configuration)
+            let running = Task { try await consumer.run { handled.record($0["n"] ?? "") } }
+            for _ in 0..<100 where try await redis.xinfoGroups("orders").isEmpty {
+                await server.clock.advance(by: .milliseconds(50))
+                await server.clock.calmDown()
+            }
+            try await redis.xadd("orders", ["n": "1"])
+            #expect(await handled.wait(for: 1) == ["1"])
+            running.cancel()
+            try await running.value
+        }
+    }
+
     @Test func `One with more fields than a script can add becomes a dead letter after its attempts`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in

@@ -259,7 +259,10 @@ import Testing
                 configuration: configuration
             )
             let running = Task { await caught { try await consumer.run(handler) } }
-            while !isDone(lines) { await server.clock.advance(by: .milliseconds(500)) }
+            while !isDone(lines) {
+                await server.clock.advance(by: .milliseconds(500))
+                await server.clock.calmDown()
+            }
             running.cancel()
             let error = await running.value
             return (Array(try await redis.xrange("dead")), error)

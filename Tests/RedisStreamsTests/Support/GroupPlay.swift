@@ -263,7 +263,6 @@ enum GroupReplies {
     static func usual(to command: [String]) -> String {
         switch command.first {
         case "XPENDING": noPending
-        case "XINFO": streamInfo(last: "0-0")
         case "XREADGROUP": nothing
         case "XAUTOCLAIM": claimed()
         case "EVALSHA": script(command[1], Array(command.dropFirst(3 + (Int(command[2]) ?? 0) + 2)))
@@ -280,6 +279,7 @@ enum GroupReplies {
         case Script.leave.sha1: hasLeft()
         case Script.removeNames.sha1: "*2\r\n*0\r\n:1\r\n"
         case Script.look.sha1: groupSight(delivered: "0-0")
+        case Script.probe.sha1: probed(last: "0-0")
         case Script.emit.sha1: array([bulk("1-1")])
         case Script.take.sha1: taken(arguments.dropFirst().map { ($0, 1) })
         case Script.acknowledge.sha1: ":\(arguments.count)\r\n"
@@ -305,7 +305,7 @@ extension FakeConnection {
         answer: String = "+OK\r\n",
         sourceLocation: SourceLocation = #_sourceLocation
     ) async {
-        await expect(["XINFO", "STREAM", "orders"], answer: streamInfo(last: last), sourceLocation: sourceLocation)
+        await expect(probe(), answer: probed(last: last), sourceLocation: sourceLocation)
         await expect(creation(after: id), answer: answer, sourceLocation: sourceLocation)
     }
 

@@ -45,6 +45,8 @@ struct GroupConsumerStateMachine: ~Copyable {
     /// Where the claim scan goes on; zero between scans.
     private var claimCursor = StreamID.zero
     private var nextClaim: NIODeadline
+    /// Before this time there is no claim, whatever a step that is on its way brings.
+    private var claimsHeldUntil = NIODeadline.uptimeNanoseconds(0)
     /// Whether the last step of the scan has done some work, so that the next one follows the next read.
     private var isFinding = false
     /// How many steps of scans and of sweeps have followed each other without anything being served.
@@ -96,8 +98,7 @@ struct GroupConsumerStateMachine: ~Copyable {
         // A lease is half over at most when it is renewed, and whoever renews it is back within a third: what is
         // shorter than the rest has made no lease end.
         guard let lease = configuration.lease, now - start >= TimeAmount(lease / 6) else { return }
-        isFinding = false
-        nextClaim = max(nextClaim, now + TimeAmount(min(lease, max(lease / 3, configuration.backoff.limit))))
+        holdOffClaims(until: now + TimeAmount(min(lease, max(lease / 3, configuration.backoff.limit))))
     }
 
     private func bounded(_ time: Duration) -> Duration {
@@ -111,8 +112,9 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// Claims nothing before `time`: what this consumer has given back is for others first.
     mutating func holdOffClaims(until time: NIODeadline) {
+        claimsHeldUntil = max(claimsHeldUntil, time)
         isFinding = false
-        nextClaim = max(nextClaim, time)
+        nextClaim = max(nextClaim, claimsHeldUntil)
     }
 
     // MARK: What came of it
@@ -153,6 +155,7 @@ struct GroupConsumerStateMachine: ~Copyable {
         let interval = configuration.effectiveClaimInterval ?? .zero
         let distance: Duration = next == .zero ? interval : min(interval, isExhausted ? Self.pauseOfWork : .seconds(1))
         nextClaim = now + TimeAmount(distance * pace)
+        if now < claimsHeldUntil { holdOffClaims(until: claimsHeldUntil) }
     }
 
     /// Up to so many steps follow each other at once although nothing is served.

@@ -53,9 +53,8 @@ extension GroupEngine {
             observeLater()
         }
         let hasNews = session.observer.counters.delivered != observedDeliveries
-        if configuration.lease == nil || hasNews || session.hasUnsettled || !session.waitingIDs.isEmpty {
-            keepRenewing()
-        }
+        let isBusy = session.hasUnsettled || !session.waitingIDs.isEmpty || session.isHandling
+        if configuration.lease == nil || hasNews || isBusy { keepRenewing() }
     }
 
     /// Ids without their messages are this consumer's all the same, and their leases are renewed.
@@ -128,6 +127,7 @@ extension GroupEngine {
             for batch in batches { batch.grant(sent) }
         } catch {
             logger.info("could not renew the leases of messages", metadata: [LogKey.reason: "\(error)"])
+            if error.code == .noGroup { groupWasLost() }
             guard !error.isRetriable, ![.noGroup, .cancelled].contains(error.code) else { return }
             // Such as a missing right: the messages would be claimed while they are handled.
             end(with: error)
@@ -137,7 +137,7 @@ extension GroupEngine {
     /// Whoever has claimed a message before its lease was over has a shorter one, or the server's clock has stepped.
     private func tellOfEarlyClaims(of ids: [StreamID], by owners: [String], held batches: [DeliveredBatch]) {
         guard !ids.isEmpty, let lease = configuration.lease.map({ TimeAmount($0) }) else { return }
-        let now = eventLoop.now
+        let now = session.leaseTime
         let current = batches.filter { $0.granted + lease > now }
         var claimed: [String: [StreamID]] = [:]
         for (id, owner) in zip(ids, owners) where !owner.isEmpty && owner != consumer.name {
@@ -159,6 +159,7 @@ extension GroupEngine {
         }
         // What was settled meanwhile is no loss.
         let lost = session.lose(ids)
+        admitQuarantined()
         if lost.isEmpty { return }
         report(.leaseLost(ids: lost))
     }
@@ -226,10 +227,10 @@ extension GroupEngine {
             switch configuration.start {
             case .beginning: return .zero
             case .id(let id): return id
-            case .latest: return try await connection.lastGeneratedID(of: consumer.stream)
+            case .latest: return try await lastGeneratedID(on: connection)
             }
         }
-        let last = try await connection.lastGeneratedID(of: consumer.stream)
+        let last = try await lastGeneratedID(on: connection)
         switch configuration.groupLoss {
         case .beginning: return .zero
         case .latest: return last
@@ -258,9 +259,20 @@ extension GroupEngine {
     }
 }
 
+extension GroupEngine {
+    /// The last id that the stream has given out; zero if there is no stream.
+    private func lastGeneratedID(on connection: RedisConnection) async throws(RedisError) -> StreamID {
+        guard case .there(let found) = try await StreamLook.probe([consumer.stream], on: connection)[consumer.stream]
+        else { return .zero }
+        return found.lastID
+    }
+}
+
 extension RedisConnection {
     /// The last id that the stream has given out; zero if there is no stream. Not that of its last entry, which may have
     /// been deleted.
+    ///
+    /// Brings the first and the last entry, too, with all that is in them: for those who may not run scripts.
     func lastGeneratedID(of stream: StreamKey) async throws(RedisError) -> StreamID {
         do throws(RedisError) {
             return try await execute(XINFO.STREAM(stream)).lastGeneratedID

@@ -1,3 +1,4 @@
+internal import DequeModule
 internal import Logging
 internal import NIOCore
 
@@ -19,6 +20,8 @@ struct TakingNote: Sendable, Hashable {
     var source = GroupMessage.Source.pending
     /// Whether it may be counted as delivered already: it was taken, and the reply was lost.
     var isCounted = false
+    /// Whether that reply would have brought this message alone.
+    var wasLostAlone = false
 }
 
 /// Messages to be reclaimed by id, and how.
@@ -130,21 +133,22 @@ extension GroupEngine {
         }
         var attempt = 0
         while !mailbox.isStopping, !Task.isCancelled {
-            guard let request = reclaims.first else {
+            guard !reclaims.isEmpty else {
                 await reclaimSignal.wait()
                 continue
             }
             do throws(RedisError) {
                 let connection = try await pool.lease(on: eventLoop)
                 defer { pool.release(connection) }
+                try await reclaimNext(on: connection)
                 attempt = 0
-                await perform(request, on: connection)
             } catch {
                 if Task.isCancelled { return }
                 attempt += 1
                 let delay = backoff.delay(attempt: attempt, jitter: pool.randomness(), after: error)
-                logger.warning(
-                    "no connection to reclaim messages on, trying again",
+                logger.log(
+                    level: .of(attempt: attempt),
+                    "could not reclaim messages, trying again",
                     metadata: LogKey.retry(error, attempt, delay)
                 )
                 await eventLoop.sleep(for: delay)
@@ -166,25 +170,34 @@ extension GroupEngine {
         if let connection { goOn(on: connection) }
     }
 
-    private func perform(_ request: ReclaimRequest, on connection: RedisConnection) async {
+    private func reclaimNext(on connection: RedisConnection) async throws(RedisError) {
         // The group may have been recreated while a connection was made.
-        guard !reclaims.isEmpty else { return }
-        reclaims.removeFirst()
-        let epoch = epoch
-        var request = request
+        guard var request = reclaims.popFirst() else { return }
         let count = request.ids.count
-        request.ids = session.waiting(among: request.ids)
+        defer {
+            expected -= count
+            stopWaitingForReclaimed()
+            if let connection = self.connection { goOn(on: connection) }
+        }
+        let ids = session.waiting(among: request.ids)
+        // Those that are another consumer's meanwhile, or deleted.
+        for id in Set(request.ids).subtracting(ids) { quarantine.ended(id) }
+        request.ids = ids
         deferHandled(&request)
-        if !request.ids.isEmpty {
-            do throws(RedisError) {
-                try await reclaim(request, on: connection)
-            } catch {
-                logger.debug("could not reclaim messages, trying again", metadata: [LogKey.reason: "\(error)"])
+        admitQuarantined()
+        if request.ids.isEmpty { return }
+        do throws(RedisError) {
+            try await reclaim(request, on: connection)
+        } catch {
+            switch error.code {
+            // Each is asked for alone now, and what was refused alone is given up or tried later.
+            case .replyTooLarge: return
+            case .noGroup: groupWasLost()
+            case _ where error.isRetriable || error.code == .cancelled: throw error
+            // Such as a missing right: what cannot be reclaimed would be claimed again and again.
+            default: end(with: error)
             }
         }
-        if epoch == self.epoch { expected -= count }
-        stopWaitingForReclaimed()
-        if let connection = self.connection { goOn(on: connection) }
     }
 
     /// What a handler is still at work on, although it does not own it any more, is not begun beside it.
@@ -193,8 +206,12 @@ extension GroupEngine {
         if handled.isEmpty { return }
         request.ids.removeAll { handled.contains($0) }
         for id in handled { quarantine.ended(id) }
-        let due = eventLoop.now + Self.timeToRetire
-        for id in handled where !retries.add(id, due: due) { session.stopWaiting(for: [id]) }
+        for id in handled { tryAgain(id, in: Self.timeToRetire) }
+    }
+
+    /// Has a message reclaimed after a while that is this consumer's meanwhile.
+    func tryAgain(_ id: StreamID, in time: TimeAmount) {
+        if !retries.add(id, due: eventLoop.now + time) { session.stopWaiting(for: [id]) }
         armRetryTimer()
     }
 
@@ -214,7 +231,6 @@ extension GroupEngine {
             let call = consumer.call(.take, mode: request.mode, ids: ids)
             let taken = try TakenMessages(try await connection.run(call), to: call, of: consumer.stream)
             guard epoch == self.epoch else { return }
-            lastLostReclaim = nil
             if configuration.acknowledgement == .onDelivery, !taken.batch.isEmpty {
                 // Handed out only once the server has it as acknowledged: else it could be handled twice.
                 _ = try await connection.execute(consumer.xack(taken.batch.map(\.id)))
@@ -237,14 +253,12 @@ extension GroupEngine {
         let isRefused = error.code == .replyTooLarge
         guard isRefused || (error.mayHaveExecuted && error.isRetriable) else { return session.stopWaiting(for: ids) }
         if ids.count == 1, isRefused { return couldNotRead(ids[0], because: error.message, isCertain: true) }
-        if ids.count == 1, lastLostReclaim == ids[0] {
+        if ids.count == 1, notes[ids[0]]?.wasLostAlone == true {
             let reason = "The connection ended twice while the entry was read; see client-output-buffer-limit."
             return couldNotRead(ids[0], because: reason, isCertain: false)
         }
-        lastLostReclaim = ids.count == 1 ? ids[0] : nil
         for id in ids {
-            notes[id, default: TakingNote()].source = request.source
-            notes[id]?.isCounted = true
+            notes[id] = TakingNote(source: request.source, isCounted: true, wasLostAlone: ids.count == 1)
         }
         if configuration.acknowledgement == .manual {
             for id in ids { requestReclaim([id], .known, source: request.source) }
@@ -313,7 +327,12 @@ extension GroupEngine {
     func admitQuarantined() {
         while !mailbox.isStopping, let admission = quarantine.admit() {
             for (note, ids) in Dictionary(grouping: admission.ids, by: { notes[$0] ?? TakingNote() }) {
-                requestReclaim(ids.sorted(), note.isCounted ? .known : admission.mode, source: note.source)
+                guard note.isCounted else {
+                    requestReclaim(ids.sorted(), admission.mode, source: note.source)
+                    continue
+                }
+                // One of them may be what the reply was lost for.
+                for id in ids.sorted() { requestReclaim([id], .known, source: note.source) }
             }
         }
     }
@@ -331,9 +350,11 @@ extension GroupEngine {
         let overdue = quarantine.removeWaiting(since: now - .nanoseconds(lease.nanoseconds / 3))
         if overdue.isEmpty { return }
         let ids = overdue.map(\.id)
+        // Of those whose counts are not known it has to be waited until they can be claimed.
+        let known = overdue.filter { notes[$0.id]?.isCounted != true }
         for id in ids { notes[id] = nil }
         session.stopWaiting(for: ids)
-        session.add(.setAside(overdue.map { SetAside(id: $0.id, count: $0.count, due: nil) }))
+        session.add(.setAside(known.map { SetAside(id: $0.id, count: $0.count, due: nil) }))
         machine.holdOffClaims(until: now + TimeAmount(configuration.effectiveClaimInterval ?? .zero))
         logger.info("gave back quarantined messages, no handler was free", metadata: [LogKey.count: "\(ids.count)"])
     }
@@ -362,16 +383,21 @@ extension GroupEngine {
         retryTimer = eventLoop.scheduleTask(deadline: next) { self.assumeIsolated { $0.retryDue() } }
     }
 
+    /// Before new messages: on a backlog these would take all the room there ever is.
+    func reclaimDue(besides arrived: Int = 0) {
+        guard let next = retries.next, next <= eventLoop.now, !mailbox.isStopping else { return }
+        // A read that waits on the server for messages that are not there takes no room.
+        let room = mailbox.room(besides: arrived + expected - expectedByWaitingRead)
+        if room == 0 { return }
+        let due = retries.takeDue(now: eventLoop.now, atMost: min(Self.maxTaken, room))
+        requestReclaim(due, .fair, source: .retried)
+    }
+
     private func retryDue() {
         retryTimer = nil
         if mailbox.isStopping { return }
-        // A read that waits on the server for messages that are not there takes no room.
-        let room = mailbox.room(besides: expected - expectedByWaitingRead)
-        if room > 0 {
-            let due = retries.takeDue(now: eventLoop.now, atMost: min(Self.maxTaken, room))
-            requestReclaim(due, .fair, source: .retried)
-            return armRetryTimer()
-        }
+        reclaimDue()
+        if retries.next.map({ $0 > eventLoop.now }) ?? true { return armRetryTimer() }
         retryTimer = eventLoop.scheduleTask(in: .milliseconds(50)) { self.assumeIsolated { $0.retryDue() } }
     }
 

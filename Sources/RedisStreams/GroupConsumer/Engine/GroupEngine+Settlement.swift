@@ -266,6 +266,10 @@ extension GroupEngine {
         }
     }
 
+    private func settledWithoutGroup(_ sent: SentSettlement) {
+        if session.isCurrent(sent) { groupWasLost() }
+    }
+
     private nonisolated func emitted(_ emission: Emission, _ ids: [StreamID]?) {
         if ids != nil { session.observer.count { $0.acknowledged += 1 } }
         // Nothing is added for a message that is others'.
@@ -288,7 +292,7 @@ extension GroupEngine {
         session.confirm(sent.number)
         switch (sent.settlement, error.code) {
         // With the group everything is gone that was pending: it is delivered again, or it is done with.
-        case (_, .noGroup): return
+        case (_, .noGroup): return eventLoop.execute { self.assumeIsolated { $0.settledWithoutGroup(sent) } }
         case (.emit(let emission), .wrongType), (.emit(let emission), .serverError),
             (.emit(let emission), .crossSlot), (.emit(let emission), .permissionDenied):
             if emission.verdict != nil { break }

@@ -10,7 +10,6 @@ extension GroupEngine {
     ///
     /// - Parameter isCertain: Whether it was the entry that was refused, and not only its connection that was lost.
     func couldNotRead(_ id: StreamID, because reason: String, isCertain: Bool) {
-        lastLostReclaim = nil
         report(.unreadable(id: id, stream: consumer.stream, reason: reason))
         if unreadableIDs.count < Self.maxUnreadable { unreadableIDs.insert(id) }
         // Where messages are acknowledged before they are handled, this one waits for the end of this consumer: nothing
@@ -18,8 +17,9 @@ extension GroupEngine {
         guard configuration.acknowledgement.keepsPending || configuration.deadLetter != nil else { return }
         guard let connection = pool.readyShared() else {
             pool.prepareShared()
-            // A claim finds it again.
-            return session.stopWaiting(for: [id])
+            // A claim finds it again; where nothing is claimed, this consumer asks for it once more.
+            if configuration.acknowledgement.keepsPending { return session.stopWaiting(for: [id]) }
+            return tryAgain(id, in: .seconds(1))
         }
         let command = consumer.pendingEntry(id)
         let epoch = epoch

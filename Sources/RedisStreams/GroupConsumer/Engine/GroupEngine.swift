@@ -18,6 +18,8 @@ actor GroupEngine: ConsumerEngine {
     var expected = 0
     /// How many of them a read may bring that waits on the server.
     var expectedByWaitingRead = 0
+    /// How many messages the last read asked for.
+    private var lastCount = 0
     /// How many reads are on their way.
     private var reads = 0
     /// Whether the last read brought all that it may: more is there.
@@ -57,8 +59,6 @@ actor GroupEngine: ConsumerEngine {
     var isReclaiming = false
     /// Whether reading waits until messages that are being reclaimed are here: there is no room for others.
     var readingWaits = false
-    /// The message that was to be reclaimed alone when its connection ended, as the last one of all.
-    var lastLostReclaim: StreamID?
     /// Messages that a process may have crashed on.
     var quarantine: Quarantine
     /// Entries that could not be read.
@@ -160,7 +160,9 @@ actor GroupEngine: ConsumerEngine {
     func failed(_ error: RedisError) -> FailureReaction {
         // Another consumer has made the group anew.
         if error.code == .groupExists { groupIsNew() }
-        if error.code == .replyTooLarge, configuration.acknowledgement == .never, machine.count == 1 {
+        // At once, and not only when there is another: a handler that returns meanwhile has nothing to acknowledge.
+        if error.code == .noGroup { groupIsGone() }
+        if error.code == .replyTooLarge, configuration.acknowledgement == .never, lastCount == 1 {
             unreadableWithoutID = error.message
         }
         return machine.failed(error, waits: consumer.client.waitsForServer)
@@ -186,8 +188,6 @@ actor GroupEngine: ConsumerEngine {
         if configuration.acknowledgement.keepsPending { pool.prepareShared() }
         if !hasProbedRights { try await probeRights(on: connection) }
         if let before, before !== connection { try await endGhost(before, on: connection) }
-        if wasInterrupted { report(.reconnected) }
-        wasInterrupted = false
         await reportUnreadableUnacknowledged(on: connection)
     }
 
@@ -216,6 +216,16 @@ actor GroupEngine: ConsumerEngine {
     /// was held or to be settled is of this group. What of it is still there is delivered again.
     private func groupIsNew() {
         machine.createdGroup()
+        groupIsGone()
+    }
+
+    /// A command beside the reads has found no group. The reads may have been given messages of another one since.
+    func groupWasLost() {
+        groupIsGone()
+        machine.recover()
+    }
+
+    private func groupIsGone() {
         epoch += 1
         lastNew = .zero
         parked = [:]
@@ -246,6 +256,7 @@ actor GroupEngine: ConsumerEngine {
     /// - Parameter arrived: How many messages have arrived and are not in the mailbox yet.
     private func readOn(besides arrived: Int, on connection: RedisConnection) {
         var hasBegun = false
+        reclaimDue(besides: arrived)
         while pipeline.isRunning, reads < (isBacklog ? Self.maxReads : 1) {
             let room = mailbox.room(besides: arrived + expected)
             guard room > 0, begin(machine.next(now: eventLoop.now), room: room, on: connection) else { break }
@@ -296,6 +307,7 @@ actor GroupEngine: ConsumerEngine {
             block: block,
             noAck: configuration.acknowledgement == .never
         )
+        lastCount = count
         let sent = session.leaseTime
         let waiting = block == nil ? 0 : count
         reads += 1
@@ -323,6 +335,7 @@ actor GroupEngine: ConsumerEngine {
         guard var batch, let last = batch.last?.id else { return try receivedNothing(from: command, sent: sent) }
         hasEndedWaiting = false
         machine.readNew(arrived, bytes: batch.byteCount)
+        noteServed()
         // A group only goes forward, but for one that was recreated or set back.
         if batch[0].id <= lastNew { groupIsNew() }
         lastNew = last
@@ -337,10 +350,20 @@ actor GroupEngine: ConsumerEngine {
     private func receivedNothing(from command: XREADGROUP, sent: NIODeadline) throws(RedisError) {
         defer { hasEndedWaiting = false }
         guard let block = command.block, !hasEndedWaiting else { return machine.readNew() }
-        if session.leaseTime - sent >= TimeAmount(block / 2) { return machine.readNew(hasWaited: true) }
+        if session.leaseTime - sent >= TimeAmount(block / 2) {
+            machine.readNew(hasWaited: true)
+            return noteServed()
+        }
         if machine.readEndedEarly() {
             throw RedisError(.unblocked, "The server ends reads that wait for messages before their time.")
         }
+    }
+
+    /// A read has done what it should: not before that is an interruption over.
+    private func noteServed() {
+        guard wasInterrupted else { return }
+        wasInterrupted = false
+        report(.reconnected)
     }
 
     /// What a handler is still at work on, although its message was of an earlier group, is not begun beside it.

@@ -88,7 +88,10 @@ extension Script {
             -- Idle for so long that every consumer of the group may claim it now.
             claimed = redis.pcall('XCLAIM', key, group, 'generated:returned', 0, id, 'IDLE', 4000000000, 'RETRYCOUNT', 0, 'FORCE',
                 'JUSTID')
-            if claimed.err then claimed = {} end
+            if claimed.err then
+                if not string.find(claimed.err, 'NOGROUP', 1, true) then return claimed end
+                claimed = {}
+            end
         end
         if not claimed[1] then
             local isOwn, add, fields = {}, {'XADD', key, '*'}, found[1][2]

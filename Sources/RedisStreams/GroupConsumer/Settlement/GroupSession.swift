@@ -315,6 +315,12 @@ final class GroupSession: Sendable {
         return Set(slots.values.compactMap(\.handledID)).intersection(ids)
     }
 
+    /// Whether a handler is at work.
+    var isHandling: Bool {
+        let slots = state.withLock { $0.slots }
+        return mailbox.handed != nil || slots.values.contains { $0.handledID != nil }
+    }
+
     /// Whether a handler is at work on a message that it does not own any more.
     var handlesLostMessages: Bool {
         let slots = state.withLock { $0.slots }
