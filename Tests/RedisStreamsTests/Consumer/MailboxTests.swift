@@ -29,6 +29,20 @@ import Testing
         #expect(mailbox.hasFailed)
     }
 
+    @Test func `What is handled and not settled takes no room that a free handler has`() async throws {
+        let budget = PrefetchBudget(time: .zero, concurrency: 1, batch: 10, prefetch: 10)
+        let mailbox = Mailbox<[Int]>(prefetch: 10, budget: budget)
+        mailbox.setBurden(5)
+        let waiting = Task { try await mailbox.next() }
+        while mailbox.waitingCount == 0 { await Task.yield() }
+        #expect(mailbox.room(besides: 0) == 1)
+        mailbox.setBurden(11)
+        #expect(mailbox.room(besides: 0) == 0, "the bound counts it")
+        mailbox.stop()
+        let message = try await waiting.value
+        #expect(message == nil)
+    }
+
     @Test func `Reading may end by itself before it is cancelled`() async throws {
         let mailbox = Mailbox<[Int]>(prefetch: 10)
         let order = Journal<String>()

@@ -85,6 +85,7 @@ import Testing
             default: nil
             }
         }
+        let going = Journal<Task<Void, Never>>()
         try await transport.withClient(.patient) { redis in
             let handled = Journal<StreamID>()
             let loop = Task {
@@ -98,7 +99,10 @@ import Testing
             try await transport.clock.advance(by: .milliseconds(100)) { await loop.result }.get()
             #expect(transport.clock.elapsed - before >= .seconds(2))
             #expect(transport.clock.elapsed - before < .seconds(3))
+            // The client waits for the reader, whose own two seconds may have begun a little later.
+            going.record(Task { while !Task.isCancelled { await transport.clock.advance(by: .milliseconds(100)) } })
         }
+        for task in going.all { task.cancel() }
         _ = server
     }
 

@@ -93,6 +93,35 @@ import Testing
         }
     }
 
+    @Test func `A handler that hangs is told of although its message is another consumer's by now`() async throws {
+        let play = GroupPlay { $0.handlerWarning = .seconds(30) }
+        try await play.running { consumer in
+            let begun = Journal<String>()
+            let gate = Gate()
+            let running = Task {
+                try await consumer.run { message in
+                    begun.record(message.name)
+                    await gate.wait()
+                }
+            }
+            let server = await play.start()
+            await server.expect(readNew(), answer: batch(entry("1-0")))
+            await server.expect(readNew())
+            _ = await begun.wait(for: 1)
+            await play.clock.advance(by: .seconds(10))
+            await play.shared.expect(renew("1-0"), answer: renewed(others: ["1-0"], owners: ["bob"]))
+            for _ in 0..<6 {
+                await play.clock.advance(by: .seconds(10))
+                await play.clock.calmDown()
+            }
+            let told = play.events.all.compactMap { event -> StreamID? in
+                if case .handlerRunsLong(let id, _) = event { id } else { nil }
+            }
+            #expect(told.first == id("1-0"))
+            await play.end(running, [gate])
+        }
+    }
+
     @Test func `Without renewals, what has waited for a lease is not handled, and what was handled is in doubt`()
         async throws
     {

@@ -264,6 +264,7 @@ enum GroupReplies {
         switch command.first {
         case "XPENDING": noPending
         case "XREADGROUP": nothing
+        case "XGROUP": "+OK\r\n"
         case "XAUTOCLAIM": claimed()
         case "EVALSHA": script(command[1], Array(command.dropFirst(3 + (Int(command[2]) ?? 0) + 2)))
         case "PING": "+PONG\r\n"

@@ -77,7 +77,9 @@ struct Oversized: ChaosCase {
 
     private func check(_ reader: Reader, _ count: Int, _ outcome: inout Outcome) async {
         let numbers = Array(0...count)
-        let time = try? await eventually("everything normal is handled", within: .seconds(15)) {
+        // Each large entry costs refused replies, connections, and a look at what came with it, one by one.
+        let patience = Duration.seconds(15) + .seconds(1) * outcome.planned
+        let time = try? await eventually("everything normal is handled", within: patience) {
             reader.handled.missing(of: numbers).isEmpty
         }
         if let time { outcome.recovered(in: time) }

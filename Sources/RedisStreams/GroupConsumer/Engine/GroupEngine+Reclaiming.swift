@@ -383,13 +383,15 @@ extension GroupEngine {
         retryTimer = eventLoop.scheduleTask(deadline: next) { self.assumeIsolated { $0.retryDue() } }
     }
 
-    /// Before new messages: on a backlog these would take all the room there ever is.
+    /// In turn with new messages: on a backlog these would take all the room there ever is, and what fails again and again
+    /// must not take it all either.
     func reclaimDue(besides arrived: Int = 0) {
         guard let next = retries.next, next <= eventLoop.now, !mailbox.isStopping else { return }
         // A read that waits on the server for messages that are not there takes no room.
         let room = mailbox.room(besides: arrived + expected - expectedByWaitingRead)
         if room == 0 { return }
-        let due = retries.takeDue(now: eventLoop.now, atMost: min(Self.maxTaken, room))
+        let due = retries.takeDue(now: eventLoop.now, atMost: min(Self.maxTaken, max(1, room / 2)))
+        readIsNext = true
         requestReclaim(due, .fair, source: .retried)
     }
 

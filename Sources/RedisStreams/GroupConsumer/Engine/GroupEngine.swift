@@ -18,6 +18,8 @@ actor GroupEngine: ConsumerEngine {
     var expected = 0
     /// How many of them a read may bring that waits on the server.
     var expectedByWaitingRead = 0
+    /// Whether messages were to be retried since the last read was sent.
+    var readIsNext = false
     /// How many messages the last read asked for.
     private var lastCount = 0
     /// How many reads are on their way.
@@ -256,7 +258,7 @@ actor GroupEngine: ConsumerEngine {
     /// - Parameter arrived: How many messages have arrived and are not in the mailbox yet.
     private func readOn(besides arrived: Int, on connection: RedisConnection) {
         var hasBegun = false
-        reclaimDue(besides: arrived)
+        if !readIsNext { reclaimDue(besides: arrived) }
         while pipeline.isRunning, reads < (isBacklog ? Self.maxReads : 1) {
             let room = mailbox.room(besides: arrived + expected)
             guard room > 0, begin(machine.next(now: eventLoop.now), room: room, on: connection) else { break }
@@ -308,6 +310,7 @@ actor GroupEngine: ConsumerEngine {
             noAck: configuration.acknowledgement == .never
         )
         lastCount = count
+        readIsNext = false
         let sent = session.leaseTime
         let waiting = block == nil ? 0 : count
         reads += 1
