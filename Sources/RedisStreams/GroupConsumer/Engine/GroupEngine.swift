@@ -237,6 +237,8 @@ actor GroupEngine: ConsumerEngine {
         expected -= reclaims.reduce(0) { $0 + $1.ids.count }
         reclaims = []
         unreadableIDs = []
+        // What it waits for may have been among these.
+        stopWaitingForReclaimed()
         let lost = session.beginEpoch()
         if lost.isEmpty { return }
         mayHandleOldMessages = true
