@@ -126,7 +126,7 @@ final class GroupScenario: @unchecked Sendable {
     /// As many processes as `maxCrashes` have to die of a message: fewer killers cannot make that of an innocent one.
     private func checkVerdict(on id: StreamID) {
         guard plan.poisonEvery > 0, let letter = plan.configuration.deadLetter, let number = numbers[id],
-            !plan.isPoison(number), plan.killers + (world.fired[.pause] ?? 0) < letter.maxCrashes ?? .max
+            !plan.isPoison(number), plan.killers + (world.fired[.pause] ?? 0) < letter.maxCrashes
         else { return }
         world.checker.violated(.innocentsStay, "\(id) is given up, and has killed nobody")
     }
