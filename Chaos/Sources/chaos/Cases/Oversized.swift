@@ -38,7 +38,9 @@ struct Oversized: ChaosCase {
         let reading = readers.map { reader in Task { await reader.run() } }
         defer { for task in reading { task.cancel() } }
         let oversized = try await add(count, large: large, controller, &outcome)
-        for reader in readers { await check(reader, count, &outcome) }
+        // Each large entry costs refused replies, connections, and a look at what came with it, one by one.
+        let patience = Duration.seconds(15) + (scene.isControl ? .zero : .seconds(large))
+        for reader in readers { await check(reader, count, within: patience, &outcome) }
         if !scene.isControl { await checkEnds(of: oversized, readers, controller, &outcome) }
         for task in reading { task.cancel() }
         try await bounded("the readers end when they are cancelled", within: .seconds(10)) {
@@ -75,10 +77,8 @@ struct Oversized: ChaosCase {
         return ids
     }
 
-    private func check(_ reader: Reader, _ count: Int, _ outcome: inout Outcome) async {
+    private func check(_ reader: Reader, _ count: Int, within patience: Duration, _ outcome: inout Outcome) async {
         let numbers = Array(0...count)
-        // Each large entry costs refused replies, connections, and a look at what came with it, one by one.
-        let patience = Duration.seconds(15) + .seconds(1) * outcome.planned
         let time = try? await eventually("everything normal is handled", within: patience) {
             reader.handled.missing(of: numbers).isEmpty
         }
