@@ -7,7 +7,7 @@ public struct ConsumerSnapshot: Sendable, Hashable {
     public var oldestHandling: Duration?
     /// Messages that were read and wait for a handler.
     public var waiting = 0
-    /// For how long the next of them has waited; `nil` if there is none.
+    /// For how long the oldest of them has waited; `nil` if there is none.
     public var oldestWaiting: Duration?
 
     /// Nothing.

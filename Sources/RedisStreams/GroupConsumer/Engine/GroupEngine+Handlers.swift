@@ -22,10 +22,15 @@ extension GroupEngine {
         guard !mailbox.isStopping, let patience else { return }
         let count = session.giveBack(waitingFor: patience)
         if count > 0 {
-            machine.holdOffClaims(until: eventLoop.now + TimeAmount(configuration.effectiveClaimInterval ?? .zero))
+            letOthersClaim()
             logger.info("messages waited for a handler and were given back", metadata: [LogKey.count: "\(count)"])
         }
         armGiveBack()
+    }
+
+    /// For one claim interval this consumer claims nothing: what it has given back is for others first.
+    func letOthersClaim() {
+        machine.holdOffClaims(until: eventLoop.now + TimeAmount(configuration.effectiveClaimInterval ?? .zero))
     }
 
     /// Tells of handlers that run for long. Their leases are renewed all the same.

@@ -355,7 +355,7 @@ extension GroupEngine {
         for id in ids { notes[id] = nil }
         session.stopWaiting(for: ids)
         session.add(.setAside(known.map { SetAside(id: $0.id, count: $0.count, due: nil) }))
-        machine.holdOffClaims(until: now + TimeAmount(configuration.effectiveClaimInterval ?? .zero))
+        letOthersClaim()
         logger.info("gave back quarantined messages, no handler was free", metadata: [LogKey.count: "\(ids.count)"])
     }
 

@@ -153,12 +153,12 @@ struct HeldPosition: Sendable {
     let position: Int
 
     var id: StreamID { batch.id(at: position) }
-
-    func isSame(as other: HeldPosition) -> Bool { batch === other.batch && position == other.position }
 }
 
 extension HeldPosition: Hashable {
-    static func == (one: Self, other: Self) -> Bool { one.isSame(as: other) }
+    static func == (one: Self, other: Self) -> Bool {
+        one.batch === other.batch && one.position == other.position
+    }
 
     func hash(into hasher: inout Hasher) {
         hasher.combine(ObjectIdentifier(batch))

@@ -128,7 +128,7 @@ final class HandlerSlot: Sendable {
     func overdue(at now: NIODeadline, after first: TimeAmount) -> (id: StreamID, age: TimeAmount)? {
         state.withLock { state in
             guard let age = state.age(at: now), let handled = state.handled else { return nil }
-            if state.warning?.handled.isSame(as: handled) != true { state.warning = (handled, first) }
+            if state.warning?.handled != handled { state.warning = (handled, first) }
             guard let due = state.warning?.after, age >= due else { return nil }
             state.warning = (handled, .nanoseconds(max(due.nanoseconds, age.nanoseconds / 2 + 1) * 2))
             return (handled.id, age)
@@ -138,7 +138,7 @@ final class HandlerSlot: Sendable {
     /// A loop was seen to handle this message, or none.
     func observe(_ handled: HeldPosition?) {
         state.withLock { state in
-            if let handled, state.handled?.isSame(as: handled) == true { return }
+            if let handled, state.handled == handled { return }
             state.handled = handled
             state.began = nil
         }
