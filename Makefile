@@ -81,7 +81,9 @@ check: ## Do what CI does: lint, build with warnings as errors, test-matrix, sim
 
 # swift-format passes over a path that is missing without a word, hence `ls`. A force unwrap in the library is a trap
 # somebody else's server could spring, so it is an error there; tests may use one.
-lint: ## Check formatting and style of all Swift code
+lint: ## Check formatting and style of all Swift code, and that folders use only those above them
+	@Scripts/check-layers.py --self-test
+	@Scripts/check-layers.py
 	@ls -d $(swift_paths) >/dev/null
 	@swift format lint --strict --parallel --recursive $(filter-out Sources,$(swift_paths))
 	@swift format lint --strict --parallel --recursive Sources \

@@ -98,3 +98,19 @@ extension CommandEncoder {
         append(count)
     }
 }
+
+extension RedisCommand {
+    func check(_ trim: TrimStrategy?) throws(RedisError) {
+        guard let trim else { return }
+        switch trim.threshold {
+        case .length(let length) where length < 0:
+            throw invalid("The length that a stream is trimmed to must not be negative.")
+        case .bytes(let bytes) where bytes < 0:
+            throw invalid("The bytes that a stream is trimmed to must not be negative.")
+        case .length, .id, .bytes: break
+        }
+        if let limit = trim.limit, limit < 0 {
+            throw invalid("The limit of a trim must not be negative; 0 removes it.")
+        }
+    }
+}

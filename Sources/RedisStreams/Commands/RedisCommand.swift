@@ -76,34 +76,3 @@ extension RedisCommand {
         RedisError(.invalidArgument, message, command: name)
     }
 }
-
-/// The versions of Redis and Valkey from which on something is there.
-public struct ServerRequirement: Sendable, Hashable {
-    /// The first version of Redis that has it, such as `8.2`; `nil` while none has.
-    public var redis: String?
-
-    /// The first version of Valkey that has it; `nil` while none has.
-    public var valkey: String?
-
-    /// What needs it, as users know it: a command, or a command with an option.
-    public var feature: String
-
-    /// Something that needs these versions.
-    public init(_ feature: String, redis: String?, valkey: String? = nil) {
-        self.feature = feature
-        self.redis = redis
-        self.valkey = valkey
-    }
-}
-
-/// What commands can be executed on: a client or a single connection.
-///
-/// Every typed command, such as `xadd` or `xinfoStream`, is a method of this protocol.
-public protocol RedisCommandExecutor: Sendable {
-    /// Sends one command and waits for its reply.
-    ///
-    /// Cancellation: a command that was sent keeps its place and may be executed; its reply is dropped.
-    ///
-    /// - Throws: ``RedisError``, also for an error that the server replies.
-    func execute<Command: RedisCommand>(_ command: Command) async throws(RedisError) -> Command.Response
-}

@@ -98,29 +98,3 @@ public struct ROLE: RedisCommand {
         }
     }
 }
-
-extension RedisCommandExecutor {
-    /// Waits until replicas have the writes that were sent before **on the same connection**; returns how many have.
-    ///
-    /// On a client, which has several connections, it says nothing about earlier writes: send both on one
-    /// ``RedisConnection``.
-    ///
-    /// Source: [WAIT](https://redis.io/docs/latest/commands/wait/).
-    public func wait(replicas: Int, timeout: Duration) async throws(RedisError) -> Int {
-        try await execute(WAIT(replicas: replicas, timeout: timeout))
-    }
-
-    /// Asks the server about itself: about `section`, or what it tells by default.
-    ///
-    /// Source: [INFO](https://redis.io/docs/latest/commands/info/).
-    public func info(_ section: String? = nil) async throws(RedisError) -> ServerInfo {
-        try await execute(INFO(section: section))
-    }
-
-    /// Asks the server whether it is a master, a replica or a sentinel.
-    ///
-    /// Source: [ROLE](https://redis.io/docs/latest/commands/role/).
-    public func role() async throws(RedisError) -> ServerRole {
-        try await execute(ROLE())
-    }
-}

@@ -28,12 +28,3 @@ public struct XLEN: RedisCommand {
     /// The number of entries; 0 if there is no such stream.
     public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
 }
-
-extension RedisCommandExecutor {
-    /// Counts the entries of a stream: 0 if it does not exist.
-    ///
-    /// Source: [XLEN](https://redis.io/docs/latest/commands/xlen/).
-    public func xlen(_ stream: StreamKey) async throws(RedisError) -> Int {
-        try await execute(XLEN(stream))
-    }
-}

@@ -107,40 +107,6 @@ public struct XREADGROUP: RedisCommand {
     public func decode(_ reply: RedisReply) throws(RedisError) -> [MessageBatch] { try batches(reply) }
 }
 
-extension RedisCommandExecutor {
-    /// Reads streams as a consumer of a group: a batch for each stream that has messages, and none if there are none.
-    ///
-    /// With `block`, which must be above 0, waits so long for the first message, on a connection of its own. `count`
-    /// limits the messages of each stream.
-    ///
-    /// Source: [XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
-    public func xreadgroup(
-        group: String,
-        consumer: String,
-        streams: [GroupOffset],
-        count: Int? = nil,
-        block: Duration? = nil,
-        noAck: Bool = false,
-        claim: Duration? = nil,
-        maxCount: Int? = nil,
-        maxSize: Int? = nil
-    ) async throws(RedisError) -> [MessageBatch] {
-        try await execute(
-            XREADGROUP(
-                group: group,
-                consumer: consumer,
-                streams: streams,
-                count: count,
-                block: block,
-                noAck: noAck,
-                claim: claim,
-                maxCount: maxCount,
-                maxSize: maxSize
-            )
-        )
-    }
-}
-
 extension RedisReply {
     /// How many entries the first stream has in a reply to XREAD or XREADGROUP, without looking at them.
     var entryCount: Int {

@@ -128,32 +128,3 @@ extension CommandEncoder {
         append(overflow ? Int.max : Int(sum))
     }
 }
-
-extension RedisCommandExecutor {
-    /// Sets the last id of a stream that exists.
-    ///
-    /// Source: [XSETID](https://redis.io/docs/latest/commands/xsetid/).
-    public func xsetid(
-        _ stream: StreamKey,
-        lastID: StreamID,
-        entriesAdded: Int? = nil,
-        maxDeletedID: StreamID? = nil
-    ) async throws(RedisError) {
-        try await execute(XSETID(stream, lastID: lastID, entriesAdded: entriesAdded, maxDeletedID: maxDeletedID))
-    }
-
-    /// Sets how long, and how many, messages of idempotent producers are remembered for a stream that exists.
-    ///
-    /// New values make the server forget what it remembers.
-    ///
-    /// Source: [XCFGSET](https://redis.io/docs/latest/commands/xcfgset/).
-    public func xcfgset(
-        _ stream: StreamKey,
-        idempotencyDuration: Duration? = nil,
-        idempotencyMaxSize: Int? = nil
-    ) async throws(RedisError) {
-        try await execute(
-            XCFGSET(stream, idempotencyDuration: idempotencyDuration, idempotencyMaxSize: idempotencyMaxSize)
-        )
-    }
-}

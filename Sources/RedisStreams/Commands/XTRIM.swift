@@ -45,20 +45,3 @@ public struct XTRIM: RedisCommand {
     /// How many entries were removed.
     public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
 }
-
-extension RedisCommandExecutor {
-    /// Removes the oldest entries of a stream; returns how many.
-    ///
-    /// Entries that a group has yet to read are removed as well, unless `references` is
-    /// ``ReferencePolicy/acknowledged``.
-    ///
-    /// Source: [XTRIM](https://redis.io/docs/latest/commands/xtrim/).
-    @discardableResult
-    public func xtrim(
-        _ stream: StreamKey,
-        _ strategy: TrimStrategy,
-        references: ReferencePolicy? = nil
-    ) async throws(RedisError) -> Int {
-        try await execute(XTRIM(stream, strategy, references: references))
-    }
-}

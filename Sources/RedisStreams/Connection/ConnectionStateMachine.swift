@@ -10,7 +10,7 @@ internal import NIOCore
 /// - `closed`: replies are ignored.
 struct ConnectionStateMachine: ~Copyable {
     /// A command that was sent, and has no reply.
-    struct Command {
+    struct SentCommand {
         let name: String
         let receiver: ReplyReceiver
         let deadline: NIODeadline
@@ -22,10 +22,10 @@ struct ConnectionStateMachine: ~Copyable {
     }
 
     private var state: State = .open
-    private var waiting: Deque<Command> = []
+    private var waiting: Deque<SentCommand> = []
 
     /// A command has been sent.
-    mutating func sent(_ command: Command) {
+    mutating func sent(_ command: SentCommand) {
         waiting.append(command)
     }
 

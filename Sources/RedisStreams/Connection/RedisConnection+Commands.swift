@@ -1,4 +1,4 @@
-extension RedisConnection: RedisCommandExecutor {
+extension RedisConnection {
     /// Sends one command and waits for its reply.
     ///
     /// A command that blocks (`XREAD … BLOCK`) holds back every other command of this connection. When its task is

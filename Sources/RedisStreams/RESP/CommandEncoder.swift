@@ -75,21 +75,6 @@
         append("\(number)")
     }
 
-    /// Appends a key as one argument.
-    public mutating func append(_ key: StreamKey) {
-        append(key.rawValue)
-    }
-
-    /// Appends an entry id as one argument.
-    public mutating func append(_ id: StreamID) {
-        let (first, second) = (id.milliseconds.decimalDigits, id.sequence.decimalDigits)
-        unsafe appendArgument(length: first + 1 + second) { target in
-            unsafe id.milliseconds.writeDecimal(to: target, at: 0, digits: first)
-            unsafe target[first] = UInt8(ascii: "-")
-            unsafe id.sequence.writeDecimal(to: target, at: first + 1, digits: second)
-        }
-    }
-
     /// Appends a duration as one argument, in whole milliseconds, rounded up.
     public mutating func append(milliseconds duration: Duration) {
         append(duration.wholeMilliseconds)
@@ -97,7 +82,7 @@
 
     /// Appends an argument of `length` bytes, which `write` fills in.
     @inline(__always)
-    private mutating func appendArgument(length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
+    mutating func appendArgument(length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
         count += 1
         let digits = UInt64(length).decimalDigits
         let start = 1 + digits + 2
@@ -126,7 +111,7 @@
 
 extension UInt64 {
     /// How many decimal digits the number has.
-    fileprivate var decimalDigits: Int {
+    var decimalDigits: Int {
         var digits = 1
         var rest = self
         while rest >= 10 {
@@ -137,7 +122,7 @@ extension UInt64 {
     }
 
     /// Writes the number, which has so many digits.
-    fileprivate func writeDecimal(to target: UnsafeMutableRawBufferPointer, at start: Int, digits: Int) {
+    func writeDecimal(to target: UnsafeMutableRawBufferPointer, at start: Int, digits: Int) {
         var rest = self
         var position = start + digits
         repeat {

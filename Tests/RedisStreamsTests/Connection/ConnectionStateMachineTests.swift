@@ -140,7 +140,7 @@ extension ReplyReceiver {
 
 extension ConnectionStateMachine {
     fileprivate mutating func add(_ replies: PendingReplies, name: String = "PING", deadline: UInt64 = 1000) {
-        sent(Command(name: name, receiver: .group(replies), deadline: .uptimeNanoseconds(deadline)))
+        sent(SentCommand(name: name, receiver: .group(replies), deadline: .uptimeNanoseconds(deadline)))
     }
 
     fileprivate mutating func receiver(of reply: RedisReply) -> PendingReplies? {

@@ -1,3 +1,22 @@
+/// The versions of Redis and Valkey from which on something is there.
+public struct ServerRequirement: Sendable, Hashable {
+    /// The first version of Redis that has it, such as `8.2`; `nil` while none has.
+    public var redis: String?
+
+    /// The first version of Valkey that has it; `nil` while none has.
+    public var valkey: String?
+
+    /// What needs it, as users know it: a command, or a command with an option.
+    public var feature: String
+
+    /// Something that needs these versions.
+    public init(_ feature: String, redis: String?, valkey: String? = nil) {
+        self.feature = feature
+        self.redis = redis
+        self.valkey = valkey
+    }
+}
+
 extension ServerRequirement {
     /// Whether the server is new enough. A server that does not say its version counts as one that is.
     func isMet(by server: ServerInfo) -> Bool {
