@@ -8,15 +8,15 @@ public final class FakeConnection: Sendable {
         var commands = AsyncQueue<[String]?>()
         var reader = RESPReader()
         var isClosed = false
-        var isGreeting: Bool
+        var isHandshake: Bool
 
-        /// Takes away what belongs to the greeting, which ends with a `PING`. Returns the replies to it.
-        mutating func takeGreeting(from commands: inout [[String]]) -> String {
+        /// Takes away what belongs to the handshake, which ends with a `PING`. Returns the replies to it.
+        mutating func takeHandshake(from commands: inout [[String]]) -> String {
             var replies = ""
-            while isGreeting, let name = commands.first?.first {
-                isGreeting = name != "PING"
+            while isHandshake, let name = commands.first?.first {
+                isHandshake = name != "PING"
                 commands.removeFirst()
-                replies += isGreeting ? "+OK\r\n" : "+PONG\r\n"
+                replies += isHandshake ? "+OK\r\n" : "+PONG\r\n"
             }
             return replies
         }
@@ -29,10 +29,10 @@ public final class FakeConnection: Sendable {
     private let eventLoop: any EventLoop
     private let delegate: any ByteStreamDelegate
 
-    init(eventLoop: any EventLoop, delegate: any ByteStreamDelegate, answersGreeting: Bool) {
+    init(eventLoop: any EventLoop, delegate: any ByteStreamDelegate, answersHandshake: Bool) {
         self.eventLoop = eventLoop
         self.delegate = delegate
-        state = Mutex(State(isGreeting: answersGreeting))
+        state = Mutex(State(isHandshake: answersHandshake))
     }
 
     var stream: any ByteStream { Stream(connection: self) }
@@ -69,15 +69,15 @@ public final class FakeConnection: Sendable {
     /// Takes bytes of the client.
     private func received(_ bytes: ByteBuffer) {
         var commands: [[String]] = []
-        let greeting = state.withLock { state in
+        let handshake = state.withLock { state in
             try? unsafe bytes.withUnsafeReadableBytes { bytes in
                 unsafe try state.reader.read(bytes) { reply in
                     commands.append(reply.array.map { $0.map { $0.string ?? "" } } ?? [])
                 }
             }
-            return state.takeGreeting(from: &commands)
+            return state.takeHandshake(from: &commands)
         }
-        if !greeting.isEmpty { send(greeting) }
+        if !handshake.isEmpty { send(handshake) }
         for command in commands { deliver(command) }
     }
 

@@ -24,17 +24,17 @@ public final class FakeTransport: Sendable {
     }
 
     private let state = Mutex(State())
-    private let answersGreeting: Bool
+    private let answersHandshake: Bool
 
     /// The time of everything that happens on this transport.
     public let clock = ManualClock()
 
     /// A transport without connections.
     ///
-    /// - Parameter answersGreeting: Whether connections answer by themselves what a client greets with: `AUTH`,
+    /// - Parameter answersHandshake: Whether connections answer by themselves what a client greets with: `AUTH`,
     ///   `SELECT`, `CLIENT SETNAME` and the first `PING`. Those commands are then not to be seen. Default: `true`.
-    public init(answersGreeting: Bool = true) {
-        self.answersGreeting = answersGreeting
+    public init(answersHandshake: Bool = true) {
+        self.answersHandshake = answersHandshake
     }
 
     /// A client whose connections are made by this transport.
@@ -77,7 +77,7 @@ extension FakeTransport: Transport {
         delegate: any ByteStreamDelegate
     ) async throws(RedisError) -> any ByteStream {
         if let refusal = state.withLock({ $0.refusals.isEmpty ? nil : $0.refusals.removeFirst() }) { throw refusal }
-        let connection = FakeConnection(eventLoop: eventLoop, delegate: delegate, answersGreeting: answersGreeting)
+        let connection = FakeConnection(eventLoop: eventLoop, delegate: delegate, answersHandshake: answersHandshake)
         let waiter = state.withLock { $0.connections.put(connection) }
         waiter?.resume(returning: connection)
         return connection.stream

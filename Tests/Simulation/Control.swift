@@ -57,9 +57,9 @@ struct Control: Sendable {
             $0.concurrency = 1
             $0.slowOneIn = 4
         },
-        Control(.suspectsAlone, "deaths are not counted", .poison) {
+        Control(.quarantinedAlone, "deaths are not counted", .poison) {
             $0.concurrency = 4
-            $0.sabotage = .forgetDeaths
+            $0.sabotage = .forgetCrashes
             $0.faultCount = 0
         },
         Control(.everythingIsOwned, "nobody claims", .kills) {
@@ -94,7 +94,7 @@ struct Control: Sendable {
         },
         Control(.nothingLost, "the own pending list is not looked through", .network) {
             $0.configuration.claimIdleTime = nil
-            $0.configuration.safeguards.remove(.sweep)
+            $0.configuration.safeguards.remove(.recovery)
         },
         Control(.nothingLost, "a lost group goes on with what is new", .loss) {
             $0.configuration.groupLoss = .latest
@@ -103,7 +103,7 @@ struct Control: Sendable {
         Control(.endsClean, "acknowledgements are not sent again", .network) {
             $0.configuration.claimIdleTime = nil
             $0.configuration.safeguards.remove(.reacknowledge)
-            $0.configuration.safeguards.remove(.sweep)
+            $0.configuration.safeguards.remove(.recovery)
         },
         Control(.shutdownInTime, "nothing is handed back", .handOver) {
             $0.configuration.safeguards.remove(.handOver)

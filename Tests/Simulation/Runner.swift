@@ -96,7 +96,7 @@ struct Runner {
     /// Runs a part in a process, and what is left of it in another one should that die.
     private func runPart(_ part: UInt64, in folder: URL, _ report: borrowing Mutex<Report>) throws {
         var after: UInt64 = 0
-        for attempt in 0..<Self.maxDeaths {
+        for attempt in 0..<Self.maxCrashes {
             let file = folder.appending(path: "\(part)-\(attempt).txt")
             try Data().write(to: file)
             let process = Process()
@@ -111,7 +111,7 @@ struct Runner {
         }
     }
 
-    private static let maxDeaths = 20
+    private static let maxCrashes = 20
 
     // MARK: Controls
 

@@ -15,7 +15,7 @@ package struct Entry: Sendable {
         payload = .text(size == Self.payloadSize ? Self.text : String(repeating: "p", count: size))
     }
 
-    package func fields(_ number: Int) -> NewFields {
+    package func fields(_ number: Int) -> StreamFieldsToAdd {
         ["number": .integer(number), "item": Self.item, "payload": payload]
     }
 }

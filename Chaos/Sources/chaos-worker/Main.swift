@@ -45,7 +45,7 @@ enum Main {
             let logger = Logger(label: "chaos-worker", factory: { _ in SwiftLogNoOpLogHandler() })
             try await ServiceGroup(services: [service], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 
-            @Sendable func add(_ fields: NewFields, to stream: StreamKey, _ context: HandlerContext) async throws {
+            @Sendable func add(_ fields: StreamFieldsToAdd, to stream: StreamKey, _ context: HandlerContext) async throws {
                 if order.isUnfenced { return _ = try await redis.xadd(stream, fields) }
                 try context.emit(fields, to: stream)
             }

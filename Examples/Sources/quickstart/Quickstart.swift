@@ -117,7 +117,7 @@ extension Quickstart {
             }
         }
         sayTable(await tally.table)
-        say(await tally.verdict)
+        say(await tally.deadLetterReason)
         if await tally.lost > 0 { throw ExitCode.failure }
     }
 
@@ -245,7 +245,7 @@ actor Tally {
         #endif
     }
 
-    var verdict: String {
+    var deadLetterReason: String {
         guard lost == 0 else { return "\(lost.of("message")) lost: that must not be." }
         guard duplicateCount > 0 else { return "Nothing was lost: every message was handled once." }
         return

@@ -188,8 +188,8 @@ struct RedisURL: Sendable, Hashable {
     private static func hexDigit(_ byte: UInt8?) -> UInt8? {
         switch byte {
         case .some(let digit) where digit &- UInt8(ascii: "0") <= 9: digit &- UInt8(ascii: "0")
-        case .some(let letter) where (letter | 0x20) &- UInt8(ascii: "a") <= 5:
-            (letter | 0x20) &- UInt8(ascii: "a") + 10
+        case .some(let deadLetterEntry) where (deadLetterEntry | 0x20) &- UInt8(ascii: "a") <= 5:
+            (deadLetterEntry | 0x20) &- UInt8(ascii: "a") + 10
         default: nil
         }
     }

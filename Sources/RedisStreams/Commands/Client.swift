@@ -152,7 +152,7 @@ public enum CLIENT {
         func validate() throws(RedisError) {
             // What Redis allows, so that the lines of CLIENT LIST can be read.
             guard connectionName.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-                throw invalid("The name of a connection must be of ASCII letters, digits and signs, without spaces.")
+                throw invalid("The name of a connection must be of ASCII deadLetterEntries, digits and signs, without spaces.")
             }
         }
 

@@ -20,7 +20,7 @@ public struct XADD: RedisCommand {
     /// The id of the entry. Default: ``EntryID/auto``.
     public var id: EntryID
     /// The fields, at least one.
-    public var fields: NewFields
+    public var fields: StreamFieldsToAdd
     /// Whether a stream that does not exist is created. Default: `true`.
     public var createStream: Bool
     /// How the stream is trimmed on the way. Default: not at all.
@@ -33,7 +33,7 @@ public struct XADD: RedisCommand {
     /// Adds an entry with these fields.
     public init(
         _ key: StreamKey,
-        _ fields: NewFields,
+        _ fields: StreamFieldsToAdd,
         id: EntryID = .auto,
         createStream: Bool = true,
         trim: TrimStrategy? = nil,

@@ -7,7 +7,7 @@ package protocol ByteStream: AnyObject, Sendable {
     /// Sends the bytes, in order behind everything sent before.
     func write(_ bytes: ByteBuffer)
 
-    /// How many of the bytes written have not left yet, a few aside. May be asked on any thread.
+    /// How many of the bytes written have not left yet, a few requeue. May be asked on any thread.
     var unsentBytes: Int { get }
 
     /// Where the stream begins, as the server tells it of a client: `127.0.0.1:50123`, `[::1]:50123`; `nil` if it has no

@@ -19,7 +19,7 @@ extension RedisConnection {
         /// The name under which `CLIENT LIST` shows the connection. Default: `nil`.
         public var clientName: String?
 
-        /// How long connecting may take: name lookup, TCP, TLS and greeting, each. Default: 5 s.
+        /// How long connecting may take: name lookup, TCP, TLS and handshake, each. Default: 5 s.
         public var connectTimeout: Duration = .seconds(5)
 
         /// How long the server may take to answer a command before the connection counts as dead and is closed. Commands

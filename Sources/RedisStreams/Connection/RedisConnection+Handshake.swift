@@ -24,28 +24,28 @@ extension RedisConnection {
             try await connection.greet()
         } catch {
             connection.close()
-            // No command of a user was sent, whatever has become of those of the greeting.
+            // No command of a user was sent, whatever has become of those of the handshake.
             throw error.about(command: nil, mayHaveExecuted: false)
         }
-        connection.onEventLoop { $0.greeted() }
+        connection.onEventLoop { $0.opened() }
         return connection
     }
 
     private nonisolated func greet() async throws(RedisError) {
         let configuration = configuration
-        let greeting = Greeting(configuration)
+        let handshake = Handshake(configuration)
         let deadline = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
-            self.assumeIsolated { $0.greetingOverdue() }
+            self.assumeIsolated { $0.handshakeOverdue() }
         }
         defer { deadline.cancel() }
-        let outcomes = await sendTogether(count: greeting.steps.count, blocks: false, greeting.write)
-        for (step, outcome) in zip(greeting.steps, outcomes) {
-            try greeting.check(outcome, of: step)
+        let outcomes = await sendTogether(count: handshake.steps.count, blocks: false, handshake.write)
+        for (step, outcome) in zip(handshake.steps, outcomes) {
+            try handshake.check(outcome, of: step)
             if step == .identify, let id = try? outcome.get().integer { identify(id) }
         }
     }
 
-    private func greetingOverdue() {
+    private func handshakeOverdue() {
         ended(
             with: RedisError(
                 .connectTimeout,
@@ -57,7 +57,7 @@ extension RedisConnection {
 }
 
 /// What a new connection sends before it is handed out.
-struct Greeting: Sendable {
+struct Handshake: Sendable {
     enum Step: Sendable {
         case authenticate, select, setName, identify, ping
     }

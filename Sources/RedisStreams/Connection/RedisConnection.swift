@@ -29,7 +29,7 @@ public actor RedisConnection {
     private var unread: Deque<ByteBuffer> = []
     private var stream: (any ByteStream)?
     /// Since when the server has let this client in.
-    private(set) var greetedAt: NIODeadline?
+    private(set) var openedAt: NIODeadline?
     /// When this client began to connect.
     let begunAt: NIODeadline
     /// Where the connection begins, as the server tells it of a client.
@@ -79,8 +79,8 @@ public actor RedisConnection {
     }
 
     /// The server has let this client in: from now on, TLS that fails is a connection that breaks.
-    func greeted() {
-        greetedAt = eventLoop.now
+    func opened() {
+        openedAt = eventLoop.now
     }
 
     /// What the server calls this connection (`CLIENT ID`); `nil` if it does not tell.
@@ -296,7 +296,7 @@ extension RedisConnection: ByteStreamDelegate {
     package nonisolated func ended(with error: RedisError?) {
         assumeIsolated { connection in
             var error = error ?? RedisError(.connectionClosed, "The server closed the connection.")
-            if error.code == .tlsFailure, connection.greetedAt != nil {
+            if error.code == .tlsFailure, connection.openedAt != nil {
                 error = RedisError(.connectionClosed, "The connection broke: \(error.message)", cause: error.cause)
             }
             connection.end(error)

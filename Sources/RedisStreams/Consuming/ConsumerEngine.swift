@@ -12,10 +12,10 @@ protocol ConsumerEngine: Actor {
 
     nonisolated var eventLoop: any EventLoop { get }
     nonisolated var pool: ConnectionPool { get }
-    nonisolated var mailbox: Mailbox<Batch> { get }
+    nonisolated var buffer: MessageBuffer<Batch> { get }
     nonisolated var backoff: Backoff { get }
     nonisolated var logger: Logger { get }
-    var pipeline: Pipeline { get set }
+    var readsInFlight: ReadsInFlight { get set }
 
     /// There is a connection to read on, the first one or another one.
     func leased(_ connection: RedisConnection) async throws(RedisError)
@@ -43,33 +43,33 @@ extension ConsumerEngine {
     /// Ends the consumer with an error, which is thrown at who asks for messages.
     nonisolated func end(with error: RedisError) {
         logger.error("consumer ended with an error", metadata: [LogKey.reason: "\(error)"])
-        mailbox.fail(error)
+        buffer.fail(error)
     }
 
     func readLoop() async {
-        while !mailbox.isStopping && !Task.isCancelled {
+        while !buffer.isStopping && !Task.isCancelled {
             guard let reaction = await serve(), await follow(reaction) else { break }
         }
-        if !mailbox.isStopping { cancelled() }
+        if !buffer.isStopping { cancelled() }
     }
 
-    /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the mailbox
+    /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the buffer
     /// has stopped.
     private func serve() async -> FailureReaction? {
         let connection: RedisConnection
         do throws(RedisError) {
             connection = try await pool.lease(on: eventLoop)
         } catch {
-            return mailbox.isStopping || Task.isCancelled ? nil : failed(error)
+            return buffer.isStopping || Task.isCancelled ? nil : failed(error)
         }
         defer { pool.release(connection) }
         do throws(RedisError) { try await leased(connection) } catch { return failed(error) }
-        while await mailbox.waitForRoom() {
+        while await buffer.waitForRoom() {
             do throws(RedisError) {
                 if try await takeStep(on: connection) { continue }
                 try await read(on: connection)
             } catch {
-                if mailbox.isStopping || Task.isCancelled { return nil }
+                if buffer.isStopping || Task.isCancelled { return nil }
                 let reaction = failed(error)
                 if case .proceed = reaction { continue }
                 return reaction
@@ -84,7 +84,7 @@ extension ConsumerEngine {
         let failure = await withTaskCancellationHandler {
             _ = self
             return await withCheckedContinuation { waiter in
-                pipeline.run(waiter)
+                readsInFlight.run(waiter)
                 if !Task.isCancelled { readOn(on: connection) }
                 finishIfIdle()
             }
@@ -105,11 +105,11 @@ extension ConsumerEngine {
         notAfter latest: NIODeadline = .distantFuture,
         then handle: @escaping @Sendable (isolated Self, PendingReplies.Outcome) throws(RedisError) -> Void
     ) {
-        pipeline.began()
+        readsInFlight.began()
         connection.begin(command, notAfter: latest) { outcome in
             self.assumeIsolated { engine in
-                engine.pipeline.ended()
-                do throws(RedisError) { try handle(engine, outcome) } catch { engine.pipeline.failed(error) }
+                engine.readsInFlight.ended()
+                do throws(RedisError) { try handle(engine, outcome) } catch { engine.readsInFlight.failed(error) }
                 engine.goOn(on: connection)
             }
         }
@@ -117,18 +117,18 @@ extension ConsumerEngine {
 
     /// Lets others begin, behind what was woken by what has come: who waits for a message is served first.
     func goOn(on connection: RedisConnection) {
-        guard pipeline.mayGoOn() else { return }
+        guard readsInFlight.mayGoOn() else { return }
         eventLoop.execute {
             self.assumeIsolated { engine in
-                engine.pipeline.goesOn()
-                if engine.pipeline.isRunning { engine.readOn(on: connection) }
+                engine.readsInFlight.goesOn()
+                if engine.readsInFlight.isRunning { engine.readOn(on: connection) }
                 engine.finishIfIdle()
             }
         }
     }
 
     private func finishIfIdle() {
-        guard let (waiter, failure) = pipeline.takeFinished() else { return }
+        guard let (waiter, failure) = readsInFlight.takeFinished() else { return }
         waiter.resume(returning: failure)
     }
 

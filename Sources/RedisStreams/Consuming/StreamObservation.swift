@@ -1,5 +1,5 @@
 /// What a look at a stream has brought.
-enum StreamLook: Sendable {
+enum StreamProbe: Sendable {
     /// There is no such key.
     case missing
     /// The key holds something else.

@@ -63,7 +63,7 @@ public struct DeadLetter: Sendable, Hashable {
 }
 
 /// Why a message is given up.
-struct Verdict: Sendable, Hashable {
+struct DeadLetterReason: Sendable, Hashable {
     var attempts: Int
     /// The type of the error.
     var error: String
@@ -76,13 +76,13 @@ extension DeadLetter {
         of id: StreamID,
         in origin: StreamKey,
         group: String,
-        verdict: Verdict,
+        deadLetterReason: DeadLetterReason,
         omitsPayload: Bool
     ) -> [FieldValue] {
         var told: [(Field, FieldValue)] = [
             (.stream, .text(origin.rawValue)), (.group, .text(group)), (.id, .text("\(id)")),
-            (.attempts, .integer(verdict.attempts)), (.error, .text(verdict.error)),
-            (.reason, .text(verdict.reason)), (.time, .integer(Host.millisecondsSince1970)),
+            (.attempts, .integer(deadLetterReason.attempts)), (.error, .text(deadLetterReason.error)),
+            (.reason, .text(deadLetterReason.reason)), (.time, .integer(Host.millisecondsSince1970)),
         ]
         if omitsPayload { told.append((.payload, .text("omitted"))) }
         return told.flatMap { [.text($0.rawValue), $1] }

@@ -19,16 +19,16 @@ struct DeliveryCount: Sendable, Hashable {
 
     /// How many deliveries had no outcome, or none yet: 1 for the first delivery, 2 for one in the company of other
     /// quarantined messages, from 3 on for those that ran beside no other quarantined message.
-    var unresolved: Int { rawValue % 1000 }
+    var unsettledDeliveries: Int { rawValue % 1000 }
 
     /// How many crashes count against a message that is delivered with this count. The delivery itself is not one of them.
     ///
     /// A crash in company of other quarantined messages says of none of them that it was to blame, and counts against none.
-    var crashes: Int { unresolved <= 1 ? 0 : max(1, unresolved - 2) }
+    var crashes: Int { unsettledDeliveries <= 1 ? 0 : max(1, unsettledDeliveries - 2) }
 
     /// After one more failure: what is to be delivered again, with nothing unexplained.
     var failed: DeliveryCount { DeliveryCount(min(failures, .max / 1000 - 2) * 1000 + 1000) }
 
     /// As if the last delivery had not been: the message was given back, by a consumer that is well.
-    var returned: DeliveryCount { DeliveryCount(rawValue - min(unresolved, 1)) }
+    var returned: DeliveryCount { DeliveryCount(rawValue - min(unsettledDeliveries, 1)) }
 }

@@ -1,10 +1,10 @@
 /// What becomes of a message whose handler has failed.
 struct FailureRules: Sendable {
-    enum Fate: Sendable {
+    enum Disposition: Sendable {
         /// It is handled again after this time.
         case retry(after: Duration)
         /// It becomes a dead letter.
-        case bury(Verdict, DeadLetter)
+        case deadLetter(DeadLetterReason, DeadLetter)
         /// It is acknowledged, and that is all.
         case drop(reason: String)
     }
@@ -14,7 +14,7 @@ struct FailureRules: Sendable {
     var describe = GroupConsumer.Configuration().describe
 
     /// - Parameter jitter: A random number from 0 to 1.
-    func fate(of message: GroupMessage, after error: any Error, jitter: Double) -> Fate {
+    func disposition(of message: GroupMessage, after error: any Error, jitter: Double) -> Disposition {
         let failures = message.deliveryCount.failed.failures
         let reject = error as? Reject
         if let reject, deadLetter == nil { return .drop(reason: reject.reason.onOneLine()) }
@@ -22,7 +22,7 @@ struct FailureRules: Sendable {
             reject != nil || failures >= deadLetter.maxAttempts
         {
             let reason = reject?.reason.onOneLine() ?? Self.reason(failures: failures, last: details(of: error))
-            return .bury(Verdict(attempts: failures, error: "\(type(of: error))", reason: reason), deadLetter)
+            return .deadLetter(DeadLetterReason(attempts: failures, error: "\(type(of: error))", reason: reason), deadLetter)
         }
         let delay = (error as? Retry)?.delay ?? retry.delay(failures: failures, jitter: jitter)
         return .retry(after: delay)
@@ -46,15 +46,15 @@ struct FailureRules: Sendable {
     }
 
     /// Why a message is given up before it is handled once more; `nil` if it is not.
-    func verdict(on count: DeliveryCount) -> Verdict? {
+    func deadLetterReason(on count: DeliveryCount) -> DeadLetterReason? {
         guard let deadLetter else { return nil }
         if count.failures >= deadLetter.maxAttempts {
             let reason = Self.reason(failures: count.failures, last: nil)
-            return Verdict(attempts: count.failures, error: "unknown", reason: reason)
+            return DeadLetterReason(attempts: count.failures, error: "unknown", reason: reason)
         }
         let crashes = count.crashes
         guard crashes >= deadLetter.maxCrashes else { return nil }
-        return Verdict(
+        return DeadLetterReason(
             attempts: count.failures,
             error: "crash",
             reason: "Whoever handled it died or lost it, \(crashes) times."
@@ -64,10 +64,10 @@ struct FailureRules: Sendable {
 
 extension DeadLetter {
     /// The step that makes a dead letter of a message. One with more fields than a script can add goes without them.
-    func emission(of message: StreamMessage, group: String, verdict: Verdict) -> Emission {
-        let isOmitted = message.fields.count + Field.allCases.count > Emission.Output.maxFields
+    func publication(of message: StreamMessage, group: String, deadLetterReason: DeadLetterReason) -> Publication {
+        let isOmitted = message.fields.count + Field.allCases.count > Publication.Output.maxFields
         let payload = message.fields.flatMap { [FieldValue.bytes($0.nameBytes), .bytes($0.valueBytes)] }
-        return emission(of: message.id, in: message.stream, group, verdict, payload: isOmitted ? nil : payload)
+        return publication(of: message.id, in: message.stream, group, deadLetterReason, payload: isOmitted ? nil : payload)
     }
 
     /// Whether the message came from this stream, as the dead letter that it is tells. One of several levels names them all.
@@ -76,24 +76,24 @@ extension DeadLetter {
     }
 
     /// The step that makes a dead letter of an entry whose body cannot be read.
-    func emission(
+    func publication(
         ofUnreadable id: StreamID,
         in origin: StreamKey,
         group: String,
-        verdict: Verdict
-    ) -> Emission {
-        emission(of: id, in: origin, group, verdict, payload: nil)
+        deadLetterReason: DeadLetterReason
+    ) -> Publication {
+        publication(of: id, in: origin, group, deadLetterReason, payload: nil)
     }
 
-    private func emission(
+    private func publication(
         of id: StreamID,
         in origin: StreamKey,
         _ group: String,
-        _ verdict: Verdict,
+        _ deadLetterReason: DeadLetterReason,
         payload: [FieldValue]?
-    ) -> Emission {
-        let told = fields(of: id, in: origin, group: group, verdict: verdict, omitsPayload: payload == nil)
-        let output = Emission.Output(stream: stream, maxLength: maxLength, fields: told + (payload ?? []))
-        return Emission(id: id, outputs: [output], verdict: verdict)
+    ) -> Publication {
+        let told = fields(of: id, in: origin, group: group, deadLetterReason: deadLetterReason, omitsPayload: payload == nil)
+        let output = Publication.Output(stream: stream, maxLength: maxLength, fields: told + (payload ?? []))
+        return Publication(id: id, outputs: [output], deadLetterReason: deadLetterReason)
     }
 }

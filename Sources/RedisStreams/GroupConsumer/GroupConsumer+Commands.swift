@@ -6,7 +6,7 @@ extension GroupConsumer {
     }
 
     /// A call of a script about messages. Scripts want their ids in ascending order.
-    func call(_ script: Script, mode: TakeMode? = nil, ids: [StreamID]) -> ScriptCall {
+    func call(_ script: Script, mode: ReclaimMode? = nil, ids: [StreamID]) -> ScriptCall {
         let ids = ids.sorted().map { FieldValue.text("\($0)") }
         return call(script, (mode.map { [.text($0.rawValue)] } ?? []) + ids)
     }

@@ -79,9 +79,9 @@ extension GroupConsumer {
         /// Settlements look at the owner.
         package static let fencing = Safeguards(rawValue: 2)
         /// The own pending list is looked through after a lost connection, and from time to time.
-        package static let sweep = Safeguards(rawValue: 4)
+        package static let recovery = Safeguards(rawValue: 4)
         /// A connection that was lost is ended on the server too.
-        package static let ghostKill = Safeguards(rawValue: 8)
+        package static let staleConnectionKill = Safeguards(rawValue: 8)
         /// Acknowledgements whose replies were lost are sent again.
         package static let reacknowledge = Safeguards(rawValue: 16)
         /// Lost groups are created where they were.
@@ -218,12 +218,12 @@ extension GroupConsumer {
         var lease: Duration? { acknowledgement.keepsPending ? claimIdleTime : nil }
 
         /// By what it is known that a message is this consumer's.
-        var terms: SettlementLedger.Terms {
+        var leasePolicy: SettlementLedger.LeasePolicy {
             let lease = lease.map { TimeAmount($0) }
-            if !safeguards.contains(.fencing) { return .init(lease: lease, proof: nil) }
+            if !safeguards.contains(.fencing) { return .init(lease: lease, fencingTime: nil) }
             return .init(
                 lease: lease,
-                proof: fencing == .always ? .zero : lease.map { .nanoseconds($0.nanoseconds / 4 * 3) }
+                fencingTime: fencing == .always ? .zero : lease.map { .nanoseconds($0.nanoseconds / 4 * 3) }
             )
         }
 

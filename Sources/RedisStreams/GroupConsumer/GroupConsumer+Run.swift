@@ -2,7 +2,7 @@ internal import NIOCore
 public import ServiceLifecycle
 
 extension GroupConsumer {
-    /// Handles a message. What it returns with decides on the message's fate.
+    /// Handles a message. What it returns with decides on the message's disposition.
     public typealias Handler = @Sendable (GroupMessage) async throws -> Void
     /// Handles a message, and can see whether it is still this consumer's, and add entries that come of it.
     public typealias ContextHandler = @Sendable (GroupMessage, HandlerContext) async throws -> Void
@@ -32,7 +32,7 @@ extension GroupConsumer {
         on executor: HandlerExecutor = .concurrent,
         _ handler: @escaping Handler
     ) async throws {
-        try await run(concurrency: concurrency, on: executor) { message -> [Emission.Output] in
+        try await run(concurrency: concurrency, on: executor) { message -> [Publication.Output] in
             try await handler(message)
             return []
         }
@@ -44,14 +44,14 @@ extension GroupConsumer {
         on executor: HandlerExecutor = .concurrent,
         _ handler: @escaping ContextHandler
     ) async throws {
-        try await run(concurrency: concurrency, on: executor) { message -> [Emission.Output] in
+        try await run(concurrency: concurrency, on: executor) { message -> [Publication.Output] in
             let context = HandlerContext(message)
             try await handler(message, context)
             return context.outputs
         }
     }
 
-    private typealias Work = @Sendable (GroupMessage) async throws -> [Emission.Output]
+    private typealias Work = @Sendable (GroupMessage) async throws -> [Publication.Output]
 
     private func run(concurrency: Int, on executor: HandlerExecutor, work: @escaping Work) async throws {
         try validate()
@@ -80,7 +80,7 @@ extension GroupConsumer {
                 }
             }
         } onGracefulShutdown: {
-            session.mailbox.stop()
+            session.buffer.stop()
             session.eventLoop.scheduleTask(in: deadline) { [weak session] in session?.cancelHandlers() }
         }
     }
@@ -93,7 +93,7 @@ extension GroupConsumer {
         // How many handlers are not measured from here on.
         var unmeasured = 0
         return try await slot.occupied {
-            while let message = try await session.mailbox.next() {
+            while let message = try await session.buffer.next() {
                 let time = session.handOutTime(isMeasured: unmeasured == 0)
                 // In this order: what is lost from here on is told to the slot.
                 slot.begin(message.batch, message.position, at: time)
@@ -114,7 +114,7 @@ extension GroupConsumer {
     private func handle(_ message: GroupMessage, _ session: GroupSession, _ work: Work) async {
         do {
             let outputs = try await work(message)
-            if configuration.acknowledgement == .afterHandling || !outputs.isEmpty { session.emit(message, outputs) }
+            if configuration.acknowledgement == .afterHandling || !outputs.isEmpty { session.publish(message, outputs) }
         } catch {
             guard session.isOpen(message) else { return }
             if Task.isCancelled { return session.handBack(message) }

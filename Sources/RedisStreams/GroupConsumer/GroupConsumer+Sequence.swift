@@ -23,7 +23,7 @@ extension GroupConsumer: AsyncSequence {
     }
 
     /// Starts an engine among the tasks of the client.
-    private func start() -> MailboxReading<DeliveredMessages> {
+    private func start() -> SequentialReader<DeliveredMessages> {
         let session = makeSession(concurrency: 1)
         observer.beginRun(session.snapshotIfAlive)
         let observer = observer
@@ -34,16 +34,16 @@ extension GroupConsumer: AsyncSequence {
                 await engine.run()
                 observer.endRun()
             } otherwise: { error in
-                session.mailbox.fail(error)
+                session.buffer.fail(error)
                 observer.endRun()
             }
         } catch {
-            session.mailbox.fail(error)
+            session.buffer.fail(error)
             observer.endRun()
         }
         let acknowledges = configuration.acknowledgement == .afterHandling
         let meter = LoopMeter()
-        return MailboxReading(session.mailbox) { message in
+        return SequentialReader(session.buffer) { message in
             let time = session.handOutTime(isMeasured: meter.isDue)
             if session.giveUpIfStale(message, at: time) { return false }
             meter.begin(at: time)
@@ -60,9 +60,9 @@ extension GroupConsumer: AsyncSequence {
     ///
     /// As long as messages are there already, `next()` returns them without suspending, on whatever actor it is called.
     public struct Iterator: AsyncIteratorProtocol {
-        private let reading: MailboxReading<DeliveredMessages>
+        private let reading: SequentialReader<DeliveredMessages>
 
-        fileprivate init(_ reading: MailboxReading<DeliveredMessages>) {
+        fileprivate init(_ reading: SequentialReader<DeliveredMessages>) {
             self.reading = reading
         }
 

@@ -118,7 +118,7 @@ public struct GroupConsumer: Sendable {
     }
 
     private func acknowledge(_ ids: [StreamID]) async throws(RedisError) -> Int {
-        guard configuration.acknowledgement.keepsPending, configuration.terms.proof != nil else {
+        guard configuration.acknowledgement.keepsPending, configuration.leasePolicy.fencingTime != nil else {
             return try await client.execute(xack(ids))
         }
         // It may wait for a connection, for longer than anything is proven.
@@ -149,7 +149,7 @@ public struct GroupConsumer: Sendable {
                 batch: configuration.batchSize,
                 prefetch: configuration.prefetch
             ),
-            terms: configuration.terms,
+            leasePolicy: configuration.leasePolicy,
             rules: FailureRules(
                 retry: configuration.retry,
                 deadLetter: configuration.deadLetter,

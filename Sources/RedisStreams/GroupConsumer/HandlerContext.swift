@@ -35,7 +35,7 @@ public struct HandlerContext: Sendable {
     ///   - maxLength: To about how many entries the stream is trimmed (`MAXLEN ~`). Default: not at all.
     /// - Throws: ``RedisError`` with ``RedisError/Code/invalidArgument`` for an entry that cannot be, and where messages are
     ///   acknowledged before they are handled, or not at all.
-    public func emit(_ fields: NewFields, to stream: StreamKey, maxLength: Int? = nil) throws(RedisError) {
+    public func emit(_ fields: StreamFieldsToAdd, to stream: StreamKey, maxLength: Int? = nil) throws(RedisError) {
         guard message.batch.session.keepsPending else {
             throw RedisError(
                 .invalidArgument,
@@ -43,13 +43,13 @@ public struct HandlerContext: Sendable {
             )
         }
         try XADD(stream, fields, trim: maxLength.map { .approximately(maxLength: $0) }).validate()
-        guard fields.fields.count <= Emission.Output.maxFields else {
+        guard fields.fields.count <= Publication.Output.maxFields else {
             throw RedisError(
                 .invalidArgument,
-                "An entry that is added by a script can have \(Emission.Output.maxFields) fields at most."
+                "An entry that is added by a script can have \(Publication.Output.maxFields) fields at most."
             )
         }
-        let output = Emission.Output(
+        let output = Publication.Output(
             stream: stream,
             maxLength: maxLength,
             fields: fields.fields.flatMap { [.text($0.name), $0.value] }
@@ -58,9 +58,9 @@ public struct HandlerContext: Sendable {
     }
 
     /// What was staged.
-    var outputs: [Emission.Output] { staged.outputs.withLock { $0 } }
+    var outputs: [Publication.Output] { staged.outputs.withLock { $0 } }
 
     private final class Staged: Sendable {
-        let outputs = Mutex<[Emission.Output]>([])
+        let outputs = Mutex<[Publication.Output]>([])
     }
 }

@@ -27,24 +27,24 @@ extension RedisCommandExecutor {
     /// - Returns: What was put back, and which dead letters could not be.
     /// - Throws: ``RedisError``. What was put back before stays so.
     @discardableResult
-    public func redrive(_ letters: StreamKey, count: Int = 100) async throws(RedisError) -> RedriveResult {
+    public func redrive(_ deadLetterEntries: StreamKey, count: Int = 100) async throws(RedisError) -> RedriveResult {
         guard count > 0 else { throw RedisError(.invalidArgument, "count must be positive.") }
         var result = RedriveResult()
         var last = StreamID.zero
         let page = min(count, 100)
         while true {
-            let origins = try await run(DeadLetter.page(of: letters, after: last, count: page))
-            let found = try DeadLetter.origins(in: origins, of: letters)
-            for (letter, origin) in found where result.ids.count < count {
-                guard let call = origin?.redrive(letter, of: letters) else { continue }
+            let origins = try await run(DeadLetter.page(of: deadLetterEntries, after: last, count: page))
+            let found = try DeadLetter.origins(in: origins, of: deadLetterEntries)
+            for (deadLetterEntry, origin) in found where result.ids.count < count {
+                guard let call = origin?.redrive(deadLetterEntry, of: deadLetterEntries) else { continue }
                 let reply = try await run(call)
                 if let id = reply.streamID {
                     result.ids.append(id)
                 } else if !reply.isNull {
-                    result.left.append(letter)
+                    result.left.append(deadLetterEntry)
                 }
             }
-            guard result.ids.count < count, found.count == page, let id = found.last?.letter, id > last, id < .max
+            guard result.ids.count < count, found.count == page, let id = found.last?.deadLetterEntry, id > last, id < .max
             else {
                 return result
             }
@@ -60,22 +60,22 @@ private struct DeadLetterOrigin {
     let id: StreamID
 
     /// The step that puts the dead letter back.
-    func redrive(_ letter: StreamID, of letters: StreamKey) -> ScriptCall {
-        let arguments: [FieldValue] = [.text("\(letter)"), .text(group), .text("\(id)")]
+    func redrive(_ deadLetterEntry: StreamID, of deadLetterEntries: StreamKey) -> ScriptCall {
+        let arguments: [FieldValue] = [.text("\(deadLetterEntry)"), .text(group), .text("\(id)")]
         return ScriptCall(
             .redrive,
-            keys: [letters, stream],
+            keys: [deadLetterEntries, stream],
             arguments: arguments + DeadLetter.Field.allCases.map { .text($0.rawValue) }
         )
     }
 }
 
 extension DeadLetter {
-    fileprivate static func page(of letters: StreamKey, after id: StreamID, count: Int) -> ScriptCall {
+    fileprivate static func page(of deadLetterEntries: StreamKey, after id: StreamID, count: Int) -> ScriptCall {
         let fields: [Field] = [.stream, .group, .id]
         return ScriptCall(
             .deadLetters,
-            keys: [letters],
+            keys: [deadLetterEntries],
             arguments: [.text("\(id)"), .integer(count)] + fields.map { .text($0.rawValue) }
         )
     }
@@ -83,21 +83,21 @@ extension DeadLetter {
     /// The ids of a page of dead letters, each with where it came from; `nil` for an entry that is none.
     fileprivate static func origins(
         in reply: RedisReply,
-        of letters: StreamKey
-    ) throws(RedisError) -> [(letter: StreamID, origin: DeadLetterOrigin?)] {
-        let call = page(of: letters, after: .zero, count: 1)
-        var origins: [(letter: StreamID, origin: DeadLetterOrigin?)] = []
+        of deadLetterEntries: StreamKey
+    ) throws(RedisError) -> [(deadLetterEntry: StreamID, origin: DeadLetterOrigin?)] {
+        let call = page(of: deadLetterEntries, after: .zero, count: 1)
+        var origins: [(deadLetterEntry: StreamID, origin: DeadLetterOrigin?)] = []
         for element in try call.elements(reply) {
             let values = Array(try call.elements(element))
             guard let first = values.first else { throw call.unexpected(reply) }
-            let letter = try call.streamID(first)
+            let deadLetterEntry = try call.streamID(first)
             guard values.count == 4, let stream = values[1].string, let group = values[2].string,
                 let id = values[3].streamID, !stream.isEmpty, !group.isEmpty
             else {
-                origins.append((letter, nil))
+                origins.append((deadLetterEntry, nil))
                 continue
             }
-            origins.append((letter, DeadLetterOrigin(stream: StreamKey(stream), group: group, id: id)))
+            origins.append((deadLetterEntry, DeadLetterOrigin(stream: StreamKey(stream), group: group, id: id)))
         }
         return origins
     }

@@ -39,7 +39,7 @@ extension FieldValue: ExpressibleByIntegerLiteral {
 }
 
 /// The fields of a new entry, in order. A name may stand there more than once.
-public struct NewFields: Sendable, Hashable, ExpressibleByDictionaryLiteral {
+public struct StreamFieldsToAdd: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     /// A name with its value.
     public struct Field: Sendable, Hashable {
         /// The name.

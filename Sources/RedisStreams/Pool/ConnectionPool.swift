@@ -175,7 +175,7 @@ final class ConnectionPool: Sendable {
         let isSuitable = { @Sendable (connection: RedisConnection) in
             eventLoop == nil || connection.eventLoop === eventLoop
         }
-        let granted = try await acquire { state, waiter in
+        let leaseStart = try await acquire { state, waiter in
             switch state.machine.acquireLease(waiter, where: isSuitable) {
             case .use(let connection): return .ready(.success(connection))
             case .connect: return .ready(.success(nil))
@@ -184,7 +184,7 @@ final class ConnectionPool: Sendable {
             }
         }
         // Who had to wait had to wait for somebody's connection.
-        if let idle = granted ?? state.withLock({ $0.machine.takeIdle(where: isSuitable) }) { return idle }
+        if let idle = leaseStart ?? state.withLock({ $0.machine.takeIdle(where: isSuitable) }) { return idle }
         do throws(RedisError) {
             let connection = try await connectLease(on: eventLoop ?? eventLoopGroup.next())
             guard state.withLock({ $0.machine.leaseConnected(connection) }) else {

@@ -8,9 +8,9 @@ internal import NIOCore
 ///
 /// The states of a slot and their successors:
 /// - `empty` → `connecting`, as soon as somebody needs it.
-/// - `connecting` → `ready`, or `resting` when it failed.
+/// - `connecting` → `ready`, or `backingOff` when it failed.
 /// - `ready` → `empty`, when the connection has ended.
-/// - `resting` → `connecting`, when its time is over.
+/// - `backingOff` → `connecting`, when its time is over.
 struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     typealias WaiterID = Int
 
@@ -18,7 +18,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         case empty
         case connecting
         case ready(Connection)
-        case resting
+        case backingOff
 
         var isEmpty: Bool {
             if case .empty = self { true } else { false }
@@ -158,7 +158,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
             sharedWaiters = []
         }
         // Also with nobody waiting: it keeps the pace of those who come next.
-        slots[slot] = .resting
+        slots[slot] = .backingOff
         action.retry = failures[slot]
         return action
     }
@@ -173,7 +173,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     /// The delay of a slot is over. Says whether to connect it now.
     mutating func rested(slot: Int) -> Bool {
-        guard case .open = life, case .resting = slots[slot] else { return false }
+        guard case .open = life, case .backingOff = slots[slot] else { return false }
         guard !sharedWaiters.isEmpty else {
             slots[slot] = .empty
             return false

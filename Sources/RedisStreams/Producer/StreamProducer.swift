@@ -10,7 +10,7 @@
 ///
 /// **Bounds.** Whoever submits to a full buffer waits until there is room.
 ///
-/// **Errors.** Each message has its own fate: ``send(_:)`` throws it, a ``Receipt`` tells it, and what nobody has asked a
+/// **Errors.** Each message has its own disposition: ``send(_:)`` throws it, a ``Receipt`` tells it, and what nobody has asked a
 /// receipt for, ``flush()`` and ``finish()`` throw: no failure passes in silence. Nothing is sent twice: when a connection
 /// is lost, the error says in ``RedisError/mayHaveExecuted`` whether the message may have been added.
 ///
@@ -92,17 +92,17 @@ public final class StreamProducer: Sendable {
     ///
     /// - Throws: ``RedisError``.
     @discardableResult
-    public func send(_ fields: NewFields) async throws(RedisError) -> StreamID {
+    public func send(_ fields: StreamFieldsToAdd) async throws(RedisError) -> StreamID {
         try await submit(fields).id()
     }
 
     /// Puts a message into the buffer, and returns as soon as it has its place there.
     ///
-    /// - Returns: A receipt, which tells the message's fate. Drop it if ``flush()`` or ``finish()`` are to tell.
+    /// - Returns: A receipt, which tells the message's disposition. Drop it if ``flush()`` or ``finish()`` are to tell.
     /// - Throws: ``RedisError``: for a message that no server would accept, on cancellation, after ``finish()``, and once
     ///   the server has refused a message for a reason that trying again does not mend, such as `WRONGTYPE`.
     @discardableResult
-    public func submit(_ fields: NewFields) async throws(RedisError) -> Receipt {
+    public func submit(_ fields: StreamFieldsToAdd) async throws(RedisError) -> Receipt {
         let command = XADD(stream, fields, trim: configuration.trim)
         try command.validateEntry()
         let receipt = Receipt()

@@ -34,7 +34,7 @@ extension RedisError {
         let text = unsafe String(decoding: bytes.prefix(Self.maxTextBytes), as: UTF8.self)
         let firstWord = Self.firstWord(of: text)
         var code = Self.codes[firstWord] ?? .serverError
-        // The one error that is not told by its first word: it is sent in place of a greeting, in this wording since 2.4.
+        // The one error that is not told by its first word: it is sent in place of a handshake, in this wording since 2.4.
         if code == .serverError, text.utf8.contains("max number of clients".utf8) { code = .tooManyClients }
         let shown = unsafe Self.excerpt(of: bytes, without: secret)
         if let denial = Self.denial(in: shown) {

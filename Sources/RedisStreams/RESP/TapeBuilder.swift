@@ -23,7 +23,7 @@ internal import CHiredis
 
     private static let initialTokens = 64
     private static let initialBytes = 1024
-    /// What is set aside for a reply of which nothing has come yet, at most.
+    /// What is set requeue for a reply of which nothing has come yet, at most.
     private static let maxForeseenTokens = 64 << 10
     private static let maxForeseenBytes = 512 << 10
 

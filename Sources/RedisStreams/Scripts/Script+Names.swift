@@ -10,8 +10,8 @@ extension Script {
     /// lately; and the id to begin at, or nothing to transfer nothing. Returns whether the consumer was removed, 1 or 0;
     /// the last id of a full page, behind which it is to be called again, or nothing; and the ids of pending entries that
     /// were found to be deleted.
-    package static let leave = Script(
-        "leave",
+    package static let deregister = Script(
+        "deregister",
         namedValues + """
             local key, group, consumer, other, start = KEYS[1], ARGV[1], ARGV[2], ARGV[3], ARGV[5]
             local deleted = {}

@@ -6,8 +6,8 @@ extension Script {
     /// for each entry the number of its stream among the keys, the length to trim to or nothing, how many strings its
     /// fields are, and those. Returns the ids of the new entries; nothing if the message is not pending for the consumer,
     /// such as when this was done before and the reply was lost.
-    package static let emit = Script(
-        "emit",
+    package static let publish = Script(
+        "publish",
         """
         local key, group, consumer, id = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
         local pending = redis.pcall('XPENDING', key, group, id, id, 1, consumer)
@@ -77,8 +77,8 @@ extension Script {
     package static let redrive = Script(
         "redrive",
         """
-        local letters, key, letter, group, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
-        local found = redis.pcall('XRANGE', letters, letter, letter)
+        local deadLetterEntries, key, deadLetterEntry, group, id = KEYS[1], KEYS[2], ARGV[1], ARGV[2], ARGV[3]
+        local found = redis.pcall('XRANGE', deadLetterEntries, deadLetterEntry, deadLetterEntry)
         if found.err then return found end
         if not found[1] then return false end
         local entry = redis.pcall('XRANGE', key, id, id)
@@ -109,7 +109,7 @@ extension Script {
             id = redis.pcall(unpack(add))
             if type(id) == 'table' then return id end
         end
-        redis.call('XDEL', letters, letter)
+        redis.call('XDEL', deadLetterEntries, deadLetterEntry)
         return id
         """
     )

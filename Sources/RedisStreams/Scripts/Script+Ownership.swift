@@ -59,13 +59,13 @@ extension Script {
             """
     )
 
-    /// Sets messages aside that are pending for the consumer: they stay so, with a time for which they count as idle, and
+    /// Sets messages requeue that are pending for the consumer: they stay so, with a time for which they count as idle, and
     /// a count of deliveries.
     ///
     /// The arguments after the consumer are, for each message, its id, the time in milliseconds, and the count. Returns
     /// the ids that are not pending for the consumer.
-    package static let setAside = Script(
-        "setAside",
+    package static let requeue = Script(
+        "requeue",
         """
         local key, group, consumer = KEYS[1], ARGV[1], ARGV[2]
         local others = {}
@@ -93,8 +93,8 @@ extension Script {
     /// counted yet.
     /// Returns the entries that were taken; and for each message that is pending for the consumer its id, its count, and
     /// 1 if it was taken, 0 if it was left alone, -1 if it was taken and its entry is deleted.
-    package static let take = Script(
-        "take",
+    package static let reclaim = Script(
+        "reclaim",
         """
         local key, group, consumer, mode = KEYS[1], ARGV[1], ARGV[2], ARGV[3]
         local entries, states = {}, {}

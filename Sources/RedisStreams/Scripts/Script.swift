@@ -29,7 +29,7 @@ package struct Script: Sendable {
 
     /// All scripts that this library sends.
     package static let all = [
-        renew, acknowledge, setAside, take, look, emit, leave, removeNames, rights, deadLetters, redrive, savePosition,
+        renew, acknowledge, requeue, reclaim, snapshot, publish, deregister, removeNames, rights, deadLetters, redrive, savePosition,
         probe, nextEntry, trim,
     ]
 }

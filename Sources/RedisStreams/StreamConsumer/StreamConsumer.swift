@@ -111,13 +111,13 @@ extension StreamConsumer: AsyncSequence {
         return AsyncThrowingStream { try await reading.next() }
     }
 
-    func start() -> MailboxReading<MessageBatch> {
-        let mailbox = Mailbox<MessageBatch>(prefetch: configuration.prefetch, bytes: configuration.prefetchBytes)
+    func start() -> SequentialReader<MessageBatch> {
+        let buffer = MessageBuffer<MessageBatch>(prefetch: configuration.prefetch, bytes: configuration.prefetchBytes)
         let loop = readiness.begin()
         let observer = observer
         observer.beginRun()
         let refuse = { @Sendable (error: RedisError) in
-            mailbox.fail(error)
+            buffer.fail(error)
             readiness.ended(loop, because: error)
             observer.endRun()
         }
@@ -125,9 +125,9 @@ extension StreamConsumer: AsyncSequence {
             try validate()
         } catch {
             refuse(error)
-            return MailboxReading(mailbox)
+            return SequentialReader(buffer)
         }
-        let engine = StreamEngine(consumer: self, mailbox: mailbox, loop: loop)
+        let engine = StreamEngine(consumer: self, buffer: buffer, loop: loop)
         let keeper = engine.keeper
         client.background.start {
             await engine.run()
@@ -136,9 +136,9 @@ extension StreamConsumer: AsyncSequence {
             refuse(error)
             keeper?.isOver()
         }
-        guard let keeper else { return MailboxReading(mailbox) }
-        return MailboxReading(
-            mailbox,
+        guard let keeper else { return SequentialReader(buffer) }
+        return SequentialReader(
+            buffer,
             handled: { keeper.handled($0) },
             finish: { keeper.finish() },
             written: { await keeper.written() }
@@ -160,9 +160,9 @@ extension StreamConsumer: AsyncSequence {
     ///
     /// As long as messages are there already, `next()` returns them without suspending, on whatever actor it is called.
     public struct Iterator: AsyncIteratorProtocol {
-        private let reading: MailboxReading<MessageBatch>
+        private let reading: SequentialReader<MessageBatch>
 
-        fileprivate init(_ reading: MailboxReading<MessageBatch>) {
+        fileprivate init(_ reading: SequentialReader<MessageBatch>) {
             self.reading = reading
         }
 

@@ -39,7 +39,7 @@ struct StreamConsumerStateMachine: ~Copyable {
         var failure: RedisError?
     }
 
-    private var unresolved: Deque<(stream: StreamKey, start: StreamConsumer.Start)> = []
+    private var unsettledDeliveries: Deque<(stream: StreamKey, start: StreamConsumer.Start)> = []
     private var streams = ReadStreams()
     private let recovery: Recovery
     private var hasEverServed = false
@@ -68,14 +68,14 @@ struct StreamConsumerStateMachine: ~Copyable {
     }
 
     private mutating func begin(_ stream: StreamKey, _ start: StreamConsumer.Start) {
-        guard let position = start.position else { return unresolved.append((stream, start)) }
+        guard let position = start.position else { return unsettledDeliveries.append((stream, start)) }
         var isReached = true
         if case .time = start { isReached = false }
         streams.append(StreamOffset(stream, after: position), StreamHistory(isReached: isReached))
     }
 
     func next() -> Step {
-        if let (stream, start) = unresolved.first {
+        if let (stream, start) = unsettledDeliveries.first {
             if case .resume(let name, _) = start { return .restore(stream, name: name) }
             return .findLast(stream)
         }
@@ -113,14 +113,14 @@ struct StreamConsumerStateMachine: ~Copyable {
             isLookDue = true
             return resolve(stream, at: id)
         }
-        guard let first = unresolved.first, first.stream == stream else { return }
-        unresolved.removeFirst()
+        guard let first = unsettledDeliveries.first, first.stream == stream else { return }
+        unsettledDeliveries.removeFirst()
         if case .resume(_, let start) = first.start { begin(stream, start) }
     }
 
     private mutating func resolve(_ stream: StreamKey, at id: StreamID) {
-        guard unresolved.first?.stream == stream else { return }
-        unresolved.removeFirst()
+        guard unsettledDeliveries.first?.stream == stream else { return }
+        unsettledDeliveries.removeFirst()
         streams.append(StreamOffset(stream, after: id), StreamHistory(isKnown: id > .zero, isEntry: id > .zero))
     }
 
@@ -260,7 +260,7 @@ struct StreamConsumerStateMachine: ~Copyable {
     // MARK: Looking
 
     /// The entries of which it has to be known whether they are there.
-    func suspects(among looks: [StreamKey: StreamLook]) -> [StreamOffset] {
+    func suspects(among looks: [StreamKey: StreamProbe]) -> [StreamOffset] {
         streams.positions.indices.flatMap { index -> [StreamOffset] in
             let (key, id) = (streams.positions[index].stream, streams.positions[index].id)
             guard case .there(let stream) = looks[key] else { return [] }
@@ -270,7 +270,7 @@ struct StreamConsumerStateMachine: ~Copyable {
     }
 
     /// The streams have been looked at, while nothing was on its way.
-    mutating func looked(_ looks: [StreamKey: StreamLook]) -> Outcome {
+    mutating func looked(_ looks: [StreamKey: StreamProbe]) -> Outcome {
         hasEverServed = true
         isLookDue = false
         hasLooked = true
@@ -281,7 +281,7 @@ struct StreamConsumerStateMachine: ~Copyable {
             guard let look = looks[key] else { continue }
             switch look {
             case .replaced:
-                if streams.count - dropped.count > 1 || !unresolved.isEmpty {
+                if streams.count - dropped.count > 1 || !unsettledDeliveries.isEmpty {
                     dropped.insert(key)
                     outcome.events.append(.discontinuity(dropping(index)))
                 } else {
@@ -310,8 +310,8 @@ struct StreamConsumerStateMachine: ~Copyable {
 
     /// A key holds no stream, before it was ever read. Returns whether there are others to be read.
     mutating func refused(_ stream: StreamKey) -> Bool {
-        if unresolved.first?.stream == stream { unresolved.removeFirst() }
-        return streams.count > 0 || !unresolved.isEmpty
+        if unsettledDeliveries.first?.stream == stream { unsettledDeliveries.removeFirst() }
+        return streams.count > 0 || !unsettledDeliveries.isEmpty
     }
 
     private func dropping(_ index: Int) -> Discontinuity {

@@ -16,7 +16,7 @@ extension StreamEngine {
     /// Looks whether the streams go on where they were. Nothing is on its way.
     func look(at offsets: [StreamOffset], on connection: RedisConnection) async throws(RedisError) {
         askRole(on: connection)
-        var looks: [StreamKey: StreamLook]
+        var looks: [StreamKey: StreamProbe]
         do throws(RedisError) {
             looks = try await probe(offsets, on: connection)
         } catch {
@@ -34,14 +34,14 @@ extension StreamEngine {
     private func probe(
         _ offsets: [StreamOffset],
         on connection: RedisConnection
-    ) async throws(RedisError) -> [StreamKey: StreamLook] {
+    ) async throws(RedisError) -> [StreamKey: StreamProbe] {
         if probesByScript {
             do throws(RedisError) {
-                var looks = try await StreamLook.probe(offsets.map(\.stream), on: connection)
+                var looks = try await StreamProbe.probe(offsets.map(\.stream), on: connection)
                 let suspects = Dictionary(grouping: machine.suspects(among: looks), by: \.stream)
                 if suspects.isEmpty { return looks }
                 let ids = suspects.mapValues { $0.map(\.id) }
-                looks.merge(try await StreamLook.probe(Array(ids.keys), ids: ids, on: connection)) { $1 }
+                looks.merge(try await StreamProbe.probe(Array(ids.keys), ids: ids, on: connection)) { $1 }
                 return looks
             } catch {
                 if error.isRetriable { throw error }
@@ -49,13 +49,13 @@ extension StreamEngine {
             }
         }
         let changed = try await changed(offsets, on: connection)
-        var looks = try await StreamLook.look(at: changed.map(\.stream), on: connection)
+        var looks = try await StreamProbe.look(at: changed.map(\.stream), on: connection)
         for offset in changed {
             guard case .there(let stream) = looks[offset.stream] else { continue }
             knownLengths[offset.stream] = KnownLength(length: stream.length, position: offset.id)
         }
         let suspects = machine.suspects(among: looks)
-        if !suspects.isEmpty { looks.merge(try await StreamLook.lookCloser(at: suspects, on: connection)) { $1 } }
+        if !suspects.isEmpty { looks.merge(try await StreamProbe.lookCloser(at: suspects, on: connection)) { $1 } }
         return looks
     }
 
@@ -89,7 +89,7 @@ extension StreamEngine {
     func lastID(of stream: StreamKey, on connection: RedisConnection) async throws(RedisError) -> StreamID {
         if probesByScript {
             do throws(RedisError) {
-                switch try await StreamLook.probe([stream], on: connection)[stream] {
+                switch try await StreamProbe.probe([stream], on: connection)[stream] {
                 case .there(let found): return found.lastID
                 case .replaced: throw RedisError(serverText: "WRONGTYPE The key holds no stream", command: XREAD.name)
                 case .missing, nil: return .zero
@@ -106,7 +106,7 @@ extension StreamEngine {
 // MARK: Masters and replicas
 
 /// Whether the server is the master that it was, for a reader: nobody tells it with an error.
-struct MasterWatch {
+struct MasterMonitor {
     private var wasMaster = false
     /// How often in a row it was no master any more.
     private var demotions = 0

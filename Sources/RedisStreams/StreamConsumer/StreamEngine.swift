@@ -1,16 +1,16 @@
 internal import Logging
 internal import NIOCore
 
-/// Performs what `StreamConsumerStateMachine` decides, and delivers to the mailbox.
+/// Performs what `StreamConsumerStateMachine` decides, and delivers to the buffer.
 actor StreamEngine: ConsumerEngine {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
 
     private let consumer: StreamConsumer
-    let mailbox: Mailbox<MessageBatch>
+    let buffer: MessageBuffer<MessageBatch>
     let logger: Logger
     var machine: StreamConsumerStateMachine
-    var pipeline = Pipeline()
+    var readsInFlight = ReadsInFlight()
     /// Whether a read is on its way: the next one begins where it ends.
     private var isReading = false
     private var isInterrupted = false
@@ -24,7 +24,7 @@ actor StreamEngine: ConsumerEngine {
     var probesByScript = true
     /// What is known of streams that are looked at without one.
     var knownLengths: [StreamKey: KnownLength] = [:]
-    var master = MasterWatch()
+    var master = MasterMonitor()
     /// Keeps positions in Redis; `nil` if none is to be kept.
     nonisolated let keeper: PositionKeeper?
 
@@ -32,9 +32,9 @@ actor StreamEngine: ConsumerEngine {
     nonisolated var pool: ConnectionPool { consumer.client.pool }
     nonisolated var backoff: Backoff { consumer.configuration.backoff }
 
-    init(consumer: StreamConsumer, mailbox: Mailbox<MessageBatch>, loop: Int = 0) {
+    init(consumer: StreamConsumer, buffer: MessageBuffer<MessageBatch>, loop: Int = 0) {
         self.consumer = consumer
-        self.mailbox = mailbox
+        self.buffer = buffer
         self.loop = loop
         eventLoop = consumer.client.pool.nextEventLoop()
         machine = StreamConsumerStateMachine(
@@ -47,11 +47,11 @@ actor StreamEngine: ConsumerEngine {
         keeper = keepsPositions ? PositionKeeper(consumer: consumer, eventLoop: eventLoop) : nil
     }
 
-    /// Serves the mailbox until it stops, or until something fails that trying again does not mend; and keeps positions
+    /// Serves the buffer until it stops, or until something fails that trying again does not mend; and keeps positions
     /// until nothing is handled any more.
     nonisolated func run() async {
         logger.info("consumer started")
-        defer { if !mailbox.hasFailed { logger.info("consumer stopped") } }
+        defer { if !buffer.hasFailed { logger.info("consumer stopped") } }
         if let keeper {
             await withTaskGroup(of: Void.self) { group in
                 group.addTask { await self.readWhileOpen() }
@@ -75,7 +75,7 @@ actor StreamEngine: ConsumerEngine {
         let ticks = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             self.assumeIsolated { $0.machine.tick() }
         }
-        await mailbox.whileOpen { await self.readLoop() }
+        await buffer.whileOpen { await self.readLoop() }
         ticks.cancel()
     }
 
@@ -172,9 +172,9 @@ actor StreamEngine: ConsumerEngine {
         readOn(besides: 0, on: connection)
     }
 
-    /// - Parameter arrived: How many messages have arrived and are not in the mailbox yet.
+    /// - Parameter arrived: How many messages have arrived and are not in the buffer yet.
     private func readOn(besides arrived: Int, on connection: RedisConnection) {
-        guard !isReading, pipeline.isRunning, mailbox.hasRoom(besides: arrived) else { return }
+        guard !isReading, readsInFlight.isRunning, buffer.hasRoom(besides: arrived) else { return }
         guard case .read(let positions) = machine.next() else { return }
         let block = consumer.configuration.block
         let command = XREAD(positions, count: machine.count, block: block)
@@ -207,7 +207,7 @@ actor StreamEngine: ConsumerEngine {
         if isBacklog, let connection { readOn(besides: count, on: connection) }
         for batch in batches {
             keeper?.delivered(batch)
-            mailbox.deliver(batch, bytes: batch.byteCount)
+            buffer.deliver(batch, bytes: batch.byteCount)
         }
         if count > 0 { observer.count { $0.delivered += count } }
     }

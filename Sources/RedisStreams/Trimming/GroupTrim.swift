@@ -30,7 +30,7 @@ public struct GroupTrim: Sendable, Hashable {
     public init() {}
 
     /// Waits for every group, and keeps nothing else.
-    public static let whatEveryGroupHasDoneWith = GroupTrim()
+    public static let acknowledgedByAllGroups = GroupTrim()
 
     func validate() throws(RedisError) {
         if let age, age < .zero {
@@ -59,7 +59,7 @@ extension RedisCommandExecutor {
     /// Removes the entries of a stream that nobody needs any more: that every group has read, and acknowledged.
     ///
     /// ```swift
-    /// let report = try await redis.trim("orders", .whatEveryGroupHasDoneWith, keeping: .seconds(3600))
+    /// let report = try await redis.trim("orders", .acknowledgedByAllGroups, keeping: .seconds(3600))
     /// ```
     ///
     /// One atomic step: nothing that a group is given meanwhile is missed. What is assumed: a group that is created later
@@ -81,7 +81,7 @@ extension RedisCommandExecutor {
     @discardableResult
     public func trim(
         _ stream: StreamKey,
-        _ goal: GroupTrim = .whatEveryGroupHasDoneWith,
+        _ goal: GroupTrim = .acknowledgedByAllGroups,
         keeping age: Duration? = nil
     ) async throws(RedisError) -> TrimReport {
         var goal = goal

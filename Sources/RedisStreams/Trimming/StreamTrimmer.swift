@@ -101,7 +101,7 @@ public struct StreamTrimmer: Service {
 
     private func trimOn() async throws(RedisError) {
         let eventLoop = client.pool.nextEventLoop()
-        var watch = TrimWatch(warningLag: configuration.effectiveWarningLag, maxLength: configuration.goal.maxLength)
+        var watch = TrimMonitor(warningLag: configuration.effectiveWarningLag, maxLength: configuration.goal.maxLength)
         var attempt = 0
         // Those that begin together do not trim together.
         var delay = configuration.interval * chance()

@@ -31,10 +31,10 @@ final class FieldsEncoder: Encoder {
     }
 
     /// The fields, once the value has been encoded.
-    func fields() throws -> NewFields {
+    func fields() throws -> StreamFieldsToAdd {
         if let failure { throw failure }
         if sortsNames { names.sort() }
-        var fields = NewFields()
+        var fields = StreamFieldsToAdd()
         fields.fields.reserveCapacity(names.count)
         for name in names {
             switch properties[name] {

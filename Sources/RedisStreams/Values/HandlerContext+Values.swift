@@ -1,8 +1,8 @@
 // Disfavored, as `xadd` with a value is, and for the same reason.
 
 extension HandlerContext {
-    /// Stages an entry whose fields are the properties of a value; see ``emit(_:to:maxLength:)-(NewFields,_,_)`` for what that
-    /// does, and ``NewFields/init(encoding:)`` for how a property becomes a field.
+    /// Stages an entry whose fields are the properties of a value; see ``emit(_:to:maxLength:)-(StreamFieldsToAdd,_,_)`` for what that
+    /// does, and ``StreamFieldsToAdd/init(encoding:)`` for how a property becomes a field.
     ///
     /// ```swift
     /// try context.emit(Invoice(order: message.id.description, total: 12.5), to: "invoices")
@@ -15,6 +15,6 @@ extension HandlerContext {
         to stream: StreamKey,
         maxLength: Int? = nil
     ) throws(RedisError) {
-        try emit(NewFields(encoding: value), to: stream, maxLength: maxLength)
+        try emit(StreamFieldsToAdd(encoding: value), to: stream, maxLength: maxLength)
     }
 }

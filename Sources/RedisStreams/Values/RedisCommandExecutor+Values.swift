@@ -8,7 +8,7 @@ extension RedisCommandExecutor {
     /// try await redis.xadd("orders", Order(item: "book", total: 12.5))
     /// ```
     ///
-    /// How a property becomes a field says ``NewFields/init(encoding:)``; ``StreamMessage/decode(_:)`` reads the value
+    /// How a property becomes a field says ``StreamFieldsToAdd/init(encoding:)``; ``StreamMessage/decode(_:)`` reads the value
     /// back. Everything else is as with the fields written out; so is a dictionary literal, whose order is kept.
     ///
     /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
@@ -25,7 +25,7 @@ extension RedisCommandExecutor {
         references: ReferencePolicy? = nil,
         idempotency: Idempotency? = nil
     ) async throws(RedisError) -> StreamID {
-        let fields = try NewFields(encoding: value)
+        let fields = try StreamFieldsToAdd(encoding: value)
         return try await xadd(
             stream,
             fields,
@@ -53,7 +53,7 @@ extension RedisCommandExecutor {
         references: ReferencePolicy? = nil,
         idempotency: Idempotency? = nil
     ) async throws(RedisError) -> StreamID? {
-        let fields = try NewFields(encoding: value)
+        let fields = try StreamFieldsToAdd(encoding: value)
         return try await xaddIfStreamExists(
             stream,
             fields,

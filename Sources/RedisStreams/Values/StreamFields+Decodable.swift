@@ -1,5 +1,5 @@
 extension StreamFields {
-    /// Reads a value of which each property is a field, as ``NewFields/init(encoding:)`` writes it.
+    /// Reads a value of which each property is a field, as ``StreamFieldsToAdd/init(encoding:)`` writes it.
     ///
     /// - A `String` is the text of its field as it stands there, never taken for JSON.
     /// - Every other type is read from JSON, and if that fails from the bare text: so an enum of strings reads `gold`,
@@ -24,7 +24,7 @@ extension StreamFields {
 }
 
 extension StreamMessage {
-    /// Reads a value of which each property is a field, as ``NewFields/init(encoding:)`` writes it.
+    /// Reads a value of which each property is a field, as ``StreamFieldsToAdd/init(encoding:)`` writes it.
     ///
     /// ```swift
     /// for try await message in consumer.messages {

@@ -222,8 +222,8 @@ struct RandomCommands {
         case 11: return (.nextEntry, [key()], [ids[0]])
         case 12:
             let start = one("", "-", "(" + ids[0])
-            return (.leave, [key()], subject + [one("left", "returned"), "99999999", start])
-        case 9: return (.look, [key()], subject)
+            return (.deregister, [key()], subject + [one("left", "returned"), "99999999", start])
+        case 9: return (.snapshot, [key()], subject)
         case 7:
             let mode = chance(20) ? ["move"] : []
             return (.savePosition, [chance(5) ? "text" : "position"], [ids[0], "\(number(3))"] + mode)
@@ -232,11 +232,11 @@ struct RandomCommands {
             return (.trim, [key()] + sometimes(50, "position"), options)
         case 0: return (.renew, [key()], subject + ids)
         case 1: return (.acknowledge, [key()], subject + ids)
-        case 2: return (.setAside, [key()], subject + ids.flatMap { [$0, "7200000", "\(number(4) * 1000)"] })
-        case 3, 4: return (.take, [key()], subject + [one("fair", "known", "company", "exclusive")] + ids)
+        case 2: return (.requeue, [key()], subject + ids.flatMap { [$0, "7200000", "\(number(4) * 1000)"] })
+        case 3, 4: return (.reclaim, [key()], subject + [one("fair", "known", "company", "exclusive")] + ids)
         case 5:
             let outputs = ["2", one("", "40"), "2", "out", "1"] + (chance(50) ? ["2", "", "2", "k", "v"] : [])
-            return (.emit, [key(), chance(5) ? "text" : "outputs"], subject + [ids[0]] + outputs)
+            return (.publish, [key(), chance(5) ? "text" : "outputs"], subject + [ids[0]] + outputs)
         default:
             // None is idle for so long: the clocks of the servers that are compared are not the same.
             let names = ["99999999", one("", "a"), ""] + (chance(50) ? ["a", "b"] : [])

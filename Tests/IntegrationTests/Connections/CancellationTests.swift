@@ -92,7 +92,7 @@ extension IntegrationTests {
         }
 
         @Test("readers that wait delay nobody", arguments: TestServer.all)
-        func parkedReaders(binary: ServerBinary) async throws {
+        func waitingReaders(binary: ServerBinary) async throws {
             let name = "parked-\(UInt32.random(in: 0...UInt32.max))"
             try await TestServer.shared(binary).withClient {
                 $0.connection.clientName = name
@@ -102,10 +102,10 @@ extension IntegrationTests {
                     for _ in 0..<20 {
                         group.addTask { _ = try await redis.xread([StreamOffset(stream)], block: .seconds(30)) }
                     }
-                    let countParked = {
+                    let countDeferred = {
                         try await redis.connections(named: name).filter { $0["flags"]?.contains("b") == true }.count
                     }
-                    try await eventually("twenty readers are parked") { try await countParked() == 20 }
+                    try await eventually("twenty readers are parked") { try await countDeferred() == 20 }
                     let start = ContinuousClock.now
                     var times: [Duration] = []
                     for _ in 0..<200 {
@@ -115,8 +115,8 @@ extension IntegrationTests {
                     }
                     let total = ContinuousClock.now - start
                     // All of them were answered while everybody still waited.
-                    let stillParked = try await countParked()
-                    #expect(stillParked == 20)
+                    let stillDeferred = try await countDeferred()
+                    #expect(stillDeferred == 20)
                     times.sort()
                     #expect(times[197] < .seconds(1))
                     #expect(total < .seconds(10))

@@ -17,31 +17,31 @@ extension IntegrationTests {
         static let cases = [
             Case(testDescription: "HTTP", behaviour: .answersAndCloses(http), codes: [.protocolViolation]),
             Case(
-                testDescription: "a huge array instead of a greeting",
+                testDescription: "a huge array instead of a handshake",
                 behaviour: .answers("*2147483647\r\n"),
                 codes: [.replyTooLarge]
             ),
             Case(
                 testDescription: "a huge array",
-                behaviour: .answersAfterGreeting("*2147483647\r\n", closes: false),
+                behaviour: .answersAfterHandshake("*2147483647\r\n", closes: false),
                 codes: [.replyTooLarge]
             ),
             Case(
                 testDescription: "a huge string",
-                behaviour: .answersAfterGreeting("$9223372036854775807\r\nabc", closes: false),
+                behaviour: .answersAfterHandshake("$9223372036854775807\r\nabc", closes: false),
                 codes: [.replyTooLarge]
             ),
             Case(
                 testDescription: "a reply cut short",
-                behaviour: .answersAfterGreeting("*2\r\n$3\r\nab", closes: true),
+                behaviour: .answersAfterHandshake("*2\r\n$3\r\nab", closes: true),
                 codes: [.connectionClosed]
             ),
             Case(
                 testDescription: "no reply",
-                behaviour: .answersAfterGreeting("", closes: true),
+                behaviour: .answersAfterHandshake("", closes: true),
                 codes: [.connectionClosed]
             ),
-            Case(testDescription: "silence", behaviour: .answersAfterGreeting("", closes: false), codes: [.timeout]),
+            Case(testDescription: "silence", behaviour: .answersAfterHandshake("", closes: false), codes: [.timeout]),
             Case(testDescription: "silence from the start", behaviour: .answers(""), codes: [.connectTimeout]),
             Case(
                 testDescription: "a close at once",
@@ -60,12 +60,12 @@ extension IntegrationTests {
             ),
             Case(
                 testDescription: "two replies to one command",
-                behaviour: .answersAfterGreeting("*0\r\n*0\r\n", closes: false),
+                behaviour: .answersAfterHandshake("*0\r\n*0\r\n", closes: false),
                 codes: [.protocolViolation]
             ),
             Case(
                 testDescription: "bad UTF-8 and control characters",
-                behaviour: .answersAfterGreeting(
+                behaviour: .answersAfterHandshake(
                     "-ERR \u{1b}[2J \(secret)x with args beginning with: \(secret)\r\n",
                     closes: false
                 ),

@@ -176,8 +176,8 @@ extension IntegrationTests {
                 #expect(level.all.max() ?? 0 <= 2, "what a process may have crashed on uses half of the handlers")
                 #expect(try await redis.redrive(dead).ids == [entries[2].id])
                 try await eventually("it is handled in the end") { seen.all.contains(3) }
-                let letters = try await redis.xlen(dead)
-                #expect(letters == 0)
+                let deadLetterEntries = try await redis.xlen(dead)
+                #expect(deadLetterEntries == 0)
                 running.cancel()
                 try await running.value
             }

@@ -13,8 +13,8 @@ struct ScriptedPeer: Sendable {
         case answers(String)
         /// Answers whatever arrives first with bytes, and closes.
         case answersAndCloses(String)
-        /// Answers what arrives first as Redis answers a greeting (`CLIENT ID`, `PING`), and all else with these bytes.
-        case answersAfterGreeting(String, closes: Bool)
+        /// Answers what arrives first as Redis answers a handshake (`CLIENT ID`, `PING`), and all else with these bytes.
+        case answersAfterHandshake(String, closes: Bool)
     }
 
     let port: Int
@@ -97,7 +97,7 @@ struct ScriptedPeer: Sendable {
             case .greets: break
             case .answers(let text): if reads == 1 { write(text, context) }
             case .answersAndCloses(let text): if reads == 1 { write(text, context, closes: true) }
-            case .answersAfterGreeting(let text, let closes):
+            case .answersAfterHandshake(let text, let closes):
                 if reads == 1 { write(":1\r\n+PONG\r\n", context) }
                 if reads >= 2 { write(text, context, closes: closes) }
             }

@@ -30,7 +30,7 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
 
 @Suite struct ValidationTests {
     static let id = StreamID(milliseconds: 5)
-    static let f: NewFields = ["f": "v"]
+    static let f: StreamFieldsToAdd = ["f": "v"]
 
     static let refused: [RefusedCase] = [
         RefusedCase("an entry without fields", XADD("s", [:])),

@@ -17,7 +17,7 @@ import Testing
         #expect(failure?.isRetriable == true)
     }
 
-    @Test func `TLS that fails after the greeting is a connection that broke`() async throws {
+    @Test func `TLS that fails after the handshake is a connection that broke`() async throws {
         let line = try await Line.open()
         async let error = caught { try await line.connection.xlen("a") }
         await line.server.expect(["XLEN", "a"])

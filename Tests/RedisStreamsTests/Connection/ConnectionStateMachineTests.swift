@@ -23,7 +23,7 @@ import Testing
         #expect(reason?.mayHaveExecuted == false)
     }
 
-    @Test func `A full server's greeting is told as what it says`() {
+    @Test func `A full server's handshake is told as what it says`() {
         var machine = ConnectionStateMachine()
         let reason = machine.closing(by: reply("-ERR max number of clients reached\r\n"))
         #expect(reason?.code == .tooManyClients)

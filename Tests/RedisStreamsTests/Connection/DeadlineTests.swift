@@ -109,8 +109,8 @@ import Testing
         await line.server.expectClose()
     }
 
-    @Test func `A peer that does not answer the greeting is told as that`() async throws {
-        let transport = FakeTransport(answersGreeting: false)
+    @Test func `A peer that does not answer the handshake is told as that`() async throws {
+        let transport = FakeTransport(answersHandshake: false)
         async let error = caught { try await transport.connectAlone() }
         let server = await transport.nextConnection()
         await server.expect(["CLIENT", "ID"])
@@ -123,11 +123,11 @@ import Testing
         await server.expectClose()
     }
 
-    @Test func `A greeting has one deadline for all its steps`() async throws {
+    @Test func `A handshake has one deadline for all its steps`() async throws {
         var configuration = RedisConnection.Configuration()
         configuration.database = 1
         configuration.clientName = "test"
-        let transport = FakeTransport(answersGreeting: false)
+        let transport = FakeTransport(answersHandshake: false)
         async let error = caught { [configuration] in try await transport.connectAlone(configuration) }
         let server = await transport.nextConnection()
         for (name, seconds) in [("SELECT", 2), ("CLIENT", 2)] {

@@ -9,17 +9,17 @@ private let secret = "hunter2-secret"
     @Test func `Without anything to say it only sees whether the server serves`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
-        await server.expectGreeting()
+        await server.expectHandshake()
         try await meeting.connection().close()
     }
 
-    @Test func `The greeting leaves in one write, in the order in which the server needs it`() async throws {
+    @Test func `The handshake leaves in one write, in the order in which the server needs it`() async throws {
         let meeting = Meeting(everything)
         let server = await meeting.server()
         await server.expect(["AUTH", "ann", secret], answer: "+OK\r\n")
         await server.expect(["SELECT", "3"], answer: "+OK\r\n")
         await server.expect(["CLIENT", "SETNAME", "billing"], answer: "+OK\r\n")
-        await server.expectGreeting()
+        await server.expectHandshake()
         try await meeting.connection().close()
         #expect(meeting.log.joined == [["AUTH", "SELECT", "CLIENT", "CLIENT", "PING"]])
     }
@@ -30,7 +30,7 @@ private let secret = "hunter2-secret"
         let meeting = Meeting(configuration)
         let server = await meeting.server()
         await server.expect(["AUTH", secret], answer: "+OK\r\n")
-        await server.expectGreeting()
+        await server.expectHandshake()
         try await meeting.connection().close()
     }
 
@@ -77,7 +77,7 @@ private let secret = "hunter2-secret"
     func `A server that is alive is let in with what it will not do now`(reply: String) async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
-        await server.expectGreeting(answer: reply + "\r\n")
+        await server.expectHandshake(answer: reply + "\r\n")
         try await meeting.connection().close()
     }
 
@@ -95,7 +95,7 @@ private let secret = "hunter2-secret"
         let meeting = Meeting(configuration)
         let server = await meeting.server()
         await server.expect(["CLIENT", "SETNAME", "billing"], answer: refusal + "\r\n")
-        await server.expectGreeting()
+        await server.expectHandshake()
         try await meeting.connection().close()
     }
 
@@ -122,7 +122,7 @@ private let secret = "hunter2-secret"
         connection.close()
     }
 
-    @Test func `A full server is told as that, before the greeting and instead of its reply`() async throws {
+    @Test func `A full server is told as that, before the handshake and instead of its reply`() async throws {
         let error = await refusal(of: .init(), ["PING": "-ERR max number of clients reached"])
         #expect(error?.code == .tooManyClients)
         #expect(error?.isRetriable == true)
@@ -135,10 +135,10 @@ private let secret = "hunter2-secret"
     }
 
     @Test(arguments: ["HTTP/1.1 400 Bad Request\r\n", "\u{15}\u{3}\u{1}\r\n", "220 smtp.example.org ESMTP\r\n"])
-    func `Another server on the port is told as that`(greeting: String) async throws {
+    func `Another server on the port is told as that`(handshake: String) async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
-        server.send(greeting)
+        server.send(handshake)
         let error = await caught { try await meeting.connection() }
         #expect(error?.code == .protocolViolation)
         #expect(error?.isRetriable == false)
@@ -155,7 +155,7 @@ private let secret = "hunter2-secret"
         #expect(error?.isRetriable == false)
     }
 
-    @Test func `A server that closes during the greeting is one to try again`() async throws {
+    @Test func `A server that closes during the handshake is one to try again`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
         await server.expect(["CLIENT", "ID"])
@@ -166,7 +166,7 @@ private let secret = "hunter2-secret"
         #expect(error?.isRetriable == true)
     }
 
-    @Test func `A greeting that is cancelled closes the connection`() async throws {
+    @Test func `A handshake that is cancelled closes the connection`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
         await server.expect(["CLIENT", "ID"])
@@ -178,10 +178,10 @@ private let secret = "hunter2-secret"
     }
 
     @Test(arguments: ["closes", "is silent", "+garbage\r\n", "HTTP/1.1 400 Bad Request\r\n", "-NOAUTH no\r\n"])
-    func `A command that waits for a greeting which fails was not executed, and is the one that is named`(
+    func `A command that waits for a handshake which fails was not executed, and is the one that is named`(
         peer: String
     ) async throws {
-        let transport = FakeTransport(answersGreeting: false)
+        let transport = FakeTransport(answersHandshake: false)
         var configuration = RedisClient.Configuration()
         configuration.connection = everything
         configuration.backoff.limit = .seconds(1)
@@ -235,7 +235,7 @@ private let secret = "hunter2-secret"
 
 /// A client that connects, and a server whose part the test plays.
 private struct Meeting {
-    let log = WriteLog(answersGreeting: false)
+    let log = WriteLog(answersHandshake: false)
     private let connecting: Task<RedisConnection, any Error>
 
     init(_ configuration: RedisConnection.Configuration) {

@@ -49,8 +49,8 @@ private let secret = "hunter2-secret"
         arguments: ["AUTH", "CLIENT ID", "PING"],
         ["-LOADING \(secret)", "-NOPERM \(secret)", "-\(secret)", "+\(secret)"]
     )
-    func `The greeting`(step: String, reply: String) async throws {
-        let transport = FakeTransport(answersGreeting: false)
+    func `The handshake`(step: String, reply: String) async throws {
+        let transport = FakeTransport(answersHandshake: false)
         async let error = caught {
             _ = try await transport.connectAlone(Self.configuration)
         }

@@ -66,7 +66,7 @@ import Testing
             await server.expect(acknowledge("1-0"))
             server.close()
             let next = try await play.reconnection()
-            await next.expect(sweep(), answer: noPending)
+            await next.expect(recoveryPage(), answer: noPending)
             await next.expect(readNew(), answer: batch(entry("2-0")))
             await next.expect(acknowledge("2-0"), answer: ":1\r\n")
             #expect(await handled.wait(for: 1) == ["2-0"])
@@ -140,7 +140,7 @@ import Testing
             let handled = Journal<String>()
             let loop = Task { for try await message in consumer { handled.record(message.name) } }
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: pending("1-0"))
+            await server.expect(recoveryPage(), answer: pending("1-0"))
             await server.expect(take("1-0", mode: "known"), answer: taken([("1-0", 1)]))
             await server.expect(acknowledge("1-0"))
             await play.clock.calmDown()

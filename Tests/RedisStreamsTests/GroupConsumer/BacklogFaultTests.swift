@@ -16,10 +16,10 @@ import Testing
             await play.clock.calmDown()
             server.close()
             let next = try await play.reconnection()
-            await next.expect(sweep(count: 2), answer: pending("1-0", "2-0"))
-            await next.expect(sweep(after: "2-0", count: 2), answer: pending("3-0", "4-0"))
+            await next.expect(recoveryPage(count: 2), answer: pending("1-0", "2-0"))
+            await next.expect(recoveryPage(after: "2-0", count: 2), answer: pending("3-0", "4-0"))
             await next.expect(take("4-0", mode: "known"), answer: taken([("4-0", 1)]))
-            await next.expect(sweep(after: "4-0", count: 2), answer: noPending)
+            await next.expect(recoveryPage(after: "4-0", count: 2), answer: noPending)
             await next.expect(readNew(count: 2), answer: batch(entry("5-0")))
             var got: [String] = []
             for _ in 0..<5 { if let message = try await messages.next() { got.append(message.name) } }
@@ -80,7 +80,7 @@ import Testing
             var got: [String] = []
             for _ in 0..<4 { if let message = try await messages.next() { got.append(message.name) } }
             #expect(got == ["3-0", "4-0", "5-0", "6-0"])
-            #expect(rest.commands.all.contains(sweep(count: 1)))
+            #expect(rest.commands.all.contains(recoveryPage(count: 1)))
             let acknowledged = await play.clock.advance(by: .milliseconds(1)) { await rest.acknowledged(atLeast: 5) }
             #expect(Set(acknowledged) == ["1-0", "2-0", "3-0", "4-0", "5-0"])
         }

@@ -11,12 +11,12 @@ import Testing
             let session = consumer.makeSession(concurrency: 1)
             let engine = GroupEngine(consumer: consumer, session: session, awaitsHandlers: true)
             let running = Task { await engine.run() }
-            let reading = Task { try await session.mailbox.next() }
+            let reading = Task { try await session.buffer.next() }
             let server = await play.start()
             await server.expect(readNew(count: 2))
-            while session.mailbox.waitingCount == 0 { await Task.yield() }
+            while session.buffer.waitingCount == 0 { await Task.yield() }
             let waiting = Journal<Int>()
-            play.log.watch { _ in waiting.record(session.mailbox.waitingCount) }
+            play.log.watch { _ in waiting.record(session.buffer.waitingCount) }
             server.send(batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew(block: nil, count: 2))
             await server.expect(readNew(block: nil, count: 2))
@@ -55,7 +55,7 @@ import Testing
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(sweep(count: 2), answer: noPending)
+            await server.expect(recoveryPage(count: 2), answer: noPending)
             await server.expectLook()
             await server.expect(claim(count: 2))
             await server.expect(readNew(block: 1000, count: 2))

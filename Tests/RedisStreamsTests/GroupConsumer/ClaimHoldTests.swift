@@ -9,9 +9,9 @@ import Testing
     @Test func `Behind an outage, claims wait until those that were away with the server can have renewed`() {
         var machine = consuming()
         machine.lose(from: 1000, until: 31_000)
-        let sweep = machine.next(now: .at(31_000))
-        #expect(sweep == .sweep(after: .zero), "what is its own is no matter of leases")
-        machine.swept(last: nil)
+        let recovery = machine.next(now: .at(31_000))
+        #expect(recovery == .recover(after: .zero), "what is its own is no matter of leases")
+        machine.recovered(last: nil)
         let read = machine.next(now: .at(31_000))
         #expect(read == .readNew(block: .seconds(5)))
         let early = machine.next(now: .at(40_999))
@@ -24,7 +24,7 @@ import Testing
         var machine = consuming()
         machine.claimed(next: id("10-0"), didWork: true, now: .at(0))
         machine.lose(from: 1000, until: 31_000)
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         let read = machine.next(now: .at(31_000))
         #expect(read == .readNew(block: .seconds(5)))
         let claim = machine.next(now: .at(41_000))
@@ -49,7 +49,7 @@ import Testing
     @Test func `A short interruption makes no lease end, and holds nothing up`() {
         var machine = consuming()
         machine.lose(from: 1000, until: 5999)
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         let claim = machine.next(now: .at(5999))
         #expect(claim == .claim(from: .zero))
     }
@@ -57,7 +57,7 @@ import Testing
     @Test func `A command that timed out does not tell how long the server was away`() {
         var machine = consuming()
         machine.lose(from: 100_000, until: 100_001, because: .timeout)
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         let read = machine.next(now: .at(100_001))
         #expect(read == .readNew(block: .seconds(5)))
     }
@@ -74,7 +74,7 @@ import Testing
         configuration.block = .seconds(3600)
         var machine = consuming(configuration)
         machine.lose(from: 0, until: lease)
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         let read = machine.next(now: .at(lease))
         // No read waits for longer than a quarter of the lease.
         #expect(read == .readNew(block: .milliseconds(min(expected, lease / 4))))
@@ -86,7 +86,7 @@ import Testing
 
     private func consuming(_ configuration: GroupConsumer.Configuration = .init()) -> GroupConsumerStateMachine {
         var machine = GroupConsumerStateMachine(configuration, now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         return machine
     }
 }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct FailureRulesTests {
     private let session = GroupSession(group: "billing", prefetch: 10, eventLoop: NIOAsyncTestingEventLoop())
-    private let letter = DeadLetter("orders:dead", maxAttempts: 5, maxCrashes: 3, maxLength: 1000)
+    private let deadLetterEntry = DeadLetter("orders:dead", maxAttempts: 5, maxCrashes: 3, maxLength: 1000)
 
     // MARK: The count
 
@@ -16,13 +16,13 @@ import Testing
     func `A count tells of failures and of deliveries without an outcome`(
         raw: Int,
         failures: Int,
-        unresolved: Int,
+        unsettledDeliveries: Int,
         failed: Int,
         returned: Int
     ) {
         let count = DeliveryCount(raw)
         #expect(count.failures == failures)
-        #expect(count.unresolved == unresolved)
+        #expect(count.unsettledDeliveries == unsettledDeliveries)
         #expect(count.failed.rawValue == failed, "a failure explains all deliveries before it")
         #expect(count.returned.rawValue == returned, "as if the last delivery had not been")
     }
@@ -33,16 +33,16 @@ import Testing
         #expect(count.failures > 1_000_000)
         #expect(count.failed.rawValue > 0)
         #expect(count.failed.failed.rawValue > 0)
-        #expect(count.failed.unresolved == 0)
+        #expect(count.failed.unsettledDeliveries == 0)
         #expect(count.returned.rawValue > 0)
     }
 
     // MARK: After a failure
 
     @Test func `A failure is tried again after the time of the policy, counted up`() {
-        let rules = FailureRules(retry: .exponential(from: .seconds(1), upTo: .seconds(60)), deadLetter: letter)
+        let rules = FailureRules(retry: .exponential(from: .seconds(1), upTo: .seconds(60)), deadLetter: deadLetterEntry)
         for (count, seconds) in [(1, 1), (1001, 2), (2001, 4), (3001, 8)] {
-            guard case .retry(let delay) = rules.fate(of: message(count), after: Failed(), jitter: 0) else {
+            guard case .retry(let delay) = rules.disposition(of: message(count), after: Failed(), jitter: 0) else {
                 Issue.record("it is given up")
                 return
             }
@@ -51,19 +51,19 @@ import Testing
     }
 
     @Test func `The last attempt that fails makes a dead letter, which names the error by its type only`() {
-        let rules = FailureRules(retry: .immediately, deadLetter: letter)
-        guard case .bury(let verdict, let stream) = rules.fate(of: message(4001), after: Failed(), jitter: 0) else {
+        let rules = FailureRules(retry: .immediately, deadLetter: deadLetterEntry)
+        guard case .deadLetter(let deadLetterReason, let stream) = rules.disposition(of: message(4001), after: Failed(), jitter: 0) else {
             Issue.record("it is tried a sixth time")
             return
         }
-        #expect(verdict == Verdict(attempts: 5, error: "Failed", reason: "Failed 5 times."))
-        #expect(stream == letter)
+        #expect(deadLetterReason == DeadLetterReason(attempts: 5, error: "Failed", reason: "Failed 5 times."))
+        #expect(stream == deadLetterEntry)
     }
 
     @Test func `Without a stream for dead letters there is no last attempt`() {
         let rules = FailureRules(retry: .fixed(.seconds(3)), deadLetter: nil)
         for count in [4001, 999_001, Int.max] {
-            guard case .retry(after: .seconds(3)) = rules.fate(of: message(count), after: Failed(), jitter: 0) else {
+            guard case .retry(after: .seconds(3)) = rules.disposition(of: message(count), after: Failed(), jitter: 0) else {
                 Issue.record("it is given up")
                 return
             }
@@ -71,14 +71,14 @@ import Testing
     }
 
     @Test func `Retry chooses its time, and uses up an attempt all the same`() {
-        let rules = FailureRules(retry: .fixed(.seconds(3)), deadLetter: letter)
+        let rules = FailureRules(retry: .fixed(.seconds(3)), deadLetter: deadLetterEntry)
         guard
-            case .retry(after: .milliseconds(20)) = rules.fate(
+            case .retry(after: .milliseconds(20)) = rules.disposition(
                 of: message(1),
                 after: Retry(after: .milliseconds(20)),
                 jitter: 0
-            ), case .retry(after: .seconds(3)) = rules.fate(of: message(1), after: Retry(), jitter: 0),
-            case .bury = rules.fate(of: message(4001), after: Retry(after: .zero), jitter: 0)
+            ), case .retry(after: .seconds(3)) = rules.disposition(of: message(1), after: Retry(), jitter: 0),
+            case .deadLetter = rules.disposition(of: message(4001), after: Retry(after: .zero), jitter: 0)
         else {
             Issue.record("not the time that was asked for")
             return
@@ -88,14 +88,14 @@ import Testing
     }
 
     @Test func `Reject makes a dead letter at once, or drops the message if there is no stream for those`() {
-        let rules = FailureRules(deadLetter: letter)
-        guard case .bury(let verdict, _) = rules.fate(of: message(1), after: Reject("no such customer"), jitter: 0)
+        let rules = FailureRules(deadLetter: deadLetterEntry)
+        guard case .deadLetter(let deadLetterReason, _) = rules.disposition(of: message(1), after: Reject("no such customer"), jitter: 0)
         else {
             Issue.record("it is tried again")
             return
         }
-        #expect(verdict == Verdict(attempts: 1, error: "Reject", reason: "no such customer"))
-        guard case .drop(let reason) = FailureRules().fate(of: message(1), after: Reject("no"), jitter: 0) else {
+        #expect(deadLetterReason == DeadLetterReason(attempts: 1, error: "Reject", reason: "no such customer"))
+        guard case .drop(let reason) = FailureRules().disposition(of: message(1), after: Reject("no"), jitter: 0) else {
             Issue.record("it is kept")
             return
         }
@@ -103,25 +103,25 @@ import Testing
     }
 
     @Test func `What a dead letter cannot hold becomes one without its fields`() {
-        let rules = FailureRules(retry: .immediately, deadLetter: letter)
-        let fields = Array(repeating: "x", count: 2 * Emission.Output.maxFields)
+        let rules = FailureRules(retry: .immediately, deadLetter: deadLetterEntry)
+        let fields = Array(repeating: "x", count: 2 * Publication.Output.maxFields)
         guard let batch = MessageBatch(stream: "orders", reply: reply(array([entry("1-0", fields)]))) else { return }
         let delivered = DeliveredBatch(
             batch,
             counts: [DeliveryCount(4001)],
             source: .new,
             session: session,
-            granted: .at(0)
+            leaseStart: .at(0)
         )
         let large = GroupMessage(batch: delivered, position: 0)
         for error in [Failed(), Reject("no")] as [any Error] {
-            guard case .bury(let verdict, let letter) = rules.fate(of: large, after: error, jitter: 0) else {
+            guard case .deadLetter(let deadLetterReason, let deadLetterEntry) = rules.disposition(of: large, after: error, jitter: 0) else {
                 Issue.record("it is tried again")
                 return
             }
-            let emission = letter.emission(of: large.message, group: "billing", verdict: verdict)
-            #expect(emission.outputs[0].fields.map(text).suffix(2) == ["dead-letter.payload", "omitted"])
-            #expect(emission.outputs[0].fields.count == 16)
+            let publication = deadLetterEntry.publication(of: large.message, group: "billing", deadLetterReason: deadLetterReason)
+            #expect(publication.outputs[0].fields.map(text).suffix(2) == ["dead-letter.payload", "omitted"])
+            #expect(publication.outputs[0].fields.count == 16)
         }
     }
 
@@ -129,17 +129,17 @@ import Testing
         let origins = ["dead-letter.stream", "b", "dead-letter.stream", "a", "item", "book"]
         let batch = try #require(MessageBatch(stream: "c", reply: reply(array([entry("1-0", origins)]))))
         let counts = [DeliveryCount(4001)]
-        let delivered = DeliveredBatch(batch, counts: counts, source: .new, session: session, granted: .at(0))
+        let delivered = DeliveredBatch(batch, counts: counts, source: .new, session: session, leaseStart: .at(0))
         let nested = GroupMessage(batch: delivered, position: 0)
         for error in [Failed(), Reject("no")] as [any Error] {
             for origin in ["a", "b"] {
                 let rules = FailureRules(retry: .immediately, deadLetter: DeadLetter(StreamKey(origin)))
-                guard case .retry = rules.fate(of: nested, after: error, jitter: 0) else {
+                guard case .retry = rules.disposition(of: nested, after: error, jitter: 0) else {
                     Issue.record("it goes back to \(origin)")
                     return
                 }
             }
-            guard case .bury = FailureRules(deadLetter: letter).fate(of: nested, after: error, jitter: 0) else {
+            guard case .deadLetter = FailureRules(deadLetter: deadLetterEntry).disposition(of: nested, after: error, jitter: 0) else {
                 Issue.record("it is tried again")
                 return
             }
@@ -155,20 +155,20 @@ import Testing
         ] as [(Int, String?)]
     )
     func `A message is given up when it has failed, or killed, too often`(count: Int, error: String?) {
-        let verdict = FailureRules(deadLetter: letter).verdict(on: DeliveryCount(count))
-        #expect(verdict?.error == error)
-        #expect(FailureRules().verdict(on: DeliveryCount(count)) == nil, "without a stream for dead letters never")
-        if error == "crash" { #expect(verdict?.reason.contains("3 times") == true) }
+        let deadLetterReason = FailureRules(deadLetter: deadLetterEntry).deadLetterReason(on: DeliveryCount(count))
+        #expect(deadLetterReason?.error == error)
+        #expect(FailureRules().deadLetterReason(on: DeliveryCount(count)) == nil, "without a stream for dead letters never")
+        if error == "crash" { #expect(deadLetterReason?.reason.contains("3 times") == true) }
     }
 
     @Test func `A dead letter tells of the message, and carries its fields`() {
-        let verdict = Verdict(attempts: 5, error: "Failed", reason: "Failed 5 times.")
-        let emission = letter.emission(of: message(4001).message, group: "billing", verdict: verdict)
-        #expect(emission.id == id("1-0"))
-        #expect(emission.outputs.map(\.stream) == ["orders:dead"])
-        #expect(emission.outputs[0].maxLength == 1000)
-        #expect(emission.verdict == verdict)
-        let texts = emission.outputs[0].fields.map(text)
+        let deadLetterReason = DeadLetterReason(attempts: 5, error: "Failed", reason: "Failed 5 times.")
+        let publication = deadLetterEntry.publication(of: message(4001).message, group: "billing", deadLetterReason: deadLetterReason)
+        #expect(publication.id == id("1-0"))
+        #expect(publication.outputs.map(\.stream) == ["orders:dead"])
+        #expect(publication.outputs[0].maxLength == 1000)
+        #expect(publication.deadLetterReason == deadLetterReason)
+        let texts = publication.outputs[0].fields.map(text)
         #expect(texts.count == 16)
         let told = texts.prefix(12)
         #expect(
@@ -182,15 +182,15 @@ import Testing
         #expect(texts.suffix(2) == ["field", "value"])
     }
 
-    @Test func `A dead letter needs positive limits, and one crash is no proof`() {
+    @Test func `A dead letter needs positive limits, and one crash is no fencingTime`() {
         let wrong = [
             DeadLetter("dead", maxAttempts: 0), DeadLetter("dead", maxCrashes: 1), DeadLetter("dead", maxCrashes: 0),
             DeadLetter("dead", maxLength: 0),
         ]
-        for letter in wrong {
-            #expect { try letter.validate() } throws: { ($0 as? RedisError)?.code == .invalidConfiguration }
+        for deadLetterEntry in wrong {
+            #expect { try deadLetterEntry.validate() } throws: { ($0 as? RedisError)?.code == .invalidConfiguration }
         }
-        #expect(throws: Never.self) { try letter.validate() }
+        #expect(throws: Never.self) { try deadLetterEntry.validate() }
     }
 
     private func message(_ count: Int) -> GroupMessage {
@@ -200,7 +200,7 @@ import Testing
             counts: counts,
             source: .new,
             session: session,
-            granted: .at(0)
+            leaseStart: .at(0)
         )
         return GroupMessage(batch: batch, position: 0)
     }

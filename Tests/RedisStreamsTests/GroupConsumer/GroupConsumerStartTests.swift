@@ -9,9 +9,9 @@ import Testing
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(sweep(count: 2), answer: pending("1-0", "2-0"))
+            await server.expect(recoveryPage(count: 2), answer: pending("1-0", "2-0"))
             await server.expect(take("1-0", "2-0"), answer: taken([("1-0", 1), ("2-0", 2001)]))
-            await server.expect(sweep(after: "2-0", count: 2), answer: pending("3-0"))
+            await server.expect(recoveryPage(after: "2-0", count: 2), answer: pending("3-0"))
             await server.expect(take("3-0"), answer: taken([("3-0", 1)]))
             await server.expectLook()
             await server.expect(claim(count: 2), answer: claimed(next: "9-0", ["4-0"]))
@@ -56,10 +56,10 @@ import Testing
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: "-NOGROUP No such key 'orders' or consumer group\r\n")
+            await server.expect(recoveryPage(), answer: "-NOGROUP No such key 'orders' or consumer group\r\n")
             if let info { await server.expect(probe(), answer: info) }
             await server.expect(creation(after: position), answer: "+OK\r\n")
-            await server.expect(sweep(), answer: noPending)
+            await server.expect(recoveryPage(), answer: noPending)
             await server.expectLook()
             await server.expect(claim(), answer: claimed())
             await server.expect(readNew())
@@ -119,7 +119,7 @@ import Testing
         try await play.running { consumer in
             async let error = caught { for try await _ in consumer {} }
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: "-WRONGTYPE Operation against a key\r\n")
+            await server.expect(recoveryPage(), answer: "-WRONGTYPE Operation against a key\r\n")
             #expect(await error?.code == .wrongType)
         }
     }

@@ -6,14 +6,14 @@ import Testing
 private typealias Machine = GroupConsumerStateMachine
 
 @Suite struct GroupConsumerStateMachineTests {
-    @Test func `What is pending for the consumer comes first, page by page, then a sweep, then new messages`() {
+    @Test func `What is pending for the consumer comes first, page by page, then a claim scan, then new messages`() {
         var machine = Machine(configuration(interval: .seconds(2)), now: .at(0))
         let first = machine.next(now: .at(0))
-        #expect(first == .sweep(after: .zero))
-        machine.swept(last: id("5-0"))
+        #expect(first == .recover(after: .zero))
+        machine.recovered(last: id("5-0"))
         let second = machine.next(now: .at(0))
-        #expect(second == .sweep(after: id("5-0")))
-        machine.swept(last: nil)
+        #expect(second == .recover(after: id("5-0")))
+        machine.recovered(last: nil)
         let third = machine.next(now: .at(0))
         #expect(third == .claim(from: .zero))
         machine.claimed(next: .zero, didWork: false, now: .at(0))
@@ -38,8 +38,8 @@ private typealias Machine = GroupConsumerStateMachine
         configuration.acknowledgement = .onDelivery
         var machine = Machine(configuration, now: .at(0))
         let first = machine.next(now: .at(0))
-        #expect(first == .sweep(after: .zero))
-        machine.swept(last: nil)
+        #expect(first == .recover(after: .zero))
+        machine.recovered(last: nil)
         let later = machine.next(now: .at(100_000))
         #expect(later == .readNew(block: .seconds(5)))
     }
@@ -47,7 +47,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `A reply that is too large is read again in smaller pieces`() {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
         #expect(machine.count == 100)
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         for expected in [1, 1, 1, 1, 1, 1] {
             guard case .retry = machine.failed(RedisError(.replyTooLarge, "large")) else {
                 Issue.record("It gave up at \(machine.count).")
@@ -55,7 +55,7 @@ private typealias Machine = GroupConsumerStateMachine
             }
             #expect(machine.count == expected)
             let next = machine.next(now: .at(0))
-            #expect(next == .sweep(after: .zero))
+            #expect(next == .recover(after: .zero))
         }
         // Which one it is shows when what is pending is reclaimed.
         let last = Reaction(machine.failed(RedisError(.replyTooLarge, "large")))
@@ -67,14 +67,14 @@ private typealias Machine = GroupConsumerStateMachine
         var configuration = GroupConsumer.Configuration()
         configuration.claimIdleTime = nil
         var machine = Machine(configuration, now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         let step = machine.next(now: .at(1_000_000))
         #expect(step == .readNew(block: .seconds(5)))
     }
 
-    @Test func `A read waits no longer than until the next sweep`() {
+    @Test func `A read waits no longer than until the next claim scan`() {
         var machine = Machine(configuration(interval: .seconds(3)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: .zero, didWork: false, now: .at(1000))
         let blocks = [1000, 2500, 3999, 4000].map { machine.next(now: .at($0)) }
         #expect(blocks[0] == .readNew(block: .seconds(3)))
@@ -85,15 +85,15 @@ private typealias Machine = GroupConsumerStateMachine
 
     @Test func `A read never asks to wait for less than the server can count`() {
         var machine = Machine(configuration(interval: .seconds(3)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: .zero, didWork: false, now: .at(0))
         let step = machine.next(now: .uptimeNanoseconds(2_999_999_999))
         #expect(step == .readNew(block: .milliseconds(1)))
     }
 
-    @Test func `A read waits as long as configured if the next sweep is far away`() {
+    @Test func `A read waits as long as configured if the next claim scan is far away`() {
         var machine = Machine(configuration(interval: .seconds(60)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: .zero, didWork: false, now: .at(0))
         let step = machine.next(now: .at(0))
         #expect(step == .readNew(block: .seconds(5)))
@@ -102,7 +102,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `A claim that is on its way is not waited for: the read behind it may wait on the server`() {
         for (interval, block) in [(Duration.seconds(3), Duration.seconds(3)), (.seconds(60), .seconds(5))] {
             var machine = Machine(configuration(interval: interval), now: .at(0))
-            machine.swept(last: nil)
+            machine.recovered(last: nil)
             let claim = machine.next(now: .at(0))
             #expect(claim == .claim(from: .zero))
             machine.claimSent()
@@ -113,12 +113,12 @@ private typealias Machine = GroupConsumerStateMachine
         }
     }
 
-    @Test func `While a sweep finds something, claims and reads take turns, and the cursor is kept`() {
+    @Test func `While a claim scan finds something, claims and reads take turns, and the cursor is kept`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: id("10-0"), didWork: true, now: .at(0))
         let read = machine.next(now: .at(0))
-        #expect(read == .readNew(block: nil), "a read within a sweep does not wait")
+        #expect(read == .readNew(block: nil), "a read within a claim scan does not wait")
         machine.readNew()
         let claim = machine.next(now: .at(0))
         #expect(claim == .claim(from: id("10-0")))
@@ -131,16 +131,16 @@ private typealias Machine = GroupConsumerStateMachine
         #expect(next == .claim(from: id("20-0")))
         machine.claimed(next: .zero, didWork: true, now: .at(6000))
         let rest = machine.next(now: .at(6000))
-        #expect(rest == .readNew(block: .seconds(1)), "the next sweep is a whole interval away")
+        #expect(rest == .readNew(block: .seconds(1)), "the next claim scan is a whole interval away")
         machine.readNew()
-        let sweep = machine.next(now: .at(7000))
-        #expect(sweep == .claim(from: .zero), "it begins anew")
+        let scan = machine.next(now: .at(7000))
+        #expect(scan == .claim(from: .zero), "it begins anew")
     }
 
     @Test(arguments: [(200, 200), (1000, 1000), (4000, 1000)])
-    func `A sweep that finds nothing goes on after a while, and after a second at most`(interval: Int, pause: Int) {
+    func `A claim scan that finds nothing goes on after a while, and after a second at most`(interval: Int, pause: Int) {
         var machine = Machine(configuration(interval: .milliseconds(interval)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: id("10-0"), didWork: false, now: .at(0))
         let read = machine.next(now: .at(0))
         #expect(read == .readNew(block: .milliseconds(pause)))
@@ -153,7 +153,7 @@ private typealias Machine = GroupConsumerStateMachine
     @Test func `Jitter shortens the interval, by a quarter at most`() {
         for (jitter, milliseconds) in [(0.0, 4000), (0.5, 3500), (1.0, 3000)] {
             var machine = Machine(configuration(interval: .seconds(4)), now: .at(0), jitter: jitter)
-            machine.swept(last: nil)
+            machine.recovered(last: nil)
             machine.claimed(next: .zero, didWork: false, now: .at(0))
             let read = machine.next(now: .at(0))
             #expect(read == .readNew(block: .milliseconds(milliseconds)))
@@ -205,46 +205,46 @@ private typealias Machine = GroupConsumerStateMachine
 
     @Test func `Messages that it may not know of send it back to what it has pending`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: id("10-0"), didWork: true, now: .at(0))
         machine.recover()
         let recovery = machine.next(now: .at(0))
-        #expect(recovery == .sweep(after: .zero))
-        machine.swept(last: nil)
+        #expect(recovery == .recover(after: .zero))
+        machine.recovered(last: nil)
         let next = machine.next(now: .at(0))
-        #expect(next == .readNew(block: nil), "the sweep goes on where it was")
+        #expect(next == .readNew(block: nil), "the claim scan goes on where it was")
     }
 }
 
 // MARK: Sweeps
 
 @Suite struct GroupConsumerSweepTests {
-    @Test func `It has swept once it has seen its pending list to the end, and remains so`() {
+    @Test func `It has recovered once it has seen its pending list to the end, and remains so`() {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
-        machine.swept(last: id("5-0"))
-        var hasSwept = machine.hasSwept
-        #expect(!hasSwept)
-        machine.swept(last: nil)
-        hasSwept = machine.hasSwept
-        #expect(hasSwept)
+        machine.recovered(last: id("5-0"))
+        var hasRecovered = machine.hasRecovered
+        #expect(!hasRecovered)
+        machine.recovered(last: nil)
+        hasRecovered = machine.hasRecovered
+        #expect(hasRecovered)
         machine.recover()
-        hasSwept = machine.hasSwept
-        #expect(hasSwept, "what turns up from now on was delivered since")
+        hasRecovered = machine.hasRecovered
+        #expect(hasRecovered, "what turns up from now on was delivered since")
     }
 
-    @Test func `A sweep that is interrupted begins anew`() {
+    @Test func `A claim scan that is interrupted begins anew`() {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
-        machine.swept(last: id("5-0"))
+        machine.recovered(last: id("5-0"))
         _ = machine.failed(RedisError(.connectionClosed, "lost"))
         let step = machine.next(now: .at(0))
-        #expect(step == .sweep(after: .zero))
+        #expect(step == .recover(after: .zero))
     }
 
     @Test func `With the safeguard left out, it never sweeps again`() {
         var configuration = configuration(interval: .seconds(1))
-        configuration.safeguards.remove(.sweep)
+        configuration.safeguards.remove(.recovery)
         var machine = Machine(configuration, now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         _ = machine.failed(RedisError(.connectionClosed, "lost"))
         let step = machine.next(now: .at(0))
         #expect(step == .claim(from: .zero))
@@ -254,7 +254,7 @@ private typealias Machine = GroupConsumerStateMachine
 // MARK: Failures
 
 @Suite struct GroupConsumerFailureTests {
-    @Test func `A missing group is created at once, and sweeping goes on`() {
+    @Test func `A missing group is created at once, and recovering goes on`() {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
         let reaction = Reaction(machine.failed(noGroup))
         #expect(reaction == .proceed)
@@ -262,12 +262,12 @@ private typealias Machine = GroupConsumerStateMachine
         #expect(step == .createGroup(isLost: false))
         machine.createdGroup()
         let next = machine.next(now: .at(0))
-        #expect(next == .sweep(after: .zero))
+        #expect(next == .recover(after: .zero))
     }
 
     @Test func `A group that vanishes while consuming is known as lost`() {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         _ = machine.failed(noGroup)
         let step = machine.next(now: .at(0))
         #expect(step == .createGroup(isLost: true))
@@ -291,12 +291,12 @@ private typealias Machine = GroupConsumerStateMachine
         let reaction = Reaction(machine.failed(RedisError(.groupExists, "test")))
         #expect(reaction == .proceed)
         let step = machine.next(now: .at(0))
-        #expect(step == .sweep(after: .zero))
+        #expect(step == .recover(after: .zero))
     }
 
-    @Test(arguments: [true, false]) func `A new group forgets where the sweep was`(isOther: Bool) {
+    @Test(arguments: [true, false]) func `A new group forgets where the claim scan was`(isOther: Bool) {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: id("10-0"), didWork: true, now: .at(0))
         _ = machine.failed(noGroup)
         if isOther { _ = machine.failed(RedisError(.groupExists, "test")) } else { machine.createdGroup() }
@@ -324,12 +324,12 @@ private typealias Machine = GroupConsumerStateMachine
     @Test(arguments: [RedisError.Code.connectionClosed, .timeout])
     func `After a reply that may have been lost it reads what it has pending`(code: RedisError.Code) {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: .zero, didWork: false, now: .at(0))
         let reaction = Reaction(machine.failed(RedisError(code, "lost")))
         #expect(reaction == .retry(code, attempt: 1))
         let step = machine.next(now: .at(0))
-        #expect(step == .sweep(after: .zero))
+        #expect(step == .recover(after: .zero))
     }
 
     @Test func `Failures in a row are counted until something succeeds`() {
@@ -339,7 +339,7 @@ private typealias Machine = GroupConsumerStateMachine
             #expect(reaction == .retry(.loading, attempt: attempt))
         }
         // That the server answers serves nobody yet.
-        machine.swept(last: id("1-0"))
+        machine.recovered(last: id("1-0"))
         machine.claimed(next: .zero, didWork: false, now: .at(0))
         machine.readNew()
         let still = Reaction(machine.failed(RedisError(.loading, "test")))
@@ -383,7 +383,7 @@ private typealias Machine = GroupConsumerStateMachine
 
     @Test func `A claim scan whose cursor does not go forward ends, and one without end keeps a distance`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: id("10-0"), didWork: true, now: .at(0))
         machine.claimed(next: id("10-0"), didWork: true, now: .at(0))
         var step = machine.next(now: .at(0))
@@ -405,19 +405,19 @@ private typealias Machine = GroupConsumerStateMachine
 
     @Test func `A page of what is pending that does not go forward is the last one`() {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
-        machine.swept(last: id("5-0"))
-        machine.swept(last: id("5-0"))
-        #expect(machine.hasSwept == true)
+        machine.recovered(last: id("5-0"))
+        machine.recovered(last: id("5-0"))
+        #expect(machine.hasRecovered == true)
         machine.recover()
-        for number in 1...1001 { machine.swept(last: StreamID(milliseconds: UInt64(number))) }
-        #expect(machine.pauseBeforeSweep == .milliseconds(10), "a server that always has one more page")
+        for number in 1...1001 { machine.recovered(last: StreamID(milliseconds: UInt64(number))) }
+        #expect(machine.pauseBeforeRecovery == .milliseconds(10), "a server that always has one more page")
         machine.readNew(1)
-        #expect(machine.pauseBeforeSweep == nil)
+        #expect(machine.pauseBeforeRecovery == nil)
     }
 
     @Test func `What was given back is not claimed for a while`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.holdOffClaims(until: .at(3000))
         var step = machine.next(now: .at(2500))
         #expect(step == .readNew(block: .milliseconds(500)))
@@ -434,7 +434,7 @@ private typealias Machine = GroupConsumerStateMachine
         configuration.claimIdleTime = .seconds(2)
         configuration.claimInterval = .seconds(60)
         var machine = Machine(configuration, now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimed(next: .zero, didWork: false, now: .at(0))
         let step = machine.next(now: .at(0))
         #expect(step == .readNew(block: .milliseconds(500)))
@@ -445,24 +445,24 @@ private typealias Machine = GroupConsumerStateMachine
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
         let start = Reaction(machine.failed(RedisError(code, "away")))
         #expect(start == .stop(code))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         let later = Reaction(machine.failed(RedisError(code, "away")))
         #expect(later == .retry(code, attempt: 1))
     }
 
     @Test func `A claim whose connection is lost is sent again`() {
         var machine = Machine(configuration(interval: .seconds(1)), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         machine.claimSent()
         _ = machine.failed(RedisError(.connectionClosed, "lost"))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         let step = machine.next(now: .at(0))
         #expect(step == .claim(from: .zero))
     }
 
     @Test(arguments: allCodes) func `Each code has its reaction`(code: RedisError.Code) {
         var machine = Machine(GroupConsumer.Configuration(), now: .at(0))
-        machine.swept(last: nil)
+        machine.recovered(last: nil)
         let reaction = Reaction(machine.failed(RedisError(code, "test")))
         switch code {
         case .noGroup, .groupExists: #expect(reaction == .proceed)

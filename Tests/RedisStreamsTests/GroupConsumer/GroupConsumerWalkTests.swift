@@ -48,7 +48,7 @@ private struct Walk {
         case .createGroup(let isLost):
             #expect(needsGroup)
             #expect(isLost == hasServed)
-        case .sweep(let after):
+        case .recover(let after):
             #expect(!needsGroup)
             #expect(after == recoversAfter)
         case .claim(let from):
@@ -72,9 +72,9 @@ private struct Walk {
         case .createGroup:
             machine.createdGroup()
             forgetGroup()
-        case .sweep(let after):
+        case .recover(let after):
             let last = random.chance(0.5) ? StreamID(milliseconds: after.milliseconds + 1) : nil
-            machine.swept(last: last)
+            machine.recovered(last: last)
             hasServed = true
             recoversAfter = last
         case .claim(let from):

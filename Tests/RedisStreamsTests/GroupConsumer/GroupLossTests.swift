@@ -25,7 +25,7 @@ import Testing
             let server = await play.start(delivered: "5-0", lowestPending: lowestPending)
             await server.expect(readNew(), answer: "-NOGROUP No such key 'orders' or consumer group 'billing'\r\n")
             await server.expectCreation(after: position, last: last)
-            // The new group has not been swept yet.
+            // The new group has not been recovered yet.
             await server.expect(readNew())
             guard case .groupCreated(let after, wasLost: true) = await play.events.wait(for: 1)[0] else {
                 Issue.record("not told of the loss")
@@ -200,7 +200,7 @@ import Testing
             server.send("-NOGROUP No such key 'orders' or consumer group 'billing'\r\n")
             await server.expectCreation(after: "0-0", last: "5-0")
             await server.expect(readNew(), answer: batch(entry("5-0")))
-            await play.shared.expect(setAside("5-0", idle: 29_900, count: 0), answer: "*0\r\n")
+            await play.shared.expect(requeue("5-0", idle: 29_900, count: 0), answer: "*0\r\n")
             await play.clock.advance(by: .milliseconds(500))
             await play.clock.calmDown()
             #expect(handled.all == ["5-0 false"], "not twice at a time")

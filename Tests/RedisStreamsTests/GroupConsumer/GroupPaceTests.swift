@@ -45,21 +45,21 @@ import Testing
         Server(testDescription: "the same page of what is pending", answer: to("XPENDING", page)),
         Server(
             testDescription: "what is pending can never be taken",
-            answer: { $0.first == "XPENDING" ? pending("1-0", "2-0") : to(.take, taken([]))($0) }
+            answer: { $0.first == "XPENDING" ? pending("1-0", "2-0") : to(.reclaim, taken([]))($0) }
         ),
         Server(
             testDescription: "a take that is no reply",
             ends: .unexpectedReply,
-            answer: { $0.first == "XAUTOCLAIM" ? claimed(["1-0"]) : to(.take, ":1\r\n")($0) }
+            answer: { $0.first == "XAUTOCLAIM" ? claimed(["1-0"]) : to(.reclaim, ":1\r\n")($0) }
         ),
         Server(
             testDescription: "a take that may not be",
             ends: .permissionDenied,
-            answer: { $0.first == "XAUTOCLAIM" ? claimed(["1-0"]) : to(.take, "-NOPERM no\r\n")($0) }
+            answer: { $0.first == "XAUTOCLAIM" ? claimed(["1-0"]) : to(.reclaim, "-NOPERM no\r\n")($0) }
         ),
         Server(
             testDescription: "a take that is always refused for a while",
-            answer: { $0.first == "XAUTOCLAIM" ? claimed(["1-0", "2-0"]) : to(.take, "-BUSY Redis is busy\r\n")($0) }
+            answer: { $0.first == "XAUTOCLAIM" ? claimed(["1-0", "2-0"]) : to(.reclaim, "-BUSY Redis is busy\r\n")($0) }
         ),
         Server(testDescription: "loading") { _ in "-LOADING Redis is loading\r\n" },
         Server(testDescription: "errors to all") { _ in "-TRYAGAIN later\r\n" },

@@ -13,7 +13,7 @@ import Testing
         GroupSession(
             group: "billing",
             prefetch: 10,
-            terms: .init(lease: lease, proof: lease.map { .nanoseconds($0.nanoseconds / 4 * 3) }),
+            leasePolicy: .init(lease: lease, fencingTime: lease.map { .nanoseconds($0.nanoseconds / 4 * 3) }),
             eventLoop: eventLoop
         )
     }
@@ -21,18 +21,18 @@ import Testing
     @Test func `A message that has waited so long that others may have claimed it is given up`() async throws {
         let session = makeSession(lease: .seconds(60))
         session.deliver(["1-0", "2-0"])
-        let message = try #require(try await session.mailbox.next())
+        let message = try #require(try await session.buffer.next())
         await eventLoop.advanceTime(by: .nanoseconds(59_999_999_999))
         #expect(!session.giveUpIfStale(message, at: eventLoop.now))
         #expect(session.unknown(among: ids("1-0")).isEmpty, "it is still held")
         await eventLoop.advanceTime(by: .nanoseconds(1))
         #expect(session.giveUpIfStale(message, at: eventLoop.now))
         session.settle(message)
-        guard case .setAside(let asides) = session.takeDue(atMost: 10)?.settlement else {
+        guard case .requeue(let requeues) = session.takeDue(atMost: 10)?.settlement else {
             Issue.record("it is not given back")
             return
         }
-        #expect(asides == [SetAside(returning: id("1-0"), .first)], "as if it had not been delivered")
+        #expect(requeues == [Requeue(returning: id("1-0"), .first)], "as if it had not been delivered")
         #expect(session.takeDue(atMost: 10) == nil, "what was given up is not acknowledged")
         await eventLoop.shutdownGracefully()
     }
@@ -41,8 +41,8 @@ import Testing
         let session = makeSession(lease: .seconds(60))
         session.deliver(["1-0", "2-0"])
         #expect(session.lose(ids("1-0", "7-0")) == ids("1-0"))
-        let first = try #require(try await session.mailbox.next())
-        let second = try #require(try await session.mailbox.next())
+        let first = try #require(try await session.buffer.next())
+        let second = try #require(try await session.buffer.next())
         #expect(session.giveUpIfStale(first, at: eventLoop.now))
         #expect(!session.giveUpIfStale(second, at: eventLoop.now))
         await eventLoop.shutdownGracefully()
@@ -51,8 +51,8 @@ import Testing
     @Test func `A message is lost from the moment at which its lease has run out, whoever has noticed`() async throws {
         let session = makeSession(lease: .seconds(60))
         session.deliver(["1-0", "2-0"])
-        let message = try #require(try await session.mailbox.next())
-        let settled = try #require(try await session.mailbox.next())
+        let message = try #require(try await session.buffer.next())
+        let settled = try #require(try await session.buffer.next())
         let context = HandlerContext(message)
         await eventLoop.advanceTime(by: .nanoseconds(59_999_999_999))
         #expect(message.isHeld)
@@ -72,7 +72,7 @@ import Testing
     @Test func `Where nobody claims, a message is never given up`() async throws {
         let session = session
         session.deliver(["1-0"])
-        let message = try #require(try await session.mailbox.next())
+        let message = try #require(try await session.buffer.next())
         await eventLoop.advanceTime(by: .hours(1000))
         #expect(message.isHeld)
         #expect(!session.giveUpIfStale(message, at: eventLoop.now))
@@ -85,14 +85,14 @@ import Testing
         session.onDue { told.record(true) }
         session.deliver(["1-0", "2-0", "3-0"])
         session.attend(true)
-        session.settle(try #require(try await session.mailbox.next()))
+        session.settle(try #require(try await session.buffer.next()))
         #expect(told.all.isEmpty)
         session.attend(false)
         #expect(told.all == [true], "nobody sees to it any more")
-        session.settle(try #require(try await session.mailbox.next()))
+        session.settle(try #require(try await session.buffer.next()))
         #expect(told.all == [true], "it has been told")
         #expect(session.takeDue(atMost: 10)?.settlement.ids == ids("1-0", "2-0"))
-        session.settle(try #require(try await session.mailbox.next()))
+        session.settle(try #require(try await session.buffer.next()))
         #expect(told.all == [true, true])
         await eventLoop.shutdownGracefully()
     }
@@ -117,15 +117,15 @@ import Testing
     {
         let session = session
         session.deliver(["1-0", "2-0", "3-0"], counts: [1, 2001, 3002].map { DeliveryCount($0) })
-        _ = try await session.mailbox.next()
+        _ = try await session.buffer.next()
         session.finish()
-        guard case .setAside(let asides) = try #require(session.takeDue(atMost: 10)).settlement else {
+        guard case .requeue(let requeues) = try #require(session.takeDue(atMost: 10)).settlement else {
             Issue.record("nothing is given back")
             return
         }
-        #expect(asides.map(\.id) == ids("2-0", "3-0"))
-        #expect(asides.map(\.count.rawValue) == [2000, 3001], "as if it had not been delivered")
-        #expect(asides.allSatisfy { $0.due == nil })
+        #expect(requeues.map(\.id) == ids("2-0", "3-0"))
+        #expect(requeues.map(\.count.rawValue) == [2000, 3001], "as if it had not been delivered")
+        #expect(requeues.allSatisfy { $0.due == nil })
         #expect(session.keptAtEnd == Set(ids("1-0")))
         session.deliver(["4-0"])
         #expect(session.takeDue(atMost: 10)?.settlement.ids == ids("4-0"), "what comes later is given back too")
@@ -175,7 +175,7 @@ extension GroupSession {
             counts: counts,
             source: .new,
             session: self,
-            granted: eventLoop.now
+            leaseStart: eventLoop.now
         )
         deliver(batch, bytes: 0, isHeld: true)
     }

@@ -10,12 +10,12 @@ import Testing
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"), entry("4-0"))))
         try await play.running { consumer in
             for try await message in consumer where message.name == "2-0" { break }
-            await play.clock.advance(by: .milliseconds(1)) { await server.waitForCall(of: .leave) }
+            await play.clock.advance(by: .milliseconds(1)) { await server.waitForCall(of: .deregister) }
         }
         #expect(server.acknowledged == ["1-0"])
-        #expect(server.calls(of: .setAside) == [["3-0", "30000", "0", "4-0", "30000", "0"]])
+        #expect(server.calls(of: .requeue) == [["3-0", "30000", "0", "4-0", "30000", "0"]])
         // Somebody may be at work on the one in hand: the name stays for it, and with all that it had.
-        #expect(server.calls(of: .leave) == [["generated:returned", "30000", ""]])
+        #expect(server.calls(of: .deregister) == [["generated:returned", "30000", ""]])
     }
 
     @Test func `A loop that is cancelled gives back all that its body did not get, and the one in hand is done with`()
@@ -36,11 +36,11 @@ import Testing
             loop.cancel()
             gate.open()
             try await loop.value
-            await play.clock.advance(by: .milliseconds(1)) { await server.waitForCall(of: .leave) }
+            await play.clock.advance(by: .milliseconds(1)) { await server.waitForCall(of: .deregister) }
             #expect(handled.all == ["1-0"])
         }
         #expect(server.acknowledged == ["1-0"])
-        #expect(server.calls(of: .setAside) == [["2-0", "30000", "0", "3-0", "30000", "0"]])
+        #expect(server.calls(of: .requeue) == [["2-0", "30000", "0", "3-0", "30000", "0"]])
     }
 
     @Test func `What the server still has for it is given back too, but for what is handled or was given back`()
@@ -52,11 +52,11 @@ import Testing
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))), pending: pages)
         try await play.running { consumer in
             for try await _ in consumer { break }
-            await play.clock.advance(by: .milliseconds(1)) { await server.waitForCall(of: .leave) }
+            await play.clock.advance(by: .milliseconds(1)) { await server.waitForCall(of: .deregister) }
         }
-        let last = server.calls(of: .setAside).last
+        let last = server.calls(of: .requeue).last
         #expect(last == ["7-0", "30000", "0", "8-0", "30000", "2001"])
-        #expect(server.calls(of: .setAside).count == 2)
+        #expect(server.calls(of: .requeue).count == 2)
     }
 
     @Test func `Without the safeguard the consumer stays, with what it had`() async throws {
@@ -66,8 +66,8 @@ import Testing
             for try await message in consumer where message.name == "2-0" { break }
             await play.clock.advance(by: .milliseconds(1)) { _ = await server.acknowledged(atLeast: 1) }
         }
-        #expect(server.calls(of: .leave).isEmpty)
-        #expect(server.calls(of: .setAside).isEmpty)
+        #expect(server.calls(of: .deregister).isEmpty)
+        #expect(server.calls(of: .requeue).isEmpty)
         #expect(server.commands.all.filter { $0.first == "XPENDING" && $0.count > 3 }.count == 1)
     }
 
@@ -87,7 +87,7 @@ import Testing
             running.cancel()
             try await play.clock.advance(by: .milliseconds(1)) { await running.result }.get()
         }
-        let given = server.calls(of: .setAside).flatMap { $0 }
+        let given = server.calls(of: .requeue).flatMap { $0 }
         #expect(given == ["1-0", "30000", "0", "2-0", "30000", "0"])
         #expect(server.acknowledged.isEmpty)
     }
@@ -104,19 +104,19 @@ import Testing
             await shared.expect(["CLIENT", "UNBLOCK", "2", "TIMEOUT"], answer: ":1\r\n")
             server.send(batch(entry("1-0")))
             await play.clock.calmDown()
-            let aside = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() }
-            #expect(aside == setAside("1-0", idle: 30_000, count: 0))
+            let returned = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() }
+            #expect(returned == requeue("1-0", idle: 30_000, count: 0))
             shared.send("*0\r\n")
             // The connection is whole, and is leased once more.
-            await server.expect(sweep(count: 200), answer: noPending)
-            await server.expect(call(.leave, ["generated:returned", "30000", "-"]), answer: hasLeft())
+            await server.expect(recoveryPage(count: 200), answer: noPending)
+            await server.expect(call(.deregister, ["generated:returned", "30000", "-"]), answer: hasLeft())
         }
     }
 
     @Test(arguments: [true, false]) func `A lost connection is ended on the server, where it may still wait`(
         isGuarded: Bool
     ) async throws {
-        let play = GroupPlay(tellsIDs: true) { if !isGuarded { $0.safeguards.remove(.ghostKill) } }
+        let play = GroupPlay(tellsIDs: true) { if !isGuarded { $0.safeguards.remove(.staleConnectionKill) } }
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
             let server = await play.start()
@@ -128,7 +128,7 @@ import Testing
                 await next.expect(["CLIENT", "LIST", "ID", "2"], answer: bulk(stale))
                 await next.expect(["CLIENT", "KILL", "ID", "2"], answer: ":1\r\n")
             }
-            await next.expect(sweep(), answer: noPending)
+            await next.expect(recoveryPage(), answer: noPending)
             _ = messages
         }
     }
@@ -154,7 +154,7 @@ import Testing
             server.close()
             let next = try await play.reconnection()
             await next.expect(["CLIENT", "LIST", "ID", "2"], answer: bulk(client))
-            await next.expect(sweep(), answer: noPending)
+            await next.expect(recoveryPage(), answer: noPending)
             _ = messages
         }
     }

@@ -38,7 +38,7 @@ import Testing
         #expect { try context.emit(["a": "1"], to: "out", maxLength: -1) } throws: {
             ($0 as? RedisError)?.code == .invalidArgument
         }
-        let many = NewFields((0...3900).map { NewFields.Field("\($0)", .integer($0)) })
+        let many = StreamFieldsToAdd((0...3900).map { StreamFieldsToAdd.Field("\($0)", .integer($0)) })
         #expect { try context.emit(many, to: "out") } throws: { ($0 as? RedisError)?.code == .invalidArgument }
         #expect(context.outputs.isEmpty)
     }
@@ -50,7 +50,7 @@ import Testing
             prefetch: 10,
             eventLoop: NIOAsyncTestingEventLoop()
         )
-        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, granted: .at(0))
+        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, leaseStart: .at(0))
         let context = HandlerContext(GroupMessage(batch: batch, position: 0))
         #expect { try context.emit(["a": "1"], to: "out") } throws: { ($0 as? RedisError)?.code == .invalidArgument }
         #expect(context.outputs.isEmpty)
@@ -69,7 +69,7 @@ import Testing
             counts: [DeliveryCount(1), DeliveryCount(3002)],
             source: .claimed,
             session: session,
-            granted: .at(0)
+            leaseStart: .at(0)
         )
         session.deliver(batch, bytes: 0, isHeld: true)
         let messages = [GroupMessage(batch: batch, position: 0), GroupMessage(batch: batch, position: 1)]
@@ -83,7 +83,7 @@ import Testing
     }
 
     private func message() -> GroupMessage {
-        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, granted: .at(0))
+        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, leaseStart: .at(0))
         return GroupMessage(batch: batch, position: 0)
     }
 }

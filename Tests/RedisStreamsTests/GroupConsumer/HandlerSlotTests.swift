@@ -120,7 +120,7 @@ import Testing
 
     @Test func `The session cancels those who handle what was lost`() async throws {
         let session = session
-        let batch = DeliveredBatch(messageBatch(["1-0", "2-0"]), source: .new, session: session, granted: .at(0))
+        let batch = DeliveredBatch(messageBatch(["1-0", "2-0"]), source: .new, session: session, leaseStart: .at(0))
         session.deliver(batch, bytes: 0, isHeld: true)
         let started = Journal<Int>()
         let slots = [HandlerSlot(), HandlerSlot()]
@@ -145,6 +145,6 @@ import Testing
     }
 
     private func delivered() -> DeliveredBatch {
-        DeliveredBatch(messageBatch(["1-0", "2-0"]), source: .new, session: session, granted: .at(0))
+        DeliveredBatch(messageBatch(["1-0", "2-0"]), source: .new, session: session, leaseStart: .at(0))
     }
 }

@@ -5,8 +5,8 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct QuarantineMachineTests {
-    private func candidates(_ names: String..., unresolved: Int = 1) -> [Quarantine.Candidate] {
-        names.map { .init(id: id($0), count: DeliveryCount(unresolved)) }
+    private func candidates(_ names: String..., unsettledDeliveries: Int = 1) -> [Quarantine.Candidate] {
+        names.map { .init(id: id($0), count: DeliveryCount(unsettledDeliveries)) }
     }
 
     @Test(arguments: [(1, 1), (2, 1), (4, 2), (16, 8)]) func `Messages with one crash run in up to half of the slots`(
@@ -27,8 +27,8 @@ import Testing
 
     @Test func `What had more crashes runs beside no other, the fewest crashes first`() {
         var quarantine = Quarantine(concurrency: 16)
-        quarantine.add(candidates("1-0", unresolved: 4) + candidates("2-0", unresolved: 2), now: .at(0))
-        quarantine.add(candidates("2-0", "3-0", unresolved: 2) + candidates("4-0"), now: .at(0))
+        quarantine.add(candidates("1-0", unsettledDeliveries: 4) + candidates("2-0", unsettledDeliveries: 2), now: .at(0))
+        quarantine.add(candidates("2-0", "3-0", unsettledDeliveries: 2) + candidates("4-0"), now: .at(0))
         for name in ["4-0", "2-0", "3-0", "1-0"] {
             let admission = quarantine.admit()
             #expect(admission == .init(ids: [id(name)], mode: .exclusive))
@@ -41,7 +41,7 @@ import Testing
 
     @Test func `Company that is at work is waited for before something runs beside no other`() {
         var quarantine = Quarantine(concurrency: 4)
-        quarantine.add(candidates("1-0", "2-0") + candidates("3-0", unresolved: 3), now: .at(0))
+        quarantine.add(candidates("1-0", "2-0") + candidates("3-0", unsettledDeliveries: 3), now: .at(0))
         let company = quarantine.admit()
         #expect(company?.mode == .company)
         quarantine.ended(id("1-0"))
@@ -160,7 +160,7 @@ private struct CrashingFleet {
                 }
             }
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: pending(("1-0", 1), ("2-0", 1000)))
+            await server.expect(recoveryPage(), answer: pending(("1-0", 1), ("2-0", 1000)))
             await server.expect(take("1-0", "2-0"), answer: taken([("2-0", 1001)], suspects: ["1-0"]))
             await server.expectLook(delivered: "2-0", lowestPending: "1-0")
             await play.reclaiming().expect(take("1-0", mode: "exclusive"), answer: taken([("1-0", 3)]))
@@ -186,7 +186,7 @@ private struct CrashingFleet {
                 }
             }
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: pending(("1-0", 1), ("2-0", 1), ("3-0", 1)))
+            await server.expect(recoveryPage(), answer: pending(("1-0", 1), ("2-0", 1), ("3-0", 1)))
             await server.expect(take("1-0", "2-0", "3-0"), answer: taken([], suspects: ["1-0", "2-0", "3-0"]))
             await server.expectLook(delivered: "3-0", lowestPending: "1-0")
             let company = taken([("1-0", 2), ("2-0", 2)])
@@ -269,7 +269,7 @@ private struct CrashingFleet {
             let handled = Journal<String>()
             let running = Task { try await consumer.run { handled.record($0.name) } }
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: pending(("1-0", 1), ("2-0", 1)))
+            await server.expect(recoveryPage(), answer: pending(("1-0", 1), ("2-0", 1)))
             await server.expect(take("1-0", "2-0"), answer: taken([], suspects: ["1-0", "2-0"]))
             await server.expectLook(delivered: "2-0", lowestPending: "1-0")
             await play.reclaiming().expect(take("1-0", mode: "exclusive"), answer: taken([]))
@@ -287,7 +287,7 @@ private struct CrashingFleet {
             let crashes = Journal<Int>()
             let running = Task { try await consumer.run { crashes.record($0.crashes) } }
             let first = await play.nextConnection()
-            await first.expect(sweep(), answer: pending(("1-0", 1)))
+            await first.expect(recoveryPage(), answer: pending(("1-0", 1)))
             // Whether it was taken, and counted, is not known.
             await first.expect(take("1-0"))
             first.close()
@@ -295,7 +295,7 @@ private struct CrashingFleet {
             try await play.passInterruption()
             // Meanwhile somebody else has claimed it, and died of it. The connection is free, and is read on.
             let server = await play.reclaiming()
-            await server.expect(sweep(), answer: noPending)
+            await server.expect(recoveryPage(), answer: noPending)
             await server.expectLook()
             await server.expect(claim(), answer: claimed())
             await server.expect(readNew(block: 1000))
@@ -313,7 +313,7 @@ private struct CrashingFleet {
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: pending(("1-0", 1)))
+            await server.expect(recoveryPage(), answer: pending(("1-0", 1)))
             await server.expect(take("1-0"), answer: taken([], suspects: ["1-0"]))
             await play.reclaiming().expect(take("1-0", mode: "exclusive"), answer: taken([("1-0", 3)]))
             await server.expectLook()

@@ -9,7 +9,7 @@ import Testing
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: pending("1-0", "2-0", "3-0"))
+            await server.expect(recoveryPage(), answer: pending("1-0", "2-0", "3-0"))
             let page = taken([("2-0", 1)], deleted: ["1-0", "3-0"])
             await server.expect(take("1-0", "2-0", "3-0"), answer: page)
             await server.expectLook()
@@ -31,7 +31,7 @@ import Testing
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: noPending)
+            await server.expect(recoveryPage(), answer: noPending)
             await server.expectLook()
             await server.expect(claim(), answer: claimed([], deleted: ["1-0"]))
             await server.expect(readNew())
@@ -46,7 +46,7 @@ import Testing
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: noPending)
+            await server.expect(recoveryPage(), answer: noPending)
             await server.expectLook()
             await server.expect(claim(), answer: array([bulk("0-0"), array([bulk("4-0"), bulk("5-0")])]))
             // It went along with the claim.
@@ -73,7 +73,7 @@ import Testing
             server.send("*1\r\n*2\r\n")
             server.close()
             let next = try await play.reconnection()
-            await next.expect(sweep(), answer: pending("1-0", "2-0", "3-0"))
+            await next.expect(recoveryPage(), answer: pending("1-0", "2-0", "3-0"))
             // It was this consumer that did not get it: that is no mark against the message.
             await next.expect(take("3-0", mode: "known"), answer: taken([("3-0", 1)]))
             await next.expect(readNew())
@@ -91,7 +91,7 @@ import Testing
     }
 
     @Test func `Without its sweep it would not find what a lost reply has brought`() async throws {
-        let play = GroupPlay { $0.safeguards.remove(.sweep) }
+        let play = GroupPlay { $0.safeguards.remove(.recovery) }
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
             let server = await play.start()

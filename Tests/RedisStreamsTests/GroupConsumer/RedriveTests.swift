@@ -10,9 +10,9 @@ import Testing
         let server = InMemoryRedis()
         try await server.withClient { redis in
             try await redis.xadd("dead", ["item": "book"])
-            try await redis.xadd("dead", letter(id: "abc", item: "book"))
-            try await redis.xadd("dead", letter(id: "1-0", item: nil))
-            for n in 1...3 { try await redis.xadd("dead", letter(id: "1-0", item: "\(n)")) }
+            try await redis.xadd("dead", deadLetterEntry(id: "abc", item: "book"))
+            try await redis.xadd("dead", deadLetterEntry(id: "1-0", item: nil))
+            for n in 1...3 { try await redis.xadd("dead", deadLetterEntry(id: "1-0", item: "\(n)")) }
             let none = await caught { try await redis.redrive("dead", count: 0) }
             #expect(none?.code == .invalidArgument)
             var count = try await redis.redrive("dead", count: 1).ids.count
@@ -31,8 +31,8 @@ import Testing
     @Test func `The message may be a dead letter itself, whose fields go back with it`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
-            var nested = letter(id: "1-0", item: nil)
-            nested.fields += letter(id: "7-0", item: "book").fields
+            var nested = deadLetterEntry(id: "1-0", item: nil)
+            nested.fields += deadLetterEntry(id: "7-0", item: "book").fields
             try await redis.xadd("dead", nested)
             let count = try await redis.redrive("dead").ids.count
             #expect(count == 1)
@@ -42,11 +42,11 @@ import Testing
     }
 
     /// A dead letter of an entry that is gone.
-    private func letter(id: String, item: String?) -> NewFields {
-        var fields: [NewFields.Field] = [
+    private func deadLetterEntry(id: String, item: String?) -> StreamFieldsToAdd {
+        var fields: [StreamFieldsToAdd.Field] = [
             .init(Field.stream.rawValue, "in"), .init(Field.group.rawValue, "g"), .init(Field.id.rawValue, .text(id)),
         ]
         if let item { fields.append(.init("item", .text(item))) }
-        return NewFields(fields)
+        return StreamFieldsToAdd(fields)
     }
 }

@@ -23,7 +23,7 @@ import Testing
             await server.expect(readNew(block: 1000))
             _ = await play.events.wait(for: 1)
             await play.clock.advance(by: .milliseconds(1))
-            await play.shared.expect(setAside("1-0", idle: 27_001, count: 1000), answer: "*0\r\n")
+            await play.shared.expect(requeue("1-0", idle: 27_001, count: 1000), answer: "*0\r\n")
             await play.clock.calmDown()
             // The server's clock has gone ahead: for it the time is over.
             await play.clock.advance(by: .milliseconds(999))
@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test(arguments: [(nil, 2000), (Retry(after: .milliseconds(500)), 500), (Retry(), 2000)] as [(Retry?, Int)])
-    func `A handler that throws has its message set aside, and taken again when it is due`(
+    func `A handler that throws has its message set requeue, and taken again when it is due`(
         retry: Retry?,
         delay: Int
     ) async throws {
@@ -98,7 +98,7 @@ import Testing
                 await play.clock.advance(by: .milliseconds(1))
                 // Idle for so long that it can be claimed when it is due.
                 await shared.expect(
-                    setAside("1-0", idle: 30_000 - delay + 1, count: attempt * 1000),
+                    requeue("1-0", idle: 30_000 - delay + 1, count: attempt * 1000),
                     answer: "*0\r\n"
                 )
                 await play.clock.calmDown()
@@ -138,7 +138,7 @@ import Testing
             gate.open()
             _ = await play.events.wait(for: 1)
             await play.clock.advance(by: .milliseconds(1))
-            await shared.expect(setAside("1-0", idle: 0, count: 1000), answer: "*0\r\n")
+            await shared.expect(requeue("1-0", idle: 0, count: 1000), answer: "*0\r\n")
             await play.clock.calmDown()
             await play.clock.advance(by: .milliseconds(9999))
             await shared.expect(renew("1-0"), answer: renewed())
@@ -148,7 +148,7 @@ import Testing
             await shared.expect(renew("1-0"), answer: renewed())
             await play.clock.calmDown()
             await play.clock.advance(by: .milliseconds(1))
-            await shared.expect(setAside("1-0", idle: 30_000 - 24_999, count: 1000), answer: "*0\r\n")
+            await shared.expect(requeue("1-0", idle: 30_000 - 24_999, count: 1000), answer: "*0\r\n")
             await play.clock.calmDown()
             await play.clock.advance(by: .milliseconds(24_998))
             await play.clock.calmDown()
@@ -160,7 +160,7 @@ import Testing
         }
     }
 
-    @Test func `What was others' when it was to be set aside is told as lost, and not taken again`() async throws {
+    @Test func `What was others' when it was to be set requeue is told as lost, and not taken again`() async throws {
         let play = GroupPlay { $0.retry = .fixed(.seconds(2)) }
         try await play.running { consumer in
             let gate = Gate()
@@ -177,14 +177,14 @@ import Testing
             gate.open()
             _ = await play.events.wait(for: 1)
             await play.clock.advance(by: .milliseconds(1))
-            await shared.expect(setAside("1-0", idle: 28_001, count: 1000), answer: array([bulk("1-0")]))
+            await shared.expect(requeue("1-0", idle: 28_001, count: 1000), answer: array([bulk("1-0")]))
             guard case .leaseLost(let lost) = await play.events.wait(for: 2)[1] else { return }
             #expect(lost == ids("1-0"))
             await play.clock.advance(by: .seconds(5))
             await play.clock.calmDown()
             #expect(
                 play.log.names.filter { $0 == "EVALSHA" }.count == 2,
-                "the look at the group, and the setting aside"
+                "the look at the group, and the setting requeue"
             )
             await play.end(running)
         }
@@ -210,8 +210,8 @@ import Testing
             #expect(third?.isHeld == false)
             await play.clock.advance(by: .milliseconds(1))
             await shared.expect(acknowledge("2-0"), answer: ":1\r\n")
-            let asides = ["1-0", "29001", "1000", "3-0", "30000", "0"]
-            await shared.expect(call(.setAside, asides), answer: "*0\r\n")
+            let requeues = ["1-0", "29001", "1000", "3-0", "30000", "0"]
+            await shared.expect(call(.requeue, requeues), answer: "*0\r\n")
             let events = await play.events.wait(for: 2)
             guard case .retrying = events[0], case .rejected(_, "no such customer") = events[1] else {
                 Issue.record("not told: \(events)")
@@ -239,9 +239,9 @@ import Testing
             gate.open()
             _ = await play.events.wait(for: 1)
             await play.clock.advance(by: .milliseconds(1))
-            await shared.expect(setAside("1-0", idle: 30_000, count: 1000), answer: "-LOADING Redis is loading\r\n")
+            await shared.expect(requeue("1-0", idle: 30_000, count: 1000), answer: "-LOADING Redis is loading\r\n")
             await play.clock.advance(by: .milliseconds(1)) {
-                await shared.expect(setAside("1-0", idle: 30_000, count: 1000), answer: "*0\r\n")
+                await shared.expect(requeue("1-0", idle: 30_000, count: 1000), answer: "*0\r\n")
                 await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1001)]))
             }
             await play.end(running)

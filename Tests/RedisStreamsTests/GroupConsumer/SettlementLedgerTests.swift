@@ -29,10 +29,10 @@ import Testing
         let batch = delivered(["1-0"])
         ledger.hold(batch)
         let first = ledger.settle(batch, 0)
-        let aside = SetAside(id: id("1-0"), count: .first, due: nil)
+        let requeue = Requeue(id: id("1-0"), count: .first, due: nil)
         let others = [
-            ledger.settle(batch, 0), ledger.setAside(batch, 0, aside),
-            ledger.emit(batch, 0, Emission(id: id("1-0"), outputs: [])),
+            ledger.settle(batch, 0), ledger.requeue(batch, 0, requeue),
+            ledger.publish(batch, 0, Publication(id: id("1-0"), outputs: [])),
         ]
         #expect(first)
         #expect(others == [false, false, false])
@@ -49,7 +49,7 @@ import Testing
         let batch = delivered(["1-0", "2-0", "3-0", "4-0"], isQuarantined: true)
         ledger.hold(batch)
         _ = ledger.settle(batch, 0)
-        _ = ledger.setAside(batch, 1, SetAside(id: id("2-0"), count: .first, due: nil))
+        _ = ledger.requeue(batch, 1, Requeue(id: id("2-0"), count: .first, due: nil))
         var ended = ledger.takeEndedQuarantined()
         #expect(ended.isEmpty)
         let sent = try ledger.mustTake(10)
@@ -98,8 +98,8 @@ import Testing
         #expect(taken == [ids("4-0", "1-0"), ids("5-0", "2-0"), ids("3-0")])
     }
 
-    @Test func `What was sent in vain is due again, before the rest, and needs proof`() throws {
-        var ledger = SettlementLedger(.init(lease: .seconds(30), proof: .seconds(20)))
+    @Test func `What was sent in vain is due again, before the rest, and needs fencingTime`() throws {
+        var ledger = SettlementLedger(.init(lease: .seconds(30), fencingTime: .seconds(20)))
         let batch = delivered(["1-0", "2-0", "3-0"])
         ledger.hold(batch)
         _ = ledger.settle(batch, 1)
@@ -226,7 +226,7 @@ import Testing
             messageBatch(ids),
             source: .new,
             session: session,
-            granted: .at(0),
+            leaseStart: .at(0),
             isQuarantined: isQuarantined
         )
     }

@@ -44,10 +44,10 @@ import Testing
             #expect(handled.all.sorted() == [ids[0], ids[2]])
             #expect(Set(Self.unreadable(events)) == [ids[1]])
             #expect(consumer.counters.unreadable >= 1)
-            let letter = try await redis.xrange("dead").first
-            #expect(letter?["dead-letter.id"] == "\(ids[1])")
-            #expect(letter?["dead-letter.payload"] == "omitted")
-            #expect(letter?["value"] == nil)
+            let deadLetterEntry = try await redis.xrange("dead").first
+            #expect(deadLetterEntry?["dead-letter.id"] == "\(ids[1])")
+            #expect(deadLetterEntry?["dead-letter.payload"] == "omitted")
+            #expect(deadLetterEntry?["value"] == nil)
             running.cancel()
             try await running.value
             let pending = try await redis.xpending("orders", group: "g").count
@@ -148,7 +148,7 @@ import Testing
     @Test func `One with more fields than a script can add becomes a dead letter after its attempts`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
-            let fields = NewFields((0..<5000).map { .init("f\($0)", "v") })
+            let fields = StreamFieldsToAdd((0..<5000).map { .init("f\($0)", "v") })
             let id = try await redis.xadd("orders", fields)
             let attempts = Journal<Int>()
             var configuration = GroupConsumer.Configuration()
@@ -166,9 +166,9 @@ import Testing
                 await server.clock.calmDown()
             }
             #expect(attempts.all == [1, 2])
-            let letter = try await redis.xrange("dead").first
-            #expect(letter?["dead-letter.id"] == "\(id)")
-            #expect(letter?["dead-letter.payload"] == "omitted")
+            let deadLetterEntry = try await redis.xrange("dead").first
+            #expect(deadLetterEntry?["dead-letter.id"] == "\(id)")
+            #expect(deadLetterEntry?["dead-letter.payload"] == "omitted")
             running.cancel()
             try await running.value
         }

@@ -88,7 +88,7 @@ import Testing
         #expect(table.run("CLIENT UNBLOCK 2 ERROR", on: 2) == "\(error) | 2: :1 | 1: +PONG")
     }
 
-    @Test func `A ghost keeps taking messages until it is killed`() {
+    @Test func `A staleConnection keeps taking messages until it is killed`() {
         let table = blockedTable(.redis7_0)
         #expect(table.run("CLIENT KILL ID 2") == "1: closed | :1")
         #expect(table.run("XADD s 5-0 a 1") == "$3 5-0")

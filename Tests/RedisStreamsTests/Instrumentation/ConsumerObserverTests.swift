@@ -74,7 +74,7 @@ import Testing
         let gap = Discontinuity(.regressed, stream: "orders", position: position, lastID: .zero)
         let events: [ConsumerEvent] = [
             .groupCreated(after: position, wasLost: true), .claimed(count: 5), .leaseLost(ids: ids("1-0", "2-0")),
-            .retrying(id: position, failures: 1, after: .zero), .deadLettered(id: position, letter: nil, reason: ""),
+            .retrying(id: position, failures: 1, after: .zero), .deadLettered(id: position, deadLetterEntry: nil, reason: ""),
             .rejected(id: position, reason: ""), .deleted(ids: ids("1-0", "2-0", "3-0")),
             .trimmedUnread(count: 4, after: position, before: position),
             .trimmedUnread(count: nil, after: position, before: position), .discontinuity(gap),
@@ -96,10 +96,10 @@ import Testing
     }
 
     @Test func `A failed handler is counted once, whatever comes of its message`() async throws {
-        let letter = DeadLetter("orders:dead")
+        let deadLetterEntry = DeadLetter("orders:dead")
         for (rules, error) in [
             (FailureRules(), Failed() as any Error), (FailureRules(), Reject("no")),
-            (FailureRules(deadLetter: letter), Reject("no")),
+            (FailureRules(deadLetter: deadLetterEntry), Reject("no")),
         ] {
             let transport = FakeTransport()
             let observer = ConsumerObserver()
@@ -110,7 +110,7 @@ import Testing
                 observer: observer,
                 eventLoop: try transport.makeClient().pool.nextEventLoop()
             )
-            let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, granted: .at(0))
+            let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, leaseStart: .at(0))
             session.deliver(batch, bytes: 0, isHeld: true)
             session.fail(GroupMessage(batch: batch, position: 0), because: error)
             #expect(observer.counters.failures == 1)

@@ -82,9 +82,9 @@ import Testing
     }
 
     @Test func `New fields keep their order, and a dictionary is ordered by name`() {
-        let literal: NewFields = ["b": "1", "a": 2, "b": .bytes([3])]
+        let literal: StreamFieldsToAdd = ["b": "1", "a": 2, "b": .bytes([3])]
         #expect(literal.fields.map(\.name) == ["b", "a", "b"])
-        #expect(NewFields(["b": "1", "a": "2"]).fields.map(\.name) == ["a", "b"])
+        #expect(StreamFieldsToAdd(["b": "1", "a": "2"]).fields.map(\.name) == ["a", "b"])
         #expect(literal.byteCount == 6)
     }
 }

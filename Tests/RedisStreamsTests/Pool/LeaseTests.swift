@@ -153,13 +153,13 @@ private let offsets = [StreamOffset("orders", after: .zero)]
     }
 
     @Test func `A lease is tried again until its deadline, and what does not pass is told at once`() async throws {
-        let transport = FakeTransport(answersGreeting: false)
+        let transport = FakeTransport(answersHandshake: false)
         try await transport.withClient { redis in
             let call = Task { await caught { try await redis.xread(offsets, block: .seconds(1)) } }
             let first = await transport.nextConnection()
-            await first.expectGreeting(answer: "-LOADING Redis is loading\r\n")
+            await first.expectHandshake(answer: "-LOADING Redis is loading\r\n")
             let second = await transport.clock.advance(by: .milliseconds(5)) { await transport.nextConnection() }
-            await second.expectGreeting(answer: "-WRONGPASS no\r\n")
+            await second.expectHandshake(answer: "-WRONGPASS no\r\n")
             #expect(await call.value?.code == .authenticationFailed)
         }
     }

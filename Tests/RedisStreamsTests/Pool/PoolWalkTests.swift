@@ -24,7 +24,7 @@ import Testing
             case (1, .ready(let link)):
                 pool.lost(link, slot: slot)
                 model.slots[slot] = .empty
-            case (_, .resting):
+            case (_, .backingOff):
                 let connects = pool.rested(slot: slot)
                 model.rested(slot: slot, connects)
             default:
@@ -43,7 +43,7 @@ import Testing
 
 private struct SlotModel {
     enum Slot {
-        case empty, connecting, resting
+        case empty, connecting, backingOff
         case ready(Link)
     }
 
@@ -60,7 +60,7 @@ private struct SlotModel {
     var isMoving: Bool {
         slots.contains {
             switch $0 {
-            case .connecting, .resting: true
+            case .connecting, .backingOff: true
             case .empty, .ready: false
             }
         }
@@ -92,7 +92,7 @@ private struct SlotModel {
         #expect(action.failed == (error.isRetriable ? [] : waiting))
         #expect(action.retry != nil)
         if !error.isRetriable { waiting = [] }
-        slots[slot] = .resting
+        slots[slot] = .backingOff
     }
 
     mutating func rested(slot: Int, _ connects: Bool) {

@@ -80,20 +80,20 @@ import Testing
     }
 
     @Test func `What trying again does not mend is told at once, and later callers try anew`() async throws {
-        let transport = FakeTransport(answersGreeting: false)
+        let transport = FakeTransport(answersHandshake: false)
         let log = LogJournal(of: "could not connect")
         let redis = try transport.makeClient(logger: log.logger)
         try await redis.running { redis in
             async let error = caught { try await redis.xlen("orders") }
             let first = await transport.nextConnection()
-            await first.expectGreeting(answer: "-NOAUTH Authentication required.\r\n")
+            await first.expectHandshake(answer: "-NOAUTH Authentication required.\r\n")
             #expect(await error?.code == .authenticationFailed)
             await first.expectClose()
             _ = await log.journal.wait(for: 1)
             await transport.clock.advance(by: .milliseconds(50))
             async let length = redis.xlen("orders")
             let second = await transport.nextConnection()
-            await second.expectGreeting(answer: "+PONG\r\n")
+            await second.expectHandshake(answer: "+PONG\r\n")
             await second.expect(["XLEN", "orders"], answer: ":1\r\n")
             let value = try await length
             #expect(value == 1)
@@ -101,19 +101,19 @@ import Testing
     }
 
     @Test func `A server that is loading is waited for`() async throws {
-        let transport = FakeTransport(answersGreeting: false)
+        let transport = FakeTransport(answersHandshake: false)
         let log = LogJournal(of: "could not connect")
         let redis = try transport.makeClient(.patient, logger: log.logger)
         try await redis.running { redis in
             async let length = redis.xlen("orders")
             for attempt in 1...3 {
                 let server = await transport.nextConnection()
-                await server.expectGreeting(answer: "-LOADING Redis is loading the dataset in memory\r\n")
+                await server.expectHandshake(answer: "-LOADING Redis is loading the dataset in memory\r\n")
                 _ = await log.journal.wait(for: attempt)
                 await transport.clock.advance(by: .seconds(1))
             }
             let server = await transport.nextConnection()
-            await server.expectGreeting(answer: "+PONG\r\n")
+            await server.expectHandshake(answer: "+PONG\r\n")
             await server.expect(["XLEN", "orders"], answer: ":1\r\n")
             let value = try await length
             #expect(value == 1)

@@ -83,16 +83,16 @@ private final class Outage: Transport {
     }
 
     @Test func `What waiting does not mend ends a service at once`() async throws {
-        let transport = FakeTransport(answersGreeting: false)
+        let transport = FakeTransport(answersHandshake: false)
         let redis = try transport.makeClient()
         let running = Task { try await redis.run() }
         let reading = Task {
             await caught { for try await _ in StreamConsumer(redis, stream: "s", from: .beginning) {} }
         }
-        await transport.nextConnection().expectGreeting(answer: "-NOAUTH Authentication required.\r\n")
+        await transport.nextConnection().expectHandshake(answer: "-NOAUTH Authentication required.\r\n")
         #expect(await reading.value?.code == .authenticationFailed)
         let ready = Task { await caught { try await redis.waitUntilReady() } }
-        await transport.nextConnection().expectGreeting(answer: "-NOAUTH Authentication required.\r\n")
+        await transport.nextConnection().expectHandshake(answer: "-NOAUTH Authentication required.\r\n")
         #expect(await ready.value?.code == .authenticationFailed)
         running.cancel()
         try await running.value

@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    @Test func `Each message has its own fate`() async throws {
+    @Test func `Each message has its own disposition`() async throws {
         try await producing({ $0.batchCount = 4 }) { producer, server, _ in
             let receipts = try await submit(0..<4, to: producer)
             let line = await server()
@@ -240,7 +240,7 @@ extension StreamProducer.Configuration {
     }
 }
 
-private func fields(_ number: Int) -> NewFields { ["n": .text("\(number)")] }
+private func fields(_ number: Int) -> StreamFieldsToAdd { ["n": .text("\(number)")] }
 
 private func xadd(_ number: Int) -> [String] { ["XADD", "orders", "*", "n", "\(number)"] }
 

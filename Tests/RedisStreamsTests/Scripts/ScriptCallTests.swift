@@ -39,7 +39,7 @@ import Testing
         for script in Script.all { #expect(!script.commands.isEmpty, "\(script.name)") }
         #expect(Set(Script.acknowledge.commands) == ["XPENDING", "XACK"])
         #expect(Script.savePosition.commands == ["HMGET", "HSET"])
-        #expect(Set(Script.emit.commands) == ["XPENDING", "TYPE", "XADD", "XACK"])
+        #expect(Set(Script.publish.commands) == ["XPENDING", "TYPE", "XADD", "XACK"])
         let trim = ["XINFO GROUPS", "EXISTS", "XPENDING", "XINFO CONSUMERS", "HGET", "TIME", "XTRIM", "XLEN", "XRANGE"]
         #expect(Set(Script.trim.commands) == Set(trim))
     }
@@ -47,8 +47,8 @@ import Testing
     @Test func `A server that does not know a script is sent its text, and the reply to that counts`() async throws {
         let line = try await Line.open()
         async let reply = line.connection.run(leave)
-        await line.server.expect(call(.leave, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
-        await line.server.expect(["EVAL", Script.leave.source, "1", "orders", "billing", "ann"], answer: ":1\r\n")
+        await line.server.expect(call(.deregister, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
+        await line.server.expect(["EVAL", Script.deregister.source, "1", "orders", "billing", "ann"], answer: ":1\r\n")
         let integer = try await reply.integer
         #expect(integer == 1)
         line.connection.close()
@@ -58,8 +58,8 @@ import Testing
         let line = try await Line.open()
         let results = Journal<Result<RedisReply, RedisError>>()
         line.connection.begin(leave) { results.record($0) }
-        await line.server.expect(call(.leave, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
-        await line.server.expect(["EVAL", Script.leave.source, "1", "orders", "billing", "ann"], answer: ":0\r\n")
+        await line.server.expect(call(.deregister, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
+        await line.server.expect(["EVAL", Script.deregister.source, "1", "orders", "billing", "ann"], answer: ":0\r\n")
         #expect(try await results.wait(for: 1)[0].get().integer == 0)
         line.connection.close()
     }
@@ -67,10 +67,10 @@ import Testing
     @Test func `Any other error is the caller's, and nothing is sent again`() async throws {
         let line = try await Line.open()
         async let error = caught { try await line.connection.run(leave) }
-        await line.server.expect(call(.leave, []), answer: "-NOGROUP No such key\r\n")
+        await line.server.expect(call(.deregister, []), answer: "-NOGROUP No such key\r\n")
         #expect(await error?.code == .noGroup)
         async let second = caught { try await line.connection.run(leave) }
-        await line.server.expect(call(.leave, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
+        await line.server.expect(call(.deregister, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
         #expect(await line.server.nextCommand()?.first == "EVAL")
         line.server.send("-NOPERM this user has no permissions to run the 'eval' command\r\n")
         #expect(await second?.code == .permissionDenied)
@@ -78,6 +78,6 @@ import Testing
     }
 
     private var leave: ScriptCall {
-        ScriptCall(.leave, keys: ["orders"], arguments: [.text("billing"), .text("ann")])
+        ScriptCall(.deregister, keys: ["orders"], arguments: [.text("billing"), .text("ann")])
     }
 }

@@ -9,21 +9,21 @@ import Testing
         let log = WriteLog()
         let client = try log.makeClient(.patient)
         try await client.running { redis in
-            let mailbox = Mailbox<MessageBatch>(prefetch: 10)
-            let engine = StreamEngine(consumer: small(redis), mailbox: mailbox)
+            let buffer = MessageBuffer<MessageBatch>(prefetch: 10)
+            let engine = StreamEngine(consumer: small(redis), buffer: buffer)
             let running = Task { await engine.run() }
-            let reading = Task { try await mailbox.next() }
+            let reading = Task { try await buffer.next() }
             let server = await log.base.nextConnection()
             await server.expect(read(after: "0-0", count: 2))
-            while mailbox.waitingCount == 0 { await Task.yield() }
+            while buffer.waitingCount == 0 { await Task.yield() }
             let waiting = Journal<Int>()
-            log.watch { _ in waiting.record(mailbox.waitingCount) }
+            log.watch { _ in waiting.record(buffer.waitingCount) }
             server.send(batch(entry("1-0"), entry("2-0")))
             await server.expect(read(after: "2-0", count: 4))
             #expect(waiting.all == [1], "while the reader still waits")
             let first = try await reading.value
             #expect(first?.id == id("1-0"))
-            mailbox.stop()
+            buffer.stop()
             await running.value
         }
     }

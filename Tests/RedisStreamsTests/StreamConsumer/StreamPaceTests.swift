@@ -77,7 +77,7 @@ import Testing
 
     @Test func `A server that was a master and is none is told of less and less often`() {
         let replica = ServerRole.replica(host: "host", port: 6379, state: "connected")
-        var watch = MasterWatch()
+        var watch = MasterMonitor()
         for _ in 0..<10 { expect(watch.observe(replica), equals: false) }
         expect(watch.observe(.master(offset: 1, replicaCount: 0)), equals: false)
         let told = (1...130).filter { _ in watch.observe(replica) }

@@ -158,7 +158,7 @@ private typealias Machine = StreamConsumerStateMachine
     }
 }
 
-private func there(last: String) -> StreamLook {
+private func there(last: String) -> StreamProbe {
     .there(StreamObservation(length: 1, lastID: id(last), firstEntryID: id(last), lastEntryID: id(last)))
 }
 

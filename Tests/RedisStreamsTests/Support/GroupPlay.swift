@@ -6,7 +6,7 @@ import Testing
 // The commands of a consumer `ann` of the group `billing` on the stream `orders`.
 
 /// A page of what is pending for the consumer itself.
-func sweep(after id: String? = nil, count: Int = 100) -> [String] {
+func recoveryPage(after id: String? = nil, count: Int = 100) -> [String] {
     ["XPENDING", "orders", "billing", id.map { "(\($0)" } ?? "-", "+", "\(count)", "ann"]
 }
 
@@ -17,19 +17,19 @@ func call(_ script: Script, targets: [String] = [], _ arguments: [String]) -> [S
     ["EVALSHA", script.sha1, "\(1 + targets.count)", "orders"] + targets + ["billing", "ann"] + arguments
 }
 
-func take(_ ids: String..., mode: String = "fair") -> [String] { call(.take, [mode] + ids) }
+func take(_ ids: String..., mode: String = "fair") -> [String] { call(.reclaim, [mode] + ids) }
 
 func renew(_ ids: String...) -> [String] { call(.renew, ids) }
 
 /// An acknowledgement by the script that looks at the owner.
 func acknowledgeIfOwned(_ ids: String...) -> [String] { call(.acknowledge, ids) }
 
-func setAside(_ id: String, idle: Int, count: Int) -> [String] { call(.setAside, [id, "\(idle)", "\(count)"]) }
+func requeue(_ id: String, idle: Int, count: Int) -> [String] { call(.requeue, [id, "\(idle)", "\(count)"]) }
 
 func creation(after id: String) -> [String] { ["XGROUP", "CREATE", "orders", "billing", id, "MKSTREAM"] }
 
 /// A look at the group.
-let lookAtGroup = call(.look, [])
+let lookAtGroup = call(.snapshot, [])
 
 func claim(from id: String = "0-0", idle: Int = 30_000, count: Int = 100) -> [String] {
     ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "\(count)", "JUSTID"]
@@ -82,7 +82,7 @@ struct GroupPlay {
         change(&configuration)
         self.configuration = configuration
         self.tellsIDs = tellsIDs
-        log = WriteLog(answersGreeting: !tellsIDs)
+        log = WriteLog(answersHandshake: !tellsIDs)
     }
 
     var transport: FakeTransport { log.base }
@@ -93,7 +93,7 @@ struct GroupPlay {
         let connection = await transport.nextConnection()
         connections.record(connection)
         // As many as there have been.
-        if tellsIDs { await connection.expectGreeting(id: connections.all.count) }
+        if tellsIDs { await connection.expectHandshake(id: connections.all.count) }
         return connection
     }
 
@@ -113,7 +113,7 @@ struct GroupPlay {
 
     /// The connection that takes the place of the first one that was lost.
     func reconnection() async throws -> FakeConnection {
-        // A connection that is greeted is waited for.
+        // A connection that is opened is waited for.
         async let passing: Void = passInterruption()
         let connection = await nextConnection()
         try await passing
@@ -191,7 +191,7 @@ struct GroupPlay {
         let server = await nextConnection()
         if configuration.acknowledgement.usesPendingList {
             let count = configuration.batchSize
-            await server.expect(sweep(count: min(count, 100)), answer: noPending)
+            await server.expect(recoveryPage(count: min(count, 100)), answer: noPending)
             await server.expectLook(delivered: delivered, lowestPending: lowestPending)
             if configuration.effectiveClaimInterval != nil {
                 await server.expect(claim(idle: idle, count: min(count, 100)), answer: claimed())
@@ -248,7 +248,7 @@ struct GroupPlay {
             case "XREADGROUP": new.next() ?? (command.contains("BLOCK") ? nil : nothing)
             case "XPENDING" where command.count > 3: pending.next() ?? noPending
             case "XAUTOCLAIM": claims.next() ?? claimed()
-            case "EVALSHA" where command[1] == Script.take.sha1: taken.next() ?? GroupReplies.usual(to: command)
+            case "EVALSHA" where command[1] == Script.reclaim.sha1: taken.next() ?? GroupReplies.usual(to: command)
             default: GroupReplies.usual(to: command)
             }
         }
@@ -276,13 +276,13 @@ enum GroupReplies {
     private static func script(_ sha1: String, _ arguments: [String]) -> String {
         switch sha1 {
         case Script.renew.sha1: renewed()
-        case Script.setAside.sha1: "*0\r\n"
-        case Script.leave.sha1: hasLeft()
+        case Script.requeue.sha1: "*0\r\n"
+        case Script.deregister.sha1: hasLeft()
         case Script.removeNames.sha1: "*2\r\n*0\r\n:1\r\n"
-        case Script.look.sha1: groupSight(delivered: "0-0")
+        case Script.snapshot.sha1: groupSnapshot(delivered: "0-0")
         case Script.probe.sha1: probed(last: "0-0")
-        case Script.emit.sha1: array([bulk("1-1")])
-        case Script.take.sha1: taken(arguments.dropFirst().map { ($0, 1) })
+        case Script.publish.sha1: array([bulk("1-1")])
+        case Script.reclaim.sha1: taken(arguments.dropFirst().map { ($0, 1) })
         case Script.acknowledge.sha1: ":\(arguments.count)\r\n"
         default: ":1\r\n"
         }
@@ -317,7 +317,7 @@ extension FakeConnection {
         last: String? = nil,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async {
-        let answer = groupSight(delivered: delivered, lowestPending: lowestPending, last: last ?? delivered)
+        let answer = groupSnapshot(delivered: delivered, lowestPending: lowestPending, last: last ?? delivered)
         await expect(lookAtGroup, answer: answer, sourceLocation: sourceLocation)
     }
 }

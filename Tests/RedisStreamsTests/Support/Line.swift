@@ -15,7 +15,7 @@ struct Line {
 
     var clock: ManualClock { log.base.clock }
 
-    /// Connects; the greeting is answered already.
+    /// Connects; the handshake is answered already.
     static func open(_ configuration: RedisConnection.Configuration = .init()) async throws -> Line {
         let log = WriteLog()
         let connection = try await log.connectAlone(configuration)
@@ -77,8 +77,8 @@ extension FakeConnection {
         if let answer { send(answer) }
     }
 
-    /// Expects the end of a greeting, and answers it.
-    func expectGreeting(
+    /// Expects the end of a handshake, and answers it.
+    func expectHandshake(
         id: Int = 7,
         answer: String = "+PONG\r\n",
         sourceLocation: SourceLocation = #_sourceLocation
@@ -100,8 +100,8 @@ final class WriteLog: Transport {
     private let suspended = Mutex(TimeAmount.zero)
     private let watcher = Mutex<(@Sendable ([String]) -> Void)?>(nil)
 
-    init(answersGreeting: Bool = true) {
-        base = FakeTransport(answersGreeting: answersGreeting)
+    init(answersHandshake: Bool = true) {
+        base = FakeTransport(answersHandshake: answersHandshake)
     }
 
     /// The names of the commands of each write, as far as there were several in it. Without the greetings of clients that

@@ -54,7 +54,7 @@ func renewed(others: [String] = [], deleted: [String] = [], owners: [String] = [
 }
 
 /// The reply of the script `look`.
-func groupSight(
+func groupSnapshot(
     delivered: String,
     lowestPending: String? = nil,
     read: Int = -1,

@@ -42,7 +42,7 @@ import Testing
     }
 
     @Test func `A lag is warned of once, and again after the group had caught up`() throws {
-        var watch = TrimWatch(warningLag: 80, maxLength: 100)
+        var watch = TrimMonitor(warningLag: 80, maxLength: 100)
         var warned: [Int] = []
         for lag in [79, 80, 95, 10, 85] {
             for event in watch.events(of: try made(report(groups: group("g", lag: lag)))) {
@@ -54,7 +54,7 @@ import Testing
 
     @Test func `A server that tells no lag tells at least how much there is for a group that has read nothing`() throws
     {
-        var watch = TrimWatch(warningLag: 80, maxLength: nil)
+        var watch = TrimMonitor(warningLag: 80, maxLength: nil)
         let behind = watch.events(
             of: try made(report(length: 90, first: "5-0", groups: group("g", needs: "0-1", lag: -1)))
         )
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func `What a group has lost is told each time, and that it is not waited for once`() throws {
-        var watch = TrimWatch(warningLag: nil, maxLength: 10)
+        var watch = TrimMonitor(warningLag: nil, maxLength: 10)
         let reply = report(forced: 5, groups: group("g", isAbandoned: true, hasLost: true))
         expect(watch.events(of: try made(reply)).count, equals: 3)
         expect(watch.events(of: try made(reply)).count, equals: 2)

@@ -77,7 +77,7 @@ import Testing
     @Test("Entries with many fields are read by name as well")
     func manyFields() throws {
         let values = Dictionary(uniqueKeysWithValues: (0..<1000).map { ("é\($0)", $0) })
-        #expect(try entry(try NewFields(encoding: values)).decode([String: Int].self) == values)
+        #expect(try entry(try StreamFieldsToAdd(encoding: values)).decode([String: Int].self) == values)
         let fields = (0..<40).map { (name: Array("f\($0 % 20)".utf8), value: Array("\($0)".utf8)) }
         #expect(try entry(fields).decode([String: Int].self)["f3"] == 3)
     }

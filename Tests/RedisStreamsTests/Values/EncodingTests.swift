@@ -7,7 +7,7 @@ import Testing
     @Test("Text stands as it is, everything else as JSON, in the order of the properties")
     func order() throws {
         #expect(
-            lines(try NewFields(encoding: Order())) == [
+            lines(try StreamFieldsToAdd(encoding: Order())) == [
                 "item=book", "count=2", "total=12.5", "paid=true",
                 #"address={"geo":{"lat":2,"lon":1.5},"lines":["a","b"],"street":"High/Street \"1\""}"#, "tags=[]",
             ]
@@ -17,7 +17,7 @@ import Testing
     @Test("Plain numbers are written as JSON writes them")
     func numbers() throws {
         #expect(
-            lines(try NewFields(encoding: Plain())) == [
+            lines(try StreamFieldsToAdd(encoding: Plain())) == [
                 "int8=-128", "int16=-32768", "int32=-2147483648", "int64=-9223372036854775808",
                 "uint=18446744073709551615", "uint8=255", "uint64=18446744073709551615",
                 "int128=-170141183460469231731687303715884105728", "uint128=340282366920938463463374607431768211455",
@@ -28,7 +28,7 @@ import Testing
 
     @Test("What is a string in JSON is stored without its quotes")
     func strings() throws {
-        let fields = lines(try NewFields(encoding: Rich()))
+        let fields = lines(try StreamFieldsToAdd(encoding: Rich()))
         for line in [
             "date=2024-05-01T12:00:00.123Z", #"dates=["1970-01-01T00:00:00Z","1969-12-31T23:59:58.500Z"]"#,
             "data=AAH+/w==",
@@ -48,45 +48,45 @@ import Testing
         ]
     )
     func ambiguousText(grade: Grade, text: String) throws {
-        #expect(lines(try NewFields(encoding: ["grade": grade])) == ["grade=\(text)"])
+        #expect(lines(try StreamFieldsToAdd(encoding: ["grade": grade])) == ["grade=\(text)"])
     }
 
     @Test("A String is stored as it is, whatever it looks like")
     func verbatim() throws {
         for text in ["1", "null", "\"quoted\"", "{}", "", " ", "\0", "é\u{301}", "[\"a\"]"] {
-            #expect(lines(try NewFields(encoding: Generic(value: text))) == ["value=\(text)"])
+            #expect(lines(try StreamFieldsToAdd(encoding: Generic(value: text))) == ["value=\(text)"])
         }
     }
 
     @Test("A property that is nil has no field")
     func nils() throws {
-        #expect(lines(try NewFields(encoding: Optionals())) == ["always=1"])
-        #expect(lines(try NewFields(encoding: Explicit())) == ["other=1"])
+        #expect(lines(try StreamFieldsToAdd(encoding: Optionals())) == ["always=1"])
+        #expect(lines(try StreamFieldsToAdd(encoding: Explicit())) == ["other=1"])
         #expect(
-            lines(try NewFields(encoding: Explicit(text: "a", number: 2, twice: 3))) == [
+            lines(try StreamFieldsToAdd(encoding: Explicit(text: "a", number: 2, twice: 3))) == [
                 "text=a", "number=2", "twice=3", "other=1",
             ]
         )
-        #expect(lines(try NewFields(encoding: ["a": Int?.none, "b": 2])) == ["b=2"])
+        #expect(lines(try StreamFieldsToAdd(encoding: ["a": Int?.none, "b": 2])) == ["b=2"])
     }
 
     @Test("The entries of a dictionary are fields in the order of their names")
     func dictionaries() throws {
-        #expect(lines(try NewFields(encoding: ["b": 1, "a": 2, "c": 3])) == ["a=2", "b=1", "c=3"])
-        #expect(lines(try NewFields(encoding: [2: "b", 1: "a"])) == ["1=a", "2=b"])
-        #expect(lines(try NewFields(encoding: Wrapper(["b": 1, "a": 2]))) == ["a=2", "b=1"])
+        #expect(lines(try StreamFieldsToAdd(encoding: ["b": 1, "a": 2, "c": 3])) == ["a=2", "b=1", "c=3"])
+        #expect(lines(try StreamFieldsToAdd(encoding: [2: "b", 1: "a"])) == ["1=a", "2=b"])
+        #expect(lines(try StreamFieldsToAdd(encoding: Wrapper(["b": 1, "a": 2]))) == ["a=2", "b=1"])
     }
 
     @Test("Nested containers and superclasses become JSON")
     func nested() throws {
         #expect(
-            lines(try NewFields(encoding: Nested())) == [
+            lines(try StreamFieldsToAdd(encoding: Nested())) == [
                 "list=[[3,null],[4,null]]", #"point={"more":{"date":"1970-01-02T00:00:00Z"},"x":1,"y":"two"}"#,
             ]
         )
-        #expect(lines(try NewFields(encoding: FlatDog(name: "Rex", age: 3))) == ["name=Rex", "age=3"])
-        #expect(lines(try NewFields(encoding: SuperDog(name: "Rex", age: 3))) == ["age=3", #"super={"name":"Rex"}"#])
-        #expect(lines(try NewFields(encoding: Payment.cash)) == ["cash={}"])
+        #expect(lines(try StreamFieldsToAdd(encoding: FlatDog(name: "Rex", age: 3))) == ["name=Rex", "age=3"])
+        #expect(lines(try StreamFieldsToAdd(encoding: SuperDog(name: "Rex", age: 3))) == ["age=3", #"super={"name":"Rex"}"#])
+        #expect(lines(try StreamFieldsToAdd(encoding: Payment.cash)) == ["cash={}"])
     }
 
     @Test("A key that is encoded twice keeps its place, with the last value")
@@ -99,7 +99,7 @@ import Testing
                 try container.encode("three", forKey: FieldKey("a"))
             }
         }
-        #expect(lines(try NewFields(encoding: Twice())) == ["a=three", "b=2"])
+        #expect(lines(try StreamFieldsToAdd(encoding: Twice())) == ["a=three", "b=2"])
     }
 
     static let withoutProperties: [any Encodable & Sendable] = [
@@ -111,7 +111,7 @@ import Testing
 
     @Test("A value that is no object is refused", arguments: withoutProperties.indices)
     func refused(index: Int) {
-        let error = #expect(throws: RedisError.self) { try NewFields(encoding: Self.withoutProperties[index]) }
+        let error = #expect(throws: RedisError.self) { try StreamFieldsToAdd(encoding: Self.withoutProperties[index]) }
         #expect(error?.code == .encodingFailed)
         #expect(error?.message.contains("Wrap it in a struct") == true)
         #expect(error?.message.contains("hunter2") == false)
@@ -123,7 +123,7 @@ import Testing
         struct OnlyNil: Encodable { var a: Int? }
         let values: [any Encodable] = [Empty(), [String: Int](), OnlyNil(), Silent(), ["a": Int?.none]]
         for value in values {
-            let error = #expect(throws: RedisError.self) { try NewFields(encoding: value) }
+            let error = #expect(throws: RedisError.self) { try StreamFieldsToAdd(encoding: value) }
             #expect(error?.code == .encodingFailed)
             #expect(error?.message.contains("an entry needs a field") == true)
         }
@@ -147,7 +147,7 @@ import Testing
 
     @Test("A value that is encoded as two kinds at once is refused", arguments: [false, true])
     func contradiction(isNested: Bool) {
-        let error = #expect(throws: RedisError.self) { try NewFields(encoding: Contradiction(isNested: isNested)) }
+        let error = #expect(throws: RedisError.self) { try StreamFieldsToAdd(encoding: Contradiction(isNested: isNested)) }
         #expect(error?.code == .encodingFailed)
     }
 
@@ -167,12 +167,12 @@ import Testing
             (Picky(), "Picky cannot be written: OwnError was thrown"),
         ]
         for (value, part) in cases {
-            let error = #expect(throws: RedisError.self) { try NewFields(encoding: value) }
+            let error = #expect(throws: RedisError.self) { try StreamFieldsToAdd(encoding: value) }
             #expect(error?.code == .encodingFailed)
             #expect(error?.message.contains(part) == true, "\(error?.message ?? "")")
             #expect(error.map { "\($0)" }?.contains("hunter2") == false)
         }
-        let error = #expect(throws: RedisError.self) { try NewFields(encoding: HoldsPicky()) }
+        let error = #expect(throws: RedisError.self) { try StreamFieldsToAdd(encoding: HoldsPicky()) }
         #expect(error?.cause is OwnError)
     }
 }

@@ -29,7 +29,7 @@ func entry(_ fields: KeyValuePairs<String, String>) throws -> StreamMessage {
 }
 
 /// The entry that a server has after these fields were added.
-func entry(_ fields: NewFields) throws -> StreamMessage {
+func entry(_ fields: StreamFieldsToAdd) throws -> StreamMessage {
     try entry(
         fields.fields.map { field in
             switch field.value {
@@ -41,7 +41,7 @@ func entry(_ fields: NewFields) throws -> StreamMessage {
 }
 
 /// The fields as `name=value`.
-func lines(_ fields: NewFields) -> [String] {
+func lines(_ fields: StreamFieldsToAdd) -> [String] {
     fields.fields.map { field in
         switch field.value {
         case .text(let text): "\(field.name)=\(text)"

@@ -10,7 +10,7 @@ import Testing
 
         init<Value: Codable & Equatable & Sendable>(_ value: Value) {
             testDescription = "\(Value.self)"
-            roundTrip = { try entry(try NewFields(encoding: value)).decode(Value.self) == value }
+            roundTrip = { try entry(try StreamFieldsToAdd(encoding: value)).decode(Value.self) == value }
         }
     }
 
@@ -52,9 +52,9 @@ import Testing
 
     @Test("Classes are read back with the properties of their superclass")
     func classes() throws {
-        let flat = try entry(try NewFields(encoding: FlatDog(name: "Rex", age: 3))).decode(FlatDog.self)
+        let flat = try entry(try StreamFieldsToAdd(encoding: FlatDog(name: "Rex", age: 3))).decode(FlatDog.self)
         #expect(flat.name == "Rex" && flat.age == 3)
-        let nested = try entry(try NewFields(encoding: SuperDog(name: "Rex", age: 3))).decode(SuperDog.self)
+        let nested = try entry(try StreamFieldsToAdd(encoding: SuperDog(name: "Rex", age: 3))).decode(SuperDog.self)
         #expect(nested.name == "Rex" && nested.age == 3)
     }
 
@@ -64,7 +64,7 @@ import Testing
             var item: String
             var count: Int
         }
-        #expect(try entry(["item": "book", "count": 2] as NewFields).decode(Item.self) == Item(item: "book", count: 2))
+        #expect(try entry(["item": "book", "count": 2] as StreamFieldsToAdd).decode(Item.self) == Item(item: "book", count: 2))
     }
 }
 

@@ -28,7 +28,7 @@ final class GroupHandlers: @unchecked Sendable {
             world.noteFault(.kill, at: nil)
             scenario.replace(node, after: .seconds(1))
             world.kill(node)
-            if plan.sabotage == .forgetDeaths { scenario.setDeliveries(to: node, 0) }
+            if plan.sabotage == .forgetCrashes { scenario.setDeliveries(to: node, 0) }
             if plan.sabotage == .blameAll { scenario.setDeliveries(to: node, 9) }
         }
         do {

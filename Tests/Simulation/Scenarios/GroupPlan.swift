@@ -83,7 +83,7 @@ enum Sabotage {
     /// A task goes on without waiting for anything.
     case circles
     /// The server forgets that a message was delivered when its consumer dies.
-    case forgetDeaths
+    case forgetCrashes
     /// Whatever a consumer held that dies has killed many, as the server has it.
     case blameAll
     /// Nobody hears what consumers tell.

@@ -55,8 +55,8 @@ final class GroupScenario: @unchecked Sendable {
         world.server.onSettling = { [unowned self, world, plan] node, delay, before, after in
             let left = Set(after.map(\.id))
             for pending in before where !left.contains(pending.id) {
-                let letters = plan.configuration.deadLetter?.stream
-                let isBuried = letters.map { world.server.isDeadLetter(pending.id, in: $0) } ?? false
+                let deadLetterEntries = plan.configuration.deadLetter?.stream
+                let isBuried = deadLetterEntries.map { world.server.isDeadLetter(pending.id, in: $0) } ?? false
                 // By the lease an owner is known only if the network takes no longer than the margin.
                 let isLate = delay.nanoseconds > plan.lease.nanoseconds / 4 && plan.configuration.fencing == .lease
                 let owner = isLate ? node.name : pending.consumer
@@ -125,8 +125,8 @@ final class GroupScenario: @unchecked Sendable {
 
     /// As many processes as `maxCrashes` have to die of a message: fewer killers cannot make that of an innocent one.
     private func checkVerdict(on id: StreamID) {
-        guard plan.poisonEvery > 0, let letter = plan.configuration.deadLetter, let number = numbers[id],
-            !plan.isPoison(number), plan.killers + (world.fired[.pause] ?? 0) < letter.maxCrashes
+        guard plan.poisonEvery > 0, let deadLetterEntry = plan.configuration.deadLetter, let number = numbers[id],
+            !plan.isPoison(number), plan.killers + (world.fired[.pause] ?? 0) < deadLetterEntry.maxCrashes
         else { return }
         world.checker.violated(.innocentsStay, "\(id) is given up, and has killed nobody")
     }

@@ -114,10 +114,10 @@ final class Checker: @unchecked Sendable {
         let all = (others + [run]).filter { $0.crashes > 0 }
         let crashes = all.map { repliesMayBeLost ? $0.crashes : records[$0.id]?.crashes ?? 0 }.max() ?? 0
         if run.crashes > 0, all.count > 1, crashes > 1 || all.count > quarantineSlots {
-            violated(.suspectsAlone, "\(run.node.name) begins \(run.id) beside \(others.map(\.id))")
+            violated(.quarantinedAlone, "\(run.node.name) begins \(run.id) beside \(others.map(\.id))")
         }
         if run.crashes == 0, !repliesMayBeLost, !others.isEmpty, records[run.id]?.crashes ?? 0 > 0 {
-            violated(.suspectsAlone, "\(run.node.name) does not know that \(run.id) has killed a process")
+            violated(.quarantinedAlone, "\(run.node.name) does not know that \(run.id) has killed a process")
         }
     }
 
@@ -185,7 +185,7 @@ final class Checker: @unchecked Sendable {
     /// Which messages were made dead letters, and by whom.
     private(set) var buried: [StreamID: Node] = [:]
     /// Of which of them an event has told.
-    private var toldBuried: Set<StreamID> = []
+    private var reportedDeadLetters: Set<StreamID> = []
     /// How often the group was lost without anybody having told of it yet.
     private var untoldLosses = 0
     var hasUntoldLosses: Bool { untoldLosses > 0 }
@@ -194,7 +194,7 @@ final class Checker: @unchecked Sendable {
     func told(_ event: ConsumerEvent, by node: Node) {
         guard node.isAlive else { return }
         switch event {
-        case .deadLettered(let id, _, _): toldBuried.insert(id)
+        case .deadLettered(let id, _, _): reportedDeadLetters.insert(id)
         case .groupCreated, .leaseLost: untoldLosses = 0
         default: break
         }
@@ -211,7 +211,7 @@ final class Checker: @unchecked Sendable {
     /// - Parameter besides: Whether a node cannot have told, since it was kept from it.
     func checkTold(besides isExcused: (Node) -> Bool) {
         if untoldLosses > 0 { violated(.endsAreTold, "nobody tells that the group was lost") }
-        for (id, node) in buried.sorted(by: { $0.key < $1.key }) where !toldBuried.contains(id) && !isExcused(node) {
+        for (id, node) in buried.sorted(by: { $0.key < $1.key }) where !reportedDeadLetters.contains(id) && !isExcused(node) {
             violated(.endsAreTold, "\(node.name) makes a dead letter of \(id), and does not tell")
         }
     }
@@ -238,7 +238,7 @@ enum Invariant: String, CaseIterable {
     case noWayBack = "a cursor never goes back without an event"
     case outputsOnce = "outputs exactly once"
     case attemptsCountFailures = "attempts count failures only"
-    case suspectsAlone = "what may have killed a process is handled alone"
+    case quarantinedAlone = "what may have killed a process is handled alone"
     case nothingWaits = "no message waits for a handler while another consumer has a free one"
     case everythingIsOwned = "what is pending is held, waits for its time, or is claimed"
     case innocentsStay = "no message is given up for the crashes of others"

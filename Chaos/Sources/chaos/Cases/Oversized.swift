@@ -68,7 +68,7 @@ struct Oversized: ChaosCase {
                 try await group.waitForAll()
             }
             // Not the last entry: what comes behind it is handled, too.
-            let many = NewFields((0..<3_000).map { .init("f\($0)", .integer($0)) })
+            let many = StreamFieldsToAdd((0..<3_000).map { .init("f\($0)", .integer($0)) })
             let fields = part.isMultiple(of: 2) ? ["large": .text(text)] : many
             ids.append(try await controller.xadd(Self.stream, fields))
             outcome.fired += 1
@@ -105,11 +105,11 @@ struct Oversized: ChaosCase {
             }
             outcome.demand(isRight != nil, "\(reader.name): \(pending.count) are pending, and not \(expected.count)")
         }
-        let letters = (try? await controller.xrange(Self.dead)).map { Array($0) } ?? []
-        let origins = letters.compactMap { $0[DeadLetter.Field.id.rawValue] }.sorted()
+        let deadLetterEntries = (try? await controller.xrange(Self.dead)).map { Array($0) } ?? []
+        let origins = deadLetterEntries.compactMap { $0[DeadLetter.Field.id.rawValue] }.sorted()
         outcome.demand(
             origins == oversized.map { "\($0)" }.sorted(),
-            "\(letters.count) dead letters, and not one of each of \(oversized.count) large entries"
+            "\(deadLetterEntries.count) dead letters, and not one of each of \(oversized.count) large entries"
         )
     }
 }

@@ -13,7 +13,7 @@ struct Row: Sendable {
         return outcome.problems.contains { $0.contains(control.sign) }
     }
 
-    var verdict: String {
+    var deadLetterReason: String {
         if control == nil { return isRight ? "ok" : "FAILED" }
         return isRight ? "fails, as it must" : "NOT NOTICED"
     }
@@ -21,7 +21,7 @@ struct Row: Sendable {
     /// What is told as soon as the case is done.
     var line: String {
         let details = outcome.notes + outcome.faults.prefix(40).map { "! \($0)" }
-        return (["\(name): \(verdict) after \(duration.seconds) s"] + details.map { "   \($0)" })
+        return (["\(name): \(deadLetterReason) after \(duration.seconds) s"] + details.map { "   \($0)" })
             .joined(separator: "\n")
     }
 
@@ -29,7 +29,7 @@ struct Row: Sendable {
         [
             name, server, "\(outcome.tried)", "\(outcome.fired)/\(outcome.planned)", "\(outcome.lost)",
             "\(outcome.duplicated)", outcome.slowestRecovery.map { "\($0.seconds) s" } ?? "–",
-            "\(duration.seconds) s", verdict,
+            "\(duration.seconds) s", deadLetterReason,
         ]
     }
 }

@@ -111,7 +111,7 @@ final class ChaosProxy: Sendable {
 
     private func closed(_ number: Int, _ server: any Channel) {
         let link = state.withLock { $0.links[number] }
-        if link?.isGhost == true { return }
+        if link?.isStale == true { return }
         state.withLock { $0.links[number] = nil }
         server.close(promise: nil)
     }
@@ -142,7 +142,7 @@ final class ChaosProxy: Sendable {
     /// Cuts the side of the clients off and keeps that of the server open, as a lost network does. Returns how many were
     /// cut.
     func cutClients() -> Int {
-        let links = state.withLock { $0.links.values.filter { !$0.isGhost } }
+        let links = state.withLock { $0.links.values.filter { !$0.isStale } }
         for link in links { link.cutClient() }
         return links.count
     }

@@ -11,7 +11,7 @@ import Darwin
 final class ProxyLink: Sendable {
     private let client: any Channel
     private let server: any Channel
-    private let ghost = Mutex(false)
+    private let staleConnection = Mutex(false)
     private let dropsNext = Mutex(false)
 
     private let delay: TimeAmount
@@ -22,7 +22,7 @@ final class ProxyLink: Sendable {
     }
 
     /// Whether the client is gone without the server's knowledge.
-    var isGhost: Bool { ghost.withLock { $0 } }
+    var isStale: Bool { staleConnection.withLock { $0 } }
 
     /// Keeps what the server sends next from the client.
     func dropNext() { dropsNext.withLock { $0 = true } }
@@ -50,7 +50,7 @@ final class ProxyLink: Sendable {
 
     /// Ends the client's side with an RST. What the server sends from then on goes nowhere.
     func cutClient() {
-        ghost.withLock { $0 = true }
+        staleConnection.withLock { $0 = true }
         Self.reset(client)
     }
 

@@ -3,7 +3,7 @@
 
 /// What a control run leaves out to show the use of it.
 enum Safeguard: Sendable {
-    case renewal, sweep, ghostKill, handOver, rightsProbe
+    case renewal, recovery, staleConnectionKill, handOver, rightsProbe
 }
 
 extension GroupConsumer.Configuration {
@@ -11,8 +11,8 @@ extension GroupConsumer.Configuration {
         for safeguard in safeguards {
             switch safeguard {
             case .renewal: self.safeguards.remove(.renewal)
-            case .sweep: self.safeguards.remove(.sweep)
-            case .ghostKill: self.safeguards.remove(.ghostKill)
+            case .recovery: self.safeguards.remove(.recovery)
+            case .staleConnectionKill: self.safeguards.remove(.staleConnectionKill)
             case .handOver: self.safeguards.remove(.handOver)
             case .rightsProbe: self.safeguards.remove(.rightsProbe)
             }

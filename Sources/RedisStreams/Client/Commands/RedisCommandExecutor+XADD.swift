@@ -10,7 +10,7 @@ extension RedisCommandExecutor {
     @_specialize(where Self == RedisClient)
     public func xadd(
         _ stream: StreamKey,
-        _ fields: NewFields,
+        _ fields: StreamFieldsToAdd,
         id: XADD.EntryID = .auto,
         trim: TrimStrategy? = nil,
         references: ReferencePolicy? = nil,
@@ -29,7 +29,7 @@ extension RedisCommandExecutor {
     @discardableResult
     public func xaddIfStreamExists(
         _ stream: StreamKey,
-        _ fields: NewFields,
+        _ fields: StreamFieldsToAdd,
         id: XADD.EntryID = .auto,
         trim: TrimStrategy? = nil,
         references: ReferencePolicy? = nil,

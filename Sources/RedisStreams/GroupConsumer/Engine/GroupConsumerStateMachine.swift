@@ -2,7 +2,7 @@ internal import NIOCore
 
 /// What a group consumer does next. Free of sockets and clocks: time comes in as a value.
 ///
-/// - `sweeping`: looks through what is pending for this consumer already, page by page, from before a restart or a lost
+/// - `recovering`: looks through what is pending for this consumer already, page by page, from before a restart or a lost
 ///   connection. Goes to `consuming` after the last page.
 /// - `consuming`: reads new messages. As soon as it is due, a step of the claim scan goes before a read, in the same write;
 ///   while that does some work, the next step follows the next read.
@@ -12,14 +12,14 @@ struct GroupConsumerStateMachine: ~Copyable {
     enum Step: Equatable {
         /// `isLost` says that the group was there before.
         case createGroup(isLost: Bool)
-        case sweep(after: StreamID)
+        case recover(after: StreamID)
         case claim(from: StreamID)
         /// `block` is `nil` for a read that returns at once.
         case readNew(block: Duration?)
     }
 
     private enum Phase {
-        case sweeping(after: StreamID)
+        case recovering(after: StreamID)
         case consuming
     }
 
@@ -29,7 +29,7 @@ struct GroupConsumerStateMachine: ~Copyable {
     /// Whether the group was there, and so is known to be lost if it is missing.
     private var hasEverServed = false
     /// Whether the own pending list was looked through to the end: what turns up there later was delivered since.
-    private(set) var hasSwept = false
+    private(set) var hasRecovered = false
     private var size: BatchSize
     /// Failures since something was served: messages came, or a read waited for as long as it was asked to.
     private var failures = 0
@@ -64,7 +64,7 @@ struct GroupConsumerStateMachine: ~Copyable {
     init(_ configuration: GroupConsumer.Configuration, now: NIODeadline, jitter: Double = 0) {
         self.configuration = configuration
         size = configuration.size
-        phase = configuration.acknowledgement.usesPendingList ? .sweeping(after: .zero) : .consuming
+        phase = configuration.acknowledgement.usesPendingList ? .recovering(after: .zero) : .consuming
         nextClaim = now
         pace = 1 - 0.25 * jitter
     }
@@ -73,7 +73,7 @@ struct GroupConsumerStateMachine: ~Copyable {
     mutating func next(now: NIODeadline) -> Step {
         if let start = interruptedSince { holdClaims(since: start, now: now) }
         if needsGroup { return .createGroup(isLost: hasEverServed) }
-        if case .sweeping(let id) = phase { return .sweep(after: id) }
+        if case .recovering(let id) = phase { return .recover(after: id) }
         guard let interval = configuration.effectiveClaimInterval else {
             return .readNew(block: configuration.readBlock)
         }
@@ -128,13 +128,13 @@ struct GroupConsumerStateMachine: ~Copyable {
     }
 
     /// A page of the own pending list was looked through; `last` is the last id of it, `nil` behind the end.
-    mutating func swept(last: StreamID?) {
+    mutating func recovered(last: StreamID?) {
         answered()
         fruitlessSteps += 1
         // A page that does not go forward would be followed by the same one, for ever.
-        if let last, case .sweeping(let before) = phase, last > before { return phase = .sweeping(after: last) }
+        if let last, case .recovering(let before) = phase, last > before { return phase = .recovering(after: last) }
         phase = .consuming
-        hasSwept = true
+        hasRecovered = true
     }
 
     /// A step of a claim scan: `next` is where the server says it goes on, zero at the end; `didWork` says whether it
@@ -165,7 +165,7 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// How long to wait before the next step of a sweep, so that a server which always has one more page is not asked
     /// without a pause.
-    var pauseBeforeSweep: Duration? { fruitlessSteps > Self.maxFruitlessSteps ? Self.pauseOfWork : nil }
+    var pauseBeforeRecovery: Duration? { fruitlessSteps > Self.maxFruitlessSteps ? Self.pauseOfWork : nil }
 
     /// A read has brought new messages, so many with so many bytes; or nothing, at once or after it had waited.
     mutating func readNew(_ messages: Int = 0, bytes: Int = 0, hasWaited: Bool = false) {
@@ -186,8 +186,8 @@ struct GroupConsumerStateMachine: ~Copyable {
 
     /// There may be messages pending for this consumer that it does not know of.
     mutating func recover() {
-        guard configuration.acknowledgement.usesPendingList, configuration.safeguards.contains(.sweep) else { return }
-        phase = .sweeping(after: .zero)
+        guard configuration.acknowledgement.usesPendingList, configuration.safeguards.contains(.recovery) else { return }
+        phase = .recovering(after: .zero)
     }
 
     private mutating func answered() {

@@ -4,7 +4,7 @@ internal import NIOCore
 // What happens at the end, so that others can go on at once.
 extension GroupEngine {
     /// How long the server may take to end a read, before the connection is closed.
-    private static let endPatience = Duration.seconds(1)
+    private static let endTimeout = Duration.seconds(1)
 
     // MARK: How long the end may take
 
@@ -48,8 +48,8 @@ extension GroupEngine {
     func endRead() async {
         retryTimer?.cancel()
         stopWaitingForReclaimed()
-        guard pipeline.isWaiting, endWaiting() else { return }
-        await eventLoop.sleep(for: Self.endPatience)
+        guard readsInFlight.isWaiting, endWaiting() else { return }
+        await eventLoop.sleep(for: Self.endTimeout)
     }
 
     /// Has the server answer a read that waits. Returns `false` if there is no way to ask for that.
@@ -62,9 +62,9 @@ extension GroupEngine {
     }
 
     /// Ends what a connection that was lost may still wait for on the server. Nothing depends on the right to do that.
-    func endGhost(_ ghost: RedisConnection, on connection: RedisConnection) async throws(RedisError) {
-        guard configuration.safeguards.contains(.ghostKill), let id = ghost.clientID else { return }
-        guard let expected = await StaleConnection(ghost) else { return }
+    func killStaleConnection(_ staleConnection: RedisConnection, on connection: RedisConnection) async throws(RedisError) {
+        guard configuration.safeguards.contains(.staleConnectionKill), let id = staleConnection.clientID else { return }
+        guard let expected = await StaleConnection(staleConnection) else { return }
         do throws(RedisError) {
             guard let found = try await connection.execute(CLIENT.LIST(id: id)) else { return }
             guard expected.isProbably(found, now: eventLoop.now) else { return }
@@ -76,12 +76,12 @@ extension GroupEngine {
 
     /// Gives back what is pending for this consumer and was not handed out, and removes the consumer if nothing is left.
     func handOver() async {
-        guard configuration.safeguards.contains(.handOver), !mailbox.hasFailed, !isGivenUp, let last = connection else {
+        guard configuration.safeguards.contains(.handOver), !buffer.hasFailed, !isGivenUp, let last = connection else {
             return
         }
         do throws(RedisError) {
             try await apart { (connection) throws(RedisError) in
-                try await self.endGhost(last, on: connection)
+                try await self.killStaleConnection(last, on: connection)
                 // Another consumer may have this name by now.
                 if await self.isGivenUp { return }
                 if self.configuration.acknowledgement.keepsPending { try await self.handBack(on: connection) }
@@ -108,7 +108,7 @@ extension GroupEngine {
             let arguments: [FieldValue] = [
                 .text(ConsumerName.returned), .integer(Int(patience.wholeMilliseconds)), .text(start),
             ]
-            let call = consumer.call(.leave, arguments)
+            let call = consumer.call(.deregister, arguments)
             let reply = try await connection.run(call)
             let parts = Array(try call.elements(reply))
             guard parts.count == 3 else { throw call.unexpected(reply) }
@@ -138,16 +138,16 @@ extension GroupEngine {
         // What somebody may be at work on stays; what waits for its time does so already.
         let kept = session.keptAtEnd.union(session.returnedAtEnd).union(retries.ids)
         let waiting = session.waitingIDs
-        let asides = entries.filter { !kept.contains($0.id) }.map { entry in
+        let requeues = entries.filter { !kept.contains($0.id) }.map { entry in
             let count = DeliveryCount(entry.deliveryCount)
             // What was not handed out is as if it had not been delivered. What was looked at only, or not even that, may
             // be marked by somebody's death.
-            let isMarked = waiting.contains(entry.id) || !machine.hasSwept
-            return SetAside(id: entry.id, count: isMarked ? count : count.returned, due: parked[entry.id]?.due)
+            let isMarked = waiting.contains(entry.id) || !machine.hasRecovered
+            return Requeue(id: entry.id, count: isMarked ? count : count.returned, due: parked[entry.id]?.due)
         }
-        if asides.isEmpty { return }
-        _ = try await connection.run(call(for: asides))
-        logger.info("returned messages to the group", metadata: [LogKey.count: "\(asides.count)"])
+        if requeues.isEmpty { return }
+        _ = try await connection.run(call(for: requeues))
+        logger.info("returned messages to the group", metadata: [LogKey.count: "\(requeues.count)"])
     }
 }
 
@@ -161,27 +161,27 @@ struct StaleConnection: Sendable {
     private let address: String
     private let name: String
     private let begun: NIODeadline
-    private let greeted: NIODeadline
+    private let opened: NIODeadline
 
     /// `nil` if the connection is not lost, never was whole, or has no address: through a Unix socket the server learns at
     /// once that it is closed.
     init?(_ connection: RedisConnection) async {
-        guard await connection.isClosed, let greeted = await connection.greetedAt,
+        guard await connection.isClosed, let opened = await connection.openedAt,
             let address = await connection.localAddress
         else { return nil }
         self.init(
             address: address,
             name: connection.configuration.clientName,
             begun: connection.begunAt,
-            greeted: greeted
+            opened: opened
         )
     }
 
-    init(address: String, name: String?, begun: NIODeadline, greeted: NIODeadline) {
+    init(address: String, name: String?, begun: NIODeadline, opened: NIODeadline) {
         self.address = address
         self.name = name ?? ""
         self.begun = begun
-        self.greeted = greeted
+        self.opened = opened
     }
 
     /// Whether this is the connection, and waits in a read.
@@ -190,7 +190,7 @@ struct StaleConnection: Sendable {
     /// answer is no.
     func isProbably(_ found: CLIENT.LIST.Connection, now: NIODeadline) -> Bool {
         // The server has let it in between these two moments, and counts in whole seconds.
-        let ages = Self.seconds(now - greeted) - 1...Self.seconds(now - begun) + 1
+        let ages = Self.seconds(now - opened) - 1...Self.seconds(now - begun) + 1
         return ages.contains(found.age) && Self.host(found.address) == Self.host(address) && found.name == name
             && found.command == "xreadgroup"
     }

@@ -19,7 +19,7 @@ extension GroupEngine {
     /// Gives back what has waited for too long, and leaves it to others for a while.
     private func giveBackOverdue() {
         giveBackTimer = nil
-        guard !mailbox.isStopping, let patience else { return }
+        guard !buffer.isStopping, let patience else { return }
         let count = session.giveBack(waitingFor: patience)
         if count > 0 {
             letOthersClaim()

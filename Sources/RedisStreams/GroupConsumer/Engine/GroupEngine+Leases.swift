@@ -45,11 +45,11 @@ extension GroupEngine {
     private func renew() {
         leaseTimer = nil
         if configuration.lease != nil, configuration.safeguards.contains(.renewal) { renewLeases() }
-        unpark()
+        requeueDeferred()
         requeueOverdueQuarantined()
         reportOverdueHandlers()
-        if !mailbox.isStopping {
-            if configuration.lease == nil { lookForStrays() }
+        if !buffer.isStopping {
+            if configuration.lease == nil { reclaimOrphans() }
             observeLater()
         }
         let hasNews = session.observer.counters.delivered != observedDeliveries
@@ -72,10 +72,10 @@ extension GroupEngine {
         guard let lease = configuration.lease.map({ TimeAmount($0) }) else { return }
         let now = session.leaseTime
         // What is fresher is old enough the next time.
-        let (batches, waiting) = session.leases(grantedBefore: now - .nanoseconds(interval.nanoseconds / 2))
-        let lapsed = batches.filter { $0.0.granted + lease <= now }.flatMap(\.1)
+        let (batches, waiting) = session.leases(leaseStartedBefore: now - .nanoseconds(interval.nanoseconds / 2))
+        let lapsed = batches.filter { $0.0.leaseStart + lease <= now }.flatMap(\.1)
         lost(lapsed)
-        let current = batches.filter { $0.0.granted + lease > now }.map { (batch: Optional($0.0), ids: $0.1) }
+        let current = batches.filter { $0.0.leaseStart + lease > now }.map { (batch: Optional($0.0), ids: $0.1) }
         var ids: [StreamID] = []
         var part: [DeliveredBatch] = []
         for (batch, open) in current + waiting.map({ (batch: nil, ids: [$0]) }) {
@@ -138,7 +138,7 @@ extension GroupEngine {
     private func tellOfEarlyClaims(of ids: [StreamID], by owners: [String], held batches: [DeliveredBatch]) {
         guard !ids.isEmpty, let lease = configuration.lease.map({ TimeAmount($0) }) else { return }
         let now = session.leaseTime
-        let current = batches.filter { $0.granted + lease > now }
+        let current = batches.filter { $0.leaseStart + lease > now }
         var claimed: [String: [StreamID]] = [:]
         for (id, owner) in zip(ids, owners) where !owner.isEmpty && owner != consumer.name {
             let isHeld = current.contains { batch in batch.position(of: id).map { session.isOpen(batch, $0) } ?? false }
@@ -167,8 +167,8 @@ extension GroupEngine {
     // MARK: Strays
 
     /// Where nobody claims, what this consumer was given and did not get would be found by nobody.
-    private func lookForStrays() {
-        guard machine.hasSwept, configuration.safeguards.contains(.sweep), let connection = pool.readyShared() else {
+    private func reclaimOrphans() {
+        guard machine.hasRecovered, configuration.safeguards.contains(.recovery), let connection = pool.readyShared() else {
             return
         }
         let command = XPENDING.Entries(
@@ -200,7 +200,7 @@ extension GroupEngine {
         guard let connection = pool.readyShared() else { return pool.prepareShared() }
         // What is held now is done with later: then there is something new to see.
         observedDeliveries = session.isHolding ? -1 : delivered
-        let call = consumer.call(.look)
+        let call = consumer.call(.snapshot)
         connection.begin(call) { result in
             guard let reply = try? result.get() else { return }
             self.eventLoop.execute { self.assumeIsolated { $0.observed(reply, to: call) } }
@@ -210,14 +210,14 @@ extension GroupEngine {
     /// Looks at the group, and waits for what there is to be seen.
     func observe(on connection: RedisConnection) async {
         let delivered = session.observer.counters.delivered
-        let call = consumer.call(.look)
+        let call = consumer.call(.snapshot)
         guard let reply = try? await connection.run(call) else { return }
         observedDeliveries = delivered
         observed(reply, to: call)
     }
 
     private func observed(_ reply: RedisReply, to call: ScriptCall) {
-        guard let sight = try? GroupSight(reply, to: call), let trimmed = watch.observe(sight) else { return }
+        guard let sight = try? GroupSnapshot(reply, to: call), let trimmed = watch.observe(sight) else { return }
         report(.trimmedUnread(count: trimmed.count, after: trimmed.after, before: trimmed.before))
     }
 
@@ -262,7 +262,7 @@ extension GroupEngine {
 extension GroupEngine {
     /// The last id that the stream has given out; zero if there is no stream.
     private func lastGeneratedID(on connection: RedisConnection) async throws(RedisError) -> StreamID {
-        guard case .there(let found) = try await StreamLook.probe([consumer.stream], on: connection)[consumer.stream]
+        guard case .there(let found) = try await StreamProbe.probe([consumer.stream], on: connection)[consumer.stream]
         else { return .zero }
         return found.lastID
     }

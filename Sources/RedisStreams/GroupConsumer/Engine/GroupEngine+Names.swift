@@ -17,7 +17,7 @@ extension GroupEngine {
     /// Searches for idle names once in an hour for each group: how often each consumer does it depends on how many
     /// were seen within that time. The first time is within the hour, so that consumers that live shortly take part.
     func removeNamesLater(among count: Int = 1, chance: Double) {
-        guard configuration.safeguards.contains(.nameRemoval), !mailbox.isStopping else { return }
+        guard configuration.safeguards.contains(.nameRemoval), !buffer.isStopping else { return }
         namesTimer?.cancel()
         let time = TimeAmount(Self.namePeriod * Double(max(1, min(count, 10_000))) * chance)
         namesTimer = eventLoop.scheduleTask(in: time) { self.assumeIsolated { $0.removeIdleNames() } }
@@ -41,7 +41,7 @@ extension GroupEngine {
         idleFor time: Duration,
         then handle: @escaping @Sendable (isolated GroupEngine, Int) -> Void = { _, _ in }
     ) {
-        guard configuration.safeguards.contains(.nameRemoval), !mailbox.isStopping else { return }
+        guard configuration.safeguards.contains(.nameRemoval), !buffer.isStopping else { return }
         guard let connection = pool.readyShared() else { return pool.prepareShared() }
         let call = ScriptCall.removingNames(
             of: consumer.group,

@@ -3,7 +3,7 @@ internal import Logging
 internal import NIOCore
 
 /// Whether messages are counted as delivered once more when they are taken, and which are left alone.
-enum TakeMode: String, Sendable {
+enum ReclaimMode: String, Sendable {
     /// Those that were delivered without an outcome are left alone, the others counted.
     case fair
     /// All are counted, as quarantined messages that run beside others of their kind.
@@ -15,7 +15,7 @@ enum TakeMode: String, Sendable {
 }
 
 /// What is known of a message that has to be taken once more.
-struct TakingNote: Sendable, Hashable {
+struct ReclaimState: Sendable, Hashable {
     /// How it came to this consumer.
     var source = GroupMessage.Source.pending
     /// Whether it may be counted as delivered already: it was taken, and the reply was lost.
@@ -27,12 +27,12 @@ struct TakingNote: Sendable, Hashable {
 /// Messages to be reclaimed by id, and how.
 struct ReclaimRequest: Sendable {
     var ids: [StreamID]
-    var mode: TakeMode
+    var mode: ReclaimMode
     var source: GroupMessage.Source
 }
 
 /// What the script `take` returns.
-struct TakenMessages: Sendable {
+struct ReclaimedMessages: Sendable {
     var batch: MessageBatch
     /// One for each message of the batch.
     var counts: [DeliveryCount] = []
@@ -72,8 +72,8 @@ extension GroupEngine {
     private static let maxTaken = 100
 
     /// Looks through a page of the own pending list, and hands over what is not known.
-    func sweep(after id: StreamID, on connection: RedisConnection) async throws(RedisError) {
-        if let pause = machine.pauseBeforeSweep { await eventLoop.sleep(for: pause) }
+    func recover(after id: StreamID, on connection: RedisConnection) async throws(RedisError) {
+        if let pause = machine.pauseBeforeRecovery { await eventLoop.sleep(for: pause) }
         // What was settled must not be delivered again.
         if !session.isDone { await settleRest() }
         session.beginLookingBack()
@@ -84,17 +84,17 @@ extension GroupEngine {
         let ids = untaken(among: entries.map(\.id))
         if !ids.isEmpty {
             // What turns up after the first time was given to this consumer, and got lost on the way.
-            let mode: TakeMode = machine.hasSwept || !configuration.acknowledgement.keepsPending ? .known : .fair
+            let mode: ReclaimMode = machine.hasRecovered || !configuration.acknowledgement.keepsPending ? .known : .fair
             wait(for: ids)
             try await reclaim(ReclaimRequest(ids: ids, mode: mode, source: .pending), on: connection)
         }
-        let isFirst = !machine.hasSwept
+        let isFirst = !machine.hasRecovered
         let last = found.count == page ? entries.last?.id : nil
         // What was not there is others' by now, who count for themselves.
         let there = Set(entries.map(\.id))
         notes = notes.filter { $0.key <= id || $0.key > last ?? .max || there.contains($0.key) }
-        machine.swept(last: last)
-        if isFirst, machine.hasSwept { await observe(on: connection) }
+        machine.recovered(last: last)
+        if isFirst, machine.hasRecovered { await observe(on: connection) }
     }
 
     /// Which of the ids are to be reclaimed: those that this consumer does not know of. What waits to be retried waits for
@@ -109,10 +109,10 @@ extension GroupEngine {
     // MARK: Requests
 
     /// Has messages reclaimed as soon as their turn comes. Until the server has told, their counts are what they were.
-    func requestReclaim(_ ids: [StreamID], _ mode: TakeMode, source: GroupMessage.Source) {
+    func requestReclaim(_ ids: [StreamID], _ mode: ReclaimMode, source: GroupMessage.Source) {
         if ids.isEmpty { return }
         wait(for: ids)
-        if mailbox.isStopping { return }
+        if buffer.isStopping { return }
         expected += ids.count
         // What could not be read before would take its neighbours' replies along.
         let (alone, together) = (ids.filter(unreadableIDs.contains), ids.filter { !unreadableIDs.contains($0) })
@@ -132,7 +132,7 @@ extension GroupEngine {
             stopWaitingForReclaimed()
         }
         var attempt = 0
-        while !mailbox.isStopping, !Task.isCancelled {
+        while !buffer.isStopping, !Task.isCancelled {
             guard !reclaims.isEmpty else {
                 await reclaimSignal.wait()
                 continue
@@ -158,15 +158,15 @@ extension GroupEngine {
 
     /// Nothing is on its way, and there is no room for more than what is being reclaimed: reading goes on behind that.
     func waitForReclaimed() {
-        guard isReclaiming, pipeline.isEmpty, pipeline.isRunning, !readingWaits else { return }
+        guard isReclaiming, readsInFlight.isEmpty, readsInFlight.isRunning, !readingWaits else { return }
         readingWaits = true
-        pipeline.began()
+        readsInFlight.began()
     }
 
     func stopWaitingForReclaimed() {
         guard readingWaits else { return }
         readingWaits = false
-        pipeline.ended()
+        readsInFlight.ended()
         if let connection { goOn(on: connection) }
     }
 
@@ -228,8 +228,8 @@ extension GroupEngine {
         session.beginLookingBack()
         defer { session.endLookingBack() }
         do throws(RedisError) {
-            let call = consumer.call(.take, mode: request.mode, ids: ids)
-            let taken = try TakenMessages(try await connection.run(call), to: call, of: consumer.stream)
+            let call = consumer.call(.reclaim, mode: request.mode, ids: ids)
+            let taken = try ReclaimedMessages(try await connection.run(call), to: call, of: consumer.stream)
             guard epoch == self.epoch else { return }
             if configuration.acknowledgement == .onDelivery, !taken.batch.isEmpty {
                 // Handed out only once the server has it as acknowledged: else it could be handled twice.
@@ -258,7 +258,7 @@ extension GroupEngine {
             return couldNotRead(ids[0], because: reason, isCertain: false)
         }
         for id in ids {
-            notes[id] = TakingNote(source: request.source, isCounted: true, wasLostAlone: ids.count == 1)
+            notes[id] = ReclaimState(source: request.source, isCounted: true, wasLostAlone: ids.count == 1)
         }
         if configuration.acknowledgement == .manual {
             for id in ids { requestReclaim([id], .known, source: request.source) }
@@ -269,7 +269,7 @@ extension GroupEngine {
 
     /// Hands over what was taken of `ids`, but for what is known meanwhile, and what is given up.
     private func took(
-        _ taken: TakenMessages,
+        _ taken: ReclaimedMessages,
         of ids: [StreamID],
         sent: NIODeadline,
         source: GroupMessage.Source
@@ -286,12 +286,12 @@ extension GroupEngine {
         var given = Set<StreamID>()
         for (message, count) in zip(taken.batch, taken.counts) {
             guard let deadLetter = configuration.deadLetter, !deadLetter.isOrigin(of: message),
-                let verdict = session.rules.verdict(on: count)
+                let deadLetterReason = session.rules.deadLetterReason(on: count)
             else {
                 given.insert(message.id)
                 continue
             }
-            session.add(.emit(deadLetter.emission(of: message, group: consumer.group, verdict: verdict)))
+            session.add(.publish(deadLetter.publication(of: message, group: consumer.group, deadLetterReason: deadLetterReason)))
         }
         if given.count < taken.batch.count { taken.keep(given) }
         session.observer.count { $0.redelivered += taken.batch.count }
@@ -300,10 +300,10 @@ extension GroupEngine {
         for id in quarantined where given.contains(id) {
             var one = taken
             one.keep([id])
-            deliver(one.batch, counts: one.counts, source: source, granted: sent, isQuarantined: true)
+            deliver(one.batch, counts: one.counts, source: source, leaseStart: sent, isQuarantined: true)
         }
         if !quarantined.isEmpty { taken.keep(given.subtracting(quarantined)) }
-        deliver(taken.batch, counts: taken.counts, source: source, granted: sent)
+        deliver(taken.batch, counts: taken.counts, source: source, leaseStart: sent)
         admitQuarantined()
     }
 
@@ -314,7 +314,7 @@ extension GroupEngine {
     private func quarantine(_ candidates: [Quarantine.Candidate], source: GroupMessage.Source) {
         let ids = candidates.map(\.id)
         if configuration.acknowledgement == .manual { return requestReclaim(ids, .exclusive, source: source) }
-        for id in ids { notes[id, default: TakingNote()].source = source }
+        for id in ids { notes[id, default: ReclaimState()].source = source }
         wait(for: ids)
         quarantine.add(candidates, now: eventLoop.now)
         logger.info(
@@ -325,8 +325,8 @@ extension GroupEngine {
 
     /// Reclaims what there are handler slots for.
     func admitQuarantined() {
-        while !mailbox.isStopping, let admission = quarantine.admit() {
-            for (note, ids) in Dictionary(grouping: admission.ids, by: { notes[$0] ?? TakingNote() }) {
+        while !buffer.isStopping, let admission = quarantine.admit() {
+            for (note, ids) in Dictionary(grouping: admission.ids, by: { notes[$0] ?? ReclaimState() }) {
                 guard note.isCounted else {
                     requestReclaim(ids.sorted(), admission.mode, source: note.source)
                     continue
@@ -354,23 +354,23 @@ extension GroupEngine {
         let known = overdue.filter { notes[$0.id]?.isCounted != true }
         for id in ids { notes[id] = nil }
         session.stopWaiting(for: ids)
-        session.add(.setAside(known.map { SetAside(id: $0.id, count: $0.count, due: nil) }))
+        session.add(.requeue(known.map { Requeue(id: $0.id, count: $0.count, due: nil) }))
         letOthersClaim()
         logger.info("gave back quarantined messages, no handler was free", metadata: [LogKey.count: "\(ids.count)"])
     }
 
     // MARK: Retries
 
-    /// Messages were set aside, to be handled again.
-    func schedule(_ asides: [SetAside]) {
+    /// Messages were set requeue, to be handled again.
+    func schedule(_ requeues: [Requeue]) {
         let horizon = configuration.lease.map { eventLoop.now + TimeAmount($0) }
-        for aside in asides {
-            guard let due = aside.due else { continue }
+        for requeue in requeues {
+            guard let due = requeue.due else { continue }
             if let horizon, due > horizon {
-                parked[aside.id] = aside
-                wait(for: [aside.id])
+                parked[requeue.id] = requeue
+                wait(for: [requeue.id])
             } else {
-                retries.add(aside.id, due: due)
+                retries.add(requeue.id, due: due)
             }
         }
         armRetryTimer()
@@ -379,16 +379,16 @@ extension GroupEngine {
     private func armRetryTimer() {
         retryTimer?.cancel()
         retryTimer = nil
-        guard let next = retries.next, !mailbox.isStopping else { return }
+        guard let next = retries.next, !buffer.isStopping else { return }
         retryTimer = eventLoop.scheduleTask(deadline: next) { self.assumeIsolated { $0.retryDue() } }
     }
 
     /// In turn with new messages: on a backlog these would take all the room there ever is, and what fails again and again
     /// must not take it all either.
     func reclaimDue(besides arrived: Int = 0) {
-        guard let next = retries.next, next <= eventLoop.now, !mailbox.isStopping else { return }
+        guard let next = retries.next, next <= eventLoop.now, !buffer.isStopping else { return }
         // A read that waits on the server for messages that are not there takes no room.
-        let room = mailbox.room(besides: arrived + expected - expectedByWaitingRead)
+        let room = buffer.room(besides: arrived + expected - expectedByWaitingRead)
         if room == 0 { return }
         let due = retries.takeDue(now: eventLoop.now, atMost: min(Self.maxTaken, max(1, room / 2)))
         readIsNext = true
@@ -397,20 +397,20 @@ extension GroupEngine {
 
     private func retryDue() {
         retryTimer = nil
-        if mailbox.isStopping { return }
+        if buffer.isStopping { return }
         reclaimDue()
         if retries.next.map({ $0 > eventLoop.now }) ?? true { return armRetryTimer() }
         retryTimer = eventLoop.scheduleTask(in: .milliseconds(50)) { self.assumeIsolated { $0.retryDue() } }
     }
 
-    /// What is parked and due within a lease is set aside again, with the time that is left.
-    func unpark() {
+    /// What is parked and due within a lease is set requeue again, with the time that is left.
+    func requeueDeferred() {
         guard let lease = configuration.lease else { return }
         let horizon = eventLoop.now + TimeAmount(lease)
         let near = parked.values.filter { $0.due.map { $0 <= horizon } ?? true }.sorted { $0.id < $1.id }
         if near.isEmpty { return }
-        for aside in near { parked[aside.id] = nil }
+        for requeue in near { parked[requeue.id] = nil }
         session.stopWaiting(for: near.map(\.id))
-        session.add(.setAside(near))
+        session.add(.requeue(near))
     }
 }

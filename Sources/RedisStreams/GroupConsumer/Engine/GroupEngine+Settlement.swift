@@ -128,9 +128,9 @@ extension GroupEngine {
         then handle: @escaping @Sendable (Result<SettlementReply, RedisError>) -> Void
     ) {
         // There may have been a wait for the connection.
-        if case .acknowledge(let ids, isProven: true) = sent.settlement, sent.provenUntil > session.leaseTime {
+        if case .acknowledge(let ids, isProven: true) = sent.settlement, sent.fencingDeadline > session.leaseTime {
             let command = consumer.xack(ids)
-            return connection.begin(command, notAfter: sent.provenUntil) {
+            return connection.begin(command, notAfter: sent.fencingDeadline) {
                 handle(command.result(of: $0).map { .count($0) })
             }
         }
@@ -143,32 +143,32 @@ extension GroupEngine {
     private nonisolated func call(for settlement: Settlement) -> ScriptCall {
         switch settlement {
         case .acknowledge(let ids, _): consumer.call(.acknowledge, ids: ids)
-        case .setAside(let asides): call(for: asides)
-        case .emit(let emission): call(for: emission)
+        case .requeue(let requeues): call(for: requeues)
+        case .publish(let publication): call(for: publication)
         }
     }
 
-    nonisolated func call(for asides: [SetAside]) -> ScriptCall {
-        let arguments: [[FieldValue]] = asides.map { aside in
-            let idle = idleTime(of: aside).wholeMilliseconds
-            return [.text("\(aside.id)"), .integer(Int(idle)), .integer(aside.count.rawValue)]
+    nonisolated func call(for requeues: [Requeue]) -> ScriptCall {
+        let arguments: [[FieldValue]] = requeues.map { requeue in
+            let idle = idleTime(of: requeue).wholeMilliseconds
+            return [.text("\(requeue.id)"), .integer(Int(idle)), .integer(requeue.count.rawValue)]
         }
-        return consumer.call(.setAside, arguments.flatMap(\.self))
+        return consumer.call(.requeue, arguments.flatMap(\.self))
     }
 
-    private nonisolated func call(for emission: Emission) -> ScriptCall {
-        var arguments: [FieldValue] = [.text("\(emission.id)")]
+    private nonisolated func call(for publication: Publication) -> ScriptCall {
+        var arguments: [FieldValue] = [.text("\(publication.id)")]
         // The first key is the stream of the message.
-        for (number, output) in zip(2..., emission.outputs) {
+        for (number, output) in zip(2..., publication.outputs) {
             let maxLength = output.maxLength.map { "\($0)" } ?? ""
             arguments += [.integer(number), .text(maxLength), .integer(output.fields.count)] + output.fields
         }
-        return consumer.call(.emit, keys: emission.outputs.map(\.stream), arguments)
+        return consumer.call(.publish, keys: publication.outputs.map(\.stream), arguments)
     }
 
-    /// For how long a message that is set aside is to count as idle: it can be claimed when that is a lease.
-    private nonisolated func idleTime(of aside: SetAside) -> Duration {
-        guard let lease = configuration.lease, let due = aside.due else { return configuration.lease ?? .zero }
+    /// For how long a message that is set requeue is to count as idle: it can be claimed when that is a lease.
+    private nonisolated func idleTime(of requeue: Requeue) -> Duration {
+        guard let lease = configuration.lease, let due = requeue.due else { return configuration.lease ?? .zero }
         let remaining = Duration.nanoseconds(max(0, (due - eventLoop.now).nanoseconds))
         return lease - min(lease, remaining)
     }
@@ -181,8 +181,8 @@ extension GroupEngine {
         Result { () throws(RedisError) in
             switch settlement {
             case .acknowledge: .count(try call.integer(reply))
-            case .setAside: .others(try call.streamIDs(reply))
-            case .emit: .added(reply.isNull ? nil : try call.streamIDs(reply))
+            case .requeue: .others(try call.streamIDs(reply))
+            case .publish: .added(reply.isNull ? nil : try call.streamIDs(reply))
             }
         }
     }
@@ -252,16 +252,16 @@ extension GroupEngine {
         switch (settlement, reply) {
         case (.acknowledge(let ids, _), .count(let count)):
             session.observer.count { $0.acknowledged += max(0, min(count, ids.count)) }
-        case (.setAside(let asides), .others(let others)):
+        case (.requeue(let requeues), .others(let others)):
             if !others.isEmpty { report(.leaseLost(ids: others)) }
             // Given back once is enough.
-            if mailbox.isStopping { session.returnedAtEnd(asides.map(\.id)) }
-            let returned = asides.count { $0.due == nil }
+            if buffer.isStopping { session.returnedAtEnd(requeues.map(\.id)) }
+            let returned = requeues.count { $0.due == nil }
             if returned > 0 { logger.info("returned messages to the group", metadata: [LogKey.count: "\(returned)"]) }
             let others = Set(others)
-            let again = asides.filter { $0.due != nil && !others.contains($0.id) }
+            let again = requeues.filter { $0.due != nil && !others.contains($0.id) }
             if !again.isEmpty { eventLoop.execute { self.assumeIsolated { $0.schedule(again) } } }
-        case (.emit(let emission), .added(let ids)): emitted(emission, ids)
+        case (.publish(let publication), .added(let ids)): published(publication, ids)
         default: break
         }
     }
@@ -270,14 +270,14 @@ extension GroupEngine {
         if session.isCurrent(sent) { groupWasLost() }
     }
 
-    private nonisolated func emitted(_ emission: Emission, _ ids: [StreamID]?) {
+    private nonisolated func published(_ publication: Publication, _ ids: [StreamID]?) {
         if ids != nil { session.observer.count { $0.acknowledged += 1 } }
         // Nothing is added for a message that is others'.
-        if ids == nil, !emission.mayBeDone { return report(.leaseLost(ids: [emission.id])) }
-        guard let verdict = emission.verdict else { return }
+        if ids == nil, !publication.mayBeDone { return report(.leaseLost(ids: [publication.id])) }
+        guard let deadLetterReason = publication.deadLetterReason else { return }
         report(
-            .deadLettered(id: emission.id, letter: ids?.first, reason: verdict.reason),
-            because: "\(verdict.error): \(verdict.reason)"
+            .deadLettered(id: publication.id, deadLetterEntry: ids?.first, reason: deadLetterReason.reason),
+            because: "\(deadLetterReason.error): \(deadLetterReason.reason)"
         )
     }
 
@@ -293,14 +293,14 @@ extension GroupEngine {
         switch (sent.settlement, error.code) {
         // With the group everything is gone that was pending: it is delivered again, or it is done with.
         case (_, .noGroup): return eventLoop.execute { self.assumeIsolated { $0.settledWithoutGroup(sent) } }
-        case (.emit(let emission), .wrongType), (.emit(let emission), .serverError),
-            (.emit(let emission), .crossSlot), (.emit(let emission), .permissionDenied):
-            if emission.verdict != nil { break }
+        case (.publish(let publication), .wrongType), (.publish(let publication), .serverError),
+            (.publish(let publication), .crossSlot), (.publish(let publication), .permissionDenied):
+            if publication.deadLetterReason != nil { break }
             logger.warning(
                 "the server refused what a handler emitted",
-                metadata: [LogKey.message: "\(emission.id)", LogKey.reason: "\(error)"]
+                metadata: [LogKey.message: "\(publication.id)", LogKey.reason: "\(error)"]
             )
-            return session.refused(emission)
+            return session.refused(publication)
         default: break
         }
         // Trying again will not help, and reading on would only pile up what cannot be settled.

@@ -40,28 +40,28 @@ extension GroupEngine {
         let failed = DeliveryCount(entry.deliveryCount).failed
         session.observer.count { $0.failures += 1 }
         if let deadLetter = configuration.deadLetter, isCertain || failed.failures >= deadLetter.maxAttempts {
-            let verdict = Verdict(attempts: failed.failures, error: "unreadable", reason: reason)
-            let emission = deadLetter.emission(
+            let deadLetterReason = DeadLetterReason(attempts: failed.failures, error: "unreadable", reason: reason)
+            let publication = deadLetter.publication(
                 ofUnreadable: entry.id,
                 in: consumer.stream,
                 group: consumer.group,
-                verdict: verdict
+                deadLetterReason: deadLetterReason
             )
-            session.add(.emit(emission))
+            session.add(.publish(publication))
             // Nothing else is settled where messages are acknowledged before they are handled.
             return session.raiseAlarm()
         }
         let delay = configuration.retry.delay(failures: failed.failures, jitter: pool.randomness())
         report(.retrying(id: entry.id, failures: failed.failures, after: delay), because: reason)
-        session.add(.setAside([SetAside(id: entry.id, count: failed, due: eventLoop.now + TimeAmount(delay))]))
+        session.add(.requeue([Requeue(id: entry.id, count: failed, due: eventLoop.now + TimeAmount(delay))]))
     }
 
     /// A read with `NOACK` brought one entry, which could not be read and is pending for nobody. The group tells its id.
     func reportUnreadableUnacknowledged(on connection: RedisConnection) async {
         guard let reason = unreadableWithoutID else { return }
         unreadableWithoutID = nil
-        let call = consumer.call(.look)
-        guard let reply = try? await connection.run(call), let sight = try? GroupSight(reply, to: call) else { return }
+        let call = consumer.call(.snapshot)
+        guard let reply = try? await connection.run(call), let sight = try? GroupSnapshot(reply, to: call) else { return }
         // With `NOACK` it is lost: the group does not keep track of it.
         report(.unreadable(id: sight.lastDelivered, stream: consumer.stream, reason: reason))
     }

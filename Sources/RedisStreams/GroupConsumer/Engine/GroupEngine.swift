@@ -13,7 +13,7 @@ actor GroupEngine: ConsumerEngine {
     let logger: Logger
     let awaitsHandlers: Bool
     var machine: GroupConsumerStateMachine
-    var pipeline = Pipeline()
+    var readsInFlight = ReadsInFlight()
     /// How many messages the reads and claims on their way may bring.
     var expected = 0
     /// How many of them a read may bring that waits on the server.
@@ -36,9 +36,9 @@ actor GroupEngine: ConsumerEngine {
     /// What is handled again, and when.
     var retries = RetrySchedule()
     /// What is handled again after more than a lease.
-    var parked: [StreamID: SetAside] = [:]
+    var parked: [StreamID: Requeue] = [:]
     /// What is known of messages that have to be taken once more, until they are, or are others'.
-    var notes: [StreamID: TakingNote] = [:]
+    var notes: [StreamID: ReclaimState] = [:]
     var retryTimer: Scheduled<Void>?
     var leaseTimer: Scheduled<Void>?
     var namesTimer: Scheduled<Void>?
@@ -73,7 +73,7 @@ actor GroupEngine: ConsumerEngine {
     private var mayHandleOldMessages = false
     /// Whether the read that waits was asked to end.
     private var hasEndedWaiting = false
-    var watch = GroupWatch()
+    var watch = GroupMonitor()
     /// How many messages had been delivered when the group was looked at last.
     var observedDeliveries = -1
     /// The highest id that was delivered as new.
@@ -81,7 +81,7 @@ actor GroupEngine: ConsumerEngine {
 
     nonisolated var configuration: GroupConsumer.Configuration { consumer.configuration }
     nonisolated var pool: ConnectionPool { consumer.client.pool }
-    nonisolated var mailbox: Mailbox<DeliveredMessages> { session.mailbox }
+    nonisolated var buffer: MessageBuffer<DeliveredMessages> { session.buffer }
     nonisolated var backoff: Backoff { configuration.backoff }
 
     /// - Parameters:
@@ -133,7 +133,7 @@ actor GroupEngine: ConsumerEngine {
         await removeNamesLater(chance: pool.randomness())
         await withDiscardingTaskGroup { group in
             group.addTask { await self.settlementLoop() }
-            await self.session.mailbox.whileOpen {
+            await self.session.buffer.whileOpen {
                 await withDiscardingTaskGroup { group in
                     group.addTask { await self.reclaimLoop() }
                     await self.readLoop()
@@ -150,13 +150,13 @@ actor GroupEngine: ConsumerEngine {
         await settleRest()
         await handOver()
         await disarmEndDeadline()
-        if !mailbox.hasFailed { logger.info("consumer stopped") }
+        if !buffer.hasFailed { logger.info("consumer stopped") }
     }
 
     /// By those who handle messages, or, where they do not own this task, by the end of the client. That is told: a loop
     /// never just ends.
     func cancelled() {
-        if awaitsHandlers { mailbox.stop() } else { end(with: PoolStateMachine<RedisConnection>.shutDown) }
+        if awaitsHandlers { buffer.stop() } else { end(with: PoolStateMachine<RedisConnection>.shutDown) }
     }
 
     func failed(_ error: RedisError) -> FailureReaction {
@@ -189,7 +189,7 @@ actor GroupEngine: ConsumerEngine {
         // While a read waits on this one, settlements and renewals need another.
         if configuration.acknowledgement.keepsPending { pool.prepareShared() }
         if !hasProbedRights { try await probeRights(on: connection) }
-        if let before, before !== connection { try await endGhost(before, on: connection) }
+        if let before, before !== connection { try await killStaleConnection(before, on: connection) }
         await reportUnreadableUnacknowledged(on: connection)
     }
 
@@ -198,7 +198,7 @@ actor GroupEngine: ConsumerEngine {
     func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool {
         switch machine.next(now: eventLoop.now) {
         case .createGroup(let isLost): try await createGroup(isLost: isLost, on: connection)
-        case .sweep(let id): try await sweep(after: id, on: connection)
+        case .recover(let id): try await recover(after: id, on: connection)
         case .claim, .readNew: return false
         }
         return true
@@ -257,12 +257,12 @@ actor GroupEngine: ConsumerEngine {
 
     /// What is due to be acknowledged goes before a read, and what is due to be looked for, in the same write.
     ///
-    /// - Parameter arrived: How many messages have arrived and are not in the mailbox yet.
+    /// - Parameter arrived: How many messages have arrived and are not in the buffer yet.
     private func readOn(besides arrived: Int, on connection: RedisConnection) {
         var hasBegun = false
         if !readIsNext { reclaimDue(besides: arrived) }
-        while pipeline.isRunning, reads < (isBacklog ? Self.maxReads : 1) {
-            let room = mailbox.room(besides: arrived + expected)
+        while readsInFlight.isRunning, reads < (isBacklog ? Self.maxReads : 1) {
+            let room = buffer.room(besides: arrived + expected)
             guard room > 0, begin(machine.next(now: eventLoop.now), room: room, on: connection) else { break }
             hasBegun = true
         }
@@ -275,7 +275,7 @@ actor GroupEngine: ConsumerEngine {
     /// Returns `false` for a step that has to wait until nothing is on its way.
     private func begin(_ step: GroupConsumerStateMachine.Step, room: Int, on connection: RedisConnection) -> Bool {
         switch step {
-        case .createGroup, .sweep: return false
+        case .createGroup, .recover: return false
         case .claim(let cursor): return beginClaim(from: cursor, room: room, on: connection)
         case .readNew(let block):
             beginSettling(on: connection)
@@ -295,7 +295,7 @@ actor GroupEngine: ConsumerEngine {
                 continue
             }
             let command = consumer.xack(ids)
-            begin(command, on: connection, notAfter: sent.provenUntil) { (engine, outcome) throws(RedisError) in
+            begin(command, on: connection, notAfter: sent.fencingDeadline) { (engine, outcome) throws(RedisError) in
                 engine.settled(sent, command.result(of: outcome).map { .count($0) })
             }
         }
@@ -346,7 +346,7 @@ actor GroupEngine: ConsumerEngine {
         lastNew = last
         if mayHandleOldMessages { deferHandled(&batch) }
         if configuration.acknowledgement == .onDelivery { return beginDelivery(of: batch, on: connection) }
-        deliver(batch, source: .new, granted: sent)
+        deliver(batch, source: .new, leaseStart: sent)
     }
 
     /// The read that waits was asked to end: that it comes back early says nothing of the server.
@@ -379,7 +379,7 @@ actor GroupEngine: ConsumerEngine {
         batch = batch.filter { !handled.contains($0.id) }
         wait(for: Array(handled))
         let due = eventLoop.now + Self.timeToRetire
-        session.add(.setAside(handled.sorted().map { SetAside(id: $0, count: DeliveryCount(0), due: due) }))
+        session.add(.requeue(handled.sorted().map { Requeue(id: $0, count: DeliveryCount(0), due: due) }))
         session.stopWaiting(for: Array(handled))
     }
 
@@ -392,7 +392,7 @@ actor GroupEngine: ConsumerEngine {
             engine.expected -= batch.count
             _ = try command.result(of: outcome).get()
             engine.session.observer.count { $0.acknowledged += batch.count }
-            engine.deliver(batch, source: .new, granted: .uptimeNanoseconds(0))
+            engine.deliver(batch, source: .new, leaseStart: .uptimeNanoseconds(0))
         }
         connection.assumeIsolated { $0.flush() }
     }
@@ -440,7 +440,7 @@ actor GroupEngine: ConsumerEngine {
         _ batch: MessageBatch,
         counts: [DeliveryCount]? = nil,
         source: GroupMessage.Source,
-        granted: NIODeadline,
+        leaseStart: NIODeadline,
         isQuarantined: Bool = false
     ) {
         if batch.isEmpty { return }
@@ -451,7 +451,7 @@ actor GroupEngine: ConsumerEngine {
             counts: counts,
             source: source,
             session: session,
-            granted: granted,
+            leaseStart: leaseStart,
             isQuarantined: isQuarantined
         )
         session.deliver(delivered, bytes: batch.byteCount, isHeld: configuration.acknowledgement.keepsPending)

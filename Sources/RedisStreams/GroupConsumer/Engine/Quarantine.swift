@@ -24,13 +24,13 @@ struct Quarantine {
         let since: NIODeadline
 
         /// Whether the message may run beside others of its kind.
-        var isSociable: Bool { candidate.count.unresolved <= 1 }
+        var isSociable: Bool { candidate.count.unsettledDeliveries <= 1 }
     }
 
     /// What to reclaim now, and how to count that.
     struct Admission: Equatable {
         var ids: [StreamID]
-        var mode: TakeMode
+        var mode: ReclaimMode
     }
 
     /// How many quarantined messages may be handled at a time.
@@ -49,8 +49,8 @@ struct Quarantine {
     mutating func add(_ candidates: [Candidate], now: NIODeadline) {
         var known = admitted.union(waiting.map(\.candidate.id))
         for candidate in candidates where known.insert(candidate.id).inserted {
-            let crashes = candidate.count.unresolved
-            let position = waiting.firstIndex { $0.candidate.count.unresolved > crashes } ?? waiting.endIndex
+            let crashes = candidate.count.unsettledDeliveries
+            let position = waiting.firstIndex { $0.candidate.count.unsettledDeliveries > crashes } ?? waiting.endIndex
             waiting.insert(Waiting(candidate: candidate, since: now), at: position)
         }
     }
@@ -67,7 +67,7 @@ struct Quarantine {
         return admit([first.candidate.id], .exclusive)
     }
 
-    private mutating func admit(_ ids: [StreamID], _ mode: TakeMode) -> Admission {
+    private mutating func admit(_ ids: [StreamID], _ mode: ReclaimMode) -> Admission {
         waiting.removeFirst(ids.count)
         admitted.formUnion(ids)
         return Admission(ids: ids, mode: mode)

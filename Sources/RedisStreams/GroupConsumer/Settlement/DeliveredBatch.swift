@@ -14,12 +14,12 @@ final class DeliveredBatch: @unchecked Sendable {
     /// How often the server has counted each message as delivered; `nil` for once.
     private let counts: [DeliveryCount]?
     /// When that was sent which gave this consumer the messages, or renewed that: from then on the lease counts.
-    private let grantTime: Atomic<UInt64>
+    private let leaseStartTime: Atomic<UInt64>
     /// When the messages came, by the clock of leases.
     let arrived: NIODeadline
     /// Whether some of the messages have been lost to others.
     private let hasLosses = Atomic(false)
-    /// For each message, whether its fate is undecided.
+    /// For each message, whether its disposition is undecided.
     fileprivate(set) var isOpen: [Bool]
     fileprivate(set) var openCount: Int
 
@@ -28,7 +28,7 @@ final class DeliveredBatch: @unchecked Sendable {
         counts: [DeliveryCount]? = nil,
         source: GroupMessage.Source,
         session: GroupSession,
-        granted: NIODeadline,
+        leaseStart: NIODeadline,
         isQuarantined: Bool = false
     ) {
         self.isQuarantined = isQuarantined
@@ -36,7 +36,7 @@ final class DeliveredBatch: @unchecked Sendable {
         self.counts = counts
         self.source = source
         self.session = session
-        grantTime = Atomic(granted.uptimeNanoseconds)
+        leaseStartTime = Atomic(leaseStart.uptimeNanoseconds)
         arrived = session.leaseTime
         isOpen = Array(repeating: true, count: batch.count)
         openCount = batch.count
@@ -47,9 +47,9 @@ final class DeliveredBatch: @unchecked Sendable {
     func count(at position: Int) -> DeliveryCount { counts?[position] ?? .first }
 
     /// When that was sent which gave this consumer the messages, or renewed their lease.
-    var granted: NIODeadline { .uptimeNanoseconds(grantTime.load(ordering: .relaxed)) }
+    var leaseStart: NIODeadline { .uptimeNanoseconds(leaseStartTime.load(ordering: .relaxed)) }
 
-    func grant(_ time: NIODeadline) { grantTime.store(time.uptimeNanoseconds, ordering: .relaxed) }
+    func grant(_ time: NIODeadline) { leaseStartTime.store(time.uptimeNanoseconds, ordering: .relaxed) }
 
     /// Whether it has to be looked up if a message is still this consumer's.
     var mayHaveLosses: Bool { hasLosses.load(ordering: .relaxed) }
@@ -69,7 +69,7 @@ final class DeliveredBatch: @unchecked Sendable {
     }
 }
 
-/// The batches with messages whose fate is undecided.
+/// The batches with messages whose disposition is undecided.
 struct HeldBatches: ~Copyable {
     private(set) var batches: [DeliveredBatch] = []
     /// How many messages are open.
@@ -94,7 +94,7 @@ struct HeldBatches: ~Copyable {
         batches.contains { batch in batch.position(of: id).map { batch.isOpen[$0] } ?? false }
     }
 
-    /// The fate of a message is decided. Returns `false` if it was before.
+    /// The disposition of a message is decided. Returns `false` if it was before.
     mutating func close(_ batch: DeliveredBatch, _ position: Int) -> Bool {
         guard batch.isOpen[position] else { return false }
         batch.isOpen[position] = false

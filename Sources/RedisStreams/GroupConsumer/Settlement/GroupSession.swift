@@ -1,7 +1,7 @@
 internal import NIOCore
 internal import Synchronization
 
-/// What a running group consumer shares between its engine and the tasks that handle messages: the mailbox between
+/// What a running group consumer shares between its engine and the tasks that handle messages: the buffer between
 /// them, and the ledger of what is held and what is to be settled.
 final class GroupSession: Sendable {
     fileprivate struct State: ~Copyable {
@@ -14,8 +14,8 @@ final class GroupSession: Sendable {
         var isAlarmed = false
         var onDue: @Sendable () -> Void = {}
         var onQuarantineEnded: @Sendable ([StreamID]) -> Void = { _ in }
-        /// How many messages the mailbox counts as handled and not settled for now.
-        var burden = 0
+        /// How many messages the buffer counts as handled and not settled for now.
+        var heldBack = 0
         /// By their numbers.
         var slots: [Int: HandlerSlot] = [:]
         var lastSlot = 0
@@ -25,7 +25,7 @@ final class GroupSession: Sendable {
         var returned: Set<StreamID> = []
     }
 
-    let mailbox: Mailbox<DeliveredMessages>
+    let buffer: MessageBuffer<DeliveredMessages>
     /// Where the engine runs.
     let eventLoop: any EventLoop
     private let leaseClock: LeaseClock
@@ -51,7 +51,7 @@ final class GroupSession: Sendable {
         prefetch: Int,
         bytes: Int = .max,
         budget: PrefetchBudget? = nil,
-        terms: SettlementLedger.Terms = .init(),
+        leasePolicy: SettlementLedger.LeasePolicy = .init(),
         rules: FailureRules = FailureRules(),
         observer: ConsumerObserver = ConsumerObserver(),
         handsOver: Bool = true,
@@ -67,9 +67,9 @@ final class GroupSession: Sendable {
         self.observer = observer
         self.handsOver = handsOver
         self.randomness = randomness
-        lease = terms.lease
-        state = Mutex(State(ledger: SettlementLedger(terms)))
-        mailbox = Mailbox(prefetch: prefetch, bytes: bytes, budget: budget)
+        lease = leasePolicy.lease
+        state = Mutex(State(ledger: SettlementLedger(leasePolicy)))
+        buffer = MessageBuffer(prefetch: prefetch, bytes: bytes, budget: budget)
     }
 
     /// The time that leases go by. What is timed by the event loop goes by the time of that.
@@ -83,10 +83,10 @@ final class GroupSession: Sendable {
     }
 
     /// The message has been handled, and entries come of it.
-    func emit(_ message: GroupMessage, _ outputs: [Emission.Output]) {
+    func publish(_ message: GroupMessage, _ outputs: [Publication.Output]) {
         if outputs.isEmpty { return settle(message) }
-        let emission = Emission(id: message.id, outputs: outputs, count: message.deliveryCount)
-        decide { $0.emit(message.batch, message.position, emission) }
+        let publication = Publication(id: message.id, outputs: outputs, count: message.deliveryCount)
+        decide { $0.publish(message.batch, message.position, publication) }
     }
 
     /// The handler has failed.
@@ -94,17 +94,17 @@ final class GroupSession: Sendable {
         observer.count { $0.failures += 1 }
         // It is acknowledged already, or never was pending.
         if !keepsPending { return observer.log.lost(message.id, because: rules.text(of: error)) }
-        switch rules.fate(of: message, after: error, jitter: randomness()) {
+        switch rules.disposition(of: message, after: error, jitter: randomness()) {
         case .retry(let delay):
-            let aside = again(message.id, message.deliveryCount, after: delay)
-            guard decide({ $0.setAside(message.batch, message.position, aside) }) else { return }
+            let requeue = again(message.id, message.deliveryCount, after: delay)
+            guard decide({ $0.requeue(message.batch, message.position, requeue) }) else { return }
             observer.report(
-                .retrying(id: message.id, failures: aside.count.failures, after: delay),
+                .retrying(id: message.id, failures: requeue.count.failures, after: delay),
                 because: rules.text(of: error)
             )
-        case .bury(let verdict, let letter):
-            let emission = letter.emission(of: message.message, group: group, verdict: verdict)
-            decide { $0.emit(message.batch, message.position, emission) }
+        case .deadLetter(let deadLetterReason, let deadLetterEntry):
+            let publication = deadLetterEntry.publication(of: message.message, group: group, deadLetterReason: deadLetterReason)
+            decide { $0.publish(message.batch, message.position, publication) }
         case .drop(let reason):
             guard decide({ $0.settle(message.batch, message.position) }) else { return }
             observer.report(.rejected(id: message.id, reason: reason))
@@ -112,23 +112,23 @@ final class GroupSession: Sendable {
     }
 
     /// What is to come of a message cannot be: that is a failure of its handler, who has chosen the streams.
-    func refused(_ emission: Emission) {
+    func refused(_ publication: Publication) {
         observer.count { $0.failures += 1 }
-        let delay = rules.retry.delay(failures: emission.count.failed.failures, jitter: randomness())
-        let aside = again(emission.id, emission.count, after: delay)
-        observer.report(.retrying(id: aside.id, failures: aside.count.failures, after: delay))
-        add(.setAside([aside]))
+        let delay = rules.retry.delay(failures: publication.count.failed.failures, jitter: randomness())
+        let requeue = again(publication.id, publication.count, after: delay)
+        observer.report(.retrying(id: requeue.id, failures: requeue.count.failures, after: delay))
+        add(.requeue([requeue]))
     }
 
-    private func again(_ id: StreamID, _ count: DeliveryCount, after delay: Duration) -> SetAside {
-        SetAside(id: id, count: count.failed, due: eventLoop.now + TimeAmount(delay))
+    private func again(_ id: StreamID, _ count: DeliveryCount, after delay: Duration) -> Requeue {
+        Requeue(id: id, count: count.failed, due: eventLoop.now + TimeAmount(delay))
     }
 
     /// The message has not been handled, through no fault of its own: others may have it at once.
     func handBack(_ message: GroupMessage) {
         if !handsOver { return release(message) }
-        let aside = SetAside(returning: message.id, message.deliveryCount)
-        decide { $0.setAside(message.batch, message.position, aside) }
+        let requeue = Requeue(returning: message.id, message.deliveryCount)
+        decide { $0.requeue(message.batch, message.position, requeue) }
     }
 
     /// The message has not been handled, and stays as it is.
@@ -141,7 +141,7 @@ final class GroupSession: Sendable {
         change { $0.ledger.acknowledged(message.batch, message.position) }
     }
 
-    /// Decides on the fate of a message. Returns `false` if that was decided before, or is others' business now.
+    /// Decides on the disposition of a message. Returns `false` if that was decided before, or is others' business now.
     @discardableResult
     private func decide(_ decision: (inout SettlementLedger) -> Bool) -> Bool {
         let (isDecided, hasToTell) = change { state in
@@ -158,7 +158,7 @@ final class GroupSession: Sendable {
         let (result, ended, onEnded) = state.withLock { state in
             let result = body(&state)
             // With the lock, so that the last word is the newest.
-            if let burden = state.newBurden() { mailbox.setBurden(burden) }
+            if let heldBack = state.changedHeldBack() { buffer.setHeldBack(heldBack) }
             let ended = state.ledger.takeEndedQuarantined()
             return (result, ended, ended.isEmpty ? nil : state.onQuarantineEnded)
         }
@@ -177,15 +177,15 @@ final class GroupSession: Sendable {
     /// could be handled twice at the same time. It has not been handled, so nobody has crashed with it. Returns whether it did.
     func giveUpIfStale(_ message: GroupMessage, at time: NIODeadline?) -> Bool {
         if message.batch.mayHaveLosses, !isOpen(message) { return true }
-        guard let lease, let time, message.batch.granted + lease <= time else { return false }
+        guard let lease, let time, message.batch.leaseStart + lease <= time else { return false }
         handBack(message)
         return true
     }
 
     /// A handler took so long. Returns whether each is to be measured for now.
-    func handled(since time: NIODeadline) -> Bool { mailbox.handled(in: leaseTime - time) }
+    func handled(since time: NIODeadline) -> Bool { buffer.handled(in: leaseTime - time) }
 
-    /// Whether the message is this consumer's now, and its fate undecided. A process that stood still learns by the clock
+    /// Whether the message is this consumer's now, and its disposition undecided. A process that stood still learns by the clock
     /// alone that its leases have run out: nobody has told it yet.
     func isHeld(_ message: GroupMessage) -> Bool { isOpen(message) && !hasLapsed(message.batch) }
 
@@ -197,10 +197,10 @@ final class GroupSession: Sendable {
     /// Whether the lease of a batch has run out at this moment.
     private func hasLapsed(_ batch: DeliveredBatch) -> Bool {
         guard let lease else { return false }
-        return batch.granted + lease <= leaseTime
+        return batch.leaseStart + lease <= leaseTime
     }
 
-    /// Whether the fate of the message is undecided here.
+    /// Whether the disposition of the message is undecided here.
     func isOpen(_ message: GroupMessage) -> Bool {
         state.withLock { _ in message.batch.isOpen[message.position] }
     }
@@ -226,7 +226,7 @@ final class GroupSession: Sendable {
 
     /// All that can be at work: the workers, and the one loop.
     private var handlers: [HandlerSlot] {
-        loop.observe(mailbox.handed.map { HeldPosition(batch: $0.batch, position: $0.position) })
+        loop.observe(buffer.handed.map { HeldPosition(batch: $0.batch, position: $0.position) })
         return [loop] + state.withLock { $0.slots }.values
     }
 
@@ -246,21 +246,21 @@ final class GroupSession: Sendable {
         return ConsumerSnapshot(
             handling: ages.count,
             oldestHandling: ages.max().map { .nanoseconds($0.nanoseconds) },
-            waiting: mailbox.waitingMessages,
+            waiting: buffer.waitingMessages,
             oldestWaiting: longestWait.map { .nanoseconds(max(0, $0.nanoseconds)) }
         )
     }
 
     /// Nobody handles messages any more: what is due is sent, what was not handed out is given back, and the engine ends.
     func finish() {
-        mailbox.stop()
-        let rest = mailbox.takeRest()
+        buffer.stop()
+        let rest = buffer.takeRest()
         let isFirst = state.withLock { state in
             defer { state.isDone = true }
             if state.isDone { return false }
             for message in rest where handsOver && message.batch.isOpen[message.position] {
-                let aside = SetAside(returning: message.id, message.deliveryCount)
-                _ = state.ledger.setAside(message.batch, message.position, aside)
+                let requeue = Requeue(returning: message.id, message.deliveryCount)
+                _ = state.ledger.requeue(message.batch, message.position, requeue)
             }
             for batch in state.ledger.held.batches { state.kept.formUnion(state.ledger.openIDs(of: batch)) }
             state.ledger.releaseAll()
@@ -318,7 +318,7 @@ final class GroupSession: Sendable {
     /// Whether a handler is at work.
     var isHandling: Bool {
         let slots = state.withLock { $0.slots }
-        return mailbox.handed != nil || slots.values.contains { $0.handledID != nil }
+        return buffer.handed != nil || slots.values.contains { $0.handledID != nil }
     }
 
     /// Whether a handler is at work on a message that it does not own any more.
@@ -356,31 +356,31 @@ final class GroupSession: Sendable {
         }
         if isDone { return alarm.fire() }
         observer.count { $0.delivered += delivered.storage.entries.count }
-        mailbox.deliver(DeliveredMessages(batch: delivered), bytes: bytes, isUrgent: delivered.isQuarantined)
+        buffer.deliver(DeliveredMessages(batch: delivered), bytes: bytes, isUrgent: delivered.isQuarantined)
         giveBackLate()
     }
 
     /// Gives back what has waited here for so long: others may have free handlers. Returns how many messages that are.
     func giveBack(waitingFor time: TimeAmount) -> Int {
         let latest = leaseTime - time
-        let messages = mailbox.remove(waitedFor: time) { $0.batch.arrived <= latest }
+        let messages = buffer.remove(waitedFor: time) { $0.batch.arrived <= latest }
         for message in messages { handBack(message) }
         observer.count { $0.returned += messages.count }
         return messages.count
     }
 
     /// For how long the message has waited that came first; `nil` if there is none.
-    var longestWait: TimeAmount? { mailbox.minimum(of: \.batch.arrived).map { leaseTime - $0 } }
+    var longestWait: TimeAmount? { buffer.minimum(of: \.batch.arrived).map { leaseTime - $0 } }
 
-    /// Gives back what came between the last look into the mailbox and the end: the later one of deliverer and finisher
+    /// Gives back what came between the last look into the buffer and the end: the later one of deliverer and finisher
     /// finds it.
     private func giveBackLate(besides taken: [GroupMessage] = []) {
         guard isDone else { return }
-        let rest = (taken + mailbox.takeRest()).filter { handsOver && isOpen($0) }
+        let rest = (taken + buffer.takeRest()).filter { handsOver && isOpen($0) }
         if rest.isEmpty { return }
         state.withLock { state in
             state.kept.subtract(rest.map(\.id))
-            state.ledger.add(.setAside(rest.map { SetAside(returning: $0.id, $0.deliveryCount) }))
+            state.ledger.add(.requeue(rest.map { Requeue(returning: $0.id, $0.deliveryCount) }))
         }
         alarm.fire()
     }
@@ -397,9 +397,9 @@ final class GroupSession: Sendable {
     // MARK: Leases
 
     /// The batches whose leases are older than `time`, with the ids of their open messages; and the ids that wait.
-    func leases(grantedBefore time: NIODeadline) -> (batches: [(DeliveredBatch, [StreamID])], waiting: [StreamID]) {
+    func leases(leaseStartedBefore time: NIODeadline) -> (batches: [(DeliveredBatch, [StreamID])], waiting: [StreamID]) {
         state.withLock { state in
-            let batches = state.ledger.batches(grantedBefore: time).map { ($0, state.ledger.openIDs(of: $0)) }
+            let batches = state.ledger.batches(leaseStartedBefore: time).map { ($0, state.ledger.openIDs(of: $0)) }
             return (batches, state.ledger.unheldIDs)
         }
     }
@@ -488,18 +488,18 @@ final class GroupSession: Sendable {
 
 extension GroupSession.State {
     /// How many messages are handled and not settled for now, if it is another number than before.
-    fileprivate mutating func newBurden() -> Int? {
+    fileprivate mutating func changedHeldBack() -> Int? {
         let count = ledger.heldBackCount
-        guard count != burden else { return nil }
-        burden = count
+        guard count != heldBack else { return nil }
+        heldBack = count
         return count
     }
 
     /// Gives a batch back that came when nobody handled any more.
     fileprivate mutating func giveBack(_ batch: DeliveredBatch) {
-        let asides = batch.isOpen.indices.map { position in
-            SetAside(returning: batch.id(at: position), batch.count(at: position))
+        let requeues = batch.isOpen.indices.map { position in
+            Requeue(returning: batch.id(at: position), batch.count(at: position))
         }
-        ledger.add(.setAside(asides))
+        ledger.add(.requeue(requeues))
     }
 }

@@ -3,36 +3,36 @@ internal import NIOCore
 
 /// What this consumer holds, and what it has still to settle with the server. Free of I/O; guarded by its owner.
 ///
-/// An id is, in this order: *held*, from its arrival until its fate is decided; *due*, until that is sent; *sent*, until
+/// An id is, in this order: *held*, from its arrival until its disposition is decided; *due*, until that is sent; *sent*, until
 /// the reply is there. A reply that is lost makes it due again. *Waiting* are ids without their messages: what is handled
 /// again after more than a lease, and what is to be handled alone. Whatever the server delivers meanwhile with an id that
 /// is one of these is a repetition, and is left out.
 struct SettlementLedger: ~Copyable {
     /// By what it is known that a message is this consumer's.
-    struct Terms: Sendable {
+    struct LeasePolicy: Sendable {
         /// After this time without being renewed, others may claim a message; `nil` for never.
         var lease: TimeAmount?
         /// For how long after it was given, or renewed, a message is this consumer's beyond doubt; `nil` for ever.
-        var proof: TimeAmount?
+        var fencingTime: TimeAmount?
 
         /// Until when a message is this consumer's beyond doubt, if that which gave it was sent at this time.
-        func provenUntil(_ granted: NIODeadline?) -> NIODeadline {
-            guard let proof else { return .distantFuture }
-            return granted.map { $0 + proof } ?? .uptimeNanoseconds(0)
+        func fencingDeadline(_ leaseStart: NIODeadline?) -> NIODeadline {
+            guard let fencingTime else { return .distantFuture }
+            return leaseStart.map { $0 + fencingTime } ?? .uptimeNanoseconds(0)
         }
     }
 
     private struct Due {
         let id: StreamID
         /// When that was sent which proves that the message is this consumer's; `nil` if nothing does.
-        let granted: NIODeadline?
+        let leaseStart: NIODeadline?
     }
 
-    let terms: Terms
+    let leasePolicy: LeasePolicy
     private(set) var held = HeldBatches()
     private var due: [Due] = []
-    private var asides: [SetAside] = []
-    private var emissions: Deque<Emission> = []
+    private var requeues: [Requeue] = []
+    private var publications: Deque<Publication> = []
     /// Whether one was refused, or its reply lost: the others wait until one has gone through.
     private var holdsBack = false
     private var sent: [Int: Settlement] = [:]
@@ -49,18 +49,18 @@ struct SettlementLedger: ~Copyable {
     /// What was settled while the server may have looked already.
     private var confirmed: Set<StreamID> = []
 
-    init(_ terms: Terms = Terms()) {
-        self.terms = terms
+    init(_ leasePolicy: LeasePolicy = LeasePolicy()) {
+        self.leasePolicy = leasePolicy
     }
 
     /// Whether there is something to send.
-    var hasDue: Bool { hasUsual || !emissions.isEmpty }
+    var hasDue: Bool { hasUsual || !publications.isEmpty }
 
     /// Whether there is something to send that is not held back.
-    var hasUsual: Bool { !due.isEmpty || !asides.isEmpty || (!emissions.isEmpty && !holdsBack) }
+    var hasUsual: Bool { !due.isEmpty || !requeues.isEmpty || (!publications.isEmpty && !holdsBack) }
 
-    /// How many emissions are held back.
-    var heldBackCount: Int { holdsBack ? emissions.count : 0 }
+    /// How many publications are held back.
+    var heldBackCount: Int { holdsBack ? publications.count : 0 }
 
     /// Whether something was sent whose reply is not there.
     var isSending: Bool { !sent.isEmpty }
@@ -94,15 +94,15 @@ struct SettlementLedger: ~Copyable {
         return ids.filter { !settled.contains($0) && !waiting.contains($0) && !held.contains($0) }
     }
 
-    /// Everything whose fate is decided, while the server may not know of it.
+    /// Everything whose disposition is decided, while the server may not know of it.
     private var unsettled: Set<StreamID> { confirmed.union(unsettledIDs) }
 
     /// What is decided, and not known to be done by the server.
     var unsettledIDs: [StreamID] {
         var ids: Set<StreamID> = []
         for due in due { ids.insert(due.id) }
-        for aside in asides { ids.insert(aside.id) }
-        for emission in emissions { ids.insert(emission.id) }
+        for requeue in requeues { ids.insert(requeue.id) }
+        for publication in publications { ids.insert(publication.id) }
         for (number, settlement) in sent where isCurrent(number) { ids.formUnion(settlement.ids) }
         return ids.sorted()
     }
@@ -112,23 +112,23 @@ struct SettlementLedger: ~Copyable {
     /// A message has been handled. Returns whether it was open, and so is due now.
     mutating func settle(_ batch: DeliveredBatch, _ position: Int) -> Bool {
         guard held.close(batch, position) else { return false }
-        due.append(Due(id: batch.id(at: position), granted: batch.granted))
+        due.append(Due(id: batch.id(at: position), leaseStart: batch.leaseStart))
         isSettling(batch, position)
         return true
     }
 
     /// A message is to be delivered again.
-    mutating func setAside(_ batch: DeliveredBatch, _ position: Int, _ aside: SetAside) -> Bool {
+    mutating func requeue(_ batch: DeliveredBatch, _ position: Int, _ requeue: Requeue) -> Bool {
         guard held.close(batch, position) else { return false }
-        asides.append(aside)
+        requeues.append(requeue)
         isSettling(batch, position)
         return true
     }
 
     /// A message has been handled, and entries come of it.
-    mutating func emit(_ batch: DeliveredBatch, _ position: Int, _ emission: Emission) -> Bool {
+    mutating func publish(_ batch: DeliveredBatch, _ position: Int, _ publication: Publication) -> Bool {
         guard held.close(batch, position) else { return false }
-        emissions.append(emission)
+        publications.append(publication)
         isSettling(batch, position)
         return true
     }
@@ -175,16 +175,16 @@ struct SettlementLedger: ~Copyable {
     /// What was never held is to be settled: ids of deleted entries, for example.
     mutating func add(_ settlement: Settlement) {
         switch settlement {
-        case .acknowledge(let ids, _): for id in ids { due.append(Due(id: id, granted: nil)) }
-        case .setAside(let entries): asides.append(contentsOf: entries)
-        case .emit(let emission): emissions.append(emission)
+        case .acknowledge(let ids, _): for id in ids { due.append(Due(id: id, leaseStart: nil)) }
+        case .requeue(let entries): requeues.append(contentsOf: entries)
+        case .publish(let publication): publications.append(publication)
         }
     }
 
     // MARK: What is sent
 
-    /// The most messages that are set aside in one step: the server does nothing else meanwhile.
-    private static let maxAsides = 200
+    /// The most messages that are set requeue in one step: the server does nothing else meanwhile.
+    private static let maxRequeues = 200
 
     /// Which settlements may be sent.
     enum Reach {
@@ -198,9 +198,9 @@ struct SettlementLedger: ~Copyable {
 
     /// What to send now; what was decided first comes first. `nil` if there is nothing.
     mutating func takeDue(atMost limit: Int, now: NIODeadline, _ reach: Reach = .all) -> SentSettlement? {
-        let terms = terms
-        let provenUntil = due.prefix(limit).lazy.map { terms.provenUntil($0.granted) }.min() ?? .distantFuture
-        let isProven = provenUntil > now
+        let leasePolicy = leasePolicy
+        let fencingDeadline = due.prefix(limit).lazy.map { leasePolicy.fencingDeadline($0.leaseStart) }.min() ?? .distantFuture
+        let isProven = fencingDeadline > now
         switch reach {
         case .proven: if due.isEmpty || !isProven { return nil }
         case .usual: if !hasUsual { return nil }
@@ -209,7 +209,7 @@ struct SettlementLedger: ~Copyable {
         guard let settlement = nextDue(atMost: limit, isProven: isProven) else { return nil }
         lastNumber += 1
         sent[lastNumber] = settlement
-        return SentSettlement(number: lastNumber, settlement: settlement, provenUntil: provenUntil)
+        return SentSettlement(number: lastNumber, settlement: settlement, fencingDeadline: fencingDeadline)
     }
 
     private mutating func nextDue(atMost limit: Int, isProven: Bool) -> Settlement? {
@@ -218,18 +218,18 @@ struct SettlementLedger: ~Copyable {
             if ids.count == due.count { due.removeAll(keepingCapacity: true) } else { due.removeFirst(ids.count) }
             return .acknowledge(ids, isProven: isProven)
         }
-        if !asides.isEmpty {
-            let taken = Array(asides.prefix(Self.maxAsides))
-            asides.removeFirst(taken.count)
-            return .setAside(taken)
+        if !requeues.isEmpty {
+            let taken = Array(requeues.prefix(Self.maxRequeues))
+            requeues.removeFirst(taken.count)
+            return .requeue(taken)
         }
-        return emissions.popFirst().map { .emit($0) }
+        return publications.popFirst().map { .publish($0) }
     }
 
     /// The server has done it.
     mutating func confirm(_ number: Int) {
         guard let settlement = sent.removeValue(forKey: number) else { return }
-        if case .emit = settlement { holdsBack = false }
+        if case .publish = settlement { holdsBack = false }
         hasSettled(settlement)
         if looksBack > 0, isCurrent(number) { confirmed.formUnion(settlement.ids) }
     }
@@ -241,11 +241,11 @@ struct SettlementLedger: ~Copyable {
     mutating func restore(_ number: Int) {
         guard let settlement = sent.removeValue(forKey: number), isCurrent(number) else { return }
         switch settlement {
-        case .acknowledge(let ids, _): due.insert(contentsOf: ids.map { Due(id: $0, granted: nil) }, at: 0)
-        case .setAside(let entries): asides.insert(contentsOf: entries, at: 0)
-        case .emit(var emission):
-            emission.mayBeDone = true
-            emissions.prepend(emission)
+        case .acknowledge(let ids, _): due.insert(contentsOf: ids.map { Due(id: $0, leaseStart: nil) }, at: 0)
+        case .requeue(let entries): requeues.insert(contentsOf: entries, at: 0)
+        case .publish(var publication):
+            publication.mayBeDone = true
+            publications.prepend(publication)
             holdsBack = true
         }
     }
@@ -254,8 +254,8 @@ struct SettlementLedger: ~Copyable {
     /// now: nothing of it is settled in the new group, nor does it hide what that delivers. Returns what was held.
     mutating func beginEpoch() -> [HeldPosition] {
         due = []
-        asides = []
-        emissions = []
+        requeues = []
+        publications = []
         holdsBack = false
         waiting = []
         confirmed = []
@@ -268,12 +268,12 @@ struct SettlementLedger: ~Copyable {
     // MARK: Leases
 
     /// The batches whose leases are older than this.
-    func batches(grantedBefore time: NIODeadline) -> [DeliveredBatch] {
-        held.batches.filter { $0.granted <= time }
+    func batches(leaseStartedBefore time: NIODeadline) -> [DeliveredBatch] {
+        held.batches.filter { $0.leaseStart <= time }
     }
 
     /// Ids without an open message that are this consumer's all the same.
-    var unheldIDs: [StreamID] { waiting.union(emissions.map(\.id)).sorted() }
+    var unheldIDs: [StreamID] { waiting.union(publications.map(\.id)).sorted() }
 
     /// The ids of a batch that are open.
     func openIDs(of batch: DeliveredBatch) -> [StreamID] {

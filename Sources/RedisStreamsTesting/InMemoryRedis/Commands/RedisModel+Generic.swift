@@ -4,25 +4,25 @@ extension RedisModel {
         var deleted = 0
         for key in call.arguments.dropFirst() {
             let place = place(key, call)
-            if lookUp(place) != nil, delete(place) { deleted += 1 }
+            if lookup(place) != nil, delete(place) { deleted += 1 }
         }
         reply.integer(deleted)
     }
 
     func exists(_ call: Call) {
-        reply.integer(call.arguments.dropFirst().count { lookUp(place($0, call)) != nil })
+        reply.integer(call.arguments.dropFirst().count { lookup(place($0, call)) != nil })
     }
 
     func type(_ call: Call) {
-        reply.simple(lookUp(place(call[1], call))?.typeName ?? "none")
+        reply.simple(lookup(place(call[1], call))?.typeName ?? "none")
     }
 
     func rename(_ call: Call) throws(ReplyError) {
         let (old, new) = (place(call[1], call), place(call[2], call))
-        guard let value = lookUp(old) else { throw .noSuchKey }
+        guard let value = lookup(old) else { throw .noSuchKey }
         if old != new {
             let expiry = databases[old.database][old.key]?.expiry
-            if lookUp(new) != nil { delete(new) }
+            if lookup(new) != nil { delete(new) }
             store(value, at: new, expiry: expiry)
             delete(old)
         }
@@ -39,7 +39,7 @@ extension RedisModel {
         if overflow || isTooFar {
             throw ReplyError("ERR invalid expire time in '\(unit == 1 ? "pexpire" : "expire")' command")
         }
-        guard lookUp(place) != nil else { return reply.integer(0) }
+        guard lookup(place) != nil else { return reply.integer(0) }
         let current = databases[place.database][place.key]?.expiry
         guard condition(current, end) else { return reply.integer(0) }
         if end <= time.wall {
@@ -81,7 +81,7 @@ extension RedisModel {
 
     func persist(_ call: Call) {
         let place = place(call[1], call)
-        guard lookUp(place) != nil, databases[place.database][place.key]?.expiry != nil else { return reply.integer(0) }
+        guard lookup(place) != nil, databases[place.database][place.key]?.expiry != nil else { return reply.integer(0) }
         databases[place.database][place.key]?.expiry = nil
         touch(place)
         reply.integer(1)
@@ -89,7 +89,7 @@ extension RedisModel {
 
     func ttl(_ call: Call, unit: Int) {
         let place = place(call[1], call)
-        guard lookUp(place) != nil else { return reply.integer(-2) }
+        guard lookup(place) != nil else { return reply.integer(-2) }
         guard let expiry = databases[place.database][place.key]?.expiry else { return reply.integer(-1) }
         let (difference, isTooFar) = expiry.subtractingReportingOverflow(time.wall)
         let rest = isTooFar ? .max : max(0, difference)
@@ -101,7 +101,7 @@ extension RedisModel {
         let star = UInt8(ascii: "*")
         let pattern = call[1]
         let keys = databases[call.client.database].sortedKeys.filter { key in
-            guard lookUp(place(key, call)) != nil else { return false }
+            guard lookup(place(key, call)) != nil else { return false }
             return pattern.last == star ? key.starts(with: pattern.dropLast()) : key == pattern
         }
         reply.array(keys.count)

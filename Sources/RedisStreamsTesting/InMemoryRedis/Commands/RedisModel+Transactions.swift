@@ -25,7 +25,7 @@ extension RedisModel {
     func exec(_ call: Call) throws(ReplyError) {
         guard let transaction = call.client.transaction else { throw ReplyError("ERR EXEC without MULTI") }
         call.client.transaction = nil
-        for watch in call.client.watches { _ = lookUp(watch.place) }
+        for watch in call.client.watches { _ = lookup(watch.place) }
         let isDisturbed = call.client.watches.contains { watchedChanges[$0.place] != $0.changes }
         stopWatching(call.client)
         if transaction.isBroken {
@@ -45,7 +45,7 @@ extension RedisModel {
         if call.client.transaction != nil { throw notInTransaction(call, "ERR WATCH inside MULTI is not allowed") }
         for key in call.arguments.dropFirst() {
             let place = place(key, call)
-            _ = lookUp(place)
+            _ = lookup(place)
             guard !call.client.watches.contains(where: { $0.place == place }) else { continue }
             call.client.watches.append((place, watchedChanges[place, default: 0]))
             watchedChanges[place, default: 0] += 0

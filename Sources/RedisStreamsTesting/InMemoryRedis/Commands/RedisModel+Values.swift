@@ -1,7 +1,7 @@
 /// The commands on strings and hashes: the few that go with streams, for positions and counters.
 extension RedisModel {
     private func string(_ place: KeyPlace) throws(ReplyError) -> Bytes? {
-        switch lookUp(place) {
+        switch lookup(place) {
         case .string(let value)?: return value
         case nil: return nil
         default: throw .wrongType
@@ -39,7 +39,7 @@ extension RedisModel {
             position += 1
         }
         if isNew && isOld || expiry != nil && keepsExpiry { throw .syntax }
-        let exists = lookUp(place) != nil
+        let exists = lookup(place) != nil
         let old = returnsOld ? try string(place) : nil
         let isSet = exists ? !isNew : !isOld
         if isSet {
@@ -68,7 +68,7 @@ extension RedisModel {
     // MARK: Hashes
 
     func hash(_ place: KeyPlace) throws(ReplyError) -> [(field: Bytes, value: Bytes)]? {
-        switch lookUp(place) {
+        switch lookup(place) {
         case .hash(let fields)?: return fields
         case nil: return nil
         default: throw .wrongType

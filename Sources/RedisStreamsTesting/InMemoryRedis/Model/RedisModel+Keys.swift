@@ -5,7 +5,7 @@ extension RedisModel {
     }
 
     /// What the key holds, unless it has expired.
-    func lookUp(_ place: KeyPlace) -> StoredValue? {
+    func lookup(_ place: KeyPlace) -> StoredValue? {
         guard let slot = databases[place.database][place.key] else { return nil }
         if let expiry = slot.expiry, expiry <= time.wall {
             delete(place)
@@ -15,7 +15,7 @@ extension RedisModel {
     }
 
     func stream(_ place: KeyPlace) throws(ReplyError) -> StreamValue? {
-        switch lookUp(place) {
+        switch lookup(place) {
         case .stream(let stream)?: return stream
         case nil: return nil
         default: throw .wrongType

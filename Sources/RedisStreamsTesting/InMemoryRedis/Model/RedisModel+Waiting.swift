@@ -64,7 +64,7 @@ extension RedisModel {
     private func serve(_ place: KeyPlace) {
         guard let clients = waiting[place] else { return }
         for client in clients where client.wait != nil {
-            let value = lookUp(place)
+            let value = lookup(place)
             if version.isAtLeast7_2 {
                 if value?.isStream ?? false || client.wait?.group != nil { repeatCommand(of: client) }
             } else if case .stream(let stream)? = value {

@@ -32,7 +32,7 @@ extension ScriptContext {
         model.reply.integer(model.acknowledge(try owned(subject).mine, in: subject.group))
     }
 
-    func setAside() throws(ReplyError) {
+    func requeue() throws(ReplyError) {
         let subject = try subject()
         var others: [StreamID] = []
         for position in stride(from: 2, to: arguments.count, by: 3) {
@@ -51,7 +51,7 @@ extension ScriptContext {
         write(others)
     }
 
-    func take() throws(ReplyError) {
+    func reclaim() throws(ReplyError) {
         let subject = try subject()
         let mode = arguments[2]
         model.reply.array(2)
@@ -69,7 +69,7 @@ extension ScriptContext {
             }
             let isSecond = count % 1000 == 1
             if mode != Bytes("known") || count % 1000 == 0 { count += mode == Bytes("exclusive") && isSecond ? 2 : 1 }
-            let isThere = take(id, count: count, subject)
+            let isThere = reclaim(id, count: count, subject)
             if isThere { entries += 1 }
             states.append((id, count, isThere ? 1 : -1))
         }
@@ -83,7 +83,7 @@ extension ScriptContext {
     }
 
     /// Writes the entry, and returns whether there is one.
-    private func take(_ id: StreamID, count: Int, _ subject: Subject) -> Bool {
+    private func reclaim(_ id: StreamID, count: Int, _ subject: Subject) -> Bool {
         let claim = RedisModel.Claim(deliveryTime: model.time.wall, deliveryCount: count)
         let entry = subject.stream.entry(id)
         _ = model.claim(id, claim, of: subject.stream, subject.group, for: subject.consumer)

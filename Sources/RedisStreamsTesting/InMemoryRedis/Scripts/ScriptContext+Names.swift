@@ -4,7 +4,7 @@ internal import RedisStreams
 extension ScriptContext {
     private static let pageSize = 500
 
-    func leave() throws(ReplyError) {
+    func deregister() throws(ReplyError) {
         let subject = try subject()
         let other = arguments[2]
         var deleted: [StreamID] = []

@@ -2,12 +2,12 @@ internal import RedisStreams
 
 /// The scripts that add entries.
 extension ScriptContext {
-    func emit() throws(ReplyError) {
+    func publish() throws(ReplyError) {
         let subject = try subject()
         let id = try id(2)
         guard let message = subject.pending(id) else { return model.reply.null() }
         for key in keys.dropFirst() {
-            switch model.lookUp(model.place(key, call)) {
+            switch model.lookup(model.place(key, call)) {
             case .stream?, nil: break
             default: throw ReplyError("WRONGTYPE The output goes to a key that holds no stream")
             }
@@ -40,12 +40,12 @@ extension ScriptContext {
 
     func deadLetters() throws(ReplyError) {
         guard let after = StreamID(arguments[0], sequence: 0, isStrict: true) else { throw .invalidID }
-        let letters = try model.stream(model.place(keys[0], call))
+        let deadLetterEntries = try model.stream(model.place(keys[0], call))
         let names = arguments.dropFirst(2).prefix(3)
         var found: [StreamEntry] = []
         let limit = number(1) ?? 0
         if let start = after.next, limit > 0 {
-            letters?.forEach(from: start) { entry in
+            deadLetterEntries?.forEach(from: start) { entry in
                 found.append(entry)
                 return found.count < limit
             }
@@ -62,9 +62,9 @@ extension ScriptContext {
     }
 
     func redrive() throws(ReplyError) {
-        guard let letters = try model.stream(model.place(keys[0], call)) else { return model.reply.null() }
-        guard let letter = StreamID(arguments[0], sequence: 0, isStrict: true) else { throw .invalidID }
-        guard let entry = letters.entry(letter) else { return model.reply.null() }
+        guard let deadLetterEntries = try model.stream(model.place(keys[0], call)) else { return model.reply.null() }
+        guard let deadLetterEntry = StreamID(arguments[0], sequence: 0, isStrict: true) else { throw .invalidID }
+        guard let entry = deadLetterEntries.entry(deadLetterEntry) else { return model.reply.null() }
         let stream = try model.stream(model.place(keys[1], call))
         let id = try id(2)
         if try putBack(id, stream) {
@@ -75,7 +75,7 @@ extension ScriptContext {
             if payload.isEmpty || payload.count + 3 > 7900 { return model.reply.integer(0) }
             try add([Bytes("XADD"), keys[1], Bytes("*")] + payload)
         }
-        if letters.delete(letter) { model.touch(model.place(keys[0], call)) }
+        if deadLetterEntries.delete(deadLetterEntry) { model.touch(model.place(keys[0], call)) }
     }
 
     /// Makes the message pending again. Returns whether its entry and its group are there.

@@ -2,7 +2,7 @@ internal import RedisStreams
 
 /// The script that looks at a group and its stream.
 extension ScriptContext {
-    func look() throws(ReplyError) {
+    func snapshot() throws(ReplyError) {
         guard let stream = try model.stream(model.place(keys[0], call)) else { throw .noSuchKey }
         guard let group = stream.group(arguments[0]) else { return model.reply.null() }
         model.reply.array(7)

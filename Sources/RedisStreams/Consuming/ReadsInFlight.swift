@@ -5,7 +5,7 @@
 /// - `failed`: what is on its way ends, and nothing begins any more.
 ///
 /// From `running` and `failed` it goes to `idle` when nothing is on its way, and the task goes on.
-struct Pipeline: ~Copyable {
+struct ReadsInFlight: ~Copyable {
     typealias Waiter = CheckedContinuation<RedisError?, Never>
 
     private var waiter: Waiter?

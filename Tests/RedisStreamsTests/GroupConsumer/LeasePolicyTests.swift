@@ -5,13 +5,13 @@ import Testing
 @testable import RedisStreams
 
 /// What the ledger makes of leases, and of messages that are not simply acknowledged.
-@Suite struct SettlementTermsTests {
+@Suite struct LeasePolicyTests {
     private let session = GroupSession(group: "billing", prefetch: 10, eventLoop: NIOAsyncTestingEventLoop())
-    private let terms = SettlementLedger.Terms(lease: .seconds(40), proof: .seconds(30))
+    private let leasePolicy = SettlementLedger.LeasePolicy(lease: .seconds(40), fencingTime: .seconds(30))
 
     @Test(arguments: [(29_999, true), (30_000, false), (50_000, false)])
-    func `A message is this consumer's beyond doubt for as long as the terms say`(now: Int, isProven: Bool) {
-        var ledger = SettlementLedger(terms)
+    func `A message is this consumer's beyond doubt for as long as the leasePolicy say`(now: Int, isProven: Bool) {
+        var ledger = SettlementLedger(leasePolicy)
         let batch = delivered(["1-0", "2-0"])
         ledger.hold(batch)
         _ = ledger.settle(batch, 1)
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test func `A renewal counts from when it was sent, for what is settled after it`() {
-        var ledger = SettlementLedger(terms)
+        var ledger = SettlementLedger(leasePolicy)
         let batch = delivered(["1-0", "2-0"])
         ledger.hold(batch)
         _ = ledger.settle(batch, 0)
@@ -34,7 +34,7 @@ import Testing
     }
 
     @Test func `One that is in doubt takes the others of its step along`() {
-        var ledger = SettlementLedger(terms)
+        var ledger = SettlementLedger(leasePolicy)
         let old = delivered(["1-0"])
         let fresh = delivered(["2-0"], at: 20_000)
         ledger.hold(old)
@@ -47,8 +47,8 @@ import Testing
     }
 
     @Test func `Where nobody claims everything is proven, and where everything is fenced nothing is`() {
-        for (terms, isProven) in [(SettlementLedger.Terms(), true), (.init(lease: nil, proof: .zero), false)] {
-            var ledger = SettlementLedger(terms)
+        for (leasePolicy, isProven) in [(SettlementLedger.LeasePolicy(), true), (.init(lease: nil, fencingTime: .zero), false)] {
+            var ledger = SettlementLedger(leasePolicy)
             let batch = delivered(["1-0"])
             ledger.hold(batch)
             _ = ledger.settle(batch, 0)
@@ -57,71 +57,71 @@ import Testing
         }
     }
 
-    @Test func `The terms follow from the configuration`() {
+    @Test func `The leasePolicy follow from the configuration`() {
         var configuration = GroupConsumer.Configuration()
-        #expect(configuration.terms.lease == .seconds(30))
-        #expect(configuration.terms.proof == .milliseconds(22_500))
+        #expect(configuration.leasePolicy.lease == .seconds(30))
+        #expect(configuration.leasePolicy.fencingTime == .milliseconds(22_500))
         configuration.fencing = .always
-        #expect(configuration.terms.proof == .zero)
+        #expect(configuration.leasePolicy.fencingTime == .zero)
         configuration.safeguards.remove(.fencing)
-        #expect(configuration.terms.proof == nil)
+        #expect(configuration.leasePolicy.fencingTime == nil)
         configuration = GroupConsumer.Configuration()
         configuration.claimIdleTime = nil
-        #expect(configuration.terms.lease == nil && configuration.terms.proof == nil)
+        #expect(configuration.leasePolicy.lease == nil && configuration.leasePolicy.fencingTime == nil)
         configuration.claimIdleTime = .seconds(10)
         configuration.acknowledgement = .onDelivery
-        #expect(configuration.terms.lease == nil, "nothing is pending while it is handled")
+        #expect(configuration.leasePolicy.lease == nil, "nothing is pending while it is handled")
     }
 
-    @Test func `What is set aside is sent behind acknowledgements, and before outputs`() throws {
-        var ledger = SettlementLedger(terms)
+    @Test func `What is set requeue is sent behind acknowledgements, and before outputs`() throws {
+        var ledger = SettlementLedger(leasePolicy)
         let batch = delivered(["1-0", "2-0", "3-0"])
         ledger.hold(batch)
-        let output = Emission.Output(stream: "out", maxLength: nil, fields: [.text("a"), .text("1")])
-        let emitted = ledger.emit(batch, 0, Emission(id: id("1-0"), outputs: [output]))
-        let isAside = ledger.setAside(batch, 1, aside("2-0", 1000))
+        let output = Publication.Output(stream: "out", maxLength: nil, fields: [.text("a"), .text("1")])
+        let emitted = ledger.publish(batch, 0, Publication(id: id("1-0"), outputs: [output]))
+        let isRequeued = ledger.requeue(batch, 1, requeue("2-0", 1000))
         let settled = ledger.settle(batch, 2)
-        #expect([emitted, isAside, settled] == [true, true, true])
+        #expect([emitted, isRequeued, settled] == [true, true, true])
         expectUnknown(ledger, ["1-0", "2-0", "3-0"], [])
         var kinds: [String] = []
         while let sent = ledger.take() {
             switch sent.settlement {
             case .acknowledge(let ids, _): kinds.append("acknowledge \(ids)")
-            case .setAside(let asides): kinds.append("set aside \(asides.map(\.id)) \(asides.map(\.count.rawValue))")
-            case .emit(let emission): kinds.append("emit \(emission.id)")
+            case .requeue(let requeues): kinds.append("set requeue \(requeues.map(\.id)) \(requeues.map(\.count.rawValue))")
+            case .publish(let publication): kinds.append("emit \(publication.id)")
             }
         }
-        #expect(kinds == ["acknowledge [3-0]", "set aside [2-0] [1000]", "emit 1-0"])
+        #expect(kinds == ["acknowledge [3-0]", "set requeue [2-0] [1000]", "emit 1-0"])
         expectUnknown(ledger, ["1-0", "2-0", "3-0"], [])
     }
 
-    @Test func `What was set aside or emitted in vain is due again, before the rest`() throws {
-        var ledger = SettlementLedger(terms)
-        ledger.add(.setAside([aside("1-0", 1000)]))
+    @Test func `What was set requeue or emitted in vain is due again, before the rest`() throws {
+        var ledger = SettlementLedger(leasePolicy)
+        ledger.add(.requeue([requeue("1-0", 1000)]))
         let set = try ledger.mustTake()
-        ledger.add(.setAside([aside("2-0", 2000)]))
+        ledger.add(.requeue([requeue("2-0", 2000)]))
         ledger.restore(set.number)
         let again = try ledger.mustTake()
         #expect(again.settlement.ids == ids("1-0", "2-0"))
         ledger.confirm(again.number)
-        ledger.add(.emit(Emission(id: id("3-0"), outputs: [])))
+        ledger.add(.publish(Publication(id: id("3-0"), outputs: [])))
         let emitted = try ledger.mustTake()
-        ledger.add(.emit(Emission(id: id("4-0"), outputs: [])))
+        ledger.add(.publish(Publication(id: id("4-0"), outputs: [])))
         ledger.restore(emitted.number)
         let order = [ledger.take(), ledger.take(), ledger.take()].map { $0?.settlement.ids }
         #expect(order == [ids("3-0"), ids("4-0"), nil], "one at a time")
     }
 
-    @Test func `Two hundred at most are set aside in one step`() {
-        var ledger = SettlementLedger(terms)
-        ledger.add(.setAside((1...450).map { aside("\($0)-0", 1000) }))
+    @Test func `Two hundred at most are set requeue in one step`() {
+        var ledger = SettlementLedger(leasePolicy)
+        ledger.add(.requeue((1...450).map { requeue("\($0)-0", 1000) }))
         var sizes: [Int] = []
         while let sent = ledger.take(1000) { sizes.append(sent.settlement.ids.count) }
         #expect(sizes == [200, 200, 50])
     }
 
     @Test func `What waits without its message is known, until it does not wait any more`() {
-        var ledger = SettlementLedger(terms)
+        var ledger = SettlementLedger(leasePolicy)
         ledger.wait(for: ids("1-0", "2-0", "3-0", "4-0"))
         expectUnknown(ledger, ["1-0", "2-0", "3-0", "4-0", "5-0"], ids("5-0"))
         ledger.stopWaiting(for: ids("1-0"))
@@ -134,7 +134,7 @@ import Testing
     }
 
     @Test func `What is lost has no outcome here, and is told with its place`() {
-        var ledger = SettlementLedger(terms)
+        var ledger = SettlementLedger(leasePolicy)
         let first = delivered(["1-0", "2-0"])
         let second = delivered(["3-0", "4-0"])
         ledger.hold(first)
@@ -152,7 +152,7 @@ import Testing
     }
 
     @Test func `What is forgotten is held no more, and no loss`() {
-        var ledger = SettlementLedger(terms)
+        var ledger = SettlementLedger(leasePolicy)
         let batch = delivered(["1-0", "2-0"])
         ledger.hold(batch)
         ledger.forget(ids("1-0"))
@@ -164,22 +164,22 @@ import Testing
     }
 
     @Test func `The batches whose leases are old enough are found, with what is open of them`() {
-        var ledger = SettlementLedger(terms)
+        var ledger = SettlementLedger(leasePolicy)
         let batches = [delivered(["1-0", "2-0"], at: 0), delivered(["3-0"], at: 100), delivered(["4-0"], at: 50)]
         for batch in batches { ledger.hold(batch) }
         _ = ledger.settle(batches[0], 0)
         _ = ledger.settle(batches[2], 0)
-        let old = ledger.batches(grantedBefore: .at(99))
+        let old = ledger.batches(leaseStartedBefore: .at(99))
         #expect(identities(old) == identities([batches[0]]), "nothing is open of the third")
         let open = ledger.openIDs(of: batches[0])
         #expect(open == ids("2-0"))
     }
 
-    private func aside(_ text: String, _ count: Int) -> SetAside {
-        SetAside(id: id(text), count: DeliveryCount(count), due: nil)
+    private func requeue(_ text: String, _ count: Int) -> Requeue {
+        Requeue(id: id(text), count: DeliveryCount(count), due: nil)
     }
 
     private func delivered(_ ids: [String], at milliseconds: Int = 0) -> DeliveredBatch {
-        DeliveredBatch(messageBatch(ids), source: .new, session: session, granted: .at(milliseconds))
+        DeliveredBatch(messageBatch(ids), source: .new, session: session, leaseStart: .at(milliseconds))
     }
 }

@@ -1,4 +1,4 @@
-extension StreamLook {
+extension StreamProbe {
     // MARK: By a script
 
     /// Looks at streams, and whether they have entries with these ids, without the bodies of entries.
@@ -6,14 +6,14 @@ extension StreamLook {
         _ streams: some Collection<StreamKey>,
         ids: [StreamKey: [StreamID]] = [:],
         on connection: RedisConnection
-    ) async throws(RedisError) -> [StreamKey: StreamLook] {
+    ) async throws(RedisError) -> [StreamKey: StreamProbe] {
         let calls = streams.map { stream in
             ScriptCall(.probe, keys: [stream], arguments: (ids[stream] ?? []).map { .text("\($0)") })
         }
         guard let first = calls.first else { return [:] }
-        var looks: [StreamKey: StreamLook] = [:]
+        var looks: [StreamKey: StreamProbe] = [:]
         // Alone, so that it is the only one to be sent again to a server that does not know the script.
-        looks[first.keys[0]] = try await StreamLook(first, on: connection)
+        looks[first.keys[0]] = try await StreamProbe(first, on: connection)
         let rest = calls.dropFirst()
         let outcomes = await connection.sendTogether(count: rest.count, blocks: false) { writer in
             for call in rest { writer.write(call) }
@@ -21,9 +21,9 @@ extension StreamLook {
         for (call, outcome) in zip(rest, outcomes) {
             let result = call.result(of: outcome)
             if case .failure(let error) = result, error.code == .noScript {
-                looks[call.keys[0]] = try await StreamLook(call, on: connection)
+                looks[call.keys[0]] = try await StreamProbe(call, on: connection)
             } else {
-                looks[call.keys[0]] = try StreamLook(result, to: call)
+                looks[call.keys[0]] = try StreamProbe(result, to: call)
             }
         }
         if looks.values.contains(where: \.lacksEntries), try await trimsAcknowledged(connection) {
@@ -64,14 +64,14 @@ extension StreamLook {
     static func look(
         at streams: some Sequence<StreamKey>,
         on connection: RedisConnection
-    ) async throws(RedisError) -> [StreamKey: StreamLook] {
+    ) async throws(RedisError) -> [StreamKey: StreamProbe] {
         let commands = streams.map { XINFO.STREAM($0) }
         let outcomes = await connection.sendTogether(count: commands.count, blocks: false) { writer in
             for command in commands { writer.write(command) }
         }
-        var looks: [StreamKey: StreamLook] = [:]
+        var looks: [StreamKey: StreamProbe] = [:]
         for (command, outcome) in zip(commands, outcomes) {
-            let look = try StreamLook(command.result(of: outcome))
+            let look = try StreamProbe(command.result(of: outcome))
             if case .missing = look { try await confirmMissing(command.key, on: connection) }
             looks[command.key] = look
         }
@@ -92,7 +92,7 @@ extension StreamLook {
     static func lookCloser(
         at offsets: [StreamOffset],
         on connection: RedisConnection
-    ) async throws(RedisError) -> [StreamKey: StreamLook] {
+    ) async throws(RedisError) -> [StreamKey: StreamProbe] {
         let entries = offsets.map { XRANGE($0.stream, from: .including($0.id), to: .including($0.id), count: 1) }
         let outcomes = await connection.sendTogether(count: entries.count, blocks: false) { writer in
             for command in entries { writer.write(command) }

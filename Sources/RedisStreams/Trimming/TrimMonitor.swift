@@ -1,5 +1,5 @@
 /// What of a trimmer's reports is worth a word: each thing once, until it has passed. Free of sockets and clocks.
-struct TrimWatch: ~Copyable {
+struct TrimMonitor: ~Copyable {
     private let warningLag: Int?
     private let maxLength: Int?
     private var lagging: Set<String> = []

@@ -5,8 +5,8 @@ extension Script {
     /// in them. Returns nothing if the group is not there; else its last delivered id, its lowest pending
     /// one or nothing, how many entries it has read and how many were ever added, or -1 from a server that does not
     /// count, the length of the stream, its first id or nothing, and the last one that it has given out.
-    package static let look = Script(
-        "look",
+    package static let snapshot = Script(
+        "snapshot",
         namedValues + """
             local key, name = KEYS[1], ARGV[1]
             local groups = redis.pcall('XINFO', 'GROUPS', key)

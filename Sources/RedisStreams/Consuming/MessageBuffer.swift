@@ -4,7 +4,7 @@ internal import Synchronization
 /// What stands between the engine of a consumer, which reads batches, and the tasks that handle messages.
 ///
 /// Bounded: the engine waits for room before it reads on.
-final class Mailbox<Batch: RandomAccessCollection & Sendable>: Sendable
+final class MessageBuffer<Batch: RandomAccessCollection & Sendable>: Sendable
 where Batch.Index == Int, Batch.Element: Sendable {
     typealias Message = Batch.Element
     typealias Next = DeliveryQueue<Batch>.Next
@@ -22,13 +22,13 @@ where Batch.Index == Int, Batch.Element: Sendable {
         /// For those who hold no more than handlers need for a while.
         var budget: PrefetchBudget?
         /// How many messages take up room that are handled, and cannot be settled for now.
-        var burden = 0
+        var heldBack = 0
         /// The engine waits for room.
         var awaitsRoom = false
 
         func room(besides count: Int = 0) -> Int {
             let waiting = queue.count + count
-            guard waiting + burden <= prefetch, queue.byteCount <= bytes else { return 0 }
+            guard waiting + heldBack <= prefetch, queue.byteCount <= bytes else { return 0 }
             return budget?.room(waiting: waiting, free: queue.waitingCount) ?? .max
         }
 
@@ -67,7 +67,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     /// The message handed out last, which has been handled.
-    func takeHanded() -> Message? { state.withLock { $0.handed.take() } }
+    func takeLastDelivered() -> Message? { state.withLock { $0.handed.take() } }
 
     /// The message handed out last was not taken.
     func withdraw() {
@@ -181,7 +181,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
     /// Whether it ended with an error.
     var hasFailed: Bool { state.withLock { $0.hasFailed } }
 
-    /// Runs the part of an engine that reads. When the mailbox stops, runs `ending`, in which the reading may end by itself,
+    /// Runs the part of an engine that reads. When the buffer stops, runs `ending`, in which the reading may end by itself,
     /// and then cancels it, whatever it waits for.
     func whileOpen(
         _ read: @escaping @Sendable () async -> Void,
@@ -220,9 +220,9 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     /// So many messages take up room although they are handled.
-    func setBurden(_ count: Int) {
+    func setHeldBack(_ count: Int) {
         let hasRoom = state.withLock { state in
-            state.burden = count
+            state.heldBack = count
             return state.makesRoom()
         }
         if hasRoom { room.fire() }

@@ -1,9 +1,9 @@
 internal import ServiceLifecycle
 
-/// The one reader of a mailbox that hands out messages in sequence. When it is gone, the mailbox stops.
-final class MailboxReading<Batch: RandomAccessCollection & Sendable>: Sendable
+/// The one reader of a buffer that hands out messages in sequence. When it is gone, the buffer stops.
+final class SequentialReader<Batch: RandomAccessCollection & Sendable>: Sendable
 where Batch.Index == Int, Batch.Element: Sendable {
-    private let mailbox: Mailbox<Batch>
+    private let buffer: MessageBuffer<Batch>
     /// Asked whether a message is still to be handed out.
     private let isWanted: @Sendable (Batch.Element) -> Bool
     /// Told that the message handed out before has been handled.
@@ -14,13 +14,13 @@ where Batch.Index == Int, Batch.Element: Sendable {
     private let written: @Sendable () async -> Void
 
     init(
-        _ mailbox: Mailbox<Batch>,
+        _ buffer: MessageBuffer<Batch>,
         isWanted: @escaping @Sendable (Batch.Element) -> Bool = { _ in true },
         handled: @escaping @Sendable (Batch.Element) -> Void = { _ in },
         finish: @escaping @Sendable () -> Void = {},
         written: @escaping @Sendable () async -> Void = {}
     ) {
-        self.mailbox = mailbox
+        self.buffer = buffer
         self.isWanted = isWanted
         self.handled = handled
         self.finish = finish
@@ -28,9 +28,9 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     deinit {
-        // A message holds the session that it is of, and the session this mailbox.
-        mailbox.withdraw()
-        mailbox.stop()
+        // A message holds the session that it is of, and the session this buffer.
+        buffer.withdraw()
+        buffer.stop()
         finish()
     }
 
@@ -49,15 +49,15 @@ where Batch.Index == Int, Batch.Element: Sendable {
         while true {
             // Before one is taken out: what was not handed out is given back.
             if Task.isCancelled || Task.isShuttingDownGracefully {
-                if let previous = mailbox.takeHanded() { handled(previous) }
+                if let previous = buffer.takeLastDelivered() { handled(previous) }
                 return nil
             }
-            let (previous, next) = mailbox.advance()
+            let (previous, next) = buffer.advance()
             if let previous { handled(previous) }
             switch next {
             case .message(let message):
                 if isWanted(message) { return message }
-                mailbox.withdraw()
+                buffer.withdraw()
             case .failure(let error): throw error
             case .nothing, .end: return nil
             }
@@ -66,8 +66,8 @@ where Batch.Index == Int, Batch.Element: Sendable {
 
     /// Ends, with the message handed out before as not handled, and waits until what was handled is written down.
     func end() async {
-        mailbox.withdraw()
-        mailbox.stop()
+        buffer.withdraw()
+        buffer.stop()
         finish()
         await written()
     }
@@ -76,7 +76,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
         do throws(RedisError) {
             while let message = try await waitForAny() {
                 if isWanted(message) { return message }
-                mailbox.withdraw()
+                buffer.withdraw()
             }
         } catch {
             await end()
@@ -87,13 +87,13 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     private func waitForAny() async throws(RedisError) -> Batch.Element? {
-        let mailbox = mailbox
+        let buffer = buffer
         let result: Result<Batch.Element?, RedisError> = await withGracefulShutdownHandler {
-            do throws(RedisError) { return .success(try await mailbox.nextInSequence()) } catch {
+            do throws(RedisError) { return .success(try await buffer.nextInSequence()) } catch {
                 return .failure(error)
             }
         } onGracefulShutdown: {
-            mailbox.stop()
+            buffer.stop()
         }
         return try result.get()
     }

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// A server without memory refuses what comes of messages, while it gives out messages as ever.
-@Suite(.limitedTime) struct RefusedEmissionTests {
+@Suite(.limitedTime) struct RefusedPublicationTests {
     private let messageCount = 200
 
     @Test func `Outputs that are refused are few requests, hold up the reading, and keep their messages`() async throws
@@ -15,7 +15,7 @@ import Testing
             for n in 1...messageCount { try await redis.xadd("in", ["n": .integer(n)]) }
             let refusal = server.inject(
                 .error("OOM command not allowed when used memory > 'maxmemory'."),
-                on: "EVALSHA \(Script.emit.sha1)",
+                on: "EVALSHA \(Script.publish.sha1)",
                 times: .max
             )
             let handled = Journal<String>()

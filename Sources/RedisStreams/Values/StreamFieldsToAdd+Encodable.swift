@@ -1,4 +1,4 @@
-extension NewFields {
+extension StreamFieldsToAdd {
     /// The properties of `value`, each as a field of its own, in the order in which the value encodes them.
     ///
     /// ```swift
@@ -9,7 +9,7 @@ extension NewFields {
     ///     var note: String?
     /// }
     /// // item → book, total → 12.5, tags → ["new"]; no field for the note
-    /// let fields = try NewFields(encoding: Order(item: "book", total: 12.5, tags: ["new"], note: nil))
+    /// let fields = try StreamFieldsToAdd(encoding: Order(item: "book", total: 12.5, tags: ["new"], note: nil))
     /// ```
     ///
     /// - A property whose JSON is a string is stored as its bare text: a `String`, an enum of strings, a `UUID`, a

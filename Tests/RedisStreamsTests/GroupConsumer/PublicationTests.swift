@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 /// Entries that come of a message, and dead letters, which are such entries too.
-@Suite(.limitedTime) struct EmissionTests {
+@Suite(.limitedTime) struct PublicationTests {
     @Test func `What a handler emits is added in the step in which its message is acknowledged`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
@@ -22,7 +22,7 @@ import Testing
             await server.expect(readNew())
             gate.open()
             let step = call(
-                .emit,
+                .publish,
                 targets: ["out", "other"],
                 ["1-0", "2", "", "4", "a", "1", "b", "2", "3", "100", "2", "c", "3"]
             )
@@ -57,7 +57,7 @@ import Testing
             gate.open()
             _ = await play.events.wait(for: 2)
             await play.clock.advance(by: .milliseconds(1)) {
-                #expect(await shared.nextCommand()?.prefix(2) == ["EVALSHA", Script.setAside.sha1])
+                #expect(await shared.nextCommand()?.prefix(2) == ["EVALSHA", Script.requeue.sha1])
             }
             shared.send("*0\r\n")
             await play.end(running)
@@ -80,7 +80,7 @@ import Testing
             await server.expect(readNew())
             gate.open()
             await play.clock.advance(by: .milliseconds(1)) {
-                #expect(await shared.nextCommand()?.prefix(2) == ["EVALSHA", Script.emit.sha1])
+                #expect(await shared.nextCommand()?.prefix(2) == ["EVALSHA", Script.publish.sha1])
             }
             shared.send("-WRONGTYPE The output goes to a key that holds no stream\r\n")
             guard case .retrying(_, failures: 1, after: .seconds(2)) = await play.events.wait(for: 1)[0] else {
@@ -89,7 +89,7 @@ import Testing
             }
             await play.clock.advance(by: .milliseconds(1)) {
                 let command = await shared.nextCommand() ?? []
-                #expect(command.prefix(2) == ["EVALSHA", Script.setAside.sha1])
+                #expect(command.prefix(2) == ["EVALSHA", Script.requeue.sha1])
                 #expect(command.last == "1000")
             }
             shared.send("*0\r\n")
@@ -106,18 +106,18 @@ import Testing
             let running = Task { try await consumer.run { _ in throw Failed() } }
             let shared = play.shared
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: pending(("1-0", 2000)))
+            await server.expect(recoveryPage(), answer: pending(("1-0", 2000)))
             await server.expect(take("1-0"), answer: taken([("1-0", 2001)]))
             await server.expectLook()
             let command = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() } ?? []
-            expectLetter(command, limit: "500", attempts: "3", error: "Failed", reason: "Failed 3 times.")
+            expectDeadLetter(command, limit: "500", attempts: "3", error: "Failed", reason: "Failed 3 times.")
             shared.send(array([bulk("7-0")]))
-            guard case .deadLettered(let dead, let letter, "Failed 3 times.") = await play.events.wait(for: 1)[0] else {
+            guard case .deadLettered(let dead, let deadLetterEntry, "Failed 3 times.") = await play.events.wait(for: 1)[0] else {
                 Issue.record("not told of the dead letter")
                 return
             }
             #expect(dead == id("1-0"))
-            #expect(letter == id("7-0"))
+            #expect(deadLetterEntry == id("7-0"))
             #expect(consumer.counters.deadLettered == 1)
             #expect(consumer.counters.acknowledged == 1)
             #expect(consumer.counters.failures == 1)
@@ -141,7 +141,7 @@ import Testing
             await server.expect(readNew())
             gate.open()
             let command = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() } ?? []
-            expectLetter(command, attempts: "1", error: "Reject", reason: "no such customer")
+            expectDeadLetter(command, attempts: "1", error: "Reject", reason: "no such customer")
             shared.send(array([bulk("7-0")]))
             await play.end(running)
         }
@@ -159,7 +159,7 @@ import Testing
             let running = Task { try await consumer.run { handled.record($0.name) } }
             let shared = play.shared
             let server = await play.nextConnection()
-            await server.expect(sweep(), answer: pending(("1-0", count - 1), ("2-0", 0)))
+            await server.expect(recoveryPage(), answer: pending(("1-0", count - 1), ("2-0", 0)))
             await server.expect(take("1-0", "2-0"), answer: taken([("1-0", count), ("2-0", 1)]))
             await server.expectLook()
             _ = await handled.wait(for: 1)
@@ -168,9 +168,9 @@ import Testing
             }
             // Replies to both.
             for command in first { shared.send(GroupReplies.usual(to: command)) }
-            let command = first.first { $0.starts(with: ["EVALSHA", Script.emit.sha1]) } ?? []
+            let command = first.first { $0.starts(with: ["EVALSHA", Script.publish.sha1]) } ?? []
             let reason = error == "crash" ? "Whoever handled it died or lost it, 3 times." : "Failed 5 times."
-            expectLetter(command, attempts: attempts, error: error, reason: reason)
+            expectDeadLetter(command, attempts: attempts, error: error, reason: reason)
             #expect(handled.all == ["2-0"])
             await play.end(running)
         }
@@ -195,7 +195,7 @@ import Testing
             shared.close()
             let next = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
             await next.expect(first, answer: "$-1\r\n")
-            guard case .deadLettered(_, letter: nil, _) = await play.events.wait(for: 1)[0] else {
+            guard case .deadLettered(_, deadLetterEntry: nil, _) = await play.events.wait(for: 1)[0] else {
                 Issue.record("not told of the dead letter")
                 return
             }
@@ -229,7 +229,7 @@ import Testing
     }
 
     /// - Parameter limit: To how many entries the stream of dead letters is trimmed.
-    private func expectLetter(
+    private func expectDeadLetter(
         _ command: [String],
         limit: String = "",
         attempts: String,
@@ -242,7 +242,7 @@ import Testing
             "dead-letter.attempts", attempts, "dead-letter.error", error, "dead-letter.reason", reason,
             "dead-letter.time",
         ]
-        let expected = call(.emit, targets: ["orders:dead"], ["1-0", "2", limit, "16"] + told)
+        let expected = call(.publish, targets: ["orders:dead"], ["1-0", "2", limit, "16"] + told)
         #expect(Array(command.prefix(expected.count)) == expected, sourceLocation: sourceLocation)
         #expect(command.count == expected.count + 3, sourceLocation: sourceLocation)
         #expect(Array(command.suffix(2)) == ["field", "value"], sourceLocation: sourceLocation)

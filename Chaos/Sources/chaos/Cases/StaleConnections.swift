@@ -3,7 +3,7 @@ import RedisStreams
 
 /// The network loses a reader without telling the server, which goes on giving messages to the lost connection.
 struct Ghosts: ChaosCase {
-    let name = "ghosts"
+    let name = "stale-connections"
     let summary = "blocked readers that are cut off while the server keeps their connections"
     let control = Control(
         off: "ending lost connections on the server, and looking through the own pending list",
@@ -36,7 +36,7 @@ struct Ghosts: ChaosCase {
         var configuration = GroupConsumer.Configuration.chaotic
         configuration.block = .seconds(10)
         configuration.claimIdleTime = .seconds(20)
-        if scene.isControl { configuration.leaveOut(.ghostKill, .sweep) }
+        if scene.isControl { configuration.leaveOut(.staleConnectionKill, .recovery) }
         let consumers = Consumers(redis, stream, count: 1, configuration)
         let handled = Handled()
         var (outcome, random) = (Outcome(), scene.random)

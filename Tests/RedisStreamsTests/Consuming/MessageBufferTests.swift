@@ -2,53 +2,53 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite(.limitedTime) struct MailboxTests {
+@Suite(.limitedTime) struct MessageBufferTests {
     @Test func `Who waits gets the messages in the order of asking`() async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: 10)
-        let readers = await waitingReaders(3, of: mailbox)
-        mailbox.deliver([1, 2])
-        mailbox.deliver([3, 4])
+        let buffer = MessageBuffer<[Int]>(prefetch: 10)
+        let readers = await waitingReaders(3, of: buffer)
+        buffer.deliver([1, 2])
+        buffer.deliver([3, 4])
         var got: [Int?] = []
         for reader in readers { got.append(try await reader.value) }
         #expect(Set(got) == [1, 2, 3])
-        let rest = try await mailbox.next()
+        let rest = try await buffer.next()
         #expect(rest == 4)
     }
 
     @Test func `What was not handed out can be taken, once it has stopped`() async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: 10)
-        mailbox.deliver([1, 2, 3])
-        _ = try await mailbox.next()
-        #expect(mailbox.takeRest().isEmpty)
-        mailbox.stop()
-        mailbox.deliver([4])
-        #expect(mailbox.takeRest() == [2, 3, 4])
-        #expect(mailbox.takeRest().isEmpty)
-        #expect(!mailbox.hasFailed)
-        mailbox.fail(refusedByTest)
-        #expect(mailbox.hasFailed)
+        let buffer = MessageBuffer<[Int]>(prefetch: 10)
+        buffer.deliver([1, 2, 3])
+        _ = try await buffer.next()
+        #expect(buffer.takeRest().isEmpty)
+        buffer.stop()
+        buffer.deliver([4])
+        #expect(buffer.takeRest() == [2, 3, 4])
+        #expect(buffer.takeRest().isEmpty)
+        #expect(!buffer.hasFailed)
+        buffer.fail(refusedByTest)
+        #expect(buffer.hasFailed)
     }
 
     @Test func `What is handled and not settled takes no room that a free handler has`() async throws {
         let budget = PrefetchBudget(time: .zero, concurrency: 1, batch: 10, prefetch: 10)
-        let mailbox = Mailbox<[Int]>(prefetch: 10, budget: budget)
-        mailbox.setBurden(5)
-        let waiting = Task { try await mailbox.next() }
-        while mailbox.waitingCount == 0 { await Task.yield() }
-        #expect(mailbox.room(besides: 0) == 1)
-        mailbox.setBurden(11)
-        #expect(mailbox.room(besides: 0) == 0, "the bound counts it")
-        mailbox.stop()
+        let buffer = MessageBuffer<[Int]>(prefetch: 10, budget: budget)
+        buffer.setHeldBack(5)
+        let waiting = Task { try await buffer.next() }
+        while buffer.waitingCount == 0 { await Task.yield() }
+        #expect(buffer.room(besides: 0) == 1)
+        buffer.setHeldBack(11)
+        #expect(buffer.room(besides: 0) == 0, "the bound counts it")
+        buffer.stop()
         let message = try await waiting.value
         #expect(message == nil)
     }
 
     @Test func `Reading may end by itself before it is cancelled`() async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        let buffer = MessageBuffer<[Int]>(prefetch: 10)
         let order = Journal<String>()
         let ended = Gate()
         let open = Task {
-            await mailbox.whileOpen {
+            await buffer.whileOpen {
                 await ended.wait()
                 order.record("read, cancelled: \(Task.isCancelled)")
             } ending: {
@@ -57,27 +57,27 @@ import Testing
                 _ = await order.wait(for: 2)
             }
         }
-        mailbox.stop()
+        buffer.stop()
         await open.value
         #expect(order.all == ["ending", "read, cancelled: false"])
     }
 
     @Test func `Reading that does not end by itself is cancelled`() async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: 10)
+        let buffer = MessageBuffer<[Int]>(prefetch: 10)
         let open = Task {
-            await mailbox.whileOpen {
+            await buffer.whileOpen {
                 await untilCancelled()
             } ending: {
             }
         }
-        mailbox.stop()
+        buffer.stop()
         await open.value
     }
 
     @Test func `An error is told to one of those who wait, and the others see the end`() async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: 10)
-        let readers = await waitingReaders(4, of: mailbox)
-        mailbox.fail(refusedByTest)
+        let buffer = MessageBuffer<[Int]>(prefetch: 10)
+        let readers = await waitingReaders(4, of: buffer)
+        buffer.fail(refusedByTest)
         var ends = 0
         var failures: [RedisError.Code] = []
         for reader in readers {
@@ -93,126 +93,126 @@ import Testing
     }
 
     @Test func `A reader that is cancelled goes away and takes nothing along`() async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: 10)
-        let readers = await waitingReaders(2, of: mailbox)
+        let buffer = MessageBuffer<[Int]>(prefetch: 10)
+        let readers = await waitingReaders(2, of: buffer)
         readers[0].cancel()
         let cancelled = try await readers[0].value
         #expect(cancelled == nil)
-        mailbox.deliver([1])
+        buffer.deliver([1])
         let message = try await readers[1].value
         #expect(message == 1)
     }
 
     @Test func `A reader that was cancelled before asks for nothing`() async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: 10)
-        mailbox.deliver([1])
+        let buffer = MessageBuffer<[Int]>(prefetch: 10)
+        buffer.deliver([1])
         let gate = Gate()
         let reader = Task {
             await gate.wait()
-            return try await mailbox.next()
+            return try await buffer.next()
         }
         reader.cancel()
         gate.open()
         let cancelled = try await reader.value
         #expect(cancelled == nil)
-        let message = try await mailbox.next()
+        let message = try await buffer.next()
         #expect(message == 1)
     }
 
     @Test func `Cancellation while messages come loses none`() async throws {
         for round in 0..<300 {
-            let mailbox = Mailbox<[Int]>(prefetch: 10)
-            let reader = Task { try await mailbox.next() }
+            let buffer = MessageBuffer<[Int]>(prefetch: 10)
+            let reader = Task { try await buffer.next() }
             let canceller = Task { reader.cancel() }
-            mailbox.deliver([round])
+            buffer.deliver([round])
             await canceller.value
             let first = try await reader.value
-            mailbox.stop()
+            buffer.stop()
             if let first { #expect(first == round) }
         }
     }
 
     @Test func `Stopping ends everybody's wait and hands out nothing more`() async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: 10)
-        let readers = await waitingReaders(3, of: mailbox)
-        mailbox.stop()
+        let buffer = MessageBuffer<[Int]>(prefetch: 10)
+        let readers = await waitingReaders(3, of: buffer)
+        buffer.stop()
         for reader in readers {
             let message = try await reader.value
             #expect(message == nil)
         }
-        mailbox.deliver([1])
-        let message = try await mailbox.next()
+        buffer.deliver([1])
+        let message = try await buffer.next()
         #expect(message == nil)
-        #expect(mailbox.isStopping)
-        let hasRoom = await mailbox.waitForRoom()
+        #expect(buffer.isStopping)
+        let hasRoom = await buffer.waitForRoom()
         #expect(!hasRoom)
     }
 
     @Test(arguments: [0, 1, 5]) func `There is room until more than the prefetch waits`(prefetch: Int) async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: prefetch)
-        mailbox.deliver(Array(0..<(prefetch + 3)))
-        let engine = Task { await mailbox.waitForRoom() }
+        let buffer = MessageBuffer<[Int]>(prefetch: prefetch)
+        buffer.deliver(Array(0..<(prefetch + 3)))
+        let engine = Task { await buffer.waitForRoom() }
         let order = Journal<String>()
         let observed = Task {
             _ = await engine.value
             order.record("room")
         }
-        for _ in 0..<2 { _ = try await mailbox.next() }
+        for _ in 0..<2 { _ = try await buffer.next() }
         order.record("two taken")
-        _ = try await mailbox.next()
+        _ = try await buffer.next()
         await observed.value
         #expect(order.all == ["two taken", "room"])
     }
 
     @Test(arguments: [0, 1, 5]) func `The sequential reader makes room, too`(prefetch: Int) async throws {
-        let mailbox = Mailbox<[Int]>(prefetch: prefetch)
-        mailbox.deliver(Array(0..<(prefetch + 2)))
-        let engine = Task { await mailbox.waitForRoom() }
-        _ = mailbox.advance()
-        _ = mailbox.advance()
+        let buffer = MessageBuffer<[Int]>(prefetch: prefetch)
+        buffer.deliver(Array(0..<(prefetch + 2)))
+        let engine = Task { await buffer.waitForRoom() }
+        _ = buffer.advance()
+        _ = buffer.advance()
         let hasRoom = await engine.value
         #expect(hasRoom)
     }
 
     @Test func `Readers that take everything wake the engine`() async throws {
         for _ in 0..<200 {
-            let mailbox = Mailbox<[Int]>(prefetch: 1)
-            mailbox.deliver([1, 2, 3, 4])
-            let engine = Task { await mailbox.waitForRoom() }
-            let readers = (0..<4).map { _ in Task { try await mailbox.next() } }
+            let buffer = MessageBuffer<[Int]>(prefetch: 1)
+            buffer.deliver([1, 2, 3, 4])
+            let engine = Task { await buffer.waitForRoom() }
+            let readers = (0..<4).map { _ in Task { try await buffer.next() } }
             for reader in readers { _ = try await reader.value }
             let hasRoom = await engine.value
             #expect(hasRoom)
         }
     }
 
-    @Test func `The engine's reading is cancelled when the mailbox stops`() async {
-        let mailbox = Mailbox<[Int]>(prefetch: 1)
+    @Test func `The engine's reading is cancelled when the buffer stops`() async {
+        let buffer = MessageBuffer<[Int]>(prefetch: 1)
         let started = Gate()
         let engine = Task {
-            await mailbox.whileOpen {
+            await buffer.whileOpen {
                 started.open()
                 await untilCancelled()
             }
         }
         await started.wait()
-        mailbox.stop()
+        buffer.stop()
         await engine.value
     }
 
-    @Test func `A mailbox that stopped before lets the engine not even begin to wait`() async {
-        let mailbox = Mailbox<[Int]>(prefetch: 1)
-        mailbox.stop()
-        await mailbox.whileOpen { await untilCancelled() }
+    @Test func `A buffer that stopped before lets the engine not even begin to wait`() async {
+        let buffer = MessageBuffer<[Int]>(prefetch: 1)
+        buffer.stop()
+        await buffer.whileOpen { await untilCancelled() }
     }
 }
 
 /// Tasks that wait for a message: each of them does when this returns.
-private func waitingReaders(_ count: Int, of mailbox: Mailbox<[Int]>) async -> [Task<Int?, any Error>] {
+private func waitingReaders(_ count: Int, of buffer: MessageBuffer<[Int]>) async -> [Task<Int?, any Error>] {
     var readers: [Task<Int?, any Error>] = []
     for index in 0..<count {
-        readers.append(Task { try await mailbox.next() })
-        while mailbox.waitingCount <= index { await Task.yield() }
+        readers.append(Task { try await buffer.next() })
+        while buffer.waitingCount <= index { await Task.yield() }
     }
     return readers
 }

@@ -2,9 +2,9 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite struct GroupWatchTests {
+@Suite struct GroupMonitorTests {
     @Test func `Up to the lowest pending entry everything was done with, or else up to the last delivered`() {
-        var watch = GroupWatch()
+        var watch = GroupMonitor()
         #expect(watch.watermark == nil)
         watch.created(after: id("3-0"))
         #expect(watch.watermark == id("3-0"))
@@ -21,30 +21,30 @@ import Testing
     }
 
     @Test func `Entries that were trimmed before they were read are told once, with their number`() {
-        var watch = GroupWatch()
+        var watch = GroupMonitor()
         let group = group("5-0", read: 5)
         // Of 6 to 20, 6 to 10 are gone.
         let first = watch.observe(group, stream(10, "11-0", added: 20), lowestPending: nil)
-        #expect(first == GroupWatch.Trimmed(count: 5, after: id("5-0"), before: id("11-0")))
+        #expect(first == GroupMonitor.Trimmed(count: 5, after: id("5-0"), before: id("11-0")))
         let again = watch.observe(group, stream(10, "11-0", added: 20), lowestPending: nil)
         #expect(again == nil)
         let more = watch.observe(group, stream(8, "13-0", added: 20), lowestPending: nil)
-        #expect(more == GroupWatch.Trimmed(count: 2, after: id("5-0"), before: id("13-0")), "only what is new")
+        #expect(more == GroupMonitor.Trimmed(count: 2, after: id("5-0"), before: id("13-0")), "only what is new")
     }
 
     @Test func `A gap behind another position is another gap`() {
-        var watch = GroupWatch()
+        var watch = GroupMonitor()
         let trimmed = stream(10, "11-0", added: 20)
         _ = watch.observe(group("5-0", read: 5), trimmed, lowestPending: nil)
         let next = watch.observe(group("8-0", read: 8), trimmed, lowestPending: nil)
-        #expect(next == GroupWatch.Trimmed(count: 2, after: id("8-0"), before: id("11-0")))
+        #expect(next == GroupMonitor.Trimmed(count: 2, after: id("8-0"), before: id("11-0")))
         watch.created(after: id("8-0"))
         let anew = watch.observe(group("8-0", read: 8), trimmed, lowestPending: nil)
         #expect(anew?.count == 2, "to a new group it is news")
     }
 
     @Test func `Where the server cannot count, nothing is told: it may have been read and deleted`() {
-        var watch = GroupWatch()
+        var watch = GroupMonitor()
         let uncounted = watch.observe(group("5-0", read: 5), stream(10, "11-0", added: nil), lowestPending: nil)
         #expect(uncounted == nil)
         let unread = watch.observe(group("5-0"), stream(10, "11-0", added: 20), lowestPending: nil)
@@ -52,10 +52,10 @@ import Testing
     }
 
     @Test func `A stream that was emptied unread is told by the id that comes next`() {
-        var watch = GroupWatch()
+        var watch = GroupMonitor()
         let empty = stream(0, nil, added: 20)
         let told = watch.observe(group("5-0", read: 5), empty, lowestPending: nil)
-        #expect(told == GroupWatch.Trimmed(count: 15, after: id("5-0"), before: id("20-1")))
+        #expect(told == GroupMonitor.Trimmed(count: 15, after: id("5-0"), before: id("20-1")))
     }
 
     @Test(
@@ -67,7 +67,7 @@ import Testing
         ] as [(String, Int, String)]
     )
     func `What was read, or deleted by name, is not told`(delivered: String, read: Int, first: String) {
-        var watch = GroupWatch()
+        var watch = GroupMonitor()
         let told = watch.observe(group(delivered, read: read), stream(10, first, added: 20), lowestPending: nil)
         #expect(told == nil)
     }
@@ -87,14 +87,14 @@ private struct Stream {
     let added: Int?
 }
 
-extension GroupWatch {
+extension GroupMonitor {
     fileprivate mutating func observe(
         _ group: (delivered: StreamID, read: Int?),
         _ stream: Stream,
         lowestPending: StreamID?
     ) -> Trimmed? {
         observe(
-            GroupSight(
+            GroupSnapshot(
                 lastDelivered: group.delivered,
                 lowestPending: lowestPending,
                 entriesRead: group.read,

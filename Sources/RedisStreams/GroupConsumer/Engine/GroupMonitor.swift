@@ -1,5 +1,5 @@
 /// What is remembered of a group, for when it is lost, and what has happened to its stream. Free of I/O.
-struct GroupWatch {
+struct GroupMonitor {
     /// Up to here, everything was done with when the group was looked at last; `nil` if it never was.
     private(set) var watermark: StreamID?
     /// The gap that was told of, so that it is not told of twice.
@@ -20,7 +20,7 @@ struct GroupWatch {
 
     /// The group was looked at. What was delivered before and is not pending is done with. Returns what has been lost since
     /// the last time.
-    mutating func observe(_ sight: GroupSight) -> Trimmed? {
+    mutating func observe(_ sight: GroupSnapshot) -> Trimmed? {
         let delivered = sight.lastDelivered
         watermark = min(delivered, sight.lowestPending.map { $0.previous ?? .zero } ?? delivered)
         // Redis 6.2 does not count, nor does any after some deletions.
@@ -36,7 +36,7 @@ struct GroupWatch {
 }
 
 /// A group and its stream, as the script `look` has seen them.
-struct GroupSight {
+struct GroupSnapshot {
     var lastDelivered: StreamID
     /// The first message that is pending for anybody.
     var lowestPending: StreamID?
@@ -50,7 +50,7 @@ struct GroupSight {
     var lastGenerated: StreamID
 }
 
-extension GroupSight {
+extension GroupSnapshot {
     /// Returns `nil` if there is no such group.
     init?(_ reply: RedisReply, to call: ScriptCall) throws(RedisError) {
         if reply.isNull { return nil }
