@@ -14,7 +14,7 @@ public enum ConsumerEvent: Sendable {
     case retrying(id: StreamID, failures: Int, after: Duration)
     /// A message went to the stream of dead letters, where it has the id `letter`; `nil` if that was not learnt, since the
     /// reply was lost.
-    case deadLettered(id: StreamID, deadLetterEntry: StreamID?, reason: String)
+    case deadLettered(id: StreamID, entry: StreamID?, reason: String)
     /// A message was refused by its handler, and acknowledged, since there is no stream for dead letters.
     case rejected(id: StreamID, reason: String)
     /// Entries were deleted or trimmed while they were pending: nobody will handle them any more.

@@ -195,7 +195,7 @@ import Testing
             shared.close()
             let next = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
             await next.expect(first, answer: "$-1\r\n")
-            guard case .deadLettered(_, deadLetterEntry: nil, _) = await play.events.wait(for: 1)[0] else {
+            guard case .deadLettered(_, entry: nil, _) = await play.events.wait(for: 1)[0] else {
                 Issue.record("not told of the dead letter")
                 return
             }

@@ -27,7 +27,7 @@ import Testing
             (.retrying(id: id("1-0"), failures: 30, after: .zero), .info, "handler failed", "1-0"),
             (.retrying(id: id("1-0"), failures: 160, after: .zero), .warning, "a message fails again and again", "1-0"),
             (
-                .deadLettered(id: id("1-0"), deadLetterEntry: nil, reason: "no"), .warning,
+                .deadLettered(id: id("1-0"), entry: nil, reason: "no"), .warning,
                 "message was given up, and became a dead letter", "1-0"
             ),
             (

@@ -74,7 +74,7 @@ import Testing
         let gap = Discontinuity(.regressed, stream: "orders", position: position, lastID: .zero)
         let events: [ConsumerEvent] = [
             .groupCreated(after: position, wasLost: true), .claimed(count: 5), .leaseLost(ids: ids("1-0", "2-0")),
-            .retrying(id: position, failures: 1, after: .zero), .deadLettered(id: position, deadLetterEntry: nil, reason: ""),
+            .retrying(id: position, failures: 1, after: .zero), .deadLettered(id: position, entry: nil, reason: ""),
             .rejected(id: position, reason: ""), .deleted(ids: ids("1-0", "2-0", "3-0")),
             .trimmedUnread(count: 4, after: position, before: position),
             .trimmedUnread(count: nil, after: position, before: position), .discontinuity(gap),

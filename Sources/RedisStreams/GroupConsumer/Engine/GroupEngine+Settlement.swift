@@ -276,7 +276,7 @@ extension GroupEngine {
         if ids == nil, !publication.mayBeDone { return report(.leaseLost(ids: [publication.id])) }
         guard let deadLetterReason = publication.deadLetterReason else { return }
         report(
-            .deadLettered(id: publication.id, deadLetterEntry: ids?.first, reason: deadLetterReason.reason),
+            .deadLettered(id: publication.id, entry: ids?.first, reason: deadLetterReason.reason),
             because: "\(deadLetterReason.error): \(deadLetterReason.reason)"
         )
     }
