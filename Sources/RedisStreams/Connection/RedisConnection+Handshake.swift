@@ -2,10 +2,10 @@ internal import Logging
 internal import NIOCore
 
 extension RedisConnection {
-    /// Connects, and greets the server: `AUTH`, `SELECT`, `CLIENT SETNAME`, `CLIENT ID`, and a `PING` to see that it
-    /// serves.
+    /// Connects, and performs the handshake: `AUTH`, `SELECT`, `CLIENT SETNAME`, `CLIENT ID`, and a `PING`, which a server
+    /// refuses that cannot serve yet.
     ///
-    /// - Throws: ``RedisError``: why the server is not to be reached, or why it does not let this client in.
+    /// - Throws: ``RedisError``: why the server cannot be reached, or why it does not let this client in.
     static func connect(
         _ configuration: Configuration,
         transport: any Transport,
@@ -19,20 +19,18 @@ extension RedisConnection {
             logger: logger
         )
         let stream = try await transport.connect(configuration, on: eventLoop, delegate: connection)
-        connection.onEventLoop { $0.attach(stream) }
         do throws(RedisError) {
-            try await connection.greet()
+            try await connection.performHandshake(on: stream)
         } catch {
             connection.close()
-            // No command of a user was sent, whatever has become of those of the handshake.
+            // Whatever the server did with the commands of the handshake, it was sent none of a user.
             throw error.about(command: nil, mayHaveExecuted: false)
         }
-        connection.onEventLoop { $0.opened() }
         return connection
     }
 
-    private nonisolated func greet() async throws(RedisError) {
-        let configuration = configuration
+    private func performHandshake(on stream: any ByteStream) async throws(RedisError) {
+        try attach(stream)
         let handshake = Handshake(configuration)
         let deadline = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
             self.assumeIsolated { $0.handshakeOverdue() }
@@ -43,6 +41,7 @@ extension RedisConnection {
             try handshake.check(outcome, of: step)
             if step == .identify, let id = try? outcome.get().integer { identify(id) }
         }
+        try open()
     }
 
     private func handshakeOverdue() {
@@ -56,7 +55,7 @@ extension RedisConnection {
     }
 }
 
-/// What a new connection sends before it is handed out.
+/// The commands that a new connection sends before the pool gives it out.
 struct Handshake: Sendable {
     enum Step: Sendable {
         case authenticate, select, setName, identify, ping
@@ -90,7 +89,7 @@ struct Handshake: Sendable {
     func check(_ outcome: PendingReplies.Outcome, of step: Step) throws(RedisError) {
         let reply = try outcome.get()
         guard let error = reply.serverError(command: Self.name(of: step)) else {
-            // A proxy that knows no CLIENT ID may say OK to it, and is let in.
+            // A proxy without CLIENT ID may answer OK, which is accepted.
             guard reply.isText(step == .ping ? "PONG" : "OK") || step == .identify && reply.integer != nil else {
                 throw RedisError(
                     .protocolViolation,

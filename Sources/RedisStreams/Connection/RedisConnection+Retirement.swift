@@ -1,18 +1,15 @@
 internal import NIOCore
 
 extension RedisConnection {
-    /// How long a connection that is retired still takes commands. Its owner gives it to nobody any more, and who was
-    /// given it just before has submitted by then.
+    /// How long a connection that is closing still takes commands. The pool gives it to nobody any more, and a caller that
+    /// got it just before has submitted its command by then.
     private static let grace = TimeAmount.milliseconds(100)
 
-    /// Ends the connection behind the replies that are still to come, a read that waits on the server included: none of
-    /// them is lost, and a read that could go on for ever does not exist, since BLOCK is bounded. Whoever submits later is
-    /// told that the connection is closed.
+    /// Ends the connection behind the replies that are still to come, a read that waits on the server included: no reply is
+    /// lost, and every read ends, since BLOCK is bounded. Commands that are submitted later fail with
+    /// ``RedisError/Code/connectionClosed``.
     nonisolated func retire() {
-        onEventLoop { connection in
-            connection.beginRetiring()
-            connection.eventLoop.scheduleTask(in: Self.grace) { self.assumeIsolated { $0.finishRetiring() } }
-        }
+        onEventLoop { $0.beginClosing(grace: Self.grace) }
     }
 
     static var retired: RedisError {
@@ -21,7 +18,7 @@ extension RedisConnection {
 }
 
 extension RedisReply {
-    /// Whether the server refuses because it is not the master, or has lost it.
+    /// Whether the server refuses a command because it is not the master, or has lost its master.
     var saysNotMaster: Bool {
         guard token.kind == .error else { return false }
         let text = unsafe tape.bytes(of: token).prefix(512)

@@ -25,23 +25,19 @@ public actor RedisConnection {
     private let logger: Logger
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
-    private var isReading = false
+    /// Bytes that have arrived; the first of them are being parsed.
     private var unread: Deque<ByteBuffer> = []
-    private var stream: (any ByteStream)?
-    /// Since when the server has let this client in.
-    private(set) var openedAt: NIODeadline?
     /// When this client began to connect.
     let begunAt: NIODeadline
-    /// Where the connection begins, as the server tells it of a client.
+    /// The address of this end of the connection, as `CLIENT LIST` shows it.
     private(set) var localAddress: String?
     private nonisolated let submissions = SubmissionQueue()
     private nonisolated let serverSideID = Atomic(0)
-    /// What was sent last, for its memory.
+    /// The commands that were sent last, kept for their memory.
     private var batch = SubmissionQueue.Batch()
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
     private var onClose: [@Sendable (RedisError) -> Void] = []
     private var onNotMaster: (@Sendable () -> Void)?
-    private var isRetired = false
 
     init(
         configuration: Configuration,
@@ -69,21 +65,31 @@ public actor RedisConnection {
 
     // MARK: Life
 
-    /// The stream is connected.
-    func attach(_ stream: any ByteStream) {
-        if machine.closeReason != nil { return stream.close() }
-        self.stream = stream
+    /// Begins the handshake on a stream that the transport has connected.
+    ///
+    /// - Throws: ``RedisError``: why the connection has ended meanwhile.
+    func attach(_ stream: any ByteStream) throws(RedisError) {
+        guard machine.connected(stream) else {
+            stream.close()
+            throw machine.closeReason ?? Self.closedByClient
+        }
         localAddress = stream.localAddress
         submissions.attach(stream)
         flush()
     }
 
-    /// The server has let this client in: from now on, TLS that fails is a connection that breaks.
-    func opened() {
-        openedAt = eventLoop.now
+    /// Opens the connection: the server has accepted the handshake.
+    ///
+    /// - Throws: ``RedisError``: why the connection has ended meanwhile.
+    func open() throws(RedisError) {
+        if machine.handshakeSucceeded(at: eventLoop.now) { return }
+        throw machine.closeReason ?? Self.closedByClient
     }
 
-    /// What the server calls this connection (`CLIENT ID`); `nil` if it does not tell.
+    /// When the server let this client in; `nil` if it never did.
+    var openedAt: NIODeadline? { machine.openedAt }
+
+    /// The id that the server gave this connection (`CLIENT ID`); `nil` if the server gives none.
     nonisolated var clientID: Int? {
         let id = serverSideID.load(ordering: .relaxed)
         return id > 0 ? id : nil
@@ -96,7 +102,11 @@ public actor RedisConnection {
 
     /// Ends the connection. Commands without a reply fail with ``RedisError/Code/connectionClosed``.
     public nonisolated func close() {
-        onEventLoop { $0.end(RedisError(.connectionClosed, "The connection was closed by this client.")) }
+        onEventLoop { $0.end(Self.closedByClient) }
+    }
+
+    private static var closedByClient: RedisError {
+        RedisError(.connectionClosed, "The connection was closed by this client.")
     }
 
     /// Calls `body` with the reason once the connection has ended, on its event loop.
@@ -111,45 +121,51 @@ public actor RedisConnection {
         onEventLoop { $0.onNotMaster = body }
     }
 
-    /// From now on, what the server says is no news.
-    func beginRetiring() { isRetired = true }
-
-    /// Nothing more is taken; what is under way comes to its end.
-    func finishRetiring() {
-        submissions.finish(Self.retired)
-        endIfQuiet()
+    /// Takes commands for `grace` more, and ends behind their replies.
+    func beginClosing(grace: TimeAmount) {
+        switch machine.retire() {
+        case .waitForGrace: eventLoop.scheduleTask(in: grace) { self.assumeIsolated { $0.graceIsOver() } }
+        case .end: end(Self.retired)
+        case .none: break
+        }
     }
 
-    private func endIfQuiet() {
-        if submissions.isFinished, isQuiet { end(Self.retired) }
+    private func graceIsOver() {
+        guard machine.graceIsOver() else { return }
+        submissions.finish(Self.retired)
+        // What was submitted in time is still sent.
+        flush()
+        endIfDrained()
+    }
+
+    private func endIfDrained() {
+        if machine.isDrained { end(Self.retired) }
     }
 
     /// Whether the connection is open and every command has its reply.
-    var isQuiet: Bool { machine.closeReason == nil && machine.waitingCount == 0 && submissions.isEmpty }
+    var isIdle: Bool { machine.isOpen && machine.waitingCount == 0 && submissions.isEmpty }
 
     private func end(_ reason: RedisError) {
-        guard machine.closeReason == nil else { return }
-        let failed = machine.close(reason)
+        guard let action = machine.end(reason) else { return }
         timer?.task.cancel()
         timer = nil
-        stream?.close()
-        stream = nil
+        action.stream?.close()
         let observers = onClose
         onClose = []
-        // First the owner: who learns of the failure and tries again at once must not be given this connection.
+        // The owner learns of it first: a caller that tries again at once must not be given this connection.
         for observer in observers { observer(reason) }
-        // Where nobody waited, the reply that could not be read is nobody else's.
-        let toOthers = failed.isEmpty ? reason : reason.forOthers
+        // If no command waited, no command is to blame for a reply that could not be read.
+        let toOthers = action.failed.isEmpty ? reason : reason.forOthers
         let unsent = submissions.close(toOthers)
         logger.debug(
             "connection ended",
-            metadata: [LogKey.reason: "\(reason.code)", LogKey.pending: "\(failed.count + unsent.count)"]
+            metadata: [LogKey.reason: "\(reason.code)", LogKey.pending: "\(action.failed.count + unsent.count)"]
         )
-        for (receiver, error) in failed { receiver.deliver(.failure(error)) }
+        for (receiver, error) in action.failed { receiver.deliver(.failure(error)) }
         fail(unsent, with: toOthers)
     }
 
-    /// Tells those whose commands will not be sent.
+    /// Fails commands that will not be sent.
     private func fail(_ unsent: [SubmissionQueue.Entry], with reason: RedisError) {
         for entry in unsent {
             entry.receiver.deliver(.failure(reason.about(command: entry.name, mayHaveExecuted: false)))
@@ -197,10 +213,10 @@ public actor RedisConnection {
         }
     }
 
-    /// Lets a command stand in line, and has its outcome handled on the event loop, later and in any case.
+    /// Queues a command until the next flush, and has its outcome handled on the event loop, later and in any case.
     ///
-    /// - Parameter latest: By the clock of leases, when it must have left. A process that was stopped in between ends the
-    ///   connection instead.
+    /// - Parameter latest: By the clock of leases, until when the command may be sent. A process that was stopped in between ends
+    ///   the connection instead.
     nonisolated func begin(
         _ command: some RedisCommand,
         notAfter latest: NIODeadline = .distantFuture,
@@ -219,11 +235,11 @@ public actor RedisConnection {
             refusal = error
         }
         guard let refusal else { return }
-        // Not at once: who begins a command need not expect its end in the middle of that.
+        // Not at once: the caller need not expect the outcome before this returns.
         eventLoop.execute { handle(.failure(refusal.about(command: entry.name, mayHaveExecuted: false))) }
     }
 
-    /// Sees to it that what was submitted is sent. Returns the error if it was refused.
+    /// Schedules a flush for the first command of a turn. Returns the error of a command that was refused.
     private nonisolated func follow(_ submission: SubmissionQueue.Submission) -> RedisError? {
         switch submission {
         case .queued: return nil
@@ -234,10 +250,10 @@ public actor RedisConnection {
         }
     }
 
-    /// Hands what stands in line to the socket. Happens by itself at the end of a turn of the event loop; earlier it
-    /// gets the server to work earlier.
+    /// Writes all queued commands to the stream. The event loop does so at the end of each turn; an earlier flush lets the
+    /// server begin earlier.
     func flush() {
-        guard let stream else { return }
+        guard let stream = machine.stream else { return }
         submissions.take(into: &batch)
         if batch.entries.isEmpty { return }
         defer { batch.empty() }
@@ -258,7 +274,7 @@ public actor RedisConnection {
         if batch.bytes.readableBytes > 0 { stream.write(batch.bytes) }
     }
 
-    /// What is in the batch is not sent, since one of its commands must not be any more.
+    /// Ends the connection instead of sending the batch, since one of its commands is too late.
     private func endUnsent() {
         let reason = RedisError(
             .connectionClosed,
@@ -283,7 +299,7 @@ public actor RedisConnection {
         switch machine.checkDeadlines(now: eventLoop.now) {
         case .idle: break
         case .wait(let deadline): armTimer(deadline)
-        case .close(let error): end(error)
+        case .end(let error): end(error)
         }
     }
 }
@@ -294,23 +310,15 @@ extension RedisConnection: ByteStreamDelegate {
     }
 
     package nonisolated func ended(with error: RedisError?) {
-        assumeIsolated { connection in
-            var error = error ?? RedisError(.connectionClosed, "The server closed the connection.")
-            if error.code == .tlsFailure, connection.openedAt != nil {
-                error = RedisError(.connectionClosed, "The connection broke: \(error.message)", cause: error.cause)
-            }
-            connection.end(error)
-        }
+        assumeIsolated { $0.end($0.machine.reason(forEndOfStream: error)) }
     }
 
-    /// What comes while a reply is being handled has to wait: who handles it may write, and a write that fails has NIO hand
-    /// over at once what was still to be read.
+    /// Bytes that arrive while a reply is being handled have to wait: its handler may write, and when a write fails, NIO
+    /// delivers at once what was still to be read.
     private func read(_ bytes: ByteBuffer) {
-        if isReading { return unread.append(bytes) }
-        isReading = true
-        defer { isReading = false }
         unread.append(bytes)
-        while let bytes = unread.popFirst() {
+        if unread.count > 1 { return }
+        while let bytes = unread.first {
             guard machine.closeReason == nil else { return unread.removeAll() }
             do throws(RedisError) {
                 try parse(bytes)
@@ -318,8 +326,9 @@ extension RedisConnection: ByteStreamDelegate {
                 logger.info("protocol violation", metadata: [LogKey.reason: "\(error.code)"])
                 end(error)
             }
+            unread.removeFirst()
         }
-        if isRetired { endIfQuiet() }
+        endIfDrained()
     }
 
     private func parse(_ bytes: ByteBuffer) throws(RedisError) {
@@ -329,10 +338,10 @@ extension RedisConnection: ByteStreamDelegate {
                 unsafe try reader.read(raw) { reply in
                     switch machine.received(reply) {
                     case .deliver(let reply, let receiver):
-                        // First the owner: who tries again must not be given this connection.
-                        if reply.saysNotMaster, !isRetired { onNotMaster?() }
+                        // The owner learns of it first: a caller that tries again must not be given this connection.
+                        if reply.saysNotMaster, machine.isOpen { onNotMaster?() }
                         receiver.deliver(.success(reply))
-                    case .close(let error): violation = violation ?? error
+                    case .end(let error): violation = violation ?? error
                     case .ignore: break
                     }
                 }

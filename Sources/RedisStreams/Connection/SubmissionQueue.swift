@@ -98,9 +98,6 @@ final class SubmissionQueue: Sendable {
         }
     }
 
-    /// Whether nothing more is taken.
-    var isFinished: Bool { state.withLock { $0.end != nil } }
-
     var isEmpty: Bool { state.withLock { $0.batch.entries.isEmpty } }
 }
 

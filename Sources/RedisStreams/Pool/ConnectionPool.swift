@@ -236,7 +236,7 @@ final class ConnectionPool: Sendable {
     }
 
     private func release(onEventLoopOf connection: isolated RedisConnection) {
-        let isReusable = connection.isQuiet
+        let isReusable = connection.isIdle
         if !isReusable { connection.close() }
         giveBack(connection, isReusable: isReusable)
     }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ConnectionStateMachineTests {
     @Test func `Replies go to the commands in the order in which they were sent`() {
-        var machine = ConnectionStateMachine()
+        var machine = ConnectionStateMachine.open()
         let all = (0..<3).map { _ in PendingReplies(count: 1) }
         for replies in all { machine.add(replies) }
         for replies in all {
@@ -17,21 +17,21 @@ import Testing
     }
 
     @Test func `A reply that nobody asked for ends the connection`() {
-        var machine = ConnectionStateMachine()
+        var machine = ConnectionStateMachine.open()
         let reason = machine.closing(by: reply("+hello\r\n"))
         #expect(reason?.code == .protocolViolation)
         #expect(reason?.mayHaveExecuted == false)
     }
 
-    @Test func `A full server's handshake is told as what it says`() {
-        var machine = ConnectionStateMachine()
+    @Test func `The error of a full server is the reason of the end`() {
+        var machine = ConnectionStateMachine.open()
         let reason = machine.closing(by: reply("-ERR max number of clients reached\r\n"))
         #expect(reason?.code == .tooManyClients)
         #expect(reason?.isRetriable == true)
     }
 
     @Test func `The deadline is the earliest of all`() {
-        var machine = ConnectionStateMachine()
+        var machine = ConnectionStateMachine.open()
         let idle = machine.deadline(now: 0)
         #expect(idle == .idle)
         machine.add(PendingReplies(count: 1), deadline: 30)
@@ -59,14 +59,14 @@ import Testing
         reason: RedisError.Code,
         others: RedisError.Code
     ) {
-        var machine = ConnectionStateMachine()
+        var machine = ConnectionStateMachine.open()
         for _ in 0..<3 { machine.add(PendingReplies(count: 1)) }
         let failed = machine.close(RedisError(reason, "test"))
         #expect(failed.map(\.1.code) == [reason, others, others])
     }
 
-    @Test func `At the end everything that has no reply may have been executed`() {
-        var machine = ConnectionStateMachine()
+    @Test func `At the end every command without a reply may have been executed`() {
+        var machine = ConnectionStateMachine.open()
         let all = (0..<2).map { _ in PendingReplies(count: 1) }
         machine.add(all[0], name: "XADD")
         machine.add(all[1], name: "XLEN")
@@ -77,8 +77,8 @@ import Testing
         #expect(failed.allSatisfy { $0.1.code == .connectionClosed })
     }
 
-    @Test func `What is answered before the end is not told of it`() {
-        var machine = ConnectionStateMachine()
+    @Test func `A command that has its reply does not learn of the end`() {
+        var machine = ConnectionStateMachine.open()
         machine.add(PendingReplies(count: 1), name: "XADD")
         machine.add(PendingReplies(count: 1), name: "XLEN")
         _ = machine.received(reply(":1\r\n"))
@@ -87,7 +87,7 @@ import Testing
     }
 
     @Test func `After the end its reason is kept and replies are ignored`() {
-        var machine = ConnectionStateMachine()
+        var machine = ConnectionStateMachine.open()
         _ = machine.close(RedisError(.timeout, "slow"))
         let again = machine.close(RedisError(.connectionClosed, "again"))
         #expect(again.isEmpty)
@@ -103,7 +103,7 @@ import Testing
 
     @Test(arguments: seeds) func `On a random walk replies equal requests in order`(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
-        var machine = ConnectionStateMachine()
+        var machine = ConnectionStateMachine.open()
         var sent: [PendingReplies] = []
         for step in 0..<400 {
             if Bool.random(using: &random) {
@@ -126,6 +126,138 @@ import Testing
     }
 }
 
+/// The states of the machine, in the words of its table.
+enum ConnectionState: CaseIterable {
+    case connecting, handshaking, open, closing, draining, closed
+
+    func make() -> ConnectionStateMachine {
+        var machine = ConnectionStateMachine()
+        switch self {
+        case .connecting: break
+        case .handshaking: _ = machine.connected(NoStream())
+        case .open: machine = .open()
+        case .closing:
+            machine = .open()
+            _ = machine.retire()
+        case .draining:
+            machine = ConnectionState.closing.make()
+            _ = machine.graceIsOver()
+        case .closed: _ = machine.end(RedisError(.timeout, "slow"))
+        }
+        return machine
+    }
+}
+
+@Suite struct ConnectionLifeTests {
+    @Test func `A connection that is used and retired goes through all states`() {
+        var machine = ConnectionStateMachine()
+        var states = [machine.observed]
+        _ = machine.connected(NoStream())
+        states.append(machine.observed)
+        _ = machine.handshakeSucceeded(at: .uptimeNanoseconds(7))
+        states.append(machine.observed)
+        _ = machine.retire()
+        states.append(machine.observed)
+        _ = machine.graceIsOver()
+        states.append(machine.observed)
+        _ = machine.end(RedisError(.timeout, "slow"))
+        states.append(machine.observed)
+        #expect(states == ConnectionState.allCases)
+        let openedAt = machine.openedAt
+        #expect(openedAt == .uptimeNanoseconds(7))
+    }
+
+    @Test(arguments: ConnectionState.allCases) func `A stream is taken once, while connecting`(state: ConnectionState) {
+        var machine = state.make()
+        let isTaken = machine.connected(NoStream())
+        let next = machine.observed
+        #expect(isTaken == (state == .connecting))
+        #expect(next == (state == .connecting ? .handshaking : state))
+    }
+
+    @Test(arguments: ConnectionState.allCases) func `Only a handshake opens a connection`(state: ConnectionState) {
+        var machine = state.make()
+        let isOpened = machine.handshakeSucceeded(at: .uptimeNanoseconds(7))
+        let next = machine.observed
+        #expect(isOpened == (state == .handshaking))
+        #expect(next == (state == .handshaking ? .open : state))
+    }
+
+    @Test(arguments: ConnectionState.allCases)
+    func `An open connection closes behind a grace period, and one that nobody was given ends`(state: ConnectionState) {
+        var machine = state.make()
+        let action = machine.retire()
+        let next = machine.observed
+        switch state {
+        case .connecting, .handshaking: #expect(action == .end)
+        case .open: #expect(action == .waitForGrace)
+        case .closing, .draining, .closed: #expect(action == .none)
+        }
+        #expect(next == (state == .open ? .closing : state))
+    }
+
+    @Test(arguments: ConnectionState.allCases) func `The grace period ends once`(state: ConnectionState) {
+        var machine = state.make()
+        let hasEnded = machine.graceIsOver()
+        let next = machine.observed
+        #expect(hasEnded == (state == .closing))
+        #expect(next == (state == .closing ? .draining : state))
+    }
+
+    @Test(arguments: ConnectionState.allCases)
+    func `A connection ends once, from every state, and gives back its stream`(state: ConnectionState) {
+        var machine = state.make()
+        let hasStream = machine.stream != nil
+        let action = machine.end(RedisError(.connectionClosed, "gone"))
+        #expect((action != nil) == (state != .closed))
+        #expect((action?.stream != nil) == hasStream)
+        let next = machine.observed
+        let code = machine.closeReason?.code
+        #expect(next == .closed)
+        #expect(code == (state == .closed ? .timeout : .connectionClosed))
+        let stream = machine.stream
+        #expect(stream == nil)
+    }
+
+    @Test(arguments: ConnectionState.allCases)
+    func `A reply that nobody asked for ends every connection that has not ended`(state: ConnectionState) {
+        var machine = state.make()
+        let reason = machine.closing(by: reply("-ERR max number of clients reached\r\n"))
+        #expect(reason?.code == (state == .closed ? nil : .tooManyClients))
+    }
+
+    @Test func `A connection that is closing ends behind the last reply`() {
+        var machine = ConnectionStateMachine.open()
+        machine.add(PendingReplies(count: 1))
+        _ = machine.retire()
+        // In time, by a caller that had got the connection before.
+        machine.add(PendingReplies(count: 1))
+        var drained = [machine.isDrained]
+        _ = machine.graceIsOver()
+        drained.append(machine.isDrained)
+        _ = machine.received(reply(":1\r\n"))
+        drained.append(machine.isDrained)
+        _ = machine.received(reply(":2\r\n"))
+        drained.append(machine.isDrained)
+        #expect(drained == [false, false, false, true])
+    }
+
+    @Test(arguments: ConnectionState.allCases)
+    func `TLS that fails is final until the server has let this client in`(state: ConnectionState) {
+        let machine = state.make()
+        let wasOpen = [.open, .closing, .draining].contains(state)
+        let reason = machine.reason(forEndOfStream: RedisError(.tlsFailure, "bad record mac"))
+        #expect(reason.code == (wasOpen ? .connectionClosed : .tlsFailure))
+        let peer = machine.reason(forEndOfStream: nil)
+        #expect(peer.code == .connectionClosed)
+    }
+}
+
+private final class NoStream: ByteStream {
+    func write(_ bytes: ByteBuffer) {}
+    func close() {}
+}
+
 /// What `checkDeadlines` says, to compare with.
 private enum Deadline: Equatable {
     case wait(UInt64)
@@ -139,6 +271,27 @@ extension ReplyReceiver {
 }
 
 extension ConnectionStateMachine {
+    /// A connection that the server has let in.
+    fileprivate static func open() -> ConnectionStateMachine {
+        var machine = ConnectionStateMachine()
+        _ = machine.connected(NoStream())
+        _ = machine.handshakeSucceeded(at: .uptimeNanoseconds(0))
+        return machine
+    }
+
+    /// The state, as far as it can be seen from outside.
+    fileprivate var observed: ConnectionState {
+        if closeReason != nil { return .closed }
+        if stream == nil { return .connecting }
+        if openedAt == nil { return .handshaking }
+        if isOpen { return .open }
+        return isDrained ? .draining : .closing
+    }
+
+    fileprivate mutating func close(_ reason: RedisError) -> [(ReplyReceiver, RedisError)] {
+        end(reason)?.failed ?? []
+    }
+
     fileprivate mutating func add(_ replies: PendingReplies, name: String = "PING", deadline: UInt64 = 1000) {
         sent(SentCommand(name: name, receiver: .group(replies), deadline: .uptimeNanoseconds(deadline)))
     }
@@ -148,14 +301,14 @@ extension ConnectionStateMachine {
     }
 
     fileprivate mutating func closing(by reply: RedisReply) -> RedisError? {
-        if case .close(let error) = received(reply) { error } else { nil }
+        if case .end(let error) = received(reply) { error } else { nil }
     }
 
     fileprivate func deadline(now: UInt64) -> Deadline {
         switch checkDeadlines(now: .uptimeNanoseconds(now)) {
         case .idle: .idle
         case .wait(let deadline): .wait(deadline.uptimeNanoseconds)
-        case .close(let error): error.code == .timeout ? .timeout : .other
+        case .end(let error): error.code == .timeout ? .timeout : .other
         }
     }
 }

@@ -17,7 +17,7 @@ import Testing
             outcomes.record("\(name) \((try? outcome.get().string ?? outcome.get().integer?.description) ?? "failed")")
         }
         try await eventLoop.executeInContext {
-            connection.assumeIsolated { $0.attach(stream) }
+            try connection.assumeIsolated { try $0.attach(stream) }
             connection.begin(
                 XLEN("a"),
                 then: { outcome in
