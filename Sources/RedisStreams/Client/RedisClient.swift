@@ -21,8 +21,11 @@ public final class RedisClient: Sendable {
     public let configuration: Configuration
 
     let logger: Logger
-    let pool: ConnectionPool
+    let router: Router
     let background: BackgroundTasks
+    let eventLoopGroup: any EventLoopGroup
+    /// Draws a number from 0 to 1. A simulation says which.
+    let randomness: @Sendable () -> Double
     /// Whether the client runs for as long as a closure does, and not as a service.
     private let isScoped = Atomic(false)
 
@@ -71,19 +74,36 @@ public final class RedisClient: Sendable {
         self.configuration = configuration
         self.logger = logger
         background = BackgroundTasks(patience: configuration.acquireTimeout, eventLoopGroup: eventLoopGroup)
-        pool = ConnectionPool(
-            settings: .init(
+        self.eventLoopGroup = eventLoopGroup
+        self.randomness = randomness
+        router = Router(.fixed(Endpoint(address: configuration.connection.address))) { [background] endpoint in
+            Node(
+                endpoint: endpoint,
                 connection: configuration.connection,
-                sharedConnections: configuration.sharedConnections,
-                maxLeasedConnections: configuration.maxLeasedConnections,
-                acquireTimeout: configuration.acquireTimeout,
-                backoff: configuration.backoff
-            ),
-            transport: transport,
-            eventLoopGroup: eventLoopGroup,
-            background: background,
-            logger: logger,
-            randomness: randomness
+                settings: ConnectionPool.Settings(configuration),
+                transport: transport,
+                eventLoopGroup: eventLoopGroup,
+                background: background,
+                logger: logger,
+                randomness: randomness
+            )
+        }
+    }
+
+    /// The pool of the one node. Only `GroupConsumer/` may use it, until it asks the router for the node of its stream.
+    var pool: ConnectionPool { router.anyNode.pool }
+
+    /// An event loop for an engine and its connection.
+    func nextEventLoop() -> any EventLoop { eventLoopGroup.next() }
+}
+
+extension ConnectionPool.Settings {
+    fileprivate init(_ configuration: RedisClient.Configuration) {
+        self.init(
+            sharedConnections: configuration.sharedConnections,
+            maxLeasedConnections: configuration.maxLeasedConnections,
+            acquireTimeout: configuration.acquireTimeout,
+            backoff: configuration.backoff
         )
     }
 }
@@ -97,7 +117,7 @@ extension RedisClient: Service {
     /// - Throws: ``RedisError``, if the client has run before.
     public func run() async throws {
         try await withGracefulShutdownHandler {
-            try await background.run { self.pool.close() }
+            try await background.run { self.router.close() }
         } onGracefulShutdown: {
             self.background.stop()
         }
@@ -108,8 +128,8 @@ extension RedisClient {
     /// Whether there is a connection to send commands on, for a readiness probe. While there is none, asking lets the
     /// client try to make one.
     public var isReady: Bool {
-        if pool.hasReadyShared { return true }
-        pool.prepareShared()
+        if router.isReady { return true }
+        router.prepare()
         return false
     }
 
@@ -120,7 +140,7 @@ extension RedisClient {
     public func waitUntilReady() async throws(RedisError) {
         while true {
             do throws(RedisError) {
-                _ = try await pool.shared()
+                try await router.waitUntilReady()
                 return
             } catch {
                 guard error.isRetriable, waitsForServer else { throw error }
@@ -144,14 +164,15 @@ extension RedisClient: RedisCommandExecutor {
     /// - Throws: ``RedisError``.
     public func execute<Command: RedisCommand>(_ command: Command) async throws(RedisError) -> Command.Response {
         try command.validate()
+        let pool = router.node(for: command.keys).pool
         guard command.blockingTime != nil else {
-            // As nearly always, and without what it takes to wait.
+            // Nearly always there is a connection, and nothing is allocated for waiting.
             if let connection = pool.readyShared() { return try await connection.executeChecked(command) }
             return try await waiting(for: command) { () async throws(RedisError) in
-                try await self.pool.shared()
+                try await pool.shared()
             }.executeChecked(command)
         }
-        let connection = try await waiting(for: command) { () async throws(RedisError) in try await self.pool.lease() }
+        let connection = try await waiting(for: command) { () async throws(RedisError) in try await pool.lease() }
         let result: Result<Command.Response, RedisError>
         do throws(RedisError) { result = .success(try await connection.execute(command)) } catch {
             result = .failure(error)
@@ -169,7 +190,8 @@ extension RedisClient: RedisCommandExecutor {
         _ command: repeat each Command
     ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
         for command in repeat each command { try Self.refuseBlocking(command) }
-        return try await pool.shared().pipeline(repeat each command)
+        let node = router.node(for: Self.keys(of: repeat each command))
+        return try await node.pool.shared().pipeline(repeat each command)
     }
 
     /// Sends any number of commands of one type in one piece on a shared connection.
@@ -179,7 +201,7 @@ extension RedisClient: RedisCommandExecutor {
         _ commands: [Command]
     ) async throws(RedisError) -> [Result<Command.Response, RedisError>] {
         for command in commands { try Self.refuseBlocking(command) }
-        return try await pool.shared().pipeline(commands)
+        return try await router.node(for: commands.flatMap(\.keys)).pool.shared().pipeline(commands)
     }
 
     /// Executes commands as a transaction; see ``RedisConnection/transaction(_:)``.
@@ -188,7 +210,8 @@ extension RedisClient: RedisCommandExecutor {
     public func transaction<each Command: RedisCommand>(
         _ command: repeat each Command
     ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
-        try await pool.shared().transaction(repeat each command)
+        let node = router.node(for: Self.keys(of: repeat each command))
+        return try await node.pool.shared().transaction(repeat each command)
     }
 
     /// Gives `body` a connection that nobody else uses meanwhile.
@@ -198,6 +221,7 @@ extension RedisClient: RedisCommandExecutor {
     public func withConnection<Result>(
         _ body: (RedisConnection) async throws -> Result
     ) async throws -> Result {
+        let pool = router.anyNode.pool
         let connection = try await pool.lease()
         let result: Swift.Result<Result, any Error>
         do { result = .success(try await body(connection)) } catch { result = .failure(error) }
@@ -211,6 +235,12 @@ extension RedisClient: RedisCommandExecutor {
         _ connection: () async throws(RedisError) -> RedisConnection
     ) async throws(RedisError) -> RedisConnection {
         do throws(RedisError) { return try await connection() } catch { throw error.about(command: command.name) }
+    }
+
+    private static func keys<each Command: RedisCommand>(of command: repeat each Command) -> [StreamKey] {
+        var keys: [StreamKey] = []
+        for command in repeat each command { keys += command.keys }
+        return keys
     }
 
     private static func refuseBlocking(_ command: some RedisCommand) throws(RedisError) {
@@ -272,7 +302,7 @@ extension RedisClient {
         isScoped.store(true, ordering: .relaxed)
         // Not a child task: when this one is cancelled, or shuts down gracefully, the client has to work until the body
         // is done, which has acknowledgements to send.
-        let scope = Task.detached { try await self.background.run(cleanUp: self.pool.close) }
+        let scope = Task.detached { try await self.background.run(cleanUp: self.router.close) }
         let result: Swift.Result<Result, any Error>
         do { result = .success(try await body(self)) } catch { result = .failure(error) }
         background.stop()

@@ -5,15 +5,18 @@ extension RedisConnection {
     /// Connects, and performs the handshake: `AUTH`, `SELECT`, `CLIENT SETNAME`, `CLIENT ID`, and a `PING`, which a server
     /// refuses that cannot serve yet.
     ///
+    /// - Parameter server: The server that the address leads to, which gives the connection its id.
     /// - Throws: ``RedisError``: why the server cannot be reached, or why it does not let this client in.
     static func connect(
         _ configuration: Configuration,
+        to server: ServerIdentity = .unique(),
         transport: any Transport,
         on eventLoop: any EventLoop,
         logger: Logger
     ) async throws(RedisError) -> RedisConnection {
         let connection = RedisConnection(
             configuration: configuration,
+            server: server,
             eventLoop: eventLoop,
             leaseClock: transport.leaseClock,
             logger: logger

@@ -20,6 +20,8 @@ public actor RedisConnection {
     }
 
     nonisolated let configuration: Configuration
+    /// The server that gave this connection its id.
+    private nonisolated let server: ServerIdentity
     private let leaseClock: LeaseClock
     private let commandTimeout: TimeAmount
     private let logger: Logger
@@ -41,11 +43,13 @@ public actor RedisConnection {
 
     init(
         configuration: Configuration,
+        server: ServerIdentity = .unique(),
         eventLoop: any EventLoop,
         leaseClock: LeaseClock = .eventLoop,
         logger: Logger
     ) {
         self.configuration = configuration
+        self.server = server
         self.eventLoop = eventLoop
         begunAt = eventLoop.now
         self.leaseClock = leaseClock
@@ -94,6 +98,9 @@ public actor RedisConnection {
         let id = serverSideID.load(ordering: .relaxed)
         return id > 0 ? id : nil
     }
+
+    /// Whether the server that gave this connection its id is the one that `other` leads to.
+    nonisolated func isToSameServer(as other: RedisConnection) -> Bool { server == other.server }
 
     nonisolated func identify(_ id: Int) { serverSideID.store(id, ordering: .relaxed) }
 

@@ -2,13 +2,12 @@ internal import Logging
 internal import NIOCore
 internal import Synchronization
 
-/// The connections of a client to one server.
+/// The connections of a client to one server, at whatever address its connector finds it.
 ///
-/// Performs what `PoolStateMachine` decides. Shared connections are made by the tasks of `run()`; a lease is made by the
-/// task that asks for it.
+/// Performs what `PoolStateMachine` decides. The tasks of `run()` make the shared connections; a leased connection is made
+/// by the task that asks for it.
 final class ConnectionPool: Sendable {
     struct Settings: Sendable {
-        var connection: RedisConnection.Configuration
         var sharedConnections: Int
         var maxLeasedConnections: Int
         var acquireTimeout: Duration
@@ -19,6 +18,7 @@ final class ConnectionPool: Sendable {
         var machine: PoolStateMachine<RedisConnection>
         var waiters: [Int: Waiter] = [:]
         var nextWaiter = 0
+        var onNotMaster: (@Sendable () -> Void)?
     }
 
     private struct Waiter {
@@ -35,14 +35,14 @@ final class ConnectionPool: Sendable {
     /// Draws a number from 0 to 1. A simulation says which.
     let randomness: @Sendable () -> Double
     let eventLoopGroup: any EventLoopGroup
-    private let transport: any Transport
+    private let connector: any Connector
     private let logger: Logger
     private let background: BackgroundTasks
     private let state: Mutex<State>
 
     init(
         settings: Settings,
-        transport: any Transport,
+        connector: any Connector,
         eventLoopGroup: any EventLoopGroup,
         background: BackgroundTasks,
         logger: Logger,
@@ -50,7 +50,7 @@ final class ConnectionPool: Sendable {
     ) {
         self.settings = settings
         self.randomness = randomness
-        self.transport = transport
+        self.connector = connector
         self.eventLoopGroup = eventLoopGroup
         self.background = background
         self.logger = logger
@@ -67,8 +67,8 @@ final class ConnectionPool: Sendable {
 
     private static let maxIdleLeases = 8
 
-    /// What leases go by.
-    var leaseClock: LeaseClock { transport.leaseClock }
+    /// The clock that leases on these connections go by.
+    var leaseClock: LeaseClock { connector.leaseClock }
 
     /// An event loop for an engine and its connection.
     func nextEventLoop() -> any EventLoop { eventLoopGroup.next() }
@@ -125,18 +125,13 @@ final class ConnectionPool: Sendable {
 
     private func connectNow(slot: Int) async {
         do throws(RedisError) {
-            let connection = try await RedisConnection.connect(
-                settings.connection,
-                transport: transport,
-                on: eventLoopGroup.next(),
-                logger: logger
-            )
+            let connection = try await connector.connect(on: eventLoopGroup.next())
             let resumed: [Waiter]? = state.withLock { state in
                 state.machine.connected(connection, slot: slot)?.compactMap { state.waiters.removeValue(forKey: $0) }
             }
             guard let resumed else { return connection.close() }
             connection.whenClosed { [weak self] _ in self?.state.withLock { $0.machine.lost(connection, slot: slot) } }
-            connection.whenNotMaster { [weak self] in self?.serverIsNotMaster() }
+            connection.whenNotMaster { [weak self] in self?.reportNotMaster() }
             for waiter in resumed { waiter.resume(.success(connection)) }
         } catch {
             connectFailed(error, slot: slot)
@@ -192,7 +187,7 @@ final class ConnectionPool: Sendable {
                 throw PoolStateMachine<RedisConnection>.shutDown
             }
             connection.whenClosed { [weak self] _ in self?.state.withLock { $0.machine.lostIdle(connection) } }
-            connection.whenNotMaster { [weak self] in self?.serverIsNotMaster() }
+            connection.whenNotMaster { [weak self] in self?.reportNotMaster() }
             return connection
         } catch {
             giveBack(nil, isReusable: false)
@@ -206,12 +201,7 @@ final class ConnectionPool: Sendable {
         while true {
             attempt += 1
             do throws(RedisError) {
-                return try await RedisConnection.connect(
-                    settings.connection,
-                    transport: transport,
-                    on: eventLoop,
-                    logger: logger
-                )
+                return try await connector.connect(on: eventLoop)
             } catch {
                 let delay = settings.backoff.delay(attempt: attempt, jitter: randomness(), after: error)
                 if !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline {
@@ -252,19 +242,25 @@ final class ConnectionPool: Sendable {
 
     // MARK: Another master
 
-    /// The server answered `READONLY` or `MASTERDOWN`, or says by `ROLE` that it is a replica: the master is elsewhere, be
-    /// it behind the same address. Every connection ends behind the replies that are still to come, and what is asked for
-    /// from now on gets a new one, for which the name is resolved again.
-    ///
-    /// May be called on any thread, as often as there is a reason: it takes effect once a second at most.
-    func serverIsNotMaster() {
-        let now = eventLoopGroup.next().now
-        guard let old = state.withLock({ $0.machine.retireAll(now: now) }) else { return }
+    /// Calls `body` when the server of a connection says that it is not the master. The pool draws no conclusion from that.
+    func whenNotMaster(_ body: @escaping @Sendable () -> Void) {
+        state.withLock { $0.onNotMaster = body }
+    }
+
+    private func reportNotMaster() {
+        state.withLock { $0.onNotMaster }?()
+    }
+
+    /// Ends every connection behind the replies that are still to come. Callers get new connections from now on.
+    func retireConnections() {
+        let old = state.withLock { $0.machine.retireAll() }
         for connection in old.idle { connection.close() }
         for connection in old.inUse { connection.retire() }
+        let count = old.idle.count + old.inUse.count
+        if count == 0 { return }
         logger.info(
             "the server is not the master, and is connected to anew",
-            metadata: [LogKey.count: "\(old.idle.count + old.inUse.count)"]
+            metadata: [LogKey.count: "\(count)"]
         )
     }
 

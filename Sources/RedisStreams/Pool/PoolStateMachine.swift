@@ -52,7 +52,6 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     /// Shared connections that nobody is given any more, and that have not ended yet.
     private var retiring: [Connection] = []
-    private var retiredAt: NIODeadline?
 
     init(sharedConnections: Int, maxLeases: Int, maxIdle: Int) {
         slots = Array(repeating: .empty, count: sharedConnections)
@@ -271,12 +270,9 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         var inUse: [Connection] = []
     }
 
-    /// The server is not the master. Nobody is given a connection to it any more, except those who have one, until it is
-    /// through. Returns `nil` if there is nothing to do, as within a second of the last time: a server that is meant to be
-    /// a replica, and is written to, must not cost a connection with each command.
-    mutating func retireAll(now: NIODeadline) -> RetireAction? {
-        guard case .open = life else { return nil }
-        if let retiredAt, now < retiredAt + .seconds(1) { return nil }
+    /// Nobody is given one of the present connections any more; those who have one keep it until its replies have come.
+    mutating func retireAll() -> RetireAction {
+        guard case .open = life else { return RetireAction() }
         var action = RetireAction(idle: idle)
         idle = []
         for index in slots.indices {
@@ -289,8 +285,6 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
             action.inUse.append(lease.connection)
             leased[ObjectIdentifier(lease.connection)]?.isRetired = true
         }
-        guard !action.idle.isEmpty || !action.inUse.isEmpty else { return nil }
-        retiredAt = now
         return action
     }
 

@@ -8,14 +8,14 @@ actor ProducerEngine {
     private let client: RedisClient
     private let configuration: StreamProducer.Configuration
     private let buffer: ProducerBuffer
-    /// The connection that batches are sent on, one after the other, so that they are added in order.
+    /// The connection of the last batch. The next one prefers it, so that messages are added in order.
     private var connection: RedisConnection?
 
     init(client: RedisClient, configuration: StreamProducer.Configuration, buffer: ProducerBuffer) {
         self.client = client
         self.configuration = configuration
         self.buffer = buffer
-        eventLoop = client.pool.nextEventLoop()
+        eventLoop = client.nextEventLoop()
     }
 
     /// Sends until the buffer is finished and empty.
@@ -38,7 +38,9 @@ actor ProducerEngine {
 
     private func send(_ items: [ProducerBuffer.Item]) async -> PendingReplies? {
         do throws(RedisError) {
-            let connection = try await client.pool.shared(preferring: connection)
+            // All items go to the producer's one stream.
+            let node = client.router.node(for: items.prefix(1).flatMap(\.command.keys))
+            let connection = try await node.pool.shared(preferring: connection)
             self.connection = connection
             return connection.begin(count: items.count) { writer in
                 for item in items { writer.write(item.command) }

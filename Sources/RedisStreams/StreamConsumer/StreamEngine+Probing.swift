@@ -105,31 +105,6 @@ extension StreamEngine {
 
 // MARK: Masters and replicas
 
-/// Whether the server is the master that it was, for a reader: nobody tells it with an error.
-struct MasterMonitor {
-    private var wasMaster = false
-    /// How often in a row it was no master any more.
-    private var demotions = 0
-    /// Whether the server may be asked.
-    var mayAsk = true
-
-    /// The server has said what it is. Returns whether connections to it should be made anew, since the address may lead to
-    /// another server by now. A server that stays a replica is told of less and less often.
-    mutating func observe(_ role: ServerRole) -> Bool {
-        switch role {
-        case .master:
-            wasMaster = true
-            demotions = 0
-            return false
-        case .replica:
-            guard wasMaster else { return false }
-            demotions += 1
-            return demotions & (demotions - 1) == 0 || demotions % 64 == 0
-        default: return false
-        }
-    }
-}
-
 extension StreamEngine {
     /// Asks the server whether it is a master. Leaves together with what is asked next, and is not waited for.
     private func askRole(on connection: RedisConnection) {
@@ -138,7 +113,7 @@ extension StreamEngine {
         connection.begin(command) { outcome in
             self.assumeIsolated { engine in
                 switch command.result(of: outcome) {
-                case .success(let role): if engine.master.observe(role) { engine.pool.serverIsNotMaster() }
+                case .success(let role): if engine.master.observe(role) { engine.node.serverIsNotMaster() }
                 case .failure(let error): if !error.isRetriable { engine.master.mayAsk = false }
                 }
             }

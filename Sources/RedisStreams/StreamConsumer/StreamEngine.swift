@@ -29,14 +29,15 @@ actor StreamEngine: ConsumerEngine {
     nonisolated let keeper: PositionKeeper?
 
     private nonisolated var observer: ConsumerObserver { consumer.observer }
-    nonisolated var pool: ConnectionPool { consumer.client.pool }
+    nonisolated var node: Node { consumer.client.router.node(for: Array(consumer.streams.keys)) }
+    nonisolated var pool: ConnectionPool { node.pool }
     nonisolated var backoff: Backoff { consumer.configuration.backoff }
 
     init(consumer: StreamConsumer, buffer: MessageBuffer<MessageBatch>, loop: Int = 0) {
         self.consumer = consumer
         self.buffer = buffer
         self.loop = loop
-        eventLoop = consumer.client.pool.nextEventLoop()
+        eventLoop = consumer.client.nextEventLoop()
         machine = StreamConsumerStateMachine(
             consumer.streams,
             size: consumer.configuration.size,
@@ -218,7 +219,7 @@ actor StreamEngine: ConsumerEngine {
         let call = ScriptCall(.nextEntry, keys: [offset.stream], arguments: [.text("\(offset.id)")])
         do throws(RedisError) {
             let entry = try NextEntry(try await connection.run(call), to: call)
-            let isLarge = entry.map { $0.isLarge(for: pool.settings.connection.limits) } ?? false
+            let isLarge = entry.map { $0.isLarge(for: consumer.client.configuration.connection.limits) } ?? false
             guard let id = machine.identified(entry?.id, isLarge: isLarge, behind: offset), let entry else { return }
             passedOver(id, of: offset.stream, "\(entry.bytes) bytes in \(entry.elements) fields and values")
         } catch {

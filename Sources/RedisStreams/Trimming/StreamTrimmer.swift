@@ -100,7 +100,7 @@ public struct StreamTrimmer: Service {
     }
 
     private func trimOn() async throws(RedisError) {
-        let eventLoop = client.pool.nextEventLoop()
+        let eventLoop = client.nextEventLoop()
         var watch = TrimMonitor(warningLag: configuration.effectiveWarningLag, maxLength: configuration.goal.maxLength)
         var attempt = 0
         // Those that begin together do not trim together.
@@ -123,7 +123,7 @@ public struct StreamTrimmer: Service {
         }
     }
 
-    private func chance() -> Double { configuration.jitter ?? client.pool.randomness() }
+    private func chance() -> Double { configuration.jitter ?? client.randomness() }
 
     private func tell(_ event: Event) {
         feed.yield(event)

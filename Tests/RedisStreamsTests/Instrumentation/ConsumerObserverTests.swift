@@ -108,7 +108,7 @@ import Testing
                 prefetch: 10,
                 rules: rules,
                 observer: observer,
-                eventLoop: try transport.makeClient().pool.nextEventLoop()
+                eventLoop: try transport.makeClient().nextEventLoop()
             )
             let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, leaseStart: .at(0))
             session.deliver(batch, bytes: 0, isHeld: true)

@@ -13,7 +13,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         "-READONLY You can't write against a read only replica. script: 962a, on @user_script:2.\r\n",
         "-ERR Error running script (call to f_1): @user_script:2: @user_script: 2: -READONLY You can't write.\r\n",
     ])
-    func `A server that is not the master is left behind its replies, and connected to anew`(
+    func `Connections to a server that is not the master end behind their replies, and callers get new ones`(
         answer: String
     ) async throws {
         let transport = FakeTransport()
@@ -47,7 +47,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
             async let read = redis.xread(offsets, block: .seconds(5))
             let leased = await transport.nextConnection()
             #expect(await leased.nextCommand()?.first == "XREAD")
-            redis.pool.serverIsNotMaster()
+            redis.router.anyNode.serverIsNotMaster()
             await transport.clock.advance(by: .seconds(1))
             leased.send(batch(entry("1-0")))
             #expect(try await read.first?.first?.id == id("1-0"))
@@ -65,7 +65,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         try await transport.withClient { redis in
             try await redis.withConnection { _ in }
             let idle = await transport.nextConnection()
-            redis.pool.serverIsNotMaster()
+            redis.router.anyNode.serverIsNotMaster()
             await idle.expectClose()
         }
     }
@@ -78,7 +78,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
             let reader = Task { for try await message in consumer { seen.record(message.id) } }
             let old = await transport.nextConnection()
             #expect(await old.nextCommand()?.first == "XREAD")
-            redis.pool.serverIsNotMaster()
+            redis.router.anyNode.serverIsNotMaster()
             await transport.clock.advance(by: .milliseconds(100))
             old.send(batch(entry("1-0")))
             #expect(await seen.wait(for: 1) == [id("1-0")])
@@ -128,10 +128,10 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         _ = pool.connected(links[0], slot: 0)
         _ = pool.lease(2)
         _ = pool.leaseConnected(links[1])
-        let action = pool.retireAll(now: .uptimeNanoseconds(1))
-        #expect(action?.inUse.map(ObjectIdentifier.init) == links.map(ObjectIdentifier.init))
-        let again = pool.retireAll(now: .uptimeNanoseconds(1_000_000_000))
-        #expect(again == nil)
+        let action = pool.retireAll()
+        #expect(action.inUse.map(ObjectIdentifier.init) == links.map(ObjectIdentifier.init))
+        let again = pool.retireAll()
+        #expect(again.inUse.isEmpty)
         let end = pool.close()
         #expect(Set(end.connections.map(ObjectIdentifier.init)) == Set(links.map(ObjectIdentifier.init)))
     }

@@ -132,7 +132,7 @@ final class PositionKeeper: Sendable {
                 )
                 // What is not kept is read again.
                 if isLast, attempt >= Self.lastAttempts || eventLoop.now >= end { return }
-                let jitter = client.pool.randomness()
+                let jitter = client.randomness()
                 let delay = configuration.backoff.delay(attempt: attempt, jitter: jitter, after: error)
                 await eventLoop.sleepInAnyCase(for: isLast ? min(delay, .milliseconds(100)) : delay)
                 work.fire()
@@ -170,14 +170,14 @@ final class PositionKeeper: Sendable {
                 .text("\(save.position.id)"), .integer(save.position.epoch), save.isMove ? "move" : "save",
             ]
         )
-        let client = client
+        let pool = client.router.node(for: call.keys).pool
         let eventLoop = eventLoop
         let task = Task { () -> Result<Int, RedisError> in
             do throws(RedisError) {
-                guard let connection = client.pool.readyShared() else {
+                guard let connection = pool.readyShared() else {
                     // A client that is ending makes no shared connections any more.
-                    let connection = try await client.pool.lease(on: eventLoop)
-                    defer { client.pool.release(connection) }
+                    let connection = try await pool.lease(on: eventLoop)
+                    defer { pool.release(connection) }
                     return .success(try await connection.run(call).integer ?? 0)
                 }
                 return .success(try await connection.run(call).integer ?? 0)
