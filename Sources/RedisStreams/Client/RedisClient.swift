@@ -21,6 +21,8 @@ public final class RedisClient: Sendable {
     public let configuration: Configuration
 
     let logger: Logger
+    /// Who listens to the connections and consumers of this client; its log is the first.
+    let instruments: Instruments
     let router: Router
     let background: BackgroundTasks
     let eventLoopGroup: any EventLoopGroup
@@ -63,20 +65,24 @@ public final class RedisClient: Sendable {
 
     /// - Parameter randomness: Draws the numbers from 0 to 1 that all delays are spread by. A simulation that is to be
     ///   repeated brings its own.
+    /// - Parameter instruments: Who else listens to what happens.
     package init(
         _ configuration: Configuration,
         transport: any Transport,
         logger: Logger,
         eventLoopGroup: any EventLoopGroup,
-        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) }
+        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
+        instruments: [any Instrument] = []
     ) throws(RedisError) {
         try configuration.validate()
         self.configuration = configuration
         self.logger = logger
+        self.instruments = Instruments([ConnectionLog(logger)] + instruments)
         background = BackgroundTasks(patience: configuration.acquireTimeout, eventLoopGroup: eventLoopGroup)
         self.eventLoopGroup = eventLoopGroup
         self.randomness = randomness
-        router = Router(.fixed(Endpoint(address: configuration.connection.address))) { [background] endpoint in
+        router = Router(.fixed(Endpoint(address: configuration.connection.address))) {
+            [background, instruments = self.instruments] endpoint in
             Node(
                 endpoint: endpoint,
                 connection: configuration.connection,
@@ -84,7 +90,7 @@ public final class RedisClient: Sendable {
                 transport: transport,
                 eventLoopGroup: eventLoopGroup,
                 background: background,
-                logger: logger,
+                instruments: instruments,
                 randomness: randomness
             )
         }

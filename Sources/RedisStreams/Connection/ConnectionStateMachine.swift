@@ -23,6 +23,7 @@ struct ConnectionStateMachine: ~Copyable {
     struct SentCommand {
         let name: String
         let receiver: ReplyReceiver
+        let sentAt: NIODeadline
         let deadline: NIODeadline
     }
 
@@ -94,7 +95,7 @@ struct ConnectionStateMachine: ~Copyable {
         /// The stream to close, if there is one.
         let stream: (any ByteStream)?
         /// The commands that will have no reply, each with its error.
-        let failed: [(ReplyReceiver, RedisError)]
+        let failed: [(SentCommand, RedisError)]
     }
 
     /// The connection ends: any state → `closed`. Returns `nil` if it has ended before.
@@ -107,7 +108,7 @@ struct ConnectionStateMachine: ~Copyable {
         defer { waiting = [] }
         let failed = waiting.enumerated().map { position, command in
             let error = position == 0 ? reason : reason.forOthers
-            return (command.receiver, error.about(command: command.name, mayHaveExecuted: true))
+            return (command, error.about(command: command.name, mayHaveExecuted: true))
         }
         return EndAction(stream: stream, failed: failed)
     }
@@ -120,14 +121,14 @@ struct ConnectionStateMachine: ~Copyable {
     }
 
     enum ReceiveAction {
-        case deliver(RedisReply, to: ReplyReceiver)
+        case deliver(RedisReply, to: SentCommand)
         case end(RedisError)
         case ignore
     }
 
     /// A reply has arrived.
     mutating func received(_ reply: RedisReply) -> ReceiveAction {
-        if let command = waiting.popFirst() { return .deliver(reply, to: command.receiver) }
+        if let command = waiting.popFirst() { return .deliver(reply, to: command) }
         if case .closed = state { return .ignore }
         // A server that is full sends an error that nobody asked for, and closes.
         if let error = reply.error { return .end(error) }

@@ -1,4 +1,3 @@
-internal import Logging
 internal import NIOCore
 
 extension RedisConnection {
@@ -12,14 +11,14 @@ extension RedisConnection {
         to server: ServerIdentity = .unique(),
         transport: any Transport,
         on eventLoop: any EventLoop,
-        logger: Logger
+        instruments: Instruments
     ) async throws(RedisError) -> RedisConnection {
         let connection = RedisConnection(
             configuration: configuration,
             server: server,
             eventLoop: eventLoop,
             leaseClock: transport.leaseClock,
-            logger: logger
+            instruments: instruments
         )
         let stream = try await transport.connect(configuration, on: eventLoop, delegate: connection)
         do throws(RedisError) {

@@ -1,5 +1,4 @@
 internal import DequeModule
-internal import Logging
 public import NIOCore
 internal import Synchronization
 
@@ -24,7 +23,7 @@ public actor RedisConnection {
     private nonisolated let server: ServerIdentity
     private let leaseClock: LeaseClock
     private let commandTimeout: TimeAmount
-    private let logger: Logger
+    private let instruments: Instruments
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
     /// Bytes that have arrived; the first of them are being parsed.
@@ -46,14 +45,14 @@ public actor RedisConnection {
         server: ServerIdentity = .unique(),
         eventLoop: any EventLoop,
         leaseClock: LeaseClock = .eventLoop,
-        logger: Logger
+        instruments: Instruments
     ) {
         self.configuration = configuration
         self.server = server
         self.eventLoop = eventLoop
         begunAt = eventLoop.now
         self.leaseClock = leaseClock
-        self.logger = logger
+        self.instruments = instruments
         commandTimeout = TimeAmount(configuration.commandTimeout)
         reader = RESPReader(limits: configuration.limits, secret: configuration.password)
     }
@@ -86,8 +85,18 @@ public actor RedisConnection {
     ///
     /// - Throws: ``RedisError``: why the connection has ended meanwhile.
     func open() throws(RedisError) {
-        if machine.handshakeSucceeded(at: eventLoop.now) { return }
-        throw machine.closeReason ?? Self.closedByClient
+        guard machine.handshakeSucceeded(at: eventLoop.now) else {
+            throw machine.closeReason ?? Self.closedByClient
+        }
+        for instrument in instruments.connections { instrument.connectionOpened(report) }
+    }
+
+    private var report: ConnectionReport {
+        ConnectionReport(
+            endpoint: "\(configuration.address)",
+            clientID: clientID,
+            connectDuration: Duration((machine.openedAt ?? eventLoop.now) - begunAt)
+        )
     }
 
     /// When the server let this client in; `nil` if it never did.
@@ -164,11 +173,14 @@ public actor RedisConnection {
         // If no command waited, no command is to blame for a reply that could not be read.
         let toOthers = action.failed.isEmpty ? reason : reason.forOthers
         let unsent = submissions.close(toOthers)
-        logger.debug(
-            "connection ended",
-            metadata: [LogKey.reason: "\(reason.code)", LogKey.pending: "\(action.failed.count + unsent.count)"]
-        )
-        for (receiver, error) in action.failed { receiver.deliver(.failure(error)) }
+        for instrument in instruments.connections {
+            let pending = action.failed.count + unsent.count
+            instrument.connectionEnded(ConnectionEnd(connection: report, reason: reason, pendingCommands: pending))
+        }
+        for (command, error) in action.failed {
+            if !instruments.commands.isEmpty { commandEnded(command, error) }
+            command.receiver.deliver(.failure(error))
+        }
         fail(unsent, with: toOthers)
     }
 
@@ -273,7 +285,7 @@ public actor RedisConnection {
         var first = NIODeadline.distantFuture
         for entry in batch.entries {
             let deadline = entry.blockingTime.map { now + TimeAmount(configuration.timeout(blockingTime: $0)) } ?? usual
-            machine.sent(.init(name: entry.name, receiver: entry.receiver, deadline: deadline))
+            machine.sent(.init(name: entry.name, receiver: entry.receiver, sentAt: now, deadline: deadline))
             first = min(first, deadline)
         }
         armTimer(first)
@@ -330,12 +342,19 @@ extension RedisConnection: ByteStreamDelegate {
             do throws(RedisError) {
                 try parse(bytes)
             } catch {
-                logger.info("protocol violation", metadata: [LogKey.reason: "\(error.code)"])
                 end(error)
             }
             unread.removeFirst()
         }
         endIfDrained()
+    }
+
+    /// Only called if somebody listens: it reads the clock.
+    private func commandEnded(_ command: ConnectionStateMachine.SentCommand, _ error: RedisError?) {
+        let duration = Duration(eventLoop.now - command.sentAt)
+        for instrument in instruments.commands {
+            instrument.commandEnded(CommandReport(name: command.name, duration: duration, error: error))
+        }
     }
 
     private func parse(_ bytes: ByteBuffer) throws(RedisError) {
@@ -344,10 +363,11 @@ extension RedisConnection: ByteStreamDelegate {
             Result { () throws(RedisError) in
                 unsafe try reader.read(raw) { reply in
                     switch machine.received(reply) {
-                    case .deliver(let reply, let receiver):
+                    case .deliver(let reply, let command):
                         // The owner learns of it first: a caller that tries again must not be given this connection.
                         if reply.saysNotMaster, machine.isOpen { onNotMaster?() }
-                        receiver.deliver(.success(reply))
+                        if !instruments.commands.isEmpty { commandEnded(command, reply.error) }
+                        command.receiver.deliver(.success(reply))
                     case .end(let error): violation = violation ?? error
                     case .ignore: break
                     }

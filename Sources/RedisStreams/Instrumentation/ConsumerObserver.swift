@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// How often what has happened to a consumer, since it was made.
+/// How often each thing has happened to a consumer since it was created.
 public struct ConsumerCounters: Sendable, Hashable {
     /// Messages that were handed out, or lay ready to be.
     public var delivered = 0
@@ -8,7 +8,7 @@ public struct ConsumerCounters: Sendable, Hashable {
     public var acknowledged = 0
     /// Messages that others or an earlier life of this consumer had left, and that were delivered again.
     public var redelivered = 0
-    /// Messages that others took while they were held here.
+    /// Messages that another consumer claimed while this one held them.
     public var leasesLost = 0
     /// Handlers that have failed.
     public var failures = 0
@@ -24,37 +24,40 @@ public struct ConsumerCounters: Sendable, Hashable {
     public var unreadable = 0
     /// How often a stream did not go on where it was.
     public var discontinuities = 0
-    /// Messages that were given back, since they had waited for a handler for too long.
+    /// Messages that the consumer returned to the group, since they had waited for a handler for too long.
     public var returned = 0
     /// How often reading was interrupted by a failure.
     public var interruptions = 0
-    /// Events that nobody has taken in time, and that made room for newer ones.
+    /// Events that nobody read in time, and that made room for newer ones.
     public var eventsDropped = 0
 
     /// All zero.
     public init() {}
 }
 
-/// Takes notice of what happens to a consumer: its events, its counters, and what runs.
+/// The first user of the hooks for delivery and settlement: it counts, publishes events and logs for one consumer, knows
+/// what runs, and calls the same hooks of the client's other instruments.
 ///
-/// A stream of events ends with the last run. It is replaced by another one when the consumer runs again, or when somebody
-/// asks for it once more: who asks for the first time is given what has happened until then.
+/// A stream of events ends with the last run. The next run begins another one, and so does a second request for `events`: the
+/// first request gets what has happened until then.
 final class ConsumerObserver: Sendable {
-    private typealias Feed = (stream: AsyncStream<ConsumerEvent>, continuation: AsyncStream<ConsumerEvent>.Continuation)
+    private typealias Events = (
+        stream: AsyncStream<ConsumerEvent>, continuation: AsyncStream<ConsumerEvent>.Continuation
+    )
 
     private struct State {
         var counters = ConsumerCounters()
-        var feed: Feed
+        var events: Events
         var isFinished = false
         var isAsked = false
         var runCount = 0
-        /// What is at work; `nil` of a run that is gone.
+        /// What each run is at work on; `nil` for a run that is gone.
         var snapshots: [Int: @Sendable () -> ConsumerSnapshot?] = [:]
         var lastSnapshot = 0
 
         mutating func renewIfFinished() {
             guard isFinished else { return }
-            feed = ConsumerObserver.makeFeed()
+            events = ConsumerObserver.makeEvents()
             isFinished = false
             isAsked = false
         }
@@ -62,36 +65,43 @@ final class ConsumerObserver: Sendable {
 
     private let state: Mutex<State>
 
-    /// How many events wait for somebody who takes them.
+    /// How many events wait to be read.
     static let bufferedEvents = 256
 
     private let onEvent: (@Sendable (ConsumerEvent) -> Void)?
     let log: ConsumerLog
+    /// Who else listens.
+    let instruments: Instruments
 
-    init(onEvent: (@Sendable (ConsumerEvent) -> Void)? = nil, log: ConsumerLog = .none) {
+    init(
+        onEvent: (@Sendable (ConsumerEvent) -> Void)? = nil,
+        log: ConsumerLog = .none,
+        instruments: Instruments = Instruments()
+    ) {
+        self.instruments = instruments
         self.onEvent = onEvent
         self.log = log
-        state = Mutex(State(feed: Self.makeFeed()))
+        state = Mutex(State(events: Self.makeEvents()))
     }
 
     deinit {
-        state.withLock { $0.feed.continuation }.finish()
+        state.withLock { $0.events.continuation }.finish()
     }
 
-    private static func makeFeed() -> Feed {
+    private static func makeEvents() -> Events {
         AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(bufferedEvents))
     }
 
-    /// The newest events that nobody has taken yet, until the run ends.
+    /// The newest events that nobody has read yet, until the run ends.
     var events: AsyncStream<ConsumerEvent> {
         state.withLock { state in
             if state.isAsked { state.renewIfFinished() }
             state.isAsked = true
-            return state.feed.stream
+            return state.events.stream
         }
     }
 
-    /// Something runs, of which `snapshot` tells until it returns `nil`.
+    /// A run begins; `snapshot` describes it until it returns `nil`.
     func beginRun(_ snapshot: @escaping @Sendable () -> ConsumerSnapshot? = { nil }) {
         let others = state.withLock { state in
             defer {
@@ -106,13 +116,13 @@ final class ConsumerObserver: Sendable {
         state.withLock { state in for number in gone { state.snapshots[number] = nil } }
     }
 
-    /// It has come to its end, and tells nothing more.
+    /// A run has ended, and reports nothing more.
     func endRun() {
         let finished = state.withLock { state -> AsyncStream<ConsumerEvent>.Continuation? in
             state.runCount -= 1
             guard state.runCount == 0 else { return nil }
             state.isFinished = true
-            return state.feed.continuation
+            return state.events.continuation
         }
         finished?.finish()
     }
@@ -123,21 +133,22 @@ final class ConsumerObserver: Sendable {
 
     var counters: ConsumerCounters { state.withLock { $0.counters } }
 
-    /// Counts something that is no event.
+    /// Counts what no event is published for.
     func count(_ change: (inout ConsumerCounters) -> Void) {
         state.withLock { change(&$0.counters) }
     }
 
-    /// Publishes an event, counts it and logs it.
+    /// Publishes an event, counts it, logs it, and calls the hook that is named for it.
     ///
     /// - Parameter reason: What the log is to say beyond the event.
     func report(_ event: ConsumerEvent, because reason: String? = nil) {
         log.write(event, because: reason)
-        let feed = state.withLock { state in
+        let continuation = state.withLock { state in
             state.counters.add(event)
-            return state.feed.continuation
+            return state.events.continuation
         }
-        if case .dropped = feed.yield(event) { state.withLock { $0.counters.eventsDropped += 1 } }
+        if case .dropped = continuation.yield(event) { state.withLock { $0.counters.eventsDropped += 1 } }
+        event.report(to: instruments, because: reason)
         onEvent?(event)
     }
 }

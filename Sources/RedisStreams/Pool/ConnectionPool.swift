@@ -1,4 +1,3 @@
-internal import Logging
 internal import NIOCore
 internal import Synchronization
 
@@ -36,7 +35,7 @@ final class ConnectionPool: Sendable {
     let randomness: @Sendable () -> Double
     let eventLoopGroup: any EventLoopGroup
     private let connector: any Connector
-    private let logger: Logger
+    private let instruments: Instruments
     private let background: BackgroundTasks
     private let state: Mutex<State>
 
@@ -45,7 +44,7 @@ final class ConnectionPool: Sendable {
         connector: any Connector,
         eventLoopGroup: any EventLoopGroup,
         background: BackgroundTasks,
-        logger: Logger,
+        instruments: Instruments,
         randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) }
     ) {
         self.settings = settings
@@ -53,7 +52,7 @@ final class ConnectionPool: Sendable {
         self.connector = connector
         self.eventLoopGroup = eventLoopGroup
         self.background = background
-        self.logger = logger
+        self.instruments = instruments
         state = Mutex(
             State(
                 machine: PoolStateMachine(
@@ -91,7 +90,7 @@ final class ConnectionPool: Sendable {
     func shared(preferring preferred: RedisConnection? = nil) async throws(RedisError) -> RedisConnection {
         if let preferred, state.withLock({ $0.machine.isShared(preferred) }) { return preferred }
         if let connection = readyShared() { return connection }
-        let connection = try await acquire { state, waiter in
+        let connection = try await acquire(.shared) { state, waiter in
             switch state.machine.acquireShared(waiter) {
             case .use(let connection, let slots): return .ready(.success(connection), connect: slots)
             case .fail(let error): return .ready(.failure(error))
@@ -150,14 +149,14 @@ final class ConnectionPool: Sendable {
             guard let self else { return }
             if self.state.withLock({ $0.machine.rested(slot: slot) }) { self.connect(slot: slot) }
         }
-        // What cannot be reached is told at once and then each minute.
-        let level: Logger.Level = isWarningDue ? .warning : .debug
-        logger.log(level: level, "could not connect", metadata: LogKey.retry(error, retry, delay))
+        reportFailure(error, attempt: retry, retryAfter: delay)
     }
 
-    private var isWarningDue: Bool {
-        let now = eventLoopGroup.next().now
-        return state.withLock { $0.machine.isWarningDue(now: now) }
+    private func reportFailure(_ error: RedisError, attempt: Int, retryAfter delay: Duration?) {
+        let time = eventLoopGroup.next().now
+        for instrument in instruments.connections {
+            instrument.connectingFailed(.init(error: error, attempt: attempt, retryAfter: delay, time: time))
+        }
     }
 
     // MARK: Leases
@@ -170,7 +169,7 @@ final class ConnectionPool: Sendable {
         let isSuitable = { @Sendable (connection: RedisConnection) in
             eventLoop == nil || connection.eventLoop === eventLoop
         }
-        let leaseStart = try await acquire { state, waiter in
+        let idle = try await acquire(.leased) { state, waiter in
             switch state.machine.acquireLease(waiter, where: isSuitable) {
             case .use(let connection): return .ready(.success(connection))
             case .connect: return .ready(.success(nil))
@@ -178,8 +177,11 @@ final class ConnectionPool: Sendable {
             case .wait: return .wait(connect: [])
             }
         }
-        // Who had to wait had to wait for somebody's connection.
-        if let idle = leaseStart ?? state.withLock({ $0.machine.takeIdle(where: isSuitable) }) { return idle }
+        // A caller that waited waited for a connection that another one has released.
+        if let idle = idle ?? state.withLock({ $0.machine.takeIdle(where: isSuitable) }) {
+            for instrument in instruments.pools { instrument.connectionLeased(isNew: false) }
+            return idle
+        }
         do throws(RedisError) {
             let connection = try await connectLease(on: eventLoop ?? eventLoopGroup.next())
             guard state.withLock({ $0.machine.leaseConnected(connection) }) else {
@@ -188,6 +190,7 @@ final class ConnectionPool: Sendable {
             }
             connection.whenClosed { [weak self] _ in self?.state.withLock { $0.machine.lostIdle(connection) } }
             connection.whenNotMaster { [weak self] in self?.reportNotMaster() }
+            for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
             return connection
         } catch {
             giveBack(nil, isReusable: false)
@@ -204,12 +207,9 @@ final class ConnectionPool: Sendable {
                 return try await connector.connect(on: eventLoop)
             } catch {
                 let delay = settings.backoff.delay(attempt: attempt, jitter: randomness(), after: error)
-                if !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline {
-                    throw error
-                }
-                if isWarningDue {
-                    logger.warning("could not connect", metadata: LogKey.retry(error, attempt, delay))
-                }
+                let isLast = !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline
+                reportFailure(error, attempt: attempt, retryAfter: isLast ? nil : delay)
+                if isLast { throw error }
                 await eventLoop.sleep(for: delay)
             }
         }
@@ -237,6 +237,9 @@ final class ConnectionPool: Sendable {
             return (action.next.flatMap { state.waiters.removeValue(forKey: $0) }, action.close)
         }
         for connection in closing { connection.close() }
+        if connection != nil {
+            for instrument in instruments.pools { instrument.connectionReleased(isKept: isReusable && closing.isEmpty) }
+        }
         waiter?.resume(.success(nil))
     }
 
@@ -258,10 +261,7 @@ final class ConnectionPool: Sendable {
         for connection in old.inUse { connection.retire() }
         let count = old.idle.count + old.inUse.count
         if count == 0 { return }
-        logger.info(
-            "the server is not the master, and is connected to anew",
-            metadata: [LogKey.count: "\(count)"]
-        )
+        for instrument in instruments.pools { instrument.connectionsRetired(count: count) }
     }
 
     // MARK: Waiting
@@ -276,6 +276,7 @@ final class ConnectionPool: Sendable {
 
     /// Asks the machine; waits for its answer if it has none yet, until the deadline.
     private func acquire(
+        _ kind: PoolWait.Kind,
         isolation: isolated (any Actor)? = #isolation,
         _ ask: @Sendable (inout State, Int) -> Acquisition
     ) async throws(RedisError) -> RedisConnection? {
@@ -283,6 +284,7 @@ final class ConnectionPool: Sendable {
             state.nextWaiter += 1
             return state.nextWaiter
         }
+        var begin: NIODeadline?
         let result: Result<RedisConnection?, RedisError> = await withTaskCancellationHandler {
             _ = isolation
             return await withCheckedContinuation { continuation in
@@ -298,6 +300,7 @@ final class ConnectionPool: Sendable {
                     for slot in slots { connect(slot: slot) }
                     continuation.resume(returning: result)
                 case .wait(let slots):
+                    begin = eventLoopGroup.next().now
                     for slot in slots { connect(slot: slot) }
                     // The cancellation may have come before there was a waiter to take away.
                     if Task.isCancelled { giveUp(waiter) { _ in Self.cancelled } }
@@ -306,7 +309,21 @@ final class ConnectionPool: Sendable {
         } onCancel: {
             giveUp(waiter) { _ in Self.cancelled }
         }
+        if let begin { reportWait(kind, since: begin, result) }
         return try result.get()
+    }
+
+    private func reportWait(
+        _ kind: PoolWait.Kind,
+        since begin: NIODeadline,
+        _ result: Result<RedisConnection?, RedisError>
+    ) {
+        let duration = Duration(eventLoopGroup.next().now - begin)
+        var error: RedisError?
+        if case .failure(let reason) = result { error = reason }
+        for instrument in instruments.pools {
+            instrument.callerWaited(.init(kind: kind, duration: duration, error: error))
+        }
     }
 
     private func deadline(of waiter: Int) -> Scheduled<Void> {

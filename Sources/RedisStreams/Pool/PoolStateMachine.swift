@@ -1,5 +1,4 @@
 internal import DequeModule
-internal import NIOCore
 
 /// Who has which connection, who waits for one, and when a lost one is tried again. Free of sockets, clocks and locks.
 ///
@@ -35,9 +34,6 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     /// Failed attempts since the last success, for each slot.
     private var failures: [Int]
     private var lastFailure: RedisError?
-    /// Whether there was a connection, ever.
-    private var hasConnected = false
-    private var warnedAt: NIODeadline?
     private var sharedWaiters: Deque<WaiterID> = []
     private var nextSlot = 0
 
@@ -131,7 +127,6 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     mutating func connected(_ connection: Connection, slot: Int) -> [WaiterID]? {
         guard case .open = life else { return nil }
         slots[slot] = .ready(connection)
-        hasConnected = true
         failures[slot] = 0
         lastFailure = nil
         defer { sharedWaiters = [] }
@@ -160,14 +155,6 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         slots[slot] = .backingOff
         action.retry = failures[slot]
         return action
-    }
-
-    /// Whether to warn of a failure to connect: at once and then each minute, as long as there has been no connection.
-    mutating func isWarningDue(now: NIODeadline) -> Bool {
-        if hasConnected { return false }
-        if let warnedAt, now < warnedAt + .minutes(1) { return false }
-        warnedAt = now
-        return true
     }
 
     /// The delay of a slot is over. Says whether to connect it now.
@@ -220,7 +207,6 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     /// connection is to be closed.
     mutating func leaseConnected(_ connection: Connection) -> Bool {
         guard case .open = life else { return false }
-        hasConnected = true
         noteLeased(connection)
         return true
     }

@@ -1,4 +1,3 @@
-internal import Logging
 internal import NIOCore
 internal import Synchronization
 
@@ -16,7 +15,7 @@ final class Node: Sendable {
         transport: any Transport,
         eventLoopGroup: any EventLoopGroup,
         background: BackgroundTasks,
-        logger: Logger,
+        instruments: Instruments,
         randomness: @escaping @Sendable () -> Double
     ) {
         self.endpoint = endpoint
@@ -29,11 +28,11 @@ final class Node: Sendable {
                 server: server,
                 configuration: connection,
                 transport: transport,
-                logger: logger
+                instruments: instruments
             ),
             eventLoopGroup: eventLoopGroup,
             background: background,
-            logger: logger,
+            instruments: instruments,
             randomness: randomness
         )
         pool.whenNotMaster { [weak self] in self?.serverIsNotMaster() }

@@ -1,4 +1,3 @@
-internal import Logging
 internal import NIOCore
 
 /// Connects to the endpoint of a node.
@@ -6,18 +5,18 @@ struct NodeConnector: Connector {
     private let server: CurrentServer
     private let configuration: RedisConnection.Configuration
     private let transport: any Transport
-    private let logger: Logger
+    private let instruments: Instruments
 
     init(
         endpoint: Endpoint,
         server: CurrentServer,
         configuration: RedisConnection.Configuration,
         transport: any Transport,
-        logger: Logger
+        instruments: Instruments
     ) {
         self.server = server
         self.transport = transport
-        self.logger = logger
+        self.instruments = instruments
         var configuration = configuration
         configuration.address = endpoint.address
         self.configuration = configuration
@@ -29,7 +28,7 @@ struct NodeConnector: Connector {
             to: server.identity,
             transport: transport,
             on: eventLoop,
-            logger: logger
+            instruments: instruments
         )
     }
 

@@ -98,7 +98,7 @@ actor StreamEngine: ConsumerEngine {
         }
         if !isReady {
             isReady = true
-            observer.report(.ready)
+            observer.ready()
             consumer.readiness.ready(loop)
         }
         switch machine.next() {
@@ -164,7 +164,7 @@ actor StreamEngine: ConsumerEngine {
     private func served() {
         guard isInterrupted else { return }
         isInterrupted = false
-        observer.report(.reconnected)
+        observer.reconnected()
     }
 
     // MARK: Reading
@@ -210,7 +210,7 @@ actor StreamEngine: ConsumerEngine {
             keeper?.delivered(batch)
             buffer.deliver(batch, bytes: batch.byteCount)
         }
-        if count > 0 { observer.count { $0.delivered += count } }
+        if count > 0 { observer.delivered(count) }
     }
 
     // MARK: Entries that cannot be read
@@ -243,7 +243,7 @@ actor StreamEngine: ConsumerEngine {
 
     func interrupted(by error: RedisError, retryAfter delay: Duration) {
         isInterrupted = true
-        observer.report(.interrupted(error, retryAfter: delay))
+        observer.interrupted(by: error, retryAfter: delay)
     }
 
     /// By the end of the client: a loop never just ends.

@@ -71,7 +71,7 @@ import Testing
         machine.add(all[0], name: "XADD")
         machine.add(all[1], name: "XLEN")
         let failed = machine.close(RedisError(.connectionClosed, "gone"))
-        #expect(identities(failed.compactMap(\.0.group)) == identities(all))
+        #expect(identities(failed.compactMap(\.0.receiver.group)) == identities(all))
         #expect(failed.map(\.1.mayHaveExecuted) == [true, true])
         #expect(failed.map(\.1.command) == ["XADD", "XLEN"])
         #expect(failed.allSatisfy { $0.1.code == .connectionClosed })
@@ -122,7 +122,7 @@ import Testing
             #expect(waiting == sent.count)
         }
         let failed = machine.close(RedisError(.connectionClosed, "gone"))
-        #expect(identities(failed.compactMap(\.0.group)) == identities(sent))
+        #expect(identities(failed.compactMap(\.0.receiver.group)) == identities(sent))
     }
 }
 
@@ -288,16 +288,23 @@ extension ConnectionStateMachine {
         return isDrained ? .draining : .closing
     }
 
-    fileprivate mutating func close(_ reason: RedisError) -> [(ReplyReceiver, RedisError)] {
+    fileprivate mutating func close(_ reason: RedisError) -> [(ConnectionStateMachine.SentCommand, RedisError)] {
         end(reason)?.failed ?? []
     }
 
     fileprivate mutating func add(_ replies: PendingReplies, name: String = "PING", deadline: UInt64 = 1000) {
-        sent(SentCommand(name: name, receiver: .group(replies), deadline: .uptimeNanoseconds(deadline)))
+        sent(
+            SentCommand(
+                name: name,
+                receiver: .group(replies),
+                sentAt: .uptimeNanoseconds(0),
+                deadline: .uptimeNanoseconds(deadline)
+            )
+        )
     }
 
     fileprivate mutating func receiver(of reply: RedisReply) -> PendingReplies? {
-        if case .deliver(_, let receiver) = received(reply) { receiver.group } else { nil }
+        if case .deliver(_, let command) = received(reply) { command.receiver.group } else { nil }
     }
 
     fileprivate mutating func closing(by reply: RedisReply) -> RedisError? {

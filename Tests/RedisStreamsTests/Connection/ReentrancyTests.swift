@@ -10,7 +10,7 @@ import Testing
         async throws
     {
         let eventLoop = NIOAsyncTestingEventLoop()
-        let connection = RedisConnection(configuration: .init(), eventLoop: eventLoop, logger: LogJournal().logger)
+        let connection = RedisConnection(configuration: .init(), eventLoop: eventLoop, instruments: Instruments())
         let stream = BreakingStream(connection)
         let outcomes = Journal<String>()
         let note = { @Sendable (name: String, outcome: PendingReplies.Outcome) in

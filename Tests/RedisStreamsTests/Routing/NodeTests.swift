@@ -24,7 +24,7 @@ import Testing
             server: CurrentServer(),
             configuration: .init(address: .tcp(host: "seed")),
             transport: transport,
-            logger: LogJournal().logger
+            instruments: Instruments()
         )
         _ = try await connector.connect(on: transport.base.clock.eventLoop)
         #expect(await transport.addresses.wait(for: 1) == [.tcp(host: "10.0.0.7", port: 7000)])

@@ -54,13 +54,14 @@ extension FakeTransport {
     /// A connection that belongs to no client.
     func connectAlone(
         _ configuration: RedisConnection.Configuration = .init(),
-        through transport: (any Transport)? = nil
+        through transport: (any Transport)? = nil,
+        instruments: Instruments = Instruments()
     ) async throws -> RedisConnection {
         try await RedisConnection.connect(
             configuration,
             transport: transport ?? self,
             on: clock.eventLoop,
-            logger: LogJournal().logger
+            instruments: instruments
         )
     }
 }
