@@ -78,7 +78,7 @@ public final class RedisClient: Sendable {
         self.configuration = configuration
         self.logger = logger
         self.instruments = Instruments([ConnectionLog(logger)] + instruments)
-        background = BackgroundTasks(patience: configuration.acquireTimeout, eventLoopGroup: eventLoopGroup)
+        background = BackgroundTasks(timeout: configuration.acquireTimeout, eventLoopGroup: eventLoopGroup)
         self.eventLoopGroup = eventLoopGroup
         self.randomness = randomness
         router = Router(.fixed(Endpoint(address: configuration.connection.address))) {

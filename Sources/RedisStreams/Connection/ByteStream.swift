@@ -1,17 +1,17 @@
 package import NIOCore
 
-/// A connected stream of bytes: a socket, or what a test puts in its place.
+/// A connected stream of bytes: a socket, or the fake that a test puts in its place.
 ///
 /// Its methods are called on the event loop of the connection.
 package protocol ByteStream: AnyObject, Sendable {
     /// Sends the bytes, in order behind everything sent before.
     func write(_ bytes: ByteBuffer)
 
-    /// How many of the bytes written have not left yet, a few requeue. May be asked on any thread.
+    /// About how many of the written bytes the stream has not sent yet. Callers may ask on any thread.
     var unsentBytes: Int { get }
 
-    /// Where the stream begins, as the server tells it of a client: `127.0.0.1:50123`, `[::1]:50123`; `nil` if it has no
-    /// such address, as a Unix socket.
+    /// The address of the client's end, as `CLIENT LIST` shows it: `127.0.0.1:50123`, `[::1]:50123`; `nil` for a Unix socket,
+    /// which has none.
     var localAddress: String? { get }
 
     /// Ends the stream in both directions. Bytes that were not sent yet may be lost.
@@ -19,14 +19,14 @@ package protocol ByteStream: AnyObject, Sendable {
 }
 
 extension ByteStream {
-    /// All have left.
+    /// The stream has sent all of them.
     package var unsentBytes: Int { 0 }
 
-    /// There is none.
+    /// The client's end has no address.
     package var localAddress: String? { nil }
 }
 
-/// What a byte stream tells. All methods are called on the event loop of the connection.
+/// Receives what happens to a byte stream. The stream calls all methods on the event loop of the connection.
 package protocol ByteStreamDelegate: AnyObject, Sendable {
     /// Bytes have arrived, split anywhere.
     func received(_ bytes: ByteBuffer)
@@ -39,14 +39,14 @@ package protocol ByteStreamDelegate: AnyObject, Sendable {
 package protocol Transport: Sendable {
     /// Connects, and reports everything that happens afterwards to `delegate`.
     ///
-    /// Within the connect timeout of `configuration`, it returns or throws.
+    /// The transport returns or throws within the connect timeout of `configuration`.
     func connect(
         _ configuration: RedisConnection.Configuration,
         on eventLoop: any EventLoop,
         delegate: any ByteStreamDelegate
     ) async throws(RedisError) -> any ByteStream
 
-    /// What leases go by on these connections.
+    /// The clock that leases on these connections go by.
     var leaseClock: LeaseClock { get }
 }
 

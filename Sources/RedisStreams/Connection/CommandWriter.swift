@@ -1,20 +1,20 @@
 internal import NIOCore
 
-/// Commands that leave together, written one behind the other.
+/// Encodes commands that the connection sends in one piece, one behind the other.
 struct CommandWriter {
-    /// What the connection has to know of a command once its bytes are written.
+    /// The facts about a command that the connection needs beside its bytes.
     struct Written {
         let name: String
         let blockingTime: Duration?
     }
 
-    /// How many bytes may leave together: as many as a single argument may have by the server's default.
+    /// The most bytes of one piece: as many as a server accepts in a single argument by default.
     static let maxBytes = 512 << 20
 
     private var buffer = ByteBuffer()
     private let maxBytes: Int
     private var commands: [Written] = []
-    /// Why none of the commands may be sent.
+    /// Why the connection may send none of the commands.
     private(set) var invalid: RedisError?
 
     init(maxBytes: Int = Self.maxBytes) {
@@ -32,7 +32,7 @@ struct CommandWriter {
         }
     }
 
-    /// The buffer with the commands, and what they are.
+    /// The bytes of all commands, and the facts about each.
     consuming func finish() -> (ByteBuffer, [Written]) { (buffer, commands) }
 }
 

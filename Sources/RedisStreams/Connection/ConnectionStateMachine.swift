@@ -16,8 +16,8 @@ internal import NIOCore
 ///
 /// A transition that the table does not have changes nothing: its method returns `false`, `nil` or `none`.
 ///
-/// Redis answers in the order of the commands, so that the commands without a reply are a queue. Here they are from the
-/// moment at which they are handed to the stream; before, they are in the `SubmissionQueue`.
+/// Redis answers in the order of the commands, so that the commands without a reply are a queue. They are in it from the
+/// moment at which the owner writes them to the stream; before, they are in the `SubmissionQueue`.
 struct ConnectionStateMachine: ~Copyable {
     /// A command that was sent, and has no reply.
     struct SentCommand {
@@ -141,7 +141,7 @@ struct ConnectionStateMachine: ~Copyable {
         case end(RedisError)
     }
 
-    /// Says until when the connection can be left alone.
+    /// Returns until when the owner need not check again.
     ///
     /// Replies come in order: one that is overdue means that the connection, or the server, has stopped.
     func checkDeadlines(now: NIODeadline) -> DeadlineAction {
@@ -166,7 +166,7 @@ struct ConnectionStateMachine: ~Copyable {
 
     // MARK: Questions
 
-    /// What to send on; `nil` in the states without a stream.
+    /// The stream to send on; `nil` in the states without one.
     var stream: (any ByteStream)? {
         switch state {
         case .connecting, .closed: nil
@@ -204,7 +204,7 @@ struct ConnectionStateMachine: ~Copyable {
 }
 
 extension RedisError {
-    /// What the end of a connection is to those whose commands are not to blame.
+    /// The reason for the commands that are not to blame for the end of their connection.
     var forOthers: RedisError {
         guard [.replyTooLarge, .protocolViolation].contains(code) else { return self }
         return RedisError(.connectionClosed, "The reply to another command could not be read: \(message)")

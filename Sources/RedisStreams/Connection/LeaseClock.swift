@@ -8,9 +8,9 @@ internal import Musl
 
 /// The clock that leases go by.
 ///
-/// The event loop's clock stands still while the machine is suspended, and the server's does not: a lease that ran out
-/// meanwhile would seem to hold. So real connections go by the time since boot, where the system tells it. A transport whose
-/// event loop has a time of its own, as those of tests and simulations do, leaves it at that.
+/// The event loop's clock stands still while the machine is suspended, and the server's clock does not: a lease that expired
+/// meanwhile would seem to hold. So real connections go by the time since boot, where the system has such a clock. Transports
+/// of tests and simulations, whose event loops have a time of their own, go by that.
 package struct LeaseClock: Sendable {
     private let time: @Sendable (any EventLoop) -> NIODeadline
 

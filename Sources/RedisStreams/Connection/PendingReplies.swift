@@ -2,8 +2,8 @@ internal import Synchronization
 
 /// The replies to commands that were sent together, while they arrive.
 ///
-/// The connection delivers into it, one task may wait for it. A waiter that is cancelled goes away at once; the commands
-/// keep their place, and their replies are dropped here.
+/// The connection delivers the replies, and one task may wait for them. A task that is cancelled returns at once; the
+/// commands keep their place in the order of the connection, and their replies are dropped here.
 final class PendingReplies: Sendable {
     typealias Outcome = Result<RedisReply, RedisError>
     private typealias Waiter = CheckedContinuation<[Outcome], Never>
@@ -21,10 +21,10 @@ final class PendingReplies: Sendable {
         self.count = count
     }
 
-    /// Nobody waits any more.
+    /// Whether the waiting task has left before all replies came.
     var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
 
-    /// The next reply, in the order of the commands.
+    /// Adds the next reply, in the order of the commands.
     func deliver(_ outcome: Outcome) {
         let ready: (Waiter, [Outcome])? = state.withLock { state in
             if state.isAbandoned { return nil }
@@ -35,14 +35,14 @@ final class PendingReplies: Sendable {
         if let (waiter, outcomes) = ready { waiter.resume(returning: outcomes) }
     }
 
-    /// Waits for all the replies. On cancellation returns those that are there, and `cancelled` errors for the others;
-    /// if there are such, calls `onCancel`.
+    /// Waits for all the replies. On cancellation it returns those that have come, and `cancelled` errors for
+    /// the others; if there are others, it calls `onCancel`.
     func outcomes(
         isolation: isolated (any Actor)? = #isolation,
         onCancel: @escaping @Sendable () -> Void
     ) async -> [Outcome] {
         await withTaskCancellationHandler {
-            // Captured, or else the closure runs elsewhere: two changes of threads for an actor on an event loop.
+            // Without the capture the closure would leave the actor: two changes of threads for one on an event loop.
             _ = isolation
             return await outcomesInAnyCase()
         } onCancel: {
@@ -62,8 +62,8 @@ final class PendingReplies: Sendable {
         }
     }
 
-    /// Lets the replies that have not come be dropped; who waits for them gets `cancelled` errors. Returns whether there
-    /// are such replies.
+    /// Drops the replies that have not come yet: the waiting task gets `cancelled` errors in their place. Returns whether
+    /// there are such replies.
     @discardableResult
     func abandon() -> Bool {
         let (isAbandoned, waiter, outcomes) = state.withLock { state in

@@ -1,11 +1,12 @@
 internal import Synchronization
 
-/// The reply to a single command, and the task that waits for it: what most commands need, and the only allocation that
-/// waiting costs them.
+/// The reply to a single command, and the task that waits for it. It is the only allocation that waiting for one command
+/// costs.
 ///
-/// A waiter that is cancelled goes away at once; the command keeps its place, and its reply is dropped here.
+/// A task that is cancelled returns at once; the command keeps its place in the order of the connection, and its reply is
+/// dropped here.
 ///
-// SAFETY: `continuation` is written once, before `state` becomes `waiting`, and read by the one who takes it from there.
+// SAFETY: `continuation` is written once, before `state` becomes `waiting`, and read by whoever takes the state from there.
 @safe final class PendingReply: @unchecked Sendable {
     typealias Outcome = PendingReplies.Outcome
     typealias Waiter = UnsafeContinuation<Outcome, Never>
@@ -23,7 +24,7 @@ internal import Synchronization
         _ submit: () -> RedisError?
     ) async -> Outcome {
         await withTaskCancellationHandler {
-            // Captured, or else the closure runs elsewhere: two changes of threads for an actor on an event loop.
+            // Without the capture the closure would leave the actor: two changes of threads for one on an event loop.
             _ = isolation
             return await unsafe withUnsafeContinuation { waiter in
                 guard unsafe begin(waiter) else {
@@ -36,27 +37,27 @@ internal import Synchronization
         }
     }
 
-    /// A task waits. Returns `false` if it was cancelled before: then nothing is to be sent, and the waiter is still the
-    /// caller's.
+    /// Registers the waiting task. Returns `false` if it was cancelled before: then the caller sends nothing, and resumes the
+    /// task itself.
     private func begin(_ waiter: Waiter) -> Bool {
         unsafe continuation = waiter
         return state.compareExchange(expected: Self.idle, desired: Self.waiting, ordering: .acquiringAndReleasing)
             .exchanged
     }
 
-    /// The reply, or why there is none. Later ones are dropped.
+    /// Resumes the waiting task with the reply, or the reason why there is none. Later outcomes are dropped.
     func deliver(_ outcome: Outcome) {
         guard take() else { return }
         unsafe continuation?.resume(returning: outcome)
     }
 
-    /// The task does not wait any more.
+    /// Resumes the waiting task with a `cancelled` error.
     private func cancel() {
         guard take() else { return }
         unsafe continuation?.resume(returning: .failure(.cancelledWaiting(mayHaveExecuted: true)))
     }
 
-    /// Whether somebody waits, who is the caller's to resume now.
+    /// Returns whether a task waits, which the caller alone may and must resume now.
     private func take() -> Bool {
         state.exchange(Self.done, ordering: .acquiringAndReleasing) == Self.waiting
     }

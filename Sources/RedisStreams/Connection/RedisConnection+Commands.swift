@@ -96,7 +96,7 @@ extension RedisConnection {
         }
         let exec = try outcomes[batch.count + 1].get()
         if let error = exec.serverError(command: "EXEC") {
-            // What the server had against the transaction it said when the command was queued.
+            // The server gave its reason when it refused to queue the command.
             if let reason = try outcomes[0].get().serverError(command: "MULTI") { throw reason }
             let queued = Array(outcomes[1...batch.count])
             let server = await server(behind: queued, of: batch)
@@ -127,12 +127,12 @@ extension RedisConnection {
         guard count > 0 else { return [] }
         let replies = begin(count: count, write)
         let outcomes = await replies.outcomes(onCancel: { if blocks { self.close() } })
-        // On the event loop this closes at once, before anybody else can be given the connection.
+        // On the event loop this closes at once, before the pool can give the connection to another caller.
         if blocks, replies.isAbandoned { close() }
         return outcomes
     }
 
-    /// Executes a command whose reply is wanted also when the task is cancelled.
+    /// Executes a command, and waits for its reply also when the task is cancelled.
     nonisolated func executeToTheEnd<Command: RedisCommand>(
         _ command: Command
     ) async -> Result<Command.Response, RedisError> {
@@ -140,13 +140,13 @@ extension RedisConnection {
         return command.result(of: outcomes[0])
     }
 
-    /// Says so when the reason for a server's error is that it is too old.
+    /// Replaces an error by one that says that the server is too old, if that is the reason.
     private nonisolated func explain(_ error: RedisError, of command: some RedisCommand) async -> RedisError {
         guard error.mayComeFromOldServer, command.requirement != nil else { return error }
         return command.explain(error, on: try? await execute(INFO(section: "server")))
     }
 
-    /// What the server says of itself, if one of the commands may have failed because it is too old.
+    /// Asks the server for its version, if one of the commands may have failed because it is too old.
     private nonisolated func server(
         behind outcomes: [PendingReplies.Outcome],
         of batch: CommandBatch
@@ -159,10 +159,10 @@ extension RedisConnection {
     }
 }
 
-/// Commands of any types, checked, to be sent in one piece.
+/// Commands of any types, checked, which the connection sends in one piece.
 struct CommandBatch: Sendable {
     private(set) var commands: [any RedisCommand] = []
-    /// Why none of them may be sent.
+    /// Why the connection may send none of them.
     private(set) var invalid: RedisError?
     private(set) var blocks = false
 
@@ -193,7 +193,7 @@ struct CommandBatch: Sendable {
 }
 
 extension RedisCommand {
-    /// What has become of this command; `server` is what is known of it, to explain an error with.
+    /// The result of this command. `server` says how old the server is, to explain an error with.
     func result(of outcome: PendingReplies.Outcome, on server: ServerInfo? = nil) -> Result<Response, RedisError> {
         Result { () throws(RedisError) in try response(to: outcome.get()) }.mapError { explain($0, on: server) }
     }
@@ -203,7 +203,7 @@ extension RedisCommand {
         try serverError(in: outcome.get()).map { explain($0, on: server) }
     }
 
-    /// Says so when the reason for a server's error is that it is too old.
+    /// Replaces an error by one that says that the server is too old, if that is the reason.
     func explain(_ error: RedisError, on server: ServerInfo?) -> RedisError {
         guard error.mayComeFromOldServer, let requirement, let server, !requirement.isMet(by: server) else {
             return error

@@ -34,7 +34,7 @@ extension RedisConnection {
         /// Linux). Default: 15 s.
         public var unacknowledgedTimeout: Duration = .seconds(15)
 
-        /// What is accepted from the server.
+        /// What the connection accepts from the server.
         public var limits: RESPLimits = RESPLimits()
 
         /// Connects to `address` with the defaults.
@@ -48,7 +48,7 @@ extension RedisConnection {
             guard durations.allSatisfy({ $0 > .zero && $0 <= .seconds(86_400) }) else {
                 throw RedisError(.invalidConfiguration, "Timeouts must be positive, and a day at most.")
             }
-            // What the kernel takes as TCP_KEEPIDLE. The other socket options follow from it, or have room for a day.
+            // The kernel accepts no more as TCP_KEEPIDLE. The other socket options follow from it, or have room for a day.
             guard keepAliveInterval <= .seconds(32_767) else {
                 throw RedisError(.invalidConfiguration, "keepAliveInterval must be 32,767 s at most.")
             }
@@ -71,7 +71,7 @@ extension RedisConnection {
         /// How long the server may hold back the reply to a command that blocks for `blockingTime`.
         func timeout(blockingTime: Duration?) -> Duration {
             guard let blockingTime else { return commandTimeout }
-            // Commands of users may say anything.
+            // A command of the user may have any blocking time.
             let block = min(max(blockingTime, .zero), .seconds(31_536_000))
             return max(block * 2 + .seconds(1), block + commandTimeout)
         }

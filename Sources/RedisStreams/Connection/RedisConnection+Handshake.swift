@@ -102,10 +102,10 @@ struct Handshake: Sendable {
             return
         }
         switch (step, error.code) {
-        // Not every user may do these, nor every server, and nothing depends on them.
+        // Some users may not do these, and some servers do not know them. Nothing depends on them.
         case (.setName, .permissionDenied), (.setName, .serverError), (.ping, .permissionDenied): return
         case (.identify, .permissionDenied), (.identify, .serverError): return
-        // The server is alive and says what it will not do now.
+        // The server is alive, and refuses only for now.
         case (.setName, .busy), (.identify, .busy), (.ping, .misconfigured), (.ping, .busy): return
         case (.authenticate, .serverError):
             throw RedisError(

@@ -1,6 +1,6 @@
 extension RedisConnection {
-    /// Lets a call stand in line, as `begin(_:then:)` does for any command, and calls `handle` with what the script has
-    /// returned. A server that does not know the script is sent its text.
+    /// Queues a call until the next flush, as `begin(_:then:)` does with any command, and calls `handle` with what the script
+    /// has returned. If the server does not know the script, the connection sends its text.
     nonisolated func begin(
         _ call: ScriptCall,
         returning handle: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void

@@ -4,11 +4,11 @@ internal import Synchronization
 
 /// One connection to a Redis server: an actor on the event loop that its bytes arrive on.
 ///
-/// Commands of many tasks are pipelined: each is sent when it is executed, and replies are told apart by their order.
-/// Commands sent in the same turn of the event loop leave in one write.
+/// The connection pipelines the commands of many tasks: it sends each at once, and matches replies to commands by their
+/// order. Commands of the same turn of the event loop leave in one write.
 ///
-/// A connection never reconnects. Once it has ended, everything on it fails with the reason, and whoever owns it makes
-/// another; ``RedisClient`` does.
+/// A connection never reconnects. Once it has ended, every command on it fails with the reason, and its owner makes another
+/// one, as ``RedisClient`` does.
 public actor RedisConnection {
     /// The event loop that is the executor of this actor.
     public nonisolated let eventLoop: any EventLoop
@@ -26,7 +26,7 @@ public actor RedisConnection {
     private let instruments: Instruments
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
-    /// Bytes that have arrived; the first of them are being parsed.
+    /// Buffers that have arrived. The connection parses the first one; the others came in the middle of that.
     private var unread: Deque<ByteBuffer> = []
     /// When this client began to connect.
     let begunAt: NIODeadline
@@ -57,7 +57,7 @@ public actor RedisConnection {
         reader = RESPReader(limits: configuration.limits, secret: configuration.password)
     }
 
-    /// Runs `body` on the event loop: now if this is it, else soon.
+    /// Runs `body` on the event loop: at once if the caller is on it, else soon.
     nonisolated func onEventLoop(_ body: @escaping @Sendable (isolated RedisConnection) -> Void) {
         if eventLoop.inEventLoop {
             assumeIsolated(body)
@@ -108,7 +108,7 @@ public actor RedisConnection {
         return id > 0 ? id : nil
     }
 
-    /// Whether the server that gave this connection its id is the one that `other` leads to.
+    /// Whether both connections lead to the same server, so that it knows the ids of both.
     nonisolated func isToSameServer(as other: RedisConnection) -> Bool { server == other.server }
 
     nonisolated func identify(_ id: Int) { serverSideID.store(id, ordering: .relaxed) }
@@ -234,8 +234,8 @@ public actor RedisConnection {
 
     /// Queues a command until the next flush, and has its outcome handled on the event loop, later and in any case.
     ///
-    /// - Parameter latest: By the clock of leases, until when the command may be sent. A process that was stopped in between ends
-    ///   the connection instead.
+    /// - Parameter latest: The latest time, by the clock of leases, at which the connection may send the command. If the process
+    ///   was suspended past it, the connection ends instead.
     nonisolated func begin(
         _ command: some RedisCommand,
         notAfter latest: NIODeadline = .distantFuture,
@@ -297,7 +297,7 @@ public actor RedisConnection {
     private func endUnsent() {
         let reason = RedisError(
             .connectionClosed,
-            "This process stood still, and a command was not to be sent so late."
+            "This process was suspended, and a command was too old to be sent."
         )
         let unsent = batch.entries
         end(reason)
@@ -349,7 +349,7 @@ extension RedisConnection: ByteStreamDelegate {
         endIfDrained()
     }
 
-    /// Only called if somebody listens: it reads the clock.
+    /// Callers check first that an instrument listens, since this reads the clock.
     private func commandEnded(_ command: ConnectionStateMachine.SentCommand, _ error: RedisError?) {
         let duration = Duration(eventLoop.now - command.sentAt)
         for instrument in instruments.commands {

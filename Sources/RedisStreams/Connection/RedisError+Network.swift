@@ -37,7 +37,7 @@ extension RedisError {
 
     private init(connectionError error: NIOConnectionError, address: ServerAddress) {
         if error.connectionErrors.isEmpty {
-            // Looking up a name opens files and sockets too, and does not say that it could not.
+            // A lookup of a name opens files and sockets too, and does not report when it cannot.
             if let fault = Self.openFilesFault {
                 self.init(ioError: IOError(errnoCode: fault, reason: "getaddrinfo"), address: address)
                 return
@@ -92,7 +92,7 @@ extension RedisError {
         }
     }
 
-    /// Why no file can be opened now, if none can.
+    /// Why the process cannot open a file now; `nil` if it can.
     private static var openFilesFault: Int32? {
         let descriptor = unsafe open("/dev/null", O_RDONLY)
         guard descriptor < 0 else {
@@ -104,7 +104,7 @@ extension RedisError {
 
     /// Why a connection ended.
     ///
-    /// - Parameter certificateHasExpired: Whether TLS failed with a certificate that is not valid any more.
+    /// - Parameter certificateHasExpired: Whether the peer has shown a certificate that has expired.
     init(duringConnection error: any Error, certificateHasExpired: Bool = false) {
         #if TLS
         if Self.isRaggedEnd(error) {
@@ -121,7 +121,7 @@ extension RedisError {
     }
 
     #if TLS
-    /// What the TLS library reports, in plain words: its own are a dump of its errors, with the paths of its sources.
+    /// The error of the TLS library in plain words: its own text is a dump of its errors, with the paths of its sources.
     private static func tlsFault(_ error: any Error) -> String {
         if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname {
             return
@@ -150,7 +150,7 @@ extension RedisError {
         ("UNSUPPORTED_PROTOCOL", "the two sides have no version of TLS in common: 1.2 or later is needed."),
     ]
 
-    /// Whether the peer closed the connection without ending TLS, as processes do that are killed, and Redis always.
+    /// Whether the peer closed the connection without ending TLS, as a killed process does, and Redis always does.
     private static func isRaggedEnd(_ error: any Error) -> Bool {
         switch error as? NIOSSLError {
         case .uncleanShutdown: true

@@ -38,7 +38,7 @@ package struct SocketTransport: Transport {
         do {
             switch configuration.address {
             case .tcp(let host, let port):
-                // Set before the connection is made: one that the peer ends at once has no options to set any more.
+                // The options are set before connecting: a socket that the peer ends at once has no options any more.
                 return Socket(
                     channel: try await Self.options(configuration, on: bootstrap).connect(host: host, port: port).get()
                 )
@@ -50,7 +50,7 @@ package struct SocketTransport: Transport {
         }
     }
 
-    /// Lets the kernel find out that the peer is gone, also while nothing is sent.
+    /// Socket options by which the kernel finds out that the peer is gone, also while nothing is sent.
     private static func options(
         _ configuration: RedisConnection.Configuration,
         on bootstrap: ClientBootstrap
@@ -58,7 +58,7 @@ package struct SocketTransport: Transport {
         let idle = max(1, configuration.keepAliveInterval.wholeMilliseconds / 1000)
         let bootstrap =
             bootstrap
-            // One reply comes in one piece, mostly. To look for more at once costs a system call with each.
+            // A reply mostly comes in one piece. A second read at once would cost a system call with each.
             .channelOption(.maxMessagesPerRead, value: 1)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelOption(.socketOption(.so_keepalive), value: 1)
@@ -92,7 +92,7 @@ private final class Socket: ByteStream {
 
     func write(_ bytes: ByteBuffer) {
         let count = bytes.readableBytes
-        // What is small is not worth counting: a channel that is writable holds no more than its water mark.
+        // Small writes need no count: a channel that is writable holds no more than its water mark.
         if count <= Self.smallCount, channel.isWritable {
             channel.writeAndFlush(bytes, promise: nil)
             return
@@ -110,7 +110,7 @@ private final class Socket: ByteStream {
     }
 }
 
-/// Hands what the socket gives to the connection.
+/// Passes bytes and the end of the socket to the connection.
 private final class SocketHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

@@ -3,21 +3,21 @@ internal import Synchronization
 
 /// Commands between the tasks that submit them, on any thread, and the event loop that sends them.
 ///
-/// The order in here is the order on the wire. Bytes of all commands stand one behind the other, so that what gathers
-/// while the event loop is busy leaves in one write, and only the first of them has to wake it.
+/// The order in here is the order on the wire. The bytes of all commands are in one buffer, so that commands that are
+/// submitted while the event loop is busy leave in one write, and only the first of them has to wake it.
 final class SubmissionQueue: Sendable {
-    /// A command that has not left.
+    /// A command that the connection has not sent yet.
     struct Entry {
         let name: String
         let blockingTime: Duration?
         let receiver: ReplyReceiver
-        /// Later, by the clock of leases, it must not leave.
+        /// The latest time, by the clock of leases, at which the connection may send it.
         var latest = NIODeadline.distantFuture
     }
 
-    /// Commands to be sent now, and their bytes.
+    /// Commands that leave together, and their bytes.
     struct Batch {
-        /// What goes before `bytes`: large buffers, which are not copied.
+        /// Buffers that leave before `bytes`: large ones are not copied.
         var parts: [ByteBuffer] = []
         var bytes = ByteBuffer()
         var byteCount = 0
@@ -25,9 +25,9 @@ final class SubmissionQueue: Sendable {
     }
 
     enum Submission {
-        /// It stands in line.
+        /// The command is queued.
         case queued
-        /// It stands in line, as the first: somebody has to call `take`.
+        /// The command is queued as the first one: the caller has to have `take` called.
         case first
         case refused(RedisError)
     }
@@ -46,12 +46,12 @@ final class SubmissionQueue: Sendable {
         state = Mutex(State(unsent: UnsentBytes(limit: maxBytes)))
     }
 
-    /// What was submitted goes to `stream`.
+    /// Counts the bytes that `stream` has not sent yet as unsent, too.
     func attach(_ stream: any ByteStream) {
         state.withLock { $0.stream = stream }
     }
 
-    /// Puts one command at the end.
+    /// Queues one command.
     func submit(_ entry: Entry, _ command: borrowing CommandEncoder) -> Submission {
         unsafe command.withBytes { bytes in
             if bytes.count >= Batch.largeCount { return unsafe submit([entry], ByteBuffer(bytes: bytes)) }
@@ -64,7 +64,7 @@ final class SubmissionQueue: Sendable {
         }
     }
 
-    /// Puts commands at the end, together.
+    /// Queues commands that leave together.
     func submit(_ entries: [Entry], _ bytes: ByteBuffer) -> Submission {
         state.withLock { state in
             if let refusal = state.refusal(of: bytes.readableBytes) { return .refused(refusal) }
@@ -74,7 +74,7 @@ final class SubmissionQueue: Sendable {
         }
     }
 
-    /// Takes out everything. `batch` is what was taken the last time, emptied: its memory is used again.
+    /// Removes and returns all queued commands. `batch` is the previous batch, emptied: the queue uses its memory again.
     func take(into batch: inout Batch) {
         batch.bytes.clear()
         state.withLock { state in
@@ -83,12 +83,12 @@ final class SubmissionQueue: Sendable {
         }
     }
 
-    /// Takes nothing more, for `reason`. What has been submitted is still sent.
+    /// Refuses commands from now on, for `reason`. The connection still sends those that are queued.
     func finish(_ reason: RedisError) {
         state.withLock { $0.end = $0.end ?? reason }
     }
 
-    /// Takes nothing more, for `reason`. Returns what will not be sent.
+    /// Refuses commands from now on, for `reason`. Returns those that are queued, which the connection will not send.
     func close(_ reason: RedisError) -> [Entry] {
         state.withLock { state in
             defer { state.batch = Batch() }
@@ -119,7 +119,7 @@ extension SubmissionQueue.State {
 }
 
 extension SubmissionQueue.Batch {
-    /// From here on, a copy costs more than a write of its own; and memory for more is not kept.
+    /// From this size on, copying a buffer costs more than a write of its own. The queue keeps no memory for more.
     fileprivate static let largeCount = 64 << 10
 
     fileprivate mutating func append(_ more: UnsafeRawBufferPointer) {
@@ -138,8 +138,8 @@ extension SubmissionQueue.Batch {
         bytes = ByteBuffer()
     }
 
-    /// Forgets what was sent, and who waits for it; keeps memory, unless it is much. What a socket has not sent yet is
-    /// left alone, for it would be copied.
+    /// Forgets the commands that were sent, and keeps the memory unless it is much. The bytes stay as they are: while the
+    /// socket has not sent them, changing them would copy them.
     mutating func empty() {
         parts = []
         byteCount = 0
@@ -148,11 +148,11 @@ extension SubmissionQueue.Batch {
     }
 }
 
-/// Who gets the reply to a command.
+/// The receiver of the reply to a command.
 enum ReplyReceiver: Sendable {
     case one(PendingReply)
     case group(PendingReplies)
-    /// Called on the event loop: no task has to be woken before the next command can be sent.
+    /// The connection calls it on the event loop: no task has to wake before the next command can be sent.
     case handler(@Sendable (PendingReplies.Outcome) -> Void)
 
     func deliver(_ outcome: PendingReplies.Outcome) {

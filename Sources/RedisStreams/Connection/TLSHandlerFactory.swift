@@ -12,8 +12,8 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// Keeps what was read from certificate files, so that many connections made at once read them once. Not for longer than
-/// a minute: certificates are replaced while processes run.
+/// Keeps the contents of certificate files for a minute, so that many connections that are made together read them once. Not
+/// for longer, since certificates are replaced while processes run.
 final class TLSContextCache: Sendable {
     private struct Entry {
         let settings: TLSSettings
@@ -86,7 +86,7 @@ struct TLSHandlerFactory: Sendable {
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
-    /// Whether the peer has shown a certificate that is not valid any more. On the event loop.
+    /// Whether the peer has shown a certificate that has expired. Called on the event loop.
     static func certificateHasExpired(in pipeline: ChannelPipeline) -> Bool {
         let handler = try? pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
         guard let end = handler?.peerCertificate?.notValidAfter else { return false }

@@ -1,17 +1,17 @@
-/// Counts the bytes that wait for the server to take them, and says when there are too many.
+/// Counts the bytes that the server has not accepted yet, and refuses more when there are too many.
 struct UnsentBytes {
-    /// How many may wait.
+    /// The most bytes that may wait.
     let limit: Int
-    /// Not less than there are: that bytes have left is found out only when it matters.
+    /// An upper bound: it asks how many bytes wait only when the bound is reached.
     private var count = 0
 
     init(limit: Int = 1 << 30) {
         self.limit = limit
     }
 
-    /// Whether so many more may be sent.
+    /// Returns whether `more` bytes may be sent.
     ///
-    /// - Parameter waiting: How many wait without them.
+    /// - Parameter waiting: Returns how many bytes wait without them.
     mutating func admit(_ more: Int, waiting: () -> Int) -> Bool {
         if count > limit - more { count = waiting() }
         guard count <= limit - more else { return false }

@@ -30,8 +30,8 @@ extension ConsumerEvent {
         case .leaseLost(let ids): instrument.leaseLost(ids)
         case .retrying(let id, let failures, let delay):
             instrument.retrying(id, failures: failures, after: delay, because: reason)
-        case .deadLettered(let id, let entry, let told): instrument.deadLettered(id, entry: entry, because: told)
-        case .rejected(let id, let told): instrument.rejected(id, because: told)
+        case .deadLettered(let id, let entry, let cause): instrument.deadLettered(id, entry: entry, because: cause)
+        case .rejected(let id, let cause): instrument.rejected(id, because: cause)
         case .deleted(let ids): instrument.deleted(ids)
         case .claimedEarly(let ids, let consumer): instrument.claimedEarly(ids, by: consumer)
         case .unsettled(let ids): instrument.unsettled(ids)

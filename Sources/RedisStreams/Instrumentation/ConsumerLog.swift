@@ -3,11 +3,11 @@ internal import Synchronization
 
 /// Writes what happens to a consumer into the log, one line for each event, for the person on call.
 ///
-/// What loses a message, gives it up or has it handled twice is a warning. What comes and goes by itself is `info`. All lines
-/// have the stream, and those of a group the group and the consumer.
+/// An event that loses a message, dead-letters it or has it handled twice is a warning. One that passes by itself is `info`. All
+/// lines name the stream, and those of a group the group and the consumer.
 final class ConsumerLog: Sendable {
     let logger: Logger
-    /// How often reading was interrupted since it last went well.
+    /// How many interruptions there have been since the consumer last served.
     private let interruptions = Atomic(0)
 
     /// Writes nothing.
@@ -17,7 +17,7 @@ final class ConsumerLog: Sendable {
         self.logger = logger
     }
 
-    /// - Parameter reason: What is to be said beyond the event.
+    /// - Parameter reason: What the log says beyond the event.
     func write(_ event: ConsumerEvent, because reason: String? = nil) {
         switch event {
         case .groupCreated(let position, let wasLost):
@@ -28,11 +28,11 @@ final class ConsumerLog: Sendable {
         case .leaseLost(let ids):
             logger.warning("leases were lost: others may handle these messages as well", metadata: Self.list(ids))
         case .retrying(let id, let failures, let delay): failed(id, failures, delay, reason)
-        case .deadLettered(let id, _, let told):
-            let metadata: Logger.Metadata = [LogKey.message: "\(id)", LogKey.reason: "\(reason ?? told)"]
+        case .deadLettered(let id, _, let cause):
+            let metadata: Logger.Metadata = [LogKey.message: "\(id)", LogKey.reason: "\(reason ?? cause)"]
             logger.warning("message was given up, and became a dead letter", metadata: metadata)
-        case .rejected(let id, let told):
-            let metadata: Logger.Metadata = [LogKey.message: "\(id)", LogKey.reason: "\(told)"]
+        case .rejected(let id, let cause):
+            let metadata: Logger.Metadata = [LogKey.message: "\(id)", LogKey.reason: "\(cause)"]
             logger.warning("message was rejected and dropped: there is no deadLetter", metadata: metadata)
         case .deleted(let ids):
             logger.warning("messages were deleted while pending: nobody handles them", metadata: Self.list(ids))
@@ -50,9 +50,9 @@ final class ConsumerLog: Sendable {
             let attempt = interruptions.add(1, ordering: .relaxed).newValue
             let metadata = LogKey.retry(error, attempt, delay)
             logger.log(level: .of(attempt: attempt), "consumer interrupted", metadata: metadata)
-        case .unreadable(let id, let stream, let told):
+        case .unreadable(let id, let stream, let cause):
             let metadata: Logger.Metadata = [
-                LogKey.stream: "\(stream)", LogKey.message: "\(id)", LogKey.reason: "\(told)",
+                LogKey.stream: "\(stream)", LogKey.message: "\(id)", LogKey.reason: "\(cause)",
             ]
             logger.warning("an entry could not be read", metadata: metadata)
         case .consumersRemoved(let names):
@@ -97,7 +97,7 @@ final class ConsumerLog: Sendable {
         logger.warning("handler failed, and the message is lost: it is not tried again", metadata: metadata)
     }
 
-    /// How many, and which the first of them are.
+    /// The number of ids, and the first of them.
     private static func list(_ ids: [StreamID]) -> Logger.Metadata {
         let first = ids.prefix(10).map(\.description).joined(separator: ", ")
         return [LogKey.count: "\(ids.count)", LogKey.message: "\(first)"]
@@ -105,7 +105,7 @@ final class ConsumerLog: Sendable {
 }
 
 extension Logger.Level {
-    /// What is tried again and again is news at first, and a warning now and then for as long as it lasts.
+    /// The level for an attempt that failed: `info` for the first one, a warning now and then for as long as it lasts.
     static func of(attempt: Int) -> Logger.Level {
         attempt.isMilestone ? .warning : attempt == 1 ? .info : .debug
     }
@@ -117,8 +117,8 @@ extension Int {
 }
 
 extension String {
-    /// The text as one line of 1,000 bytes at most, for logs and dead letters: what could end the line, or disguise another
-    /// one, becomes a space.
+    /// The text as one line of 1,000 bytes at most, for logs and dead letter entries: a character that could end the line, or
+    /// disguise another one, becomes a space.
     func onOneLine() -> String {
         let limit = 1000
         var line = ""

@@ -2,31 +2,31 @@ internal import Synchronization
 
 /// How often each thing has happened to a consumer since it was created.
 public struct ConsumerCounters: Sendable, Hashable {
-    /// Messages that were handed out, or lay ready to be.
+    /// Messages that were delivered: handlers have them, or they wait for one.
     public var delivered = 0
     /// Messages that the server has acknowledged for this consumer.
     public var acknowledged = 0
-    /// Messages that others or an earlier life of this consumer had left, and that were delivered again.
+    /// Messages that another consumer or an earlier life of this one had left, and that were delivered again.
     public var redelivered = 0
     /// Messages that another consumer claimed while this one held them.
     public var leasesLost = 0
     /// Handlers that have failed.
     public var failures = 0
-    /// Messages that went to the stream of dead letters.
+    /// Messages that became dead letter entries.
     public var deadLettered = 0
-    /// Messages that were refused, and acknowledged without a dead letter.
+    /// Messages that a handler rejected, and that were acknowledged without a dead letter entry.
     public var rejected = 0
     /// Entries that were deleted or trimmed while they were pending.
     public var deleted = 0
-    /// Entries that were trimmed before they were read, as far as the server could tell how many.
+    /// Entries that were trimmed before they were read, as far as the server could say how many.
     public var trimmedUnread = 0
     /// How often an entry could not be read.
     public var unreadable = 0
-    /// How often a stream did not go on where it was.
+    /// How often a stream did not go on where the consumer had read it.
     public var discontinuities = 0
     /// Messages that the consumer returned to the group, since they had waited for a handler for too long.
     public var returned = 0
-    /// How often reading was interrupted by a failure.
+    /// How often a failure interrupted reading.
     public var interruptions = 0
     /// Events that nobody read in time, and that made room for newer ones.
     public var eventsDropped = 0

@@ -1,9 +1,9 @@
 /// What a group consumer is at work on, and what waits, at one moment.
 public struct ConsumerSnapshot: Sendable, Hashable {
-    /// Messages whose handlers are at work; of a loop, the one that was handed out.
+    /// Messages whose handlers are at work; in a loop, the message that it has.
     public var handling = 0
-    /// For how long the oldest of those handlers has been at work; `nil` if there is none. Of a loop, and where nothing is
-    /// claimed, it is known from the first time on that somebody looks: here, or the consumer itself at each renewal.
+    /// For how long the oldest of those handlers has been at work; `nil` if there is none. In a loop, and without
+    /// claiming, the time counts from the first snapshot or renewal that found the message.
     public var oldestHandling: Duration?
     /// Messages that were read and wait for a handler.
     public var waiting = 0

@@ -17,7 +17,7 @@ enum LogKey {
     static let count = "redis.count"
     static let message = "redis.message"
 
-    /// Why something is tried again, for which time, and after which delay.
+    /// The reason for another attempt, the number of the one that failed, and the delay.
     static func retry(_ error: RedisError, _ attempt: Int, _ delay: Duration) -> Logger.Metadata {
         [reason: "\(error)", LogKey.attempt: "\(attempt)", LogKey.delay: "\(delay.wholeMilliseconds)"]
     }

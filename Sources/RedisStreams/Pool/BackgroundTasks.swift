@@ -1,7 +1,7 @@
 internal import NIOCore
 internal import Synchronization
 
-/// The scope in which everything runs that outlives a single call: the children of a client's `run()`.
+/// Runs everything that outlives a single call: the child tasks of a client's `run()`.
 final class BackgroundTasks: Sendable {
     typealias Job = @Sendable () async -> Void
 
@@ -9,7 +9,7 @@ final class BackgroundTasks: Sendable {
         case new, running, ended
     }
 
-    /// A job that is either run or refused, whichever comes first.
+    /// A job that the scope either runs or refuses, whichever comes first.
     private final class Entry: Sendable {
         private let job: Job
         private let refusal: @Sendable (RedisError) -> Void
@@ -32,23 +32,23 @@ final class BackgroundTasks: Sendable {
     private let life = Mutex(Life.new)
     private let hasRun = Atomic(false)
     private let entries: AsyncStream<Entry>
-    private let feed: AsyncStream<Entry>.Continuation
+    private let continuation: AsyncStream<Entry>.Continuation
 
-    private let patience: Duration
+    private let timeout: Duration
     private let eventLoopGroup: any EventLoopGroup
 
-    /// - Parameter patience: How long a job waits for the scope to begin.
-    init(patience: Duration, eventLoopGroup: any EventLoopGroup) {
-        self.patience = patience
+    /// - Parameter timeout: How long a job waits for the scope to begin.
+    init(timeout: Duration, eventLoopGroup: any EventLoopGroup) {
+        self.timeout = timeout
         self.eventLoopGroup = eventLoopGroup
-        // Unbounded in form only: an entry is a slot of the pool or a consumer, which are bounded.
-        (entries, feed) = AsyncStream.makeStream(of: Entry.self)
+        // The stream has no bound, but its entries have: each is a slot of the pool or a consumer.
+        (entries, continuation) = AsyncStream.makeStream(of: Entry.self)
     }
 
-    /// Whether there is a scope to run in.
+    /// Whether `run()` is at work.
     var isRunning: Bool { life.withLock { $0 == .running } }
 
-    /// Runs `job` as soon as the scope is there. Calls `otherwise` instead if it has ended, or does not begin in time.
+    /// Runs `job` as soon as `run()` is at work. Calls `otherwise` instead if it has ended, or does not begin in time.
     func start(_ job: @escaping Job, otherwise refuse: @escaping @Sendable (RedisError) -> Void) {
         submit(Entry(job, refuse: refuse))
     }
@@ -56,14 +56,14 @@ final class BackgroundTasks: Sendable {
     private func submit(_ entry: Entry) {
         let life = life.withLock { $0 }
         if life == .ended { return entry.refuse(PoolStateMachine<RedisConnection>.shutDown) }
-        // The scope may end just now.
-        if case .terminated = feed.yield(entry) { entry.refuse(PoolStateMachine<RedisConnection>.shutDown) }
+        // The scope may have ended in between.
+        if case .terminated = continuation.yield(entry) { entry.refuse(PoolStateMachine<RedisConnection>.shutDown) }
         if life == .new {
-            eventLoopGroup.next().scheduleTask(in: TimeAmount(patience)) { entry.refuse(Self.notRunning) }
+            eventLoopGroup.next().scheduleTask(in: TimeAmount(timeout)) { entry.refuse(Self.notRunning) }
         }
     }
 
-    /// Waits until there is a scope, or was one: what is begun for a client that nobody runs would end with nobody.
+    /// Waits until `run()` has begun: nothing would ever end what is started for a client that does not run.
     ///
     /// - Throws: ``RedisError``: the scope does not begin in time, or the task was cancelled.
     func waitUntilBegun() async throws(RedisError) {
@@ -77,7 +77,7 @@ final class BackgroundTasks: Sendable {
         throw RedisError(.cancelled, "The task was cancelled while it waited for the client to run.")
     }
 
-    /// What to tell somebody who waits for a client that does not run.
+    /// The error of callers that wait for a client that does not run.
     static var notRunning: RedisError {
         RedisError(
             .connectionUnavailable,
@@ -85,14 +85,14 @@ final class BackgroundTasks: Sendable {
         )
     }
 
-    /// Runs jobs until `stop()` or cancellation; cancels those that are left and waits for them.
+    /// Runs jobs until `stop()` or cancellation. Then it cancels those that are left, waits for them, and calls `cleanUp`.
     ///
-    /// - Throws: ``RedisError``, if it was called before; without calling `cleanUp`, which is for the end of the scope.
+    /// - Throws: ``RedisError``, if it was called before; it does not call `cleanUp` then.
     func run(cleanUp: () -> Void) async throws(RedisError) {
         guard !hasRun.exchange(true, ordering: .relaxed) else {
             throw RedisError(.invalidConfiguration, "A client runs once: run() was called before.")
         }
-        // A shutdown may have begun before.
+        // `stop()` may have been called before.
         life.withLock { if $0 == .new { $0 = .running } }
         await withDiscardingTaskGroup { group in
             for await entry in entries { group.addTask { await entry.run() } }
@@ -100,13 +100,13 @@ final class BackgroundTasks: Sendable {
             group.cancelAll()
         }
         cleanUp()
-        feed.finish()
+        continuation.finish()
         for await entry in entries { entry.refuse(PoolStateMachine<RedisConnection>.shutDown) }
     }
 
-    /// Lets `run()` end.
+    /// Ends `run()`.
     func stop() {
         life.withLock { $0 = .ended }
-        feed.finish()
+        continuation.finish()
     }
 }

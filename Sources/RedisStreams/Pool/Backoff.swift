@@ -22,8 +22,9 @@ public struct Backoff: Sendable, Hashable {
         return min(bound, limit) * jitter
     }
 
-    /// The delay before attempt number `attempt` after `error`. A server that is well and says no, such as for lack of memory
-    /// or replicas, will not have changed its mind in milliseconds, and every attempt is work for it: several commands, and from each consumer.
+    /// The delay before attempt number `attempt` after `error`. A server that refuses, for lack of memory or of
+    /// replicas, still refuses after milliseconds, and each attempt costs it several commands from each consumer: then the delay
+    /// is half a second at least.
     func delay(attempt: Int, jitter: Double, after error: RedisError) -> Duration {
         let delay = delay(attempt: attempt, jitter: jitter)
         return error.isRefusal ? max(delay, min(limit, .seconds(1)) * (0.5 + jitter / 2)) : delay
@@ -37,7 +38,7 @@ public struct Backoff: Sendable, Hashable {
 }
 
 extension RedisError {
-    /// Whether the server is there, and refuses in its present state.
+    /// Whether the server answers, and refuses in its present state.
     fileprivate var isRefusal: Bool {
         [.busy, .loading, .misconfigured, .noReplicas, .outOfMemory, .readOnly, .masterDown, .tooManyClients].contains(
             code

@@ -72,7 +72,7 @@ final class ConnectionPool: Sendable {
     /// An event loop for an engine and its connection.
     func nextEventLoop() -> any EventLoop { eventLoopGroup.next() }
 
-    /// Closes all connections, and fails everybody who waits.
+    /// Closes all connections, and fails all callers that wait.
     func close() {
         let (waiters, connections) = state.withLock { state in
             let (ids, connections) = state.machine.close()
@@ -86,7 +86,7 @@ final class ConnectionPool: Sendable {
 
     /// A connection for commands that return at once. Waits until one is there, or the deadline has passed.
     ///
-    /// - Parameter preferred: One to stay with as long as it is there, for commands whose order matters.
+    /// - Parameter preferred: The connection to use as long as it is one of the shared ones, for commands whose order matters.
     func shared(preferring preferred: RedisConnection? = nil) async throws(RedisError) -> RedisConnection {
         if let preferred, state.withLock({ $0.machine.isShared(preferred) }) { return preferred }
         if let connection = readyShared() { return connection }
@@ -101,7 +101,7 @@ final class ConnectionPool: Sendable {
         return connection
     }
 
-    /// A shared connection, as nearly always without waiting; `nil` if there is something to wait for.
+    /// A shared connection without waiting; `nil` if one of them is missing. Nearly always all of them are there.
     func readyShared() -> RedisConnection? {
         state.withLock { $0.machine.readyShared() }
     }
@@ -109,7 +109,7 @@ final class ConnectionPool: Sendable {
     /// Whether there is a shared connection.
     var hasReadyShared: Bool { state.withLock { $0.machine.hasReady } }
 
-    /// Sees to it that there will be a shared connection, for who needs one later and cannot wait for it then.
+    /// Begins to make the shared connections that are missing, for a caller that needs one later and cannot wait then.
     func prepareShared() {
         for slot in state.withLock({ $0.machine.prepareShared() }) { connect(slot: slot) }
     }
@@ -147,7 +147,7 @@ final class ConnectionPool: Sendable {
         let delay = settings.backoff.delay(attempt: retry, jitter: randomness(), after: error)
         eventLoopGroup.next().scheduleTask(in: TimeAmount(delay)) { [weak self] in
             guard let self else { return }
-            if self.state.withLock({ $0.machine.rested(slot: slot) }) { self.connect(slot: slot) }
+            if self.state.withLock({ $0.machine.backoffEnded(slot: slot) }) { self.connect(slot: slot) }
         }
         reportFailure(error, attempt: retry, retryAfter: delay)
     }
@@ -161,9 +161,9 @@ final class ConnectionPool: Sendable {
 
     // MARK: Leases
 
-    /// A connection for one user, on `eventLoop` if given. It goes back by `release`.
+    /// Leases a connection to one caller, on `eventLoop` if given. The caller returns it by `release`.
     ///
-    /// What may pass is tried again until the deadline.
+    /// The pool tries again until the deadline if an error may pass.
     func lease(on eventLoop: (any EventLoop)? = nil) async throws(RedisError) -> RedisConnection {
         try await background.waitUntilBegun()
         let isSuitable = { @Sendable (connection: RedisConnection) in
@@ -177,7 +177,7 @@ final class ConnectionPool: Sendable {
             case .wait: return .wait(connect: [])
             }
         }
-        // A caller that waited waited for a connection that another one has released.
+        // A caller that had to wait may find the connection that another one has released.
         if let idle = idle ?? state.withLock({ $0.machine.takeIdle(where: isSuitable) }) {
             for instrument in instruments.pools { instrument.connectionLeased(isNew: false) }
             return idle
@@ -193,7 +193,7 @@ final class ConnectionPool: Sendable {
             for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
             return connection
         } catch {
-            giveBack(nil, isReusable: false)
+            endLease(nil, isReusable: false)
             throw error
         }
     }
@@ -215,12 +215,12 @@ final class ConnectionPool: Sendable {
         }
     }
 
-    /// Gives a leased connection back. It is used again if nothing is in flight on it, and closed otherwise.
+    /// Ends a lease. The pool keeps the connection if it is idle, and closes it otherwise.
     func release(_ connection: RedisConnection) {
         connection.onEventLoop { self.release(onEventLoopOf: $0) }
     }
 
-    /// Gives a leased connection back, as `release` does, and returns when that is done: who asks next gets it.
+    /// Ends a lease, as `release` does, and returns when that is done: the next caller can get the connection.
     func released(_ connection: RedisConnection) async {
         await release(onEventLoopOf: connection)
     }
@@ -228,10 +228,10 @@ final class ConnectionPool: Sendable {
     private func release(onEventLoopOf connection: isolated RedisConnection) {
         let isReusable = connection.isIdle
         if !isReusable { connection.close() }
-        giveBack(connection, isReusable: isReusable)
+        endLease(connection, isReusable: isReusable)
     }
 
-    private func giveBack(_ connection: RedisConnection?, isReusable: Bool) {
+    private func endLease(_ connection: RedisConnection?, isReusable: Bool) {
         let (waiter, closing): (Waiter?, [RedisConnection]) = state.withLock { state in
             let action = state.machine.releaseLease(connection, isReusable: isReusable)
             return (action.next.flatMap { state.waiters.removeValue(forKey: $0) }, action.close)
@@ -274,7 +274,7 @@ final class ConnectionPool: Sendable {
         case wait(connect: [Int])
     }
 
-    /// Asks the machine; waits for its answer if it has none yet, until the deadline.
+    /// Asks the machine for a connection, and waits until the deadline if it has none yet.
     private func acquire(
         _ kind: PoolWait.Kind,
         isolation: isolated (any Actor)? = #isolation,
@@ -302,12 +302,12 @@ final class ConnectionPool: Sendable {
                 case .wait(let slots):
                     begin = eventLoopGroup.next().now
                     for slot in slots { connect(slot: slot) }
-                    // The cancellation may have come before there was a waiter to take away.
-                    if Task.isCancelled { giveUp(waiter) { _ in Self.cancelled } }
+                    // The cancellation may have come before the waiter was there to be removed.
+                    if Task.isCancelled { stopWaiting(waiter) { _ in Self.cancelled } }
                 }
             }
         } onCancel: {
-            giveUp(waiter) { _ in Self.cancelled }
+            stopWaiting(waiter) { _ in Self.cancelled }
         }
         if let begin { reportWait(kind, since: begin, result) }
         return try result.get()
@@ -330,11 +330,11 @@ final class ConnectionPool: Sendable {
         eventLoopGroup.next().scheduleTask(in: TimeAmount(settings.acquireTimeout)) { [weak self] in
             guard let self else { return }
             let isRunning = self.background.isRunning
-            self.giveUp(waiter) { state in state.machine.expired(waiter, isRunning: isRunning) }
+            self.stopWaiting(waiter) { state in state.machine.expired(waiter, isRunning: isRunning) }
         }
     }
 
-    private func giveUp(_ id: Int, because reason: (borrowing State) -> RedisError) {
+    private func stopWaiting(_ id: Int, because reason: (borrowing State) -> RedisError) {
         let (waiter, error): (Waiter?, RedisError) = state.withLock { state in
             let error = reason(state)
             guard state.machine.removeWaiter(id) else { return (nil, error) }

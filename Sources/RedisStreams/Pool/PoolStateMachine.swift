@@ -1,15 +1,30 @@
 internal import DequeModule
 
-/// Who has which connection, who waits for one, and when a lost one is tried again. Free of sockets, clocks and locks.
+/// Decides which caller gets which connection, who waits for one, and when a lost one is made again. Free of sockets, clocks
+/// and locks: `ConnectionPool` performs what it says.
 ///
-/// There are two kinds of connections. A few *shared* ones, each in a slot, take the commands of everybody. *Leases*
-/// have one user at a time; whoever takes one makes the connection itself, unless an idle one is left.
+/// There are two kinds of connections. A few *shared* ones, each in a slot, carry the commands of all callers. A *leased* one
+/// has one caller at a time, which makes it itself unless an idle one is left.
 ///
 /// The states of a slot and their successors:
-/// - `empty` → `connecting`, as soon as somebody needs it.
-/// - `connecting` → `ready`, or `backingOff` when it failed.
-/// - `ready` → `empty`, when the connection has ended.
-/// - `backingOff` → `connecting`, when its time is over.
+///
+/// | state | what it means | entered by | successors |
+/// |---|---|---|---|
+/// | `empty` | There is no connection, and nobody needs one. | `init`, `lost`, `backoffEnded`, `retireAll`, `close` | `connecting` |
+/// | `connecting` | The owner makes a connection. | `acquireShared`, `prepareShared`, `backoffEnded` | `ready`, `backingOff`, `empty` |
+/// | `ready` | Callers get the connection. | `connected` | `empty` |
+/// | `backingOff` | An attempt failed, and the delay of the next one runs. | `connectFailed` | `connecting`, `empty` |
+///
+/// The states of a lease and their successors:
+///
+/// | state | what it means | entered by | successors |
+/// |---|---|---|---|
+/// | waiting | All leases are taken, and the caller waits for one. | `acquireLease` | connecting, or none: the caller gave up |
+/// | connecting | The caller has a lease and makes its connection. | `acquireLease`, `releaseLease` of another | in use, or none: it failed |
+/// | in use | The caller has a connection. | `acquireLease`, `takeIdle`, `leaseConnected` | idle, or none: it is closed |
+/// | idle | The pool keeps the connection for the next caller. | `releaseLease` | in use, or none: it ended |
+///
+/// The pool itself is `open`, then `closed` by `close`: it gives nothing out any more, and all events are ignored.
 struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     typealias WaiterID = Int
 
@@ -31,7 +46,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     private var life: Life = .open
     private var slots: [Slot]
-    /// Failed attempts since the last success, for each slot.
+    /// How many attempts have failed since the last success, for each slot.
     private var failures: [Int]
     private var lastFailure: RedisError?
     private var sharedWaiters: Deque<WaiterID> = []
@@ -40,13 +55,13 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     private let maxLeases: Int
     private let maxIdle: Int
     private var leases = 0
-    /// The connections of those leases that have one, numbered: they are closed in the order in which they were leased.
+    /// The connections in use, numbered: the pool closes them in the order in which they were leased.
     private var leased: [ObjectIdentifier: (number: Int, connection: Connection, isRetired: Bool)] = [:]
     private var lastLease = 0
     private var idle: [Connection] = []
     private var leaseWaiters: Deque<WaiterID> = []
 
-    /// Shared connections that nobody is given any more, and that have not ended yet.
+    /// Shared connections that were replaced, and have not ended yet.
     private var retiring: [Connection] = []
 
     init(sharedConnections: Int, maxLeases: Int, maxIdle: Int) {
@@ -59,14 +74,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     // MARK: Shared connections
 
     enum SharedAction {
-        /// Use it, and connect these slots, whose connections were lost.
+        /// Use this connection, and connect these slots, whose connections were lost.
         case use(Connection, connect: [Int])
         /// Wait, and connect these slots.
         case wait(connect: [Int])
         case fail(RedisError)
     }
 
-    /// A shared connection, if all of them are there: nothing else is to be done then.
+    /// A shared connection, if all of them are there; else the caller has slots to connect, and asks `acquireShared`.
     mutating func readyShared() -> Connection? {
         guard case .open = life, !slots.contains(where: { $0.isEmpty }) else { return nil }
         return nextReady()
@@ -84,7 +99,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         }
     }
 
-    /// Somebody needs a shared connection.
+    /// A caller needs a shared connection.
     mutating func acquireShared(_ waiter: WaiterID) -> SharedAction {
         guard case .open = life else { return .fail(Self.shutDown) }
         if let connection = nextReady() { return .use(connection, connect: beginConnecting()) }
@@ -92,13 +107,13 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return .wait(connect: beginConnecting())
     }
 
-    /// Somebody will need a shared connection, and does not wait for it. Returns which slots are to be connected.
+    /// A caller will need a shared connection later. Returns the slots to connect.
     mutating func prepareShared() -> [Int] {
         guard case .open = life else { return [] }
         return beginConnecting()
     }
 
-    /// A connection that is ready: each in its turn.
+    /// The next connection that is ready, each in its turn.
     private mutating func nextReady() -> Connection? {
         for offset in slots.indices {
             let index = (nextSlot + offset) % slots.count
@@ -110,7 +125,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return nil
     }
 
-    /// Slots that are empty begin to connect.
+    /// Moves the empty slots to `connecting`, and returns them.
     private mutating func beginConnecting() -> [Int] {
         var begun: [Int] = []
         for index in slots.indices {
@@ -122,8 +137,8 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return begun
     }
 
-    /// The slot is connected. Everybody who waits gets it. Returns `nil` if the pool has been closed meanwhile: the
-    /// connection is to be closed.
+    /// A slot is connected. Returns the callers that wait, which get the connection; `nil` if the pool has been closed
+    /// meanwhile, and the owner closes the connection.
     mutating func connected(_ connection: Connection, slot: Int) -> [WaiterID]? {
         guard case .open = life else { return nil }
         slots[slot] = .ready(connection)
@@ -134,14 +149,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     }
 
     struct FailureAction {
-        /// Who is told of the failure now.
+        /// The callers that get the error now.
         var failed: [WaiterID] = []
-        /// Which attempt to make next, after its delay.
+        /// The number of the next attempt, which the owner makes after its delay.
         var retry: Int?
     }
 
-    /// Connecting the slot failed. What may pass is tried again while somebody waits; what needs a change of the
-    /// configuration is reported at once.
+    /// An attempt to connect a slot failed. If the error may pass, callers go on waiting; if it needs a change of the
+    /// configuration, they get it at once.
     mutating func connectFailed(_ error: RedisError, slot: Int) -> FailureAction {
         guard case .open = life else { return FailureAction() }
         failures[slot] += 1
@@ -151,14 +166,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
             action.failed = Array(sharedWaiters)
             sharedWaiters = []
         }
-        // Also with nobody waiting: it keeps the pace of those who come next.
+        // Also if no caller waits: later ones must not try sooner.
         slots[slot] = .backingOff
         action.retry = failures[slot]
         return action
     }
 
-    /// The delay of a slot is over. Says whether to connect it now.
-    mutating func rested(slot: Int) -> Bool {
+    /// The delay of a slot is over. Returns whether the owner connects it now: only if a caller waits.
+    mutating func backoffEnded(slot: Int) -> Bool {
         guard case .open = life, case .backingOff = slots[slot] else { return false }
         guard !sharedWaiters.isEmpty else {
             slots[slot] = .empty
@@ -183,7 +198,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         case fail(RedisError)
     }
 
-    /// Somebody needs a connection of their own.
+    /// A caller needs a connection of its own.
     mutating func acquireLease(_ waiter: WaiterID, where isSuitable: (Connection) -> Bool) -> LeaseAction {
         guard case .open = life else { return .fail(Self.shutDown) }
         guard leases < maxLeases else {
@@ -195,35 +210,35 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return .connect
     }
 
-    /// A connection that was given back, for somebody who has a lease.
+    /// An idle connection, for a caller that has a lease.
     mutating func takeIdle(where isSuitable: (Connection) -> Bool) -> Connection? {
         guard let position = idle.lastIndex(where: isSuitable) else { return nil }
         let connection = idle.remove(at: position)
-        noteLeased(connection)
+        recordLease(connection)
         return connection
     }
 
-    /// Somebody with a lease has made a connection. Returns `false` if the pool has been closed meanwhile: the
-    /// connection is to be closed.
+    /// A caller with a lease has made a connection. Returns `false` if the pool has been closed meanwhile, and the owner
+    /// closes the connection.
     mutating func leaseConnected(_ connection: Connection) -> Bool {
         guard case .open = life else { return false }
-        noteLeased(connection)
+        recordLease(connection)
         return true
     }
 
-    private mutating func noteLeased(_ connection: Connection) {
+    private mutating func recordLease(_ connection: Connection) {
         lastLease += 1
         leased[ObjectIdentifier(connection)] = (lastLease, connection, false)
     }
 
     struct ReleaseAction {
-        /// Who may make a connection now.
+        /// The caller that gets a lease now.
         var next: WaiterID?
-        /// Connections that are not needed any more.
+        /// Connections to close.
         var close: [Connection] = []
     }
 
-    /// A lease ends; `connection` is what it had, if it came to that.
+    /// A lease ends. `connection` is `nil` if the caller could make none.
     mutating func releaseLease(_ connection: Connection?, isReusable: Bool) -> ReleaseAction {
         leases -= 1
         let isRetired = connection.flatMap { leased.removeValue(forKey: ObjectIdentifier($0)) }?.isRetired ?? false
@@ -242,21 +257,21 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return action
     }
 
-    /// A connection in the idle list has ended.
+    /// An idle connection has ended.
     mutating func lostIdle(_ connection: Connection) {
         idle.removeAll { $0 === connection }
     }
 
-    // MARK: Another master
+    // MARK: Retiring
 
     struct RetireAction {
-        /// Connections that nobody uses: they are closed.
+        /// Connections that no caller uses: the owner closes them.
         var idle: [Connection] = []
-        /// Connections on which replies are to come: they end behind those.
+        /// Connections on which replies may be to come: they end behind those.
         var inUse: [Connection] = []
     }
 
-    /// Nobody is given one of the present connections any more; those who have one keep it until its replies have come.
+    /// No caller gets one of the present connections any more; those that have one keep it until its replies have come.
     mutating func retireAll() -> RetireAction {
         guard case .open = life else { return RetireAction() }
         var action = RetireAction(idle: idle)
@@ -276,7 +291,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     // MARK: Waiters and the end
 
-    /// Somebody waits no longer. Returns whether they did wait.
+    /// A caller gives up waiting. Returns whether it did wait.
     mutating func removeWaiter(_ waiter: WaiterID) -> Bool {
         let before = sharedWaiters.count + leaseWaiters.count
         sharedWaiters.removeAll { $0 == waiter }
@@ -284,7 +299,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return sharedWaiters.count + leaseWaiters.count < before
     }
 
-    /// What to tell somebody whose deadline has passed.
+    /// The error of a caller whose deadline has passed.
     func expired(_ waiter: WaiterID, isRunning: Bool) -> RedisError {
         if leaseWaiters.contains(waiter) {
             return RedisError(
@@ -299,7 +314,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
             ?? RedisError(.connectionUnavailable, "No connection could be made before the deadline.")
     }
 
-    /// Ends everything. Returns who still waits, and the connections to close.
+    /// Closes the pool. Returns the callers that wait, which get an error, and the connections to close.
     mutating func close() -> (waiters: [WaiterID], connections: [Connection]) {
         guard case .open = life else { return ([], []) }
         life = .closed

@@ -67,9 +67,9 @@ import Testing
             second.send(batch(of: "a", entry("1-0")))
             let batches = try await kept
             #expect(batches.first?.count == 1)
-            // The connection is given back on the event loop, which may be after the read has returned.
+            // The client releases the connection on the event loop, which may be after the read has returned.
             await transport.clock.settle()
-            // Nor is the one that was closed given to anybody.
+            // No caller gets the one that was closed.
             async let next = redis.xread(streams, block: .seconds(5))
             #expect(await second.nextCommand()?.first == "XREAD")
             second.send(nothing)

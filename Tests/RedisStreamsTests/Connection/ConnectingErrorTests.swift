@@ -14,7 +14,7 @@ import NIOSSL
 
 @Suite struct ConnectingErrorTests {
     @Test(arguments: [(EMFILE, "This process"), (ENFILE, "This machine")])
-    func `Too many open files are told as that, and may pass`(errno: Int32, who: String) {
+    func `The error names too many open files, and is retriable`(errno: Int32, who: String) {
         let error = RedisError(connecting: IOError(errnoCode: errno, reason: "socket"), to: .tcp(host: "localhost"))
         #expect(error.code == .connectionUnavailable)
         #expect(error.isRetriable)
@@ -45,7 +45,7 @@ import NIOSSL
     }
 
     #if TLS
-    @Test func `A certificate for another host, and one that has expired, are told in plain words`() {
+    @Test func `The error names a certificate for another host, and one that has expired, in plain words`() {
         let other = RedisError(duringConnection: NIOSSLExtraError.failedToValidateHostname)
         #expect(other.code == .tlsFailure)
         #expect(other.message.contains("for another host"))

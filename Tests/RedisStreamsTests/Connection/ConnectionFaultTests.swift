@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct ConnectionFaultTests {
-    @Test func `A server that closes in the middle of a reply is told as that`() async throws {
+    @Test func `A command fails with connectionClosed if the server closes in the middle of its reply`() async throws {
         let line = try await Line.open()
         async let error = caught { try await line.connection.send("GET", "a") }
         await line.server.expect(["GET", "a"])
@@ -52,7 +52,7 @@ import Testing
         #expect(transaction?.mayHaveExecuted == false)
     }
 
-    @Test func `Closing ends what is under way, once`() async throws {
+    @Test func `Closing fails the commands that are in flight, once`() async throws {
         let line = try await Line.open()
         let reasons = Journal<RedisError.Code>()
         line.connection.whenClosed { reasons.record($0.code) }
@@ -69,7 +69,7 @@ import Testing
         await line.server.expectClose()
     }
 
-    @Test func `A command that had not left when the connection ended was not executed`() async throws {
+    @Test func `A command that was still queued when the connection ended was not executed`() async throws {
         let line = try await Line.open()
         let pending = try await line.inOneTurn { connection in
             let replies = connection.begin(count: 1) { $0.write(XLEN("a")) }
@@ -81,7 +81,9 @@ import Testing
         #expect(error?.mayHaveExecuted == false)
     }
 
-    @Test func `Everybody who waits for a command that had not left is told so`() async throws {
+    @Test func `Every command that was still queued when the connection ended fails, and was not executed`()
+        async throws
+    {
         let line = try await Line.open()
         let replies = try await line.inOneTurn { connection in
             let replies = (0..<3).map { number in connection.begin(count: 1) { $0.write(XLEN(StreamKey("s\(number)"))) }
@@ -120,7 +122,7 @@ import Testing
         "HTTP/1.1 400 Bad Request\r\n\r\n", "*-2\r\n", "$3\r\nabcXY", "%1\r\n", "\u{0}\u{1}\u{2}\r\n",
         ":12a\r\n", "$-5\r\n",
     ])
-    func `What is not the protocol ends the connection with an error that says so`(garbage: String) async throws {
+    func `Bytes that are not RESP end the connection with a protocol violation`(garbage: String) async throws {
         let line = try await Line.open()
         async let error = caught { try await line.connection.xlen("a") }
         await line.server.expect(["XLEN", "a"])

@@ -205,7 +205,7 @@ enum ConnectionState: CaseIterable {
     }
 
     @Test(arguments: ConnectionState.allCases)
-    func `A connection ends once, from every state, and gives back its stream`(state: ConnectionState) {
+    func `A connection ends once, from every state, and returns its stream`(state: ConnectionState) {
         var machine = state.make()
         let hasStream = machine.stream != nil
         let action = machine.end(RedisError(.connectionClosed, "gone"))

@@ -6,7 +6,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct DeadlineTests {
-    @Test func `A command has its time and no more`() async throws {
+    @Test func `A command fails at its deadline`() async throws {
         let line = try await Line.open()
         async let error = caught { try await line.connection.xlen("a") }
         await line.server.expect(["XLEN", "a"])
@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1])
-    func `A command that must have left by now ends the connection instead, with those beside it`(
+    func `A command that is too late ends the connection instead of being sent, with those beside it`(
         millisecondsLeft: Int
     ) async throws {
         let line = try await Line.open()
@@ -109,7 +109,7 @@ import Testing
         await line.server.expectClose()
     }
 
-    @Test func `A peer that does not answer the handshake is told as that`() async throws {
+    @Test func `A peer that does not answer the handshake fails with connectTimeout`() async throws {
         let transport = FakeTransport(answersHandshake: false)
         async let error = caught { try await transport.connectAlone() }
         let server = await transport.nextConnection()

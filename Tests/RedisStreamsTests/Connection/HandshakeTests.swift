@@ -6,7 +6,7 @@ import Testing
 private let secret = "hunter2-secret"
 
 @Suite(.limitedTime) struct HandshakeTests {
-    @Test func `Without anything to say it only sees whether the server serves`() async throws {
+    @Test func `Without a login the handshake asks for the id, and whether the server serves`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
         await server.expectHandshake()
@@ -58,14 +58,14 @@ private let secret = "hunter2-secret"
         #expect(error?.message.contains("3") == true)
     }
 
-    @Test func `A server that asks for a password says so`() async throws {
+    @Test func `A server that wants a password refuses the handshake for good`() async throws {
         let error = await refusal(of: .init(), ["PING": "-NOAUTH Authentication required."])
         #expect(error?.code == .authenticationFailed)
         #expect(error?.isRetriable == false)
     }
 
     @Test(arguments: ["-LOADING Redis is loading the dataset in memory", "-LOADING Valkey is loading"])
-    func `A server that is loading is one to wait for`(reply: String) async throws {
+    func `The error of a server that is loading is retriable`(reply: String) async throws {
         let error = await refusal(of: .init(), ["PING": reply])
         #expect(error?.code == .loading)
         #expect(error?.isRetriable == true)
@@ -74,14 +74,14 @@ private let secret = "hunter2-secret"
     @Test(arguments: [
         "-NOPERM no permissions", "-MISCONF Redis is configured to save", "-BUSY Redis is busy running a script",
     ])
-    func `A server that is alive is let in with what it will not do now`(reply: String) async throws {
+    func `A server that is alive and refuses PING for now is accepted`(reply: String) async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
         await server.expectHandshake(answer: reply + "\r\n")
         try await meeting.connection().close()
     }
 
-    @Test func `A full server is told as that also in place of the reply to the name`() async throws {
+    @Test func `A full server is recognised by its error in place of the reply to the name`() async throws {
         var configuration = RedisConnection.Configuration()
         configuration.clientName = "billing"
         let error = await refusal(of: configuration, ["CLIENT": "-ERR max number of clients reached"])
@@ -89,7 +89,7 @@ private let secret = "hunter2-secret"
     }
 
     @Test(arguments: ["-NOPERM no", "-ERR unknown command 'CLIENT'", "-BUSY Redis is busy running a script"])
-    func `A name that cannot be set is done without`(refusal: String) async throws {
+    func `A connection opens without a name that cannot be set`(refusal: String) async throws {
         var configuration = RedisConnection.Configuration()
         configuration.clientName = "billing"
         let meeting = Meeting(configuration)
@@ -99,7 +99,7 @@ private let secret = "hunter2-secret"
         try await meeting.connection().close()
     }
 
-    @Test func `What the server calls the connection is remembered`() async throws {
+    @Test func `The connection keeps the id that the server gave it`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
         await server.expect(["CLIENT", "ID"], answer: ":4711\r\n")
@@ -112,7 +112,7 @@ private let secret = "hunter2-secret"
     @Test(arguments: [
         "-NOPERM no", "-ERR unknown command 'CLIENT'", "-BUSY Redis is busy running a script", "+OK",
     ])
-    func `A server that does not tell is let in too`(answer: String) async throws {
+    func `A connection opens without an id that the server does not give`(answer: String) async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
         await server.expect(["CLIENT", "ID"], answer: answer + "\r\n")
@@ -122,7 +122,8 @@ private let secret = "hunter2-secret"
         connection.close()
     }
 
-    @Test func `A full server is told as that, before the handshake and instead of its reply`() async throws {
+    @Test func `A full server is recognised by its error, before the handshake and instead of its reply`() async throws
+    {
         let error = await refusal(of: .init(), ["PING": "-ERR max number of clients reached"])
         #expect(error?.code == .tooManyClients)
         #expect(error?.isRetriable == true)
@@ -135,7 +136,7 @@ private let secret = "hunter2-secret"
     }
 
     @Test(arguments: ["HTTP/1.1 400 Bad Request\r\n", "\u{15}\u{3}\u{1}\r\n", "220 smtp.example.org ESMTP\r\n"])
-    func `Another server on the port is told as that`(handshake: String) async throws {
+    func `Another kind of server on the port is a protocol violation`(handshake: String) async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
         server.send(handshake)
@@ -155,7 +156,7 @@ private let secret = "hunter2-secret"
         #expect(error?.isRetriable == false)
     }
 
-    @Test func `A server that closes during the handshake is one to try again`() async throws {
+    @Test func `The error of a server that closes during the handshake is retriable`() async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
         await server.expect(["CLIENT", "ID"])
@@ -178,7 +179,7 @@ private let secret = "hunter2-secret"
     }
 
     @Test(arguments: ["closes", "is silent", "+garbage\r\n", "HTTP/1.1 400 Bad Request\r\n", "-NOAUTH no\r\n"])
-    func `A command that waits for a handshake which fails was not executed, and is the one that is named`(
+    func `A command that waits for a handshake that fails was not executed, and the error names it`(
         peer: String
     ) async throws {
         let transport = FakeTransport(answersHandshake: false)
@@ -215,7 +216,7 @@ private let secret = "hunter2-secret"
         return configuration
     }
 
-    /// Greets a server that answers some commands otherwise than with OK.
+    /// Performs a handshake with a server that answers some commands with an error.
     private func refusal(
         of configuration: RedisConnection.Configuration,
         _ replies: [String: String]

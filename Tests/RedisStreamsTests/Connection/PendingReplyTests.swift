@@ -79,7 +79,7 @@ import Testing
             }()
             task.cancel()
             let outcome = await task.value
-            // Cancelled before: there is nobody to deliver to.
+            // The task was cancelled before, so that nobody waits.
             submitted.open()
             await delivered
             if let error = failure(of: outcome) { #expect(error.code == .cancelled) }

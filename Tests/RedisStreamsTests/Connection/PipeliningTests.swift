@@ -73,7 +73,7 @@ import Testing
         line.connection.close()
     }
 
-    @Test func `A pipeline that is cut off tells each command what became of it`() async throws {
+    @Test func `After a pipeline that is cut off each command has its own result`() async throws {
         let line = try await Line.open()
         async let results = line.connection.pipeline([XLEN("a"), XLEN("b"), XLEN("c")])
         for key in ["a", "b", "c"] { await line.server.expect(["XLEN", key]) }
@@ -139,7 +139,9 @@ import Testing
         #expect(unsent.admit(100) { 0 })
     }
 
-    @Test func `A server that is too old for commands of a pipeline is asked once, and told as that`() async throws {
+    @Test func `The client asks a server once for its version if commands of a pipeline may be too new for it`()
+        async throws
+    {
         let line = try await Line.open()
         async let results = line.connection.pipeline(
             XCFGSET("a", idempotencyMaxSize: 1),

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// What arrives in the middle of a write, as NIO hands it over when the write fails.
+/// Bytes that arrive in the middle of a write, as NIO delivers them when the write fails.
 @Suite(.limitedTime) struct ReentrancyTests {
     @Test func `Bytes and an end that arrive while a reply is handled, in the middle of a write, are taken in order`()
         async throws
@@ -37,7 +37,7 @@ import Testing
     }
 }
 
-/// A stream whose next write fails: what is still to be read is handed over, and then the end.
+/// A stream whose next write fails: it delivers what is still to be read, and then the end.
 ///
 // SAFETY: all in one thread.
 private final class BreakingStream: ByteStream, @unchecked Sendable {

@@ -5,7 +5,7 @@ import Testing
 
 private let secret = "hunter2-secret"
 
-/// Whatever a peer repeats of the password of a connection, nobody gets to see it.
+/// No error and no description shows the password of a connection, whatever a peer repeats of it.
 @Suite(.limitedTime) struct SecretTests {
     private static var configuration: RedisConnection.Configuration {
         var configuration = RedisConnection.Configuration()
@@ -33,7 +33,7 @@ private let secret = "hunter2-secret"
         let parts = Array(try #require(try await reply.array))
         expectNoSecret(try #require(parts[0].error))
         for part in parts { #expect(!part.description.contains("hunter2")) }
-        // What the server really sent can be had: it was asked for.
+        // The caller that asks for the text gets what the server really sent.
         #expect(parts[1].string == secret)
     }
 

@@ -154,7 +154,7 @@ extension SubmissionQueue.Batch {
     fileprivate var text: String { (parts + [bytes]).map { String(buffer: $0) }.joined() }
 }
 
-/// A stream that sends when it is told to.
+/// A stream that sends when the test says so.
 private final class SlowStream: ByteStream {
     let unsent = Atomic(0)
 

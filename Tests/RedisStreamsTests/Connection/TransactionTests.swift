@@ -25,7 +25,7 @@ import Testing
         line.connection.close()
     }
 
-    @Test func `A transaction that the server is too old for is told as that`() async throws {
+    @Test func `The error of a transaction says that the server is too old for it`() async throws {
         let line = try await Line.open()
         let set = XCFGSET("b", idempotencyMaxSize: 1)
         async let error = caught { try await line.connection.transaction(XLEN("a"), set) }
@@ -38,7 +38,7 @@ import Testing
         line.connection.close()
     }
 
-    @Test func `A transaction that is refused without a reason is told as that`() async throws {
+    @Test func `A transaction that is refused without a reason fails with the error of EXEC`() async throws {
         let line = try await Line.open()
         async let error = caught { try await line.connection.transaction(XLEN("a")) }
         await line.server.expectTransaction(of: [["XLEN", "a"]])
@@ -91,7 +91,7 @@ import Testing
     }
 }
 
-/// What is replied before the reply to `EXEC`.
+/// The replies before the reply to `EXEC`.
 private func queued(_ count: Int) -> String {
     "+OK\r\n" + String(repeating: "+QUEUED\r\n", count: count)
 }

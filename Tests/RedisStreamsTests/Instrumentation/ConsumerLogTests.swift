@@ -4,7 +4,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// What the person on call reads.
+/// The log lines that the person on call reads.
 @Suite(.limitedTime) struct ConsumerLogTests {
     private let lines = LogLines()
 
@@ -55,12 +55,12 @@ import Testing
         #expect(lines.all.first?.metadata["redis.message"] == message)
     }
 
-    @Test func `What is tried again and again is a warning at its 10th, 20th, 40th time, and in between no news`() {
+    @Test func `An interruption that repeats is a warning at its 10th, 20th, 40th time, and debug in between`() {
         let log = ConsumerLog(lines.logger)
         for _ in 1...45 { log.write(.interrupted(RedisError(.timeout, "late"), retryAfter: .seconds(2))) }
         #expect(lines.lines("consumer interrupted").count == 45)
-        let told = lines.all.map { "\($0.level) \($0.metadata["redis.attempt"] ?? "")" }
-        #expect(told == ["info 1", "warning 10", "warning 20", "warning 40"])
+        let levels = lines.all.map { "\($0.level) \($0.metadata["redis.attempt"] ?? "")" }
+        #expect(levels == ["info 1", "warning 10", "warning 20", "warning 40"])
         #expect(lines.all[0].metadata["redis.reason"] == "timeout: late")
         #expect(lines.all[0].metadata["redis.delay_ms"] == "2000")
         log.write(.reconnected)
@@ -78,7 +78,7 @@ import Testing
 
     // MARK: Lives of consumers
 
-    @Test func `A start and a stop are told, with stream, group and consumer`() async throws {
+    @Test func `The log has the start and the stop, with stream, group and consumer`() async throws {
         try await consuming { _, _ in
         } until: {
             !$0.lines("group created").isEmpty
@@ -92,7 +92,8 @@ import Testing
         }
     }
 
-    @Test func `A handler that fails is told with its error and the delay, and louder when it goes on`() async throws {
+    @Test func `The log has the error of a handler and the delay, and a warning when it goes on failing`() async throws
+    {
         try await consuming { redis, configuration in
             configuration.retry = .fixed(.seconds(2))
             try await redis.xadd("orders", ["item": "book"])
@@ -124,8 +125,8 @@ import Testing
             !$0.lines("message was given up, and became a dead letter").isEmpty
         }
         let words = #"The field "total" of Order does not read as Double"#
-        let told = try #require(dead.first?["dead-letter.reason"])
-        #expect(told.hasPrefix("Failed 2 times. The last error: \(words)"), "\(told)")
+        let reason = try #require(dead.first?["dead-letter.reason"])
+        #expect(reason.hasPrefix("Failed 2 times. The last error: \(words)"), "\(reason)")
         #expect(dead.first?["dead-letter.error"] == "RedisError")
         let failure = lines.lines("handler failed").first?.metadata["redis.reason"]
         #expect(failure?.hasPrefix("RedisError: \(words)") == true, "\(failure ?? "")")
@@ -134,7 +135,7 @@ import Testing
         #expect(line.metadata["redis.reason"]?.hasPrefix("RedisError: Failed 2 times.") == true)
     }
 
-    @Test func `What the user says of an error is told, on one line`() async throws {
+    @Test func `The log has the user's description of an error, on one line`() async throws {
         let (dead, _) = try await consuming { redis, configuration in
             configuration.describe = { "order\n\(($0 as? Numbered)?.number ?? 0)" }
             configuration.deadLetter = DeadLetter("dead", maxAttempts: 1)
@@ -148,7 +149,7 @@ import Testing
         #expect(dead.first?["dead-letter.error"] == "Numbered")
     }
 
-    @Test func `A message that is rejected without a stream of dead letters is told as dropped`() async throws {
+    @Test func `The log says that a message was dropped if there is no dead letter stream`() async throws {
         try await consuming { redis, _ in
             try await redis.xadd("orders", ["item": "book"])
         } handler: { _ in
@@ -184,7 +185,7 @@ import Testing
         #expect(lines.all.allSatisfy { $0.level == .info })
     }
 
-    @Test func `What a dead consumer left is told when it is claimed`() async throws {
+    @Test func `The log says what a consumer claimed`() async throws {
         try await consuming { redis, _ in
             try await redis.xgroupCreate("orders", group: "billing", createStream: true)
             try await redis.xadd("orders", ["item": "book"])
@@ -197,7 +198,7 @@ import Testing
         #expect(line?.metadata["redis.count"] == "1")
     }
 
-    @Test func `What ends a consumer is an error, with the server's words`() async throws {
+    @Test func `The end of a consumer by an error is logged as one, with the server's words`() async throws {
         let (_, error) = try await consuming { _, _ in
         } faults: { server in
             server.inject(.error("NOPERM this user has no permissions"), on: "XREADGROUP", times: 100)
@@ -211,7 +212,9 @@ import Testing
         #expect(lines.lines("consumer stopped").isEmpty)
     }
 
-    @Test func `A reader of everything tells its start, its interruption and its stop, with its stream`() async throws {
+    @Test func `The log has the start, the interruption and the stop of a fan-out reader, with its stream`()
+        async throws
+    {
         let server = InMemoryRedis()
         server.inject(.close, on: "XREAD", nth: 2)
         let redis = try server.makeClient(logger: lines.logger)
@@ -221,7 +224,7 @@ import Testing
             }
             while lines.lines("consumer reconnected").isEmpty {
                 await server.clock.advance(by: .milliseconds(500))
-                // Else the time for connecting is over before a connection is made.
+                // Otherwise the timeout would expire before there is a connection.
                 await server.clock.calmDown()
             }
             reading.cancel()
@@ -235,9 +238,9 @@ import Testing
 
     private struct Numbered: Error { let number: Int }
 
-    /// Runs a consumer until the log says so, and lets the time pass meanwhile.
+    /// Runs a consumer until `until` finds its lines in the log, and advances the clock meanwhile.
     ///
-    /// - Returns: The dead letters that there are then, and what `run` has thrown.
+    /// - Returns: The dead letter entries at the end, and the error of `run`.
     @discardableResult
     private func consuming(
         _ prepare: (RedisClient, inout GroupConsumer.Configuration) async throws -> Void,

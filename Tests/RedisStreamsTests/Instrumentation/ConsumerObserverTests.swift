@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct ConsumerObserverTests {
-    @Test func `Events wait for whoever looks, and the oldest make room for newer ones, which is counted`() async {
+    @Test func `Events wait until they are read, and the oldest make room for newer ones, which is counted`() async {
         let observer = ConsumerObserver()
         for number in 1...(ConsumerObserver.bufferedEvents + 10) { observer.report(.claimed(count: number)) }
         #expect(observer.counters.eventsDropped == 10)
@@ -23,7 +23,7 @@ import Testing
         #expect(observer.counters.eventsDropped == 10)
     }
 
-    @Test func `Events end with the run, and who asks again is given those of the next one`() async {
+    @Test func `Events end with the run, and a second request gets those of the next one`() async {
         let observer = ConsumerObserver()
         var first = observer.events.makeAsyncIterator()
         observer.beginRun()
@@ -50,7 +50,7 @@ import Testing
         #expect(await second.next() == nil)
     }
 
-    @Test func `Who asks for the first time when it has ended is given what happened, and the end`() async {
+    @Test func `A first request behind the end of the run gets what happened, and the end`() async {
         let observer = ConsumerObserver()
         observer.beginRun()
         observer.report(.reconnected)
@@ -68,7 +68,7 @@ import Testing
         for await _ in events { Issue.record("nothing happens to it") }
     }
 
-    @Test func `Each event counts for what it tells of`() {
+    @Test func `Each event is counted by its kind`() {
         let observer = ConsumerObserver()
         let position = id("1-0")
         let gap = Discontinuity(.regressed, stream: "orders", position: position, lastID: .zero)

@@ -81,7 +81,7 @@ import Testing
     @Test func `No job is lost at the end: each is run or refused`() async throws {
         for _ in 0..<300 {
             let background = BackgroundTasks(
-                patience: .seconds(60),
+                timeout: .seconds(60),
                 eventLoopGroup: MultiThreadedEventLoopGroup.singleton
             )
             let running = Task { try await background.run {} }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// What stands for a connection.
+/// Stands for a connection.
 final class Link: Sendable {}
 
 typealias Pool = PoolStateMachine<Link>
@@ -11,7 +11,7 @@ let refused = RedisError(.connectionRefused, "refused")
 let wrongPassword = RedisError(.authenticationFailed, "wrong")
 
 @Suite struct PoolStateMachineTests {
-    @Test func `The first who needs a connection has the empty slots connected`() {
+    @Test func `The first caller that needs a connection has the empty slots connected`() {
         var pool = Pool(sharedConnections: 2, maxLeases: 1, maxIdle: 1)
         let first = pool.shared(1)
         let second = pool.shared(2)
@@ -19,7 +19,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(second.connect == [])
     }
 
-    @Test func `Everybody who waits gets the first connection that is there`() {
+    @Test func `All callers that wait get the first connection that is ready`() {
         var pool = Pool(sharedConnections: 2, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         _ = pool.shared(2)
@@ -79,7 +79,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(used === present)
     }
 
-    @Test func `A failure that may pass is tried again, later each time, and nobody is told`() {
+    @Test func `After a failure that may pass the pool tries again, later each time, and callers go on waiting`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         for attempt in 1...4 {
@@ -88,7 +88,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
             #expect(action.retry == attempt)
             let backingOff = pool.shared(attempt + 1)
             #expect(backingOff.connect == [], "a slot that rests is not connected")
-            let connects = pool.rested(slot: 0)
+            let connects = pool.backoffEnded(slot: 0)
             #expect(connects)
         }
         let resumed = pool.connected(Link(), slot: 0)
@@ -97,13 +97,13 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(after.retry == 1, "success begins anew")
     }
 
-    @Test func `A slot that has rested is not connected for nobody, and keeps its pace`() {
+    @Test func `A slot whose backoff has ended is only connected if a caller waits, and keeps its pace`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         _ = pool.connectFailed(refused, slot: 0)
         let removed = pool.removeWaiter(1)
         #expect(removed)
-        let connects = pool.rested(slot: 0)
+        let connects = pool.backoffEnded(slot: 0)
         #expect(!connects)
         let action = pool.shared(2)
         #expect(action.connect == [0])
@@ -111,7 +111,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(next.retry == 2)
     }
 
-    @Test func `A failure that trying again does not mend is told at once`() {
+    @Test func `Callers get an error at once that another attempt does not mend`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         _ = pool.shared(2)
@@ -120,17 +120,17 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(action.retry == 1)
         let later = pool.shared(3)
         #expect(later.connect == [], "also then there is no storm")
-        let connects = pool.rested(slot: 0)
+        let connects = pool.backoffEnded(slot: 0)
         #expect(connects)
     }
 
-    @Test func `Rest is over only for who rests`() {
+    @Test func `The end of a backoff only concerns a slot that is backing off`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
-        let empty = pool.rested(slot: 0)
+        let empty = pool.backoffEnded(slot: 0)
         _ = pool.shared(1)
-        let connecting = pool.rested(slot: 0)
+        let connecting = pool.backoffEnded(slot: 0)
         _ = pool.connected(Link(), slot: 0)
-        let ready = pool.rested(slot: 0)
+        let ready = pool.backoffEnded(slot: 0)
         #expect([empty, connecting, ready] == [false, false, false])
     }
 
@@ -145,7 +145,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(resumed == [])
     }
 
-    @Test func `Who waits in vain is told why`() {
+    @Test func `A caller that waits in vain gets the reason`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         let stopped = pool.expired(1, isRunning: false)
@@ -164,7 +164,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(unrelated.code == .connectionRefused, "all leases in use is not why a shared one is missing")
     }
 
-    @Test func `The end tells everybody, and hands back every connection once`() {
+    @Test func `The end returns every caller that waits, and every connection once`() {
         var pool = Pool(sharedConnections: 2, maxLeases: 2, maxIdle: 2)
         _ = pool.shared(1)
         let ready = Link()
@@ -196,7 +196,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(resumed == nil, "the connection is to be closed")
         let failed = pool.connectFailed(refused, slot: 0)
         #expect(failed.retry == nil)
-        let connects = pool.rested(slot: 0)
+        let connects = pool.backoffEnded(slot: 0)
         #expect(!connects)
     }
 }

@@ -25,8 +25,8 @@ import Testing
                 pool.lost(link, slot: slot)
                 model.slots[slot] = .empty
             case (_, .backingOff):
-                let connects = pool.rested(slot: slot)
-                model.rested(slot: slot, connects)
+                let connects = pool.backoffEnded(slot: slot)
+                model.backoffEnded(slot: slot, connects)
             default:
                 guard let waiter = model.waiting.randomElement(using: &random) else { continue }
                 let removed = pool.removeWaiter(waiter)
@@ -95,7 +95,7 @@ private struct SlotModel {
         slots[slot] = .backingOff
     }
 
-    mutating func rested(slot: Int, _ connects: Bool) {
+    mutating func backoffEnded(slot: Int, _ connects: Bool) {
         #expect(connects == !waiting.isEmpty)
         slots[slot] = connects ? .connecting : .empty
     }
