@@ -1,4 +1,4 @@
-/// Hooks for what a consumer reads, and from which stream and group. An instrument belongs to one consumer.
+/// Hooks for what a consumer reads, and from which stream and group. ``Instrument/instrument(for:)`` says which consumer.
 package protocol DeliveryInstrument: Instrument {
     /// New messages lie ready for handlers.
     func delivered(_ count: Int)

@@ -6,10 +6,27 @@
 /// hooks without a listener cost nothing on the path of a command or a message.
 ///
 /// Hooks are called where things happen, mostly on an event loop: they must return soon, and may not block.
-package protocol Instrument: Sendable {}
+package protocol Instrument: Sendable {
+    /// The instrument for one consumer. A client asks once for each consumer, so that an instrument can bind its labels then
+    /// and not with each message. The default is the same instrument for all.
+    func instrument(for consumer: ConsumerIdentity) -> any Instrument
+}
 
-/// The instruments of a client, by the hooks that they listen to.
+extension Instrument {
+    package func instrument(for consumer: ConsumerIdentity) -> any Instrument { self }
+}
+
+/// Which consumer something happened to.
+package struct ConsumerIdentity: Sendable, Hashable {
+    package let streams: [StreamKey]
+    /// The group, and the name of the consumer in it; `nil` for a fan-out reader.
+    package var group: String?
+    package var name: String?
+}
+
+/// The instruments of a client or of one consumer, by the hooks that they listen to.
 struct Instruments: Sendable {
+    private let all: [any Instrument]
     let commands: [any CommandInstrument]
     let connections: [any ConnectionInstrument]
     let pools: [any PoolInstrument]
@@ -17,10 +34,16 @@ struct Instruments: Sendable {
     let settlements: [any SettlementInstrument]
 
     init(_ instruments: [any Instrument] = []) {
+        all = instruments
         commands = instruments.compactMap { $0 as? any CommandInstrument }
         connections = instruments.compactMap { $0 as? any ConnectionInstrument }
         pools = instruments.compactMap { $0 as? any PoolInstrument }
         deliveries = instruments.compactMap { $0 as? any DeliveryInstrument }
         settlements = instruments.compactMap { $0 as? any SettlementInstrument }
+    }
+
+    /// The instruments for one consumer.
+    func of(_ consumer: ConsumerIdentity) -> Instruments {
+        Instruments(all.map { $0.instrument(for: consumer) })
     }
 }

@@ -1,4 +1,4 @@
-/// Hooks for what becomes of the messages of a group consumer. An instrument belongs to one consumer.
+/// Hooks for what becomes of the messages of a group consumer. ``Instrument/instrument(for:)`` says which consumer.
 package protocol SettlementInstrument: Instrument {
     /// The server has acknowledged messages for this consumer.
     func acknowledged(_ count: Int)

@@ -87,7 +87,12 @@ public struct StreamConsumer: Sendable {
         let names = streams.keys.map(\.rawValue).sorted()
         logger[metadataKey: LogKey.stream] =
             "\(names.count <= 10 ? names.joined(separator: ", ") : "\(names.count) streams")"
-        observer = ConsumerObserver(log: ConsumerLog(logger), instruments: client.instruments)
+        observer = ConsumerObserver(
+            log: ConsumerLog(logger),
+            instruments: client.instruments.of(
+                ConsumerIdentity(streams: streams.keys.sorted { $0.rawValue < $1.rawValue })
+            )
+        )
     }
 }
 

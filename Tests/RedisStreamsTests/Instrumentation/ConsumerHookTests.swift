@@ -1,6 +1,7 @@
 import Testing
 
 @testable import RedisStreams
+@testable import RedisStreamsTesting
 
 /// The hooks that the parts of a consumer call, and who hears of them.
 @Suite struct ConsumerHookTests {
@@ -59,10 +60,40 @@ import Testing
         #expect(observer.counters == expected)
     }
 
+    @Test func `A client asks an instrument once for each consumer, which hears of that consumer only`() async throws {
+        let lines = Journal<String>()
+        let server = InMemoryRedis()
+        let redis = try RedisClient(
+            .init(),
+            transport: server,
+            logger: LogJournal().logger,
+            eventLoopGroup: server.clock.eventLoop,
+            instruments: [Labelled(label: "client", lines: lines)]
+        )
+        try await redis.running { redis in
+            try await redis.xadd("orders", ["n": "1"])
+            for try await _ in StreamConsumer(redis, stream: "orders", from: .beginning) { break }
+        }
+        #expect(lines.all.filter { $0.hasSuffix("delivered 1") } == ["orders - - delivered 1"])
+    }
+
     @Test func `An event that is reported calls the hook that is named for it, with the reason`() {
         let recorder = HookRecorder()
         let observer = ConsumerObserver(instruments: Instruments([recorder]))
         observer.report(.retrying(id: id("1-0"), failures: 1, after: .zero), because: "boom")
         #expect(recorder.lines.all == ["retrying 1-0 1 0.0 seconds boom"])
     }
+}
+
+/// An instrument that has a label for each consumer.
+private struct Labelled: DeliveryInstrument {
+    let label: String
+    let lines: Journal<String>
+
+    func instrument(for consumer: ConsumerIdentity) -> any Instrument {
+        let streams = consumer.streams.map(\.rawValue).joined(separator: ",")
+        return Labelled(label: "\(streams) \(consumer.group ?? "-") \(consumer.name ?? "-")", lines: lines)
+    }
+
+    func delivered(_ count: Int) { lines.record("\(label) delivered \(count)") }
 }
