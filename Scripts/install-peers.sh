@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what make bench-peers and make bench-plots need, where it is missing: Python packages into
-# Benchmarks/.peers, node-redis from Debian.
+# Installs what make bench-peers and make bench-plots need, if it is missing: Python packages into Benchmarks/.peers,
+# node-redis from Debian.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -32,6 +32,6 @@ need hiredis 'hiredis>=3'
 need glide 'valkey-glide>=2'
 
 if ! NODE_PATH=/usr/share/nodejs node -e 'require("redis")' 2>/dev/null; then
-    command -v apt-get >/dev/null || fail "node-redis is taken from Debian's packages: there is no apt-get here."
+    command -v apt-get >/dev/null || fail "node-redis comes from Debian's packages, and there is no apt-get here."
     install_packages 'nodejs node-redis' ''
 fi

@@ -43,7 +43,7 @@ clean_up() {
 on_signal() {
     signalled=$1
     [[ -n $command_pid ]] || exit $((128 + $2))
-    # A terminal sends Ctrl-C to the command as well: once is enough.
+    # A terminal sends Ctrl-C to the command, too, which must get it only once.
     [[ $1 == INT && -t 0 ]] || kill -s "$1" "$command_pid" 2>/dev/null || true
 }
 
@@ -53,7 +53,7 @@ trap 'on_signal INT 2' INT
 trap 'on_signal TERM 15' TERM
 
 answers_ping() {
-    # In a subshell, since a shell whose `exec` is refused ends. No redis-cli: it need not be there.
+    # In a subshell, since a failed `exec` ends the shell. Without redis-cli, which may not be installed.
     (
         exec 2>/dev/null 3<>"/dev/tcp/127.0.0.1/$1"
         printf 'PING\r\n' >&3
@@ -62,9 +62,9 @@ answers_ping() {
     )
 }
 
-# start_server PORT: false when it does not come up there.
+# start_server PORT: fails if the server does not start there.
 start_server() {
-    # Job control gives the server a process group of its own: Ctrl-C must not stop it under the command's feet.
+    # Job control gives the server its own process group, so that Ctrl-C does not stop it before the command.
     set -m
     "$server" --port "$1" --bind 127.0.0.1 --unixsocket "$folder/redis.sock" --unixsocketperm 700 \
         --save '' --appendonly no --dir "$folder" --daemonize no >"$folder/redis.log" 2>&1 </dev/null &
@@ -85,7 +85,7 @@ start_server() {
 folder=$(mktemp -d "${TMPDIR:-/tmp}/redis-streams.XXXXXX")
 port=''
 for ((attempt = 0; attempt < 10; attempt++)); do
-    # Below the range that outgoing connections take theirs from.
+    # Below the port range of outgoing connections.
     candidate=$((10000 + RANDOM % 20000))
     if start_server "$candidate"; then
         port=$candidate
@@ -93,15 +93,15 @@ for ((attempt = 0; attempt < 10; attempt++)); do
     fi
 done
 if [[ -z $port ]]; then
-    printf "error: '%s' did not come up. It said:\n" "$server" >&2
+    printf "error: '%s' did not start. Its log:\n" "$server" >&2
     tail -n 20 "$folder/redis.log" >&2
     exit 1
 fi
 
 export REDIS_URL="redis://127.0.0.1:$port"
 
-# In the background, since bash runs no trap while it waits for a command in front; `trap -` gives SIGINT back, which
-# bash turns off for background commands.
+# In the background, since bash runs no trap while it waits for a foreground command; `trap -` restores SIGINT, which
+# bash ignores for background commands.
 (trap - INT TERM HUP EXIT && exec "$@") <&0 &
 command_pid=$!
 

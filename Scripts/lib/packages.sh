@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Sourced by the scripts beside this folder: one way to install a system package, and to say why that failed.
+# Sourced by the other scripts: installs system packages, and reports why that failed.
 
 fail() {
     printf 'error: %s\n' "$*" >&2
@@ -7,7 +7,7 @@ fail() {
 }
 
 # install_packages APT_NAMES BREW_NAMES
-# Each argument is a list of names with spaces between; either may be empty where that system needs nothing.
+# Each argument is a list of names, separated by spaces; it may be empty if that system needs nothing.
 install_packages() {
     local apt_names=$1 brew_names=$2
     if command -v apt-get >/dev/null; then
@@ -29,7 +29,7 @@ install_with_apt() {
     local names=$1 log
     local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=120)
     if ((EUID != 0)); then
-        # Asking for a password would hang where nobody is there to type it.
+        # A prompt for a password would hang in a run without a user.
         if ! command -v sudo >/dev/null || ! sudo -n true 2>/dev/null; then
             fail "missing: $names, and no right to install. Run
     $(apt_command_for_people "$names")
@@ -40,7 +40,7 @@ and then this again."
 
     printf 'Installing %s with apt-get …\n' "$names"
     log=$(mktemp)
-    # An outdated or partly unreachable list may still hold the packages: whether it does, the install tells.
+    # An outdated or incomplete list may still contain the packages: the install shows whether it does.
     "${apt[@]}" update >"$log" 2>&1 </dev/null || true
     # shellcheck disable=SC2086 # The names are meant to be split.
     if ! "${apt[@]}" install -y --no-install-recommends $names >>"$log" 2>&1 </dev/null; then

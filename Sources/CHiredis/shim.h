@@ -1,8 +1,9 @@
-// The one place that knows hiredis.
+// The only code that uses hiredis.
 //
-// hiredis's `redisReader` is used as an event parser: it walks the RESP2 bytes and calls back for every value, and the
-// callbacks, instead of building hiredis's tree of replies, hand the value to a sink. The struct layouts and signatures
-// that differ between hiredis 0.14 (Debian 12, Ubuntu 22.04) and 1.x stop here: Swift sees only what this file declares.
+// hiredis's `redisReader` works as an event parser here: it walks the RESP2 bytes and calls back for every value, and
+// the callbacks pass the value to a sink instead of building hiredis's tree of replies. This file hides the struct
+// layouts and signatures that differ between hiredis 0.14 (Debian 12, Ubuntu 22.04) and 1.x: Swift sees only what this
+// file declares.
 #ifndef REDIS_STREAMS_CHIREDIS_SHIM_H
 #define REDIS_STREAMS_CHIREDIS_SHIM_H
 
@@ -17,8 +18,8 @@ typedef size_t rs_array_count;
 typedef int rs_array_count;
 #endif
 
-/// Receives the values of a reply in the order of the bytes. Each function answers 1 to go on, or 0 to refuse the
-/// reply, which ends the reader.
+/// Receives the values of a reply in the order of the bytes. Each function returns 1 to continue, or 0 to refuse the
+/// reply, which makes the reader fail.
 typedef struct rs_sink {
     void *context;
     /// A bulk string (`REDIS_REPLY_STRING`), a simple string (`REDIS_REPLY_STATUS`) or an error (`REDIS_REPLY_ERROR`).
@@ -29,7 +30,7 @@ typedef struct rs_sink {
     int (*nil)(void *context);
 } rs_sink;
 
-// hiredis takes any non-null pointer as "the object made".
+// hiredis takes any non-null pointer for the object that was created.
 static inline void *rs_token(int accepted) {
     static char token;
     return accepted ? &token : NULL;
@@ -41,8 +42,8 @@ static inline const rs_sink *rs_task_sink(const redisReadTask *task) {
 
 static inline void *rs_create_string(const redisReadTask *task, char *bytes, size_t length) {
     const rs_sink *sink = rs_task_sink(task);
-    // hiredis 0.14 skips the two bytes behind a bulk string without looking at them. They are in its buffer: it calls
-    // back only once the terminator has arrived. `string` is told by a type of 0.
+    // hiredis 0.14 skips the two bytes after a bulk string without checking them. They are in its buffer, since it
+    // calls back only after the terminator has arrived. If they are wrong, `string` gets a type of 0.
     if (task->type == REDIS_REPLY_STRING && (bytes[length] != '\r' || bytes[length + 1] != '\n'))
         return rs_token(sink->string(sink->context, 0, bytes, 0));
     return rs_token(sink->string(sink->context, task->type, bytes, length));
@@ -52,7 +53,7 @@ static inline void *rs_create_array(const redisReadTask *task, rs_array_count co
     const rs_sink *sink = rs_task_sink(task);
     int depth = 0;
     for (const redisReadTask *parent = task->parent; parent != NULL; parent = parent->parent) depth++;
-    // hiredis 1.x also reads RESP3 aggregates, which a RESP2 connection must never see.
+    // hiredis 1.x also parses RESP3 aggregates, which a RESP2 connection must never accept.
     if (task->type != REDIS_REPLY_ARRAY) return rs_token(sink->array(sink->context, -1, depth));
     return rs_token(sink->array(sink->context, (long long)count, depth));
 }
@@ -87,7 +88,7 @@ static inline void rs_free_object(void *object) {
     (void)object;
 }
 
-/// A reader that hands every value to `sink`, which must outlive it. NULL when out of memory.
+/// Creates a reader that passes every value to `sink`, which must outlive it. Returns NULL when out of memory.
 static inline redisReader *rs_reader_create(rs_sink *sink) {
     static redisReplyObjectFunctions functions = {
         .createString = rs_create_string,
@@ -103,7 +104,7 @@ static inline redisReader *rs_reader_create(rs_sink *sink) {
     redisReader *reader = redisReaderCreateWithFunctions(&functions);
     if (reader == NULL) return NULL;
     reader->privdata = sink;
-    // Keep the buffer between replies: hiredis would free it each time it has been emptied.
+    // Keeps the buffer between replies: hiredis would free it each time it has been emptied.
     reader->maxbuf = 0;
     return reader;
 }
@@ -116,24 +117,25 @@ static inline int rs_reader_feed(redisReader *reader, const char *bytes, size_t 
     return redisReaderFeed(reader, bytes, length);
 }
 
-/// Parses on: 1 when one whole reply has gone to the sink, 0 when more bytes are needed, -1 on a protocol error.
+/// Parses the next bytes. Returns 1 when one whole reply has gone to the sink, 0 when more bytes are needed, -1 on a
+/// protocol error.
 static inline int rs_reader_advance(redisReader *reader) {
     void *reply = NULL;
     if (redisReaderGetReply(reader, &reply) != REDIS_OK) return -1;
     return reply != NULL;
 }
 
-/// How many bytes were fed and not yet parsed.
+/// Returns how many bytes were fed and not yet parsed.
 static inline size_t rs_reader_unparsed(const redisReader *reader) {
     return reader->len - reader->pos;
 }
 
-/// The length of the bulk string that the reader waits for, as its header announces it; -1 if the reader waits for the
-/// end of a line.
+/// Returns the length of the bulk string that the reader waits for, as its header announces it; -1 if the reader waits
+/// for the end of a line.
 static inline long long rs_reader_announced(const redisReader *reader) {
     const size_t longest_header = 32;
     size_t unparsed = rs_reader_unparsed(reader);
-    // The type byte is behind us already: what it was is in the task.
+    // The reader has consumed the type byte already, and keeps the type in the task.
 #if HIREDIS_MAJOR >= 1
     int type = reader->ridx < 0 ? -1 : reader->task[reader->ridx]->type;
 #else
@@ -141,7 +143,7 @@ static inline long long rs_reader_announced(const redisReader *reader) {
 #endif
     if (type != REDIS_REPLY_STRING) return -1;
     const char *next = reader->buf + reader->pos;
-    // hiredis has checked a header that has come whole: without an end in sight, the value is not used.
+    // hiredis has checked headers that have arrived in whole. The value of an incomplete header is not used.
     unsigned long long length = 0;
     for (size_t i = 0; i + 1 < unparsed && i < longest_header; i++) {
         if (next[i] == '\r') return next[i + 1] == '\n' ? (long long)length : -1;

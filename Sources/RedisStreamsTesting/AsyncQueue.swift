@@ -1,9 +1,9 @@
-/// Elements for tasks that wait for them. A value: its owner guards it.
+/// A queue of elements and of tasks that wait for one. It has no lock: its owner guards it.
 struct AsyncQueue<Element> {
     private var elements: [Element] = []
     private var waiters: [CheckedContinuation<Element, Never>] = []
 
-    /// Adds an element; returns the waiter that gets it instead, if there is one.
+    /// Adds an element, or returns the waiting task that gets it instead.
     mutating func put(_ element: Element) -> CheckedContinuation<Element, Never>? {
         if waiters.isEmpty {
             elements.append(element)
@@ -12,7 +12,7 @@ struct AsyncQueue<Element> {
         return waiters.removeFirst()
     }
 
-    /// Takes an element out; if there is none, `waiter` will get the next one.
+    /// Removes and returns the first element. If there is none, `waiter` gets the next one.
     mutating func take(or waiter: CheckedContinuation<Element, Never>) -> Element? {
         if elements.isEmpty {
             waiters.append(waiter)

@@ -2,7 +2,7 @@ internal import NIOCore
 internal import RedisStreams
 internal import Synchronization
 
-/// The server's end of a connection that a client has made on a ``FakeTransport``.
+/// The server's end of a connection that a client has opened on a ``FakeTransport``.
 public final class FakeConnection: Sendable {
     private struct State: ~Copyable {
         var commands = AsyncQueue<[String]?>()
@@ -10,7 +10,7 @@ public final class FakeConnection: Sendable {
         var isClosed = false
         var isHandshake: Bool
 
-        /// Takes away what belongs to the handshake, which ends with a `PING`. Returns the replies to it.
+        /// Removes the commands of the handshake, which ends with a `PING`. Returns the replies to them.
         mutating func takeHandshake(from commands: inout [[String]]) -> String {
             var replies = ""
             while isHandshake, let name = commands.first?.first {
@@ -22,7 +22,7 @@ public final class FakeConnection: Sendable {
         }
     }
 
-    /// Where every client connects from.
+    /// The address from which every client connects.
     package static let clientAddress = "10.0.0.7:50123"
 
     private let state: Mutex<State>
@@ -37,8 +37,8 @@ public final class FakeConnection: Sendable {
 
     var stream: any ByteStream { Stream(connection: self) }
 
-    /// The next command that the client has sent, with its arguments; waits for it. `nil` once the client has closed the
-    /// connection.
+    /// Waits for the next command of the client, and returns it with its arguments; `nil` once the client has closed
+    /// the connection.
     public func nextCommand() async -> [String]? {
         await withCheckedContinuation { continuation in
             let command: [String]?? = state.withLock { state in
@@ -49,7 +49,7 @@ public final class FakeConnection: Sendable {
         }
     }
 
-    /// Sends bytes to the client: a reply, a part of one, or anything else.
+    /// Sends text to the client: a reply, a part of one, or anything else.
     public func send(_ text: String) {
         send([UInt8](text.utf8))
     }
@@ -59,14 +59,14 @@ public final class FakeConnection: Sendable {
         eventLoop.execute { self.delegate.received(ByteBuffer(bytes: bytes)) }
     }
 
-    /// Closes the connection, as a server does that goes down.
+    /// Closes the connection, as a server does when it shuts down.
     public func close() {
         eventLoop.execute { self.delegate.ended(with: nil) }
     }
 
     // MARK: The client's side
 
-    /// Takes bytes of the client.
+    /// The client has sent bytes.
     private func received(_ bytes: ByteBuffer) {
         var commands: [[String]] = []
         let handshake = state.withLock { state in

@@ -4,7 +4,7 @@ internal import NIOEmbedded
 public import RedisStreams
 internal import Synchronization
 
-/// Stands where the sockets are: a test plays the server, byte by byte, on a clock that it turns by hand.
+/// Replaces the sockets of a client: the test acts as the server, byte by byte, on a clock that it moves by hand.
 ///
 /// ```swift
 /// let transport = FakeTransport()
@@ -16,7 +16,7 @@ internal import Synchronization
 /// #expect(try await length == 3)
 /// ```
 ///
-/// The client has to run, as everywhere: see `RedisClient.run()`.
+/// As always, the client has to run: see `RedisClient.run()`.
 public final class FakeTransport: Sendable {
     private struct State {
         var connections = AsyncQueue<FakeConnection>()
@@ -26,20 +26,21 @@ public final class FakeTransport: Sendable {
     private let state = Mutex(State())
     private let answersHandshake: Bool
 
-    /// The time of everything that happens on this transport.
+    /// The clock of everything that happens on this transport.
     public let clock = ManualClock()
 
-    /// A transport without connections.
+    /// Creates a transport without connections.
     ///
-    /// - Parameter answersHandshake: Whether connections answer by themselves what a client greets with: `AUTH`,
-    ///   `SELECT`, `CLIENT SETNAME` and the first `PING`. Those commands are then not to be seen. Default: `true`.
+    /// - Parameter answersHandshake: Whether connections answer the handshake of a client by themselves: `AUTH`,
+    ///   `SELECT`, `CLIENT SETNAME` and the first `PING`. ``FakeConnection/nextCommand()`` does not return those
+    ///   commands then. Default: `true`.
     public init(answersHandshake: Bool = true) {
         self.answersHandshake = answersHandshake
     }
 
-    /// A client whose connections are made by this transport.
+    /// Returns a client whose connections go through this transport.
     ///
-    /// - Throws: `RedisError` for a configuration that cannot be.
+    /// - Throws: `RedisError` for an invalid configuration.
     public func makeClient(
         _ configuration: RedisClient.Configuration = .init(),
         logger: Logger = Logger(label: "fake", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -47,7 +48,7 @@ public final class FakeTransport: Sendable {
         try RedisClient(configuration, transport: self, logger: logger, eventLoopGroup: clock.eventLoop)
     }
 
-    /// Gives `body` a running client whose connections are made by this transport.
+    /// Runs a client whose connections go through this transport, and passes it to `body`.
     public func withClient<Result: Sendable>(
         _ configuration: RedisClient.Configuration = .init(),
         isolation: isolated (any Actor)? = #isolation,
@@ -56,7 +57,8 @@ public final class FakeTransport: Sendable {
         try await makeClient(configuration).running(body)
     }
 
-    /// The next connection that a client makes; waits for it. Each is returned once, in the order in which they are made.
+    /// Waits for the next connection that a client opens. Each connection is returned once, in the order in which
+    /// clients open them.
     public func nextConnection() async -> FakeConnection {
         await withCheckedContinuation { continuation in
             let connection = state.withLock { $0.connections.take(or: continuation) }
@@ -64,7 +66,7 @@ public final class FakeTransport: Sendable {
         }
     }
 
-    /// Lets the next attempt to connect fail, as if nobody listened.
+    /// Makes the next connection attempt fail, as if no server listened.
     public func refuseNextConnection() {
         state.withLock { $0.refusals.append(RedisError(.connectionRefused, "Refused by the test.")) }
     }

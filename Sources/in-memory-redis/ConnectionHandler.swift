@@ -1,7 +1,7 @@
 import NIOCore
 import RedisStreamsTesting
 
-/// Carries the bytes of one socket to the server and back.
+/// Passes the bytes of one socket to the server, and the server's bytes back.
 final class ConnectionHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

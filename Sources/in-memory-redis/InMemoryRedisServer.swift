@@ -8,7 +8,7 @@ import Glibc
 import Darwin
 #endif
 
-/// `InMemoryRedis` on a port, by the clock of the machine, for clients in any language.
+/// Runs an `InMemoryRedis` on a port, with the clock of the machine, for clients in any language.
 @main
 struct InMemoryRedisServer {
     static func main() async throws {
@@ -41,7 +41,7 @@ struct InMemoryRedisServer {
             let isTaken = (error as? IOError)?.errnoCode == EADDRINUSE
             fail(
                 isTaken
-                    ? "Port \(options.port) is in use already." : "It cannot listen on port \(options.port): \(error)",
+                    ? "Port \(options.port) is in use already." : "Cannot listen on port \(options.port): \(error)",
                 status: 1
             )
         }
@@ -56,12 +56,12 @@ struct InMemoryRedisServer {
         exit(status)
     }
 
-    /// Writes a line at once, also to a pipe, where `print` keeps it back.
+    /// Writes a line at once, also to a pipe, where `print` would buffer it.
     private static func say(_ line: String, to file: CInt) {
         unsafe Array("\(line)\n".utf8).withUnsafeBytes { _ = unsafe write(file, $0.baseAddress, $0.count) }
     }
 
-    /// In milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     private static func wallTime() -> Int {
         var time = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &time)

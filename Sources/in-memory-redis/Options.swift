@@ -1,6 +1,6 @@
 import RedisStreamsTesting
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Options {
     struct Mistake: Error {
         let message: String
@@ -13,14 +13,14 @@ struct Options {
     static let usage = """
         Usage: in-memory-redis [--port N] [--version V] [--password P]
 
-        A Redis server for tests: streams, groups, strings and hashes, in memory, until it is ended.
+        A Redis server for tests: streams, groups, strings and hashes, in memory, until the process ends.
 
-          --port N        The port on 127.0.0.1; 0 for any that is free. Default: 6379.
+          --port N        The port on 127.0.0.1; 0 for any free port. Default: 6379.
           --version V     The server to behave like: \(InMemoryRedis.Version.allCases.map(\.rawValue).joined(separator: ", ")). Default: 7.0.
-          --password P    What clients have to give to AUTH. Default: nothing.
+          --password P    The password that clients have to send with AUTH. Default: none.
         """
 
-    /// `nil` if it is help that is asked for.
+    /// Parses the arguments; `nil` if they ask for help.
     init?(_ arguments: some Sequence<String>) throws(Mistake) {
         var iterator = arguments.makeIterator()
         while let name = iterator.next() {

@@ -1,9 +1,10 @@
 import RedisStreams
 
-/// A consumer in a process of its own, for tests that kill it: `consumer-process URL STREAM GROUP NAME CLAIM-MILLISECONDS`.
+/// A consumer in a process of its own, for tests that kill it: `consumer-process URL STREAM GROUP NAME
+/// CLAIM-MILLISECONDS`.
 ///
-/// It notes each message in the set `STREAM:handled` before it acknowledges it, and in the list of its own name that it
-/// began to handle it.
+/// Its handler counts the messages that it has begun in `STREAM:begun:NAME`, and adds each to the set `STREAM:handled`.
+/// The consumer acknowledges a message after that.
 @main
 struct ConsumerProcess {
     static func main() async throws {

@@ -1,6 +1,6 @@
 import RedisStreams
 
-/// A row of the table: a shape of runs, with faults of a kind.
+/// A row of the report: a kind of run, and the kinds of faults that hit it.
 enum Case: String, CaseIterable {
     case steady = "no faults"
     case slow = "slow handlers"
@@ -49,7 +49,7 @@ enum Case: String, CaseIterable {
         case .server: plan.faults = [.restart, .restart, .clockStep]
         case .kills:
             plan.faults = [.kill, .pause, .cancel]
-            if random.oneIn(20) { watchNames(&plan) }
+            if random.oneIn(20) { waitForNames(&plan) }
         case .handOver:
             plan.faults = [.shutdown]
             plan.slowOneIn = random.pick([0, 10])
@@ -61,7 +61,7 @@ enum Case: String, CaseIterable {
             plan.configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 3, maxCrashes: maxCrashes)
             plan.faultCount = random.int(0...2)
             if random.oneIn(3) { plan.poisonCount = maxCrashes - 1 }
-            if random.oneIn(20) { watchNames(&plan) }
+            if random.oneIn(20) { waitForNames(&plan) }
         case .emit:
             plan.emits = true
             plan.faults = Self.networkFaults + [.pause, .pause, .restart]
@@ -76,10 +76,10 @@ enum Case: String, CaseIterable {
         return plan
     }
 
-    private func watchNames(_ plan: inout GroupPlan) {
+    private func waitForNames(_ plan: inout GroupPlan) {
         plan.hasGeneratedNames = true
-        plan.watchesNames = true
-        // It is waited for hours: few steps for each of them.
+        plan.waitsForNames = true
+        // Such a run waits for hours of virtual time: long intervals keep the number of steps small.
         plan.lease = max(plan.lease, .seconds(5))
         plan.configuration.claimIdleTime = plan.lease.duration
         plan.configuration.block = .seconds(5)

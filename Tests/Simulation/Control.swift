@@ -1,10 +1,10 @@
 import RedisStreams
 
-/// A run with something left out, or done wrong on purpose, in which the checker has to find an invariant violated: else it
-/// would say nothing that it finds none elsewhere.
+/// A run with one safeguard turned off, or with a deliberate mistake, in which the checker has to find a violated
+/// invariant. A checker that misses it would prove nothing by finding no violation elsewhere.
 struct Control: Sendable {
     let invariant: Invariant
-    /// What is done wrong.
+    /// What goes wrong in the run.
     let name: String
     let shape: Case
     let change: @Sendable (inout GroupPlan) -> Void
@@ -21,15 +21,15 @@ struct Control: Sendable {
         self.change = change
     }
 
-    /// Up to how many seeds it may take.
-    static let patience: UInt64 = 300
+    /// How many seeds a control may try.
+    static let maxSeeds: UInt64 = 300
 
-    /// Runs seeds until the checker finds what it has to; returns the seed, or `nil`, and how many were run.
+    /// Runs seeds until the checker finds the violation. Returns the seed, or `nil`, and how many seeds ran.
     func run(before: (UInt64) -> Void) -> (found: UInt64?, tried: Int) {
         let position = UInt64(Case.allCases.firstIndex(of: shape) ?? 0)
         let stride = UInt64(Case.allCases.count)
         var tried = 0
-        for round in 1...Self.patience {
+        for round in 1...Self.maxSeeds {
             let seed = round * stride + position
             before(seed)
             tried += 1
@@ -39,73 +39,73 @@ struct Control: Sendable {
         return (nil, tried)
     }
 
-    static let all: [Control] = leases + losses + handlers + wires
+    static let all: [Control] = leases + losses + handlers + clients
 
     private static let leases = [
         Control(.oneOwner, "leases are not renewed", .slow) { $0.configuration.safeguards.remove(.renewal) },
-        Control(.ownersSettle, "settlements do not look at the owner", .kills) {
+        Control(.ownersSettle, "settlements do not check the owner", .kills) {
             $0.configuration.safeguards.remove(.fencing)
             $0.faults = [.pause]
             $0.slowOneIn = 4
         },
-        Control(.notTwiceInOne, "two consumers have one name", .slow) { $0.sabotage = .sameName },
-        Control(.nothingWaits, "what waits for a handler is not given back", .slow) {
-            $0.configuration.safeguards.remove(.giveBack)
+        Control(.notTwiceAtOnce, "two consumers have the same name", .slow) { $0.sabotage = .sameName },
+        Control(.nothingWaits, "messages that wait for a handler are not returned to the group", .slow) {
+            $0.configuration.safeguards.remove(.returnOverdue)
             $0.configuration.prefetchTime = .seconds(2)
             $0.configuration.prefetch = 30
             $0.consumers = 3
             $0.concurrency = 1
             $0.slowOneIn = 4
         },
-        Control(.quarantinedAlone, "deaths are not counted", .poison) {
+        Control(.quarantinedAlone, "crashes are not counted", .poison) {
             $0.concurrency = 4
             $0.sabotage = .forgetCrashes
             $0.faultCount = 0
         },
-        Control(.everythingIsOwned, "nobody claims", .kills) {
+        Control(.everythingIsOwned, "no consumer claims", .kills) {
             $0.faults = [.kill]
             $0.consumers = 3
             $0.configuration.claimInterval = .seconds(3600)
         },
-        Control(.namesGo, "nobody removes names", .kills) {
+        Control(.deadNamesAreRemoved, "no consumer removes names of dead ones", .kills) {
             $0.faults = [.kill]
             $0.hasGeneratedNames = true
-            $0.watchesNames = true
+            $0.waitsForNames = true
             $0.configuration.block = .seconds(5)
             $0.configuration.safeguards.remove(.nameRemoval)
         },
-        Control(.innocentsStay, "each death is blamed on all that the process held", .poison) {
+        Control(.innocentsStay, "a crash counts against all messages that the process held", .poison) {
             $0.configuration.deadLetter = DeadLetter("orders:dead", maxAttempts: 3, maxCrashes: 3)
             $0.poisonCount = 1
             $0.faultCount = 0
             $0.concurrency = 8
             $0.sabotage = .blameAll
         },
-        Control(.endsAreTold, "nobody hears of a lost group", .loss) {
+        Control(.abnormalEndsAreReported, "a lost group is not reported", .loss) {
             $0.faults = [.groupDestroyed]
             $0.sabotage = .silence
         },
-        Control(.endsAreTold, "nobody hears of dead letters", .poison) { $0.sabotage = .silence },
+        Control(.abnormalEndsAreReported, "dead letters are not reported", .poison) { $0.sabotage = .silence },
     ]
 
     private static let losses = [
-        Control(.acknowledgedIsProcessed, "acknowledged before they are handled", .kills) {
+        Control(.acknowledgedIsHandled, "messages are acknowledged before they are handled", .kills) {
             $0.configuration.acknowledgement = .onDelivery
         },
-        Control(.nothingLost, "the own pending list is not looked through", .network) {
+        Control(.nothingLost, "consumers do not recover their own pending list", .network) {
             $0.configuration.claimIdleTime = nil
             $0.configuration.safeguards.remove(.recovery)
         },
-        Control(.nothingLost, "a lost group goes on with what is new", .loss) {
+        Control(.nothingLost, "a lost group is recreated at the end of the stream", .loss) {
             $0.configuration.groupLoss = .latest
             $0.faults = [.groupDestroyed]
         },
-        Control(.endsClean, "acknowledgements are not sent again", .network) {
+        Control(.endsClean, "lost acknowledgements are not sent again", .network) {
             $0.configuration.claimIdleTime = nil
             $0.configuration.safeguards.remove(.reacknowledge)
             $0.configuration.safeguards.remove(.recovery)
         },
-        Control(.shutdownInTime, "nothing is handed back", .handOver) {
+        Control(.shutdownInTime, "a consumer that ends returns nothing to the group", .handOver) {
             $0.configuration.safeguards.remove(.handOver)
             $0.slowOneIn = 3
             $0.concurrency = 1
@@ -113,18 +113,18 @@ struct Control: Sendable {
     ]
 
     private static let handlers = [
-        Control(.outputsOnce, "outputs are added by themselves", .emit) { $0.sabotage = .plainOutputs },
+        Control(.outputsOnce, "outputs are added without the acknowledgement", .emit) { $0.sabotage = .plainOutputs },
         Control(.attemptsCountFailures, "deliveries count as attempts", .retries) {
             $0.sabotage = .countDeliveries
             $0.faults = [.kill]
         },
     ]
 
-    private static let wires = [
-        Control(.repliesInOrder, "the server mixes up replies", .commands) { $0.sabotage = .swappedReplies },
-        Control(.noWayBack, "a reader begins anew", .fanOut) { $0.sabotage = .restartedReader },
-        Control(.nothingLost, "a server forgets what it confirmed", .producers) { $0.sabotage = .lostMessage },
+    private static let clients = [
+        Control(.repliesInOrder, "the server swaps replies", .commands) { $0.sabotage = .swappedReplies },
+        Control(.neverGoesBack, "a reader starts over at the beginning", .fanOut) { $0.sabotage = .restartedReader },
+        Control(.nothingLost, "the server loses a confirmed entry", .producers) { $0.sabotage = .lostMessage },
         Control(.noLeak, "a connection is left open", .commands) { $0.sabotage = .leak },
-        Control(.comesToRest, "somebody works without a rest", .commands) { $0.sabotage = .circles },
+        Control(.noBusyLoop, "a task never waits", .commands) { $0.sabotage = .busyLoop },
     ]
 }

@@ -1,10 +1,10 @@
-/// What the command line asks for.
+/// The options of the command line.
 struct Options {
     enum Mode {
         case all
         case one(UInt64)
         case controls
-        /// A part of all, for another process.
+        /// One part of the seeds, in a process that `all` has started.
         case worker
     }
 
@@ -22,7 +22,7 @@ struct Options {
     var workers: UInt64 = 2
     /// Which part of the seeds a worker runs.
     var part: UInt64 = 0
-    /// Up to which seed another worker has come.
+    /// The seed at which an earlier process of this part crashed; zero if none did.
     var after: UInt64 = 0
     var isVerified = false
 

@@ -1,4 +1,5 @@
-/// What came of a seed; goes from the processes that run seeds to the one that makes the table as a line of text.
+/// The result of one seed. The processes that run seeds write it as a line of text, and the one that prints the table
+/// reads it.
 struct Outcome {
     var seed: UInt64
     var name: Case
@@ -20,7 +21,7 @@ struct Outcome {
         return parts.joined(separator: "\t")
     }
 
-    /// Returns `nil` for a line that says something else.
+    /// Returns `nil` for any other line.
     init?(line: some StringProtocol) {
         let parts = line.split(separator: "\t", omittingEmptySubsequences: false)
         guard parts.count == 11, parts[0] == "E" else { return nil }

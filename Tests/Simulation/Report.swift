@@ -15,9 +15,9 @@ struct Report {
     private var count = 0
     private var steps = 0
 
-    /// Takes what a worker has written.
+    /// Adds what a worker has written.
     ///
-    /// - Returns: The seed at which it died, if it did.
+    /// - Returns: The seed at which the worker crashed, if it did.
     mutating func add(_ text: String, hasDied: Bool) -> UInt64? {
         var last: UInt64?
         for line in text.split(separator: "\n") {
@@ -31,7 +31,7 @@ struct Report {
             }
         }
         guard hasDied || last != nil else { return nil }
-        failures.append((last ?? 0, "the process died at this seed, or did not end"))
+        failures.append((last ?? 0, "the process crashed at this seed, or did not end"))
         return last
     }
 
@@ -50,8 +50,11 @@ struct Report {
         for violation in outcome.violations { failures.append((outcome.seed, violation)) }
     }
 
-    /// Something went wrong that is not about a seed.
+    /// Adds a failure that belongs to no seed.
     mutating func fail(_ text: String) { failures.append((0, text)) }
+
+    /// Seeds with violations, each once.
+    var failedSeeds: [UInt64] { Set(failures.map(\.seed)).subtracting([0]).sorted() }
 
     func isGood(expected: Int) -> Bool { failures.isEmpty && count == expected }
 

@@ -16,7 +16,7 @@ struct Runner {
         _ seed: UInt64,
         isTraced: Bool = false,
         change: (inout GroupPlan) -> Void = { _ in }
-    ) -> (outcome: Outcome, trace: [String]) {
+    ) -> (outcome: Outcome, trace: [String], lives: [String]) {
         let name = Case.of(seed)
         let world = World(seed: seed, isTraced: isTraced)
         var recovery = VirtualTime.zero
@@ -28,11 +28,11 @@ struct Runner {
         world.end()
         let outcome = Outcome(seed: seed, name: name, world: world, recovery: recovery)
         world.discard()
-        return (outcome, world.trace.lines)
+        return (outcome, world.trace.lines, world.lives.lives(namedIn: outcome.violations))
     }
 
     func runOne(_ seed: UInt64) -> Bool {
-        let (outcome, trace) = Self.run(seed, isTraced: true)
+        let (outcome, trace, lives) = Self.run(seed, isTraced: true)
         for line in trace { print(line) }
         print("")
         let faults = outcome.fired.sorted { $0.key < $1.key }.map { "\($0.value) × \($0.key)" }.joined(separator: ", ")
@@ -42,6 +42,7 @@ struct Runner {
                 + "\(outcome.duplicated) duplicates, settled \(outcome.recovery) ms after the last fault"
         )
         for violation in outcome.violations { print("VIOLATED: \(violation)") }
+        for line in lives { print(line) }
         return outcome.violations.isEmpty
     }
 
@@ -50,7 +51,7 @@ struct Runner {
     /// Runs a part of all seeds, and writes a line for each.
     func runWorker() -> Bool {
         for seed in options.ownSeeds {
-            // Should the process die, this says at which seed.
+            // If the process crashes, this line says at which seed.
             write("B\t\(seed)")
             limitTime()
             let outcome = Self.run(seed).outcome
@@ -60,16 +61,17 @@ struct Runner {
         return true
     }
 
-    /// Has the process die if this seed does not end: by its own time, since the machine may be busy with others.
+    /// Ends the process by a signal if this seed does not end. The limit is on CPU time, since other processes may keep
+    /// the machine busy.
     private func limitTime() {
         let limit = timeval(tv_sec: 30, tv_usec: 0)
         var timer = itimerval(it_interval: timeval(), it_value: limit)
         _ = unsafe setitimer(__itimer_which_t(ITIMER_VIRTUAL.rawValue), &timer, nil)
-        // Should it wait for something instead, which nothing here does.
+        // A limit on real time, in case the process blocks, which nothing here does.
         alarm(300)
     }
 
-    /// Writes a line at once: the process may not live to do it later.
+    /// Writes a line without a buffer, which a crash would lose.
     private func write(_ line: String) {
         FileHandle.standardOutput.write(Data((line + "\n").utf8))
     }
@@ -90,10 +92,13 @@ struct Runner {
         }
         let result = report.withLock { $0 }
         result.print(seconds: Date().timeIntervalSince(start))
+        for seed in result.failedSeeds.prefix(3) {
+            for line in Self.run(seed, isTraced: true).lives { print("seed \(seed): \(line)") }
+        }
         return result.isGood(expected: Int(options.seeds))
     }
 
-    /// Runs a part in a process, and what is left of it in another one should that die.
+    /// Runs a part in a process. If that crashes, another process runs the seeds that are left.
     private func runPart(_ part: UInt64, in folder: URL, _ report: borrowing Mutex<Report>) throws {
         var after: UInt64 = 0
         for attempt in 0..<Self.maxCrashes {
@@ -115,10 +120,10 @@ struct Runner {
 
     // MARK: Controls
 
-    /// Runs with something left out, until the checker finds what it has to find.
+    /// Runs each control until the checker finds its violation.
     func runControls() -> Bool {
         var isGood = true
-        print("What has to be found, and is:\n")
+        print("Violations that the checker has to find:\n")
         for control in Control.all {
             let (found, tried) = control.run { _ in
                 limitTime()

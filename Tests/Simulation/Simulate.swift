@@ -1,19 +1,19 @@
 import Glibc
 
 /// Runs whole consumers and producers against `InMemoryRedis`, on one thread and a clock of its own, with faults that a
-/// seed draws, and says what was promised and is not so.
+/// seed draws, and reports each invariant that was violated.
 ///
 ///     simulate                       all seeds, in two processes
 ///     simulate --seeds 1000          fewer
 ///     simulate --seed 4711           one, with a trace of what happened
-///     simulate --control             with something left out: the checker has to find it
+///     simulate --control             control runs: the checker has to find each deliberate mistake
 ///     simulate --verify              each seed twice: both runs have to be the same
 @main
 struct Simulate {
     static func main() {
         do {
             let options = try Options(CommandLine.arguments.dropFirst())
-            repeatWithFixedHashing()
+            restartWithFixedHashing()
             guard ConcurrencyHooks.install() else {
                 throw Options.Mistake("This toolchain has no hooks for executors.")
             }
@@ -31,8 +31,9 @@ struct Simulate {
         }
     }
 
-    /// Sets and dictionaries are in another order in every process, unless this is set before it begins.
-    private static func repeatWithFixedHashing() {
+    /// Starts the program again with an environment variable without which every process orders sets and dictionaries
+    /// in its own way.
+    private static func restartWithFixedHashing() {
         let name = "SWIFT_DETERMINISTIC_HASHING"
         guard unsafe getenv(name) == nil else { return }
         unsafe setenv(name, "1", 1)

@@ -10,7 +10,7 @@ package struct Entry: Sendable {
 
     private let payload: FieldValue
 
-    /// Entries whose last field has so many bytes. The C side makes the same.
+    /// Entries whose last field has `size` bytes, the same as on the C side.
     package init(payload size: Int) {
         payload = .text(size == Self.payloadSize ? Self.text : String(repeating: "p", count: size))
     }

@@ -1,7 +1,7 @@
 import Foundation
 package import RedisStreams
 
-/// What one process of a measurement is to do.
+/// The work of one process of a measurement.
 package struct Order: Codable, Sendable {
     /// The kind of work.
     package enum Job: String, Codable, Sendable {
@@ -16,7 +16,7 @@ package struct Order: Codable, Sendable {
     package var job: Job
     package var stream: String
     package var messages: Int
-    /// The process ends when it has not done after so many seconds.
+    /// The process ends if it is not done after this many seconds.
     package var timeLimit: UInt32
     /// COUNT of each read; `nil` leaves the library's default.
     package var batch: Int? = 500
@@ -24,9 +24,9 @@ package struct Order: Codable, Sendable {
     package var payload = Entry.payloadSize
     /// How many consumers share the work.
     package var consumers = 1
-    /// For how long to measure what has no end of its own.
+    /// How long a job without an end of its own runs.
     package var seconds = 10.0
-    /// How far apart the places are at which `backlog` reads.
+    /// How many messages lie between the starts of two passes of `backlog`.
     package var stride = 0
 
     package init(_ job: Job, stream: String, messages: Int, timeLimit: UInt32) {
@@ -36,14 +36,14 @@ package struct Order: Codable, Sendable {
         self.timeLimit = timeLimit
     }
 
-    /// The group of all jobs that need one only.
+    /// The group of all jobs that need only one.
     package static let group = "bench"
     /// The id that the C side's `fill` gives to the message with this number.
     package static func id(of number: Int) -> StreamID { StreamID(milliseconds: UInt64(1_700_000_000_000 + number)) }
 
     /// How many messages one pass of `backlog` reads.
     package static let passMessages = 7500
-    /// The samples of a latency run that do not count, since nothing is warm yet.
+    /// The first samples of a latency run, which warm it up and are dropped.
     package static let warmUp = 200
 
     /// How long the handler of the message with this number takes, in milliseconds.
@@ -52,7 +52,7 @@ package struct Order: Codable, Sendable {
         return number % 20 == 7 ? 2000 : 1
     }
 
-    /// How long it takes, in seconds, if all consumers have something to do until the end.
+    /// How many seconds the jobs take if no consumer is ever idle.
     package var idealSeconds: Double {
         Double((1...max(1, messages)).reduce(0) { $0 + jobTime($1) }) / 1000 / Double(consumers)
     }

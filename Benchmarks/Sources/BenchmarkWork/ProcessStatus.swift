@@ -6,7 +6,7 @@ package struct ProcessStatus {
     package let resident: Int
     package let threads: Int
 
-    /// The state of now.
+    /// Reads the current state.
     package init() throws {
         guard let text = try? String(contentsOfFile: "/proc/self/status", encoding: .utf8) else {
             throw Failure("Memory and threads are read from /proc/self/status, which is there on Linux only.")

@@ -1,22 +1,22 @@
 /// What one process reports of one run: a line of JSON.
 package struct RunReport: Codable, Sendable {
-    /// From the moment it was connected until all was done.
+    /// The time from the connection until all was done.
     package var seconds: Double
-    /// The CPU time, of user and system, that it took meanwhile.
+    /// The user and system CPU time of the process in that time.
     package var cpuSeconds: Double
     package var messages: Int
     package var bytes: Int
-    /// A number of 64 bits, which JSON has no safe number for.
+    /// A 64-bit number as text, since JSON numbers are not exact for it.
     package var checksum: String
     /// Nanoseconds from XADD to the handler, message by message.
     package var latencies: [Int]?
-    /// The resident memory in bytes: before anything was consumed, and the most that was seen after.
+    /// The resident memory in bytes: before the first message, and its peak after that.
     package var residentBefore: Int?
     package var resident: Int?
     package var threads: Int?
     /// How many messages each consumer has handled.
     package var shares: [Int]?
-    /// How often memory was allocated meanwhile, if that was counted.
+    /// The number of allocations in that time, if they were counted.
     package var allocations: Int?
 
     package init(seconds: Double, cpuSeconds: Double, tally: Tally) {

@@ -13,7 +13,7 @@ final class SharedTally: Sendable {
         return messages.add(tally.messages, ordering: .acquiringAndReleasing).newValue
     }
 
-    /// To be read when nobody counts any more.
+    /// To be read once no task adds any more.
     var total: Tally {
         var total = Tally()
         total.messages = messages.load(ordering: .acquiring)
@@ -29,7 +29,7 @@ final class SharedCount: Sendable {
 
     var value: Int { count.load(ordering: .relaxed) }
 
-    /// Returns the number of now.
+    /// Returns the new number.
     @discardableResult
     func increase() -> Int { count.add(1, ordering: .relaxed).newValue }
 }

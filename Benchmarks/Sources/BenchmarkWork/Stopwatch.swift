@@ -6,7 +6,7 @@ import Musl
 import Darwin
 #endif
 
-/// Measures time, and the CPU time of this process, from its making on.
+/// Measures the time, and the CPU time of this process, since it was made.
 package struct Stopwatch {
     private let start = ContinuousClock.now
     private let startCPU = Self.cpuSeconds()

@@ -1,16 +1,16 @@
 package import RedisStreams
 
-/// What was seen of the messages: enough to tell that each came exactly once. The same as in the C baseline.
+/// A summary of the messages that came, which shows whether each came exactly once. The C baseline computes the same.
 package struct Tally: Equatable, Sendable {
     package var messages = 0
     /// The bytes of all values.
     package var bytes = 0
-    /// The sum of the mixed numbers. A plain sum would not notice one message twice and its two neighbours missing.
+    /// The sum of the mixed numbers. A plain sum would not notice a message that came in place of its two neighbours.
     package var checksum: UInt64 = 0
 
     package init() {}
 
-    /// What is seen when these messages come once each.
+    /// The tally of these messages if each comes once.
     package init(of numbers: ClosedRange<Int>, payload: Int) {
         for number in numbers {
             messages += 1
@@ -19,7 +19,7 @@ package struct Tally: Equatable, Sendable {
         }
     }
 
-    /// Walks every field, without building strings, as the C baseline does.
+    /// Reads every field, without building strings, as the C baseline does.
     package init(_ fields: StreamFields) {
         messages = 1
         var isFirst = true

@@ -1,8 +1,8 @@
 import RedisStreams
 
 extension Worker {
-    /// Consumers of one group, which start together with the default configuration and handle one message at a time, share
-    /// jobs that take time.
+    /// Consumers of one group share jobs that take time. They start together with the default configuration, and handle
+    /// one message at a time.
     @concurrent
     func shareJobs(_ redis: RedisClient) async throws -> RunReport {
         let tally = SharedTally()

@@ -9,7 +9,7 @@ import Darwin
 #endif
 
 extension Worker {
-    /// Iterates a consumer with the default configuration, and takes the time from XADD to the body of the loop.
+    /// Iterates a consumer with the default configuration, and measures the time from XADD to the body of the loop.
     @concurrent
     func receive(_ redis: RedisClient) async throws -> RunReport {
         let stopwatch = Stopwatch()
@@ -28,7 +28,7 @@ extension Worker {
         return report(stopwatch, tally, latencies)
     }
 
-    /// The same with `run`, and the handler on the event loop: the shortest way there is.
+    /// The same with `run`, and the handler on the event loop, which is the fastest way.
     @concurrent
     func receiveInRun(_ redis: RedisClient) async throws -> RunReport {
         let stopwatch = Stopwatch()

@@ -1,7 +1,7 @@
 import RedisStreams
 
 extension Worker {
-    /// Reads until all messages were there, on no actor.
+    /// Reads until all messages have come, on no actor.
     @concurrent
     func readAll<Messages: AsyncSequence & Sendable>(
         _ sequence: Messages,
@@ -15,14 +15,14 @@ extension Worker {
         return tally
     }
 
-    /// Reads until all messages were there, and waits until all are acknowledged.
+    /// Reads until all messages have come, and waits until all are acknowledged.
     @concurrent
     func readGroup(_ redis: RedisClient) async throws -> Tally {
         var tally = Tally()
         for try await message in groupConsumer(redis) {
             tally += Tally(message.fields)
             if tally.messages == order.messages {
-                // Asking for the next one would acknowledge it, but there is none to wait for.
+                // The loop would acknowledge it when it asks for the next message, which never comes.
                 message.acknowledge()
                 break
             }
@@ -31,7 +31,7 @@ extension Worker {
         return tally
     }
 
-    /// Handles up to 16 messages at a time, and stops when all have been there. That acknowledges what is left.
+    /// Handles up to 16 messages at a time, and stops when all have come. The stop acknowledges the rest.
     @concurrent
     func runGroup(_ redis: RedisClient) async throws -> Tally {
         let tally = SharedTally()
@@ -78,15 +78,15 @@ extension Worker {
         }
     }
 
-    /// Reads a piece of a long backlog, again and again, each time with a new group, and counts only the time from the
-    /// first message to the acknowledgement of the last. What the consumer reads ahead and drops costs every pass the
-    /// same, however long the backlog is.
+    /// Reads pieces of a long backlog, each with a new group, and counts only the time from the first message to the
+    /// acknowledgement of the last. The messages that the consumer reads ahead and drops cost every pass the same,
+    /// however long the backlog is.
     @concurrent
     func readPasses(_ redis: RedisClient) async throws -> RunReport {
         var tally = Tally()
         var (seconds, cpuSeconds) = (0.0, 0.0)
         for pass in 0..<order.messages / Order.passMessages {
-            // A name of its own, since the consumer of the last pass may not have ended yet.
+            // Each pass has its own group, since the consumer of the last pass may not have ended yet.
             let group = "\(Order.group)-\(pass)"
             let start = pass * order.stride
             try await redis.xgroupCreate(stream, group: group, from: .id(Order.id(of: start)))

@@ -2,7 +2,8 @@ import Foundation
 import RedisStreams
 
 extension Worker {
-    /// Many consumers that wait for messages: takes their memory, threads and CPU time, and then has each handle one.
+    /// Runs many consumers that wait for messages, and measures memory, threads and CPU time. Then each handles a
+    /// message.
     @concurrent
     func idle(_ redis: RedisClient) async throws -> RunReport {
         let seen = SharedCount()
@@ -24,7 +25,7 @@ extension Worker {
             let status = try ProcessStatus()
             (report.resident, report.threads) = (status.resident, status.threads)
 
-            // One message to each stream is one to each of its groups, and so one to each consumer.
+            // A message in each stream reaches each of its groups, and so each consumer.
             let entry = Entry(payload: order.payload)
             for stream in order.idleStreams { try await redis.xadd(StreamKey(stream), entry.fields(1)) }
             while seen.value < order.consumers { try await Task.sleep(for: .milliseconds(10)) }
@@ -36,7 +37,7 @@ extension Worker {
         }
     }
 
-    /// Waits until all consumers block, and the making of their connections has died down.
+    /// Waits until all consumers are blocked, and until opening their connections costs no more CPU time.
     private func settle(_ redis: RedisClient) async throws {
         while try await (redis.info("clients")["blocked_clients"].flatMap { Int($0) } ?? 0) < order.consumers {
             try await Task.sleep(for: .milliseconds(50))
@@ -52,7 +53,7 @@ extension Worker {
         return true
     }
 
-    /// Consumes with the default configuration and a handler that takes 10 ms, and looks how much memory that takes.
+    /// Consumes with the default configuration and a handler that takes 10 ms, and measures the memory.
     @concurrent
     func handleSlowly(_ redis: RedisClient) async throws -> RunReport {
         let before = try ProcessStatus().resident

@@ -17,24 +17,24 @@ package struct Worker: Sendable {
     /// The server to use.
     package static func url() throws -> String {
         guard let url = ProcessInfo.processInfo.environment["REDIS_URL"] else {
-            throw Failure("REDIS_URL is not set. 'make bench' runs this on a Redis of its own.")
+            throw Failure("REDIS_URL is not set. 'make bench' runs this on a private Redis.")
         }
         return url
     }
 
-    /// Only what ends a consumer is logged.
+    /// Logs only errors, such as one that ends a consumer.
     package static let quiet: Logger = {
         var logger = Logger(label: "redis-streams")
         logger.logLevel = .error
         return logger
     }()
 
-    /// - Parameter allocations: How often memory has been allocated until now, if something counts that.
+    /// - Parameter allocations: Returns the number of allocations so far; `nil` if they are not counted.
     package func run(counting allocations: (() -> Int)? = nil) async throws {
-        // Ends the process if the job hangs, also when nobody is there any more who would notice.
+        // Ends the process if the job hangs, even if the process that started it is gone.
         alarm(order.timeLimit)
         try await withRedisClient(try Self.url(), logger: Self.quiet) { redis in
-            // What is measured begins when there is a connection, as in C.
+            // The measurement begins once there is a connection, as in C.
             try await redis.ping()
             let before = allocations?()
             var report = try await work(redis)
@@ -88,7 +88,7 @@ package struct Worker: Sendable {
         return GroupConsumer(redis, stream: stream, group: group, consumer: name, configuration: configuration)
     }
 
-    /// Waits until nothing up to an id is pending any more.
+    /// Waits until no message up to an id is pending any more.
     func acknowledged(_ redis: RedisClient, group: String = Order.group, upTo last: StreamID? = nil) async throws {
         let upper = last.map { RangeBound.including($0) } ?? .unbounded
         while try await !redis.xpending(stream, group: group, to: upper, count: 1).isEmpty {

@@ -1,4 +1,5 @@
-// Counts allocations: stands before glibc's allocator in the program that links this. `free` is left alone.
+// Counts allocations: replaces glibc's functions in the program that links this, and calls them. `free` is not
+// replaced.
 
 #include "allocations.h"
 

@@ -1,4 +1,4 @@
-// The plain C side of the benchmark: what its loops share.
+// The plain C side of the benchmark: declarations that its loops share.
 
 #ifndef BASELINE_H
 #define BASELINE_H
@@ -6,7 +6,7 @@
 #include <hiredis/hiredis.h>
 #include <stdint.h>
 
-/// What a run is to do: the arguments of the program.
+/// The work of a run: the arguments of the program.
 typedef struct {
     const char *url;
     const char *mode;
@@ -17,19 +17,19 @@ typedef struct {
     int consumers;
 } Order;
 
-/// What was seen of the messages: the same as Tally.swift.
+/// A summary of the messages that came, the same as in Tally.swift.
 typedef struct {
     long long messages;
     long long bytes;
     uint64_t checksum;
 } Tally;
 
-/// Ends the program.
+/// Prints an error and ends the program.
 void fail(const char *what, const char *why);
 
 redisContext *connect_to(const char *url);
 
-/// The reply, if it is one and no error.
+/// Returns the reply. Ends the program if there is none, or if it is an error.
 redisReply *checked(redisContext *redis, void *reply);
 
 /// The entries in `[[stream, entries]]`; NULL if nothing was read.
@@ -52,7 +52,7 @@ Tally fill(redisContext *redis, const Order *order);
 Tally latency_read(redisContext *redis, const Order *order);
 Tally latency_send(redisContext *redis, const Order *order);
 
-/// Prints the times that `latency_read` has taken, as a field of a JSON object.
+/// Prints the times that `latency_read` has measured, as a field of a JSON object.
 void print_latencies(void);
 
 #endif

@@ -49,7 +49,7 @@ Tally latency_send(redisContext *redis, const Order *order) {
     Tally tally = {0};
     unsigned seed = 1;
     while (tally.messages < order->messages) {
-        // 1 to 2 ms: the reader has acknowledged and waits again, and no timer beats in the same time.
+        // 1 to 2 ms: by then the reader is blocked again. Random, so that no timer runs in step with it.
         struct timespec pause = {0, 1000000 + rand_r(&seed) % 1000000};
         nanosleep(&pause, NULL);
         redisReply *reply = checked(

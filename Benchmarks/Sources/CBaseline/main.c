@@ -1,9 +1,9 @@
-// The loops that a C programmer writes with hiredis: the yardstick of the benchmark.
+// The loops that a C programmer writes with hiredis: the baseline of the benchmark.
 //
 //     REDIS_URL=redis://host:port CBaseline MODE STREAM MESSAGES SECONDS [COUNT [PAYLOAD [CONSUMERS]]]
 //
-// Prints what it did and what that cost from the moment it was connected, as one line of JSON. Ends with SIGALRM if it
-// has not done after SECONDS.
+// Prints one line of JSON: what it did, and the time and CPU time since it was connected. SIGALRM ends it if it is not
+// done after SECONDS.
 
 #include "baseline.h"
 

@@ -6,13 +6,13 @@
 
 enum { PIPELINE = 256 };
 
-// The same as in Order.swift. As long as ids of today, which go over the wire with each message.
+// The same as in Order.swift. It is as long as current ids, since each message carries its id over the wire.
 static const long long FIRST_ID = 1700000000000;
 
 static const char *const ITEM = "an-item-of-forty-characters-0123456789ab";
 static const char *const PAYLOAD = "a-payload-of-sixty-two-characters-0123456789abcdefghijklmnopqr";
 
-/// The payload of the size that is asked for: the text above, or as many letters.
+/// A payload of this size: the text above, or as many letters.
 static char *make_payload(int size) {
     if (size == (int)strlen(PAYLOAD)) return strdup(PAYLOAD);
     char *payload = malloc((size_t)size + 1);
@@ -22,7 +22,8 @@ static char *make_payload(int size) {
     return payload;
 }
 
-/// Sends pipelines, with ids of the server's or, for finding a message by its number, with ids made of it.
+/// Sends pipelines of XADD. The server makes the ids, or they are made from the numbers, so that a message can be found
+/// by its number.
 static Tally add(redisContext *redis, const Order *order, int numbers_are_ids) {
     Tally tally = {0};
     char id[32] = "*";

@@ -20,7 +20,7 @@ Tally fan_out(redisContext *redis, const Order *order) {
     return tally;
 }
 
-/// Reads until `messages` have been read, or nothing is left, and acknowledges each batch.
+/// Reads and acknowledges batches until `messages` have been read, or none is left.
 static Tally consume(redisContext *redis, const Order *order, const char *consumer, long long messages) {
     Tally tally = {0};
     size_t size = 3 + (size_t)order->batch;
@@ -59,7 +59,7 @@ Tally group(redisContext *redis, const Order *order) {
     return consume(redis, order, "c", order->messages);
 }
 
-/// One consumer among several, on a thread and a connection of its own.
+/// One of several consumers, with its own thread and connection.
 typedef struct {
     pthread_t thread;
     const Order *order;

@@ -7,7 +7,7 @@ import Foundation
 enum Main {
     static func main() async {
         do {
-            guard CommandLine.arguments.count == 2 else { throw Failure("this is for the benchmark itself") }
+            guard CommandLine.arguments.count == 2 else { throw Failure("only the benchmark runs this") }
             let counter: (() -> Int)? = allocations_are_counted() ? { allocation_count() } : nil
             try await Worker(Order(json: CommandLine.arguments[1])).run(counting: counter)
         } catch {

@@ -4,7 +4,7 @@ import RedisStreams
 
 /// Measures the library against plain C loops on hiredis, on the Redis that `REDIS_URL` names.
 ///
-/// The same executable is also the Swift side of a measurement, as a process of its own: `bench worker …`.
+/// The same executable is also the Swift side of a measurement, in its own process: `bench worker …`.
 @main
 enum Main {
     static func main() async {

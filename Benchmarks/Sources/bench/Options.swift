@@ -1,8 +1,8 @@
 import BenchmarkWork
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Options {
-    /// What to do.
+    /// The subcommand.
     enum Command: String, CaseIterable {
         case table, check, allocations, peers, sweeps
     }
@@ -18,7 +18,7 @@ struct Options {
     var samples: Int { isQuick ? 1000 : 5000 }
     /// How many pieces of a backlog are read in a run.
     var passes: Int { isQuick ? 10 : 66 }
-    /// How long what has no end of its own is measured.
+    /// For how many seconds a job without an end of its own is measured.
     var seconds: Double { isQuick ? 3 : 10 }
     /// Whether a goal that is missed makes the run fail.
     var isStrict = false
@@ -32,7 +32,7 @@ struct Options {
             self.command = command
             rest.removeFirst()
         }
-        // Many runs: shorter ones do.
+        // These commands make many runs, so that shorter ones suffice.
         if command == .sweeps || command == .peers { messages = 300_000 }
         if command == .sweeps { rounds = 5 }
         if command == .check || rest.contains("--quick") { makeQuick() }
@@ -86,7 +86,7 @@ struct Options {
         usage: bench [table | check | allocations | peers | sweeps] [OPTION]…
 
         Measures swift-redis-streams against plain C loops on hiredis, in turn, on the Redis that REDIS_URL names.
-        Every figure stands for a round in which each message was seen exactly once and acknowledged.
+        In every round that is counted, each message came exactly once and was acknowledged.
 
           table        All workloads with their goals; writes Benchmarks/.results/latest.json. The default.
           check        The short form of CI: counts allocations, and fails if a goal is missed by far.

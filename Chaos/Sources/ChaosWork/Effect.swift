@@ -8,16 +8,16 @@ package struct Effect: Sendable, Hashable {
         case begun = "b"
         /// It has handled the message.
         case done = "d"
-        /// Asked behind a pause of the process, the message was said to be still this consumer's.
+        /// It asked after a pause of the process, and the library reported the message as held.
         case kept = "k"
-        /// Asked behind a pause of the process, the message was said to be lost.
+        /// It asked after a pause of the process, and the library reported the lease as lost.
         case lost = "l"
     }
 
     package var kind: Kind
     /// The number of the message.
     package var number: Int
-    /// When, by ``now``.
+    /// The time, by ``now``.
     package var time: UInt64
 
     package init(_ kind: Kind, _ number: Int, at time: UInt64 = Self.now) {
@@ -29,10 +29,10 @@ package struct Effect: Sendable, Hashable {
     /// Nanoseconds of a clock that never goes back, and is the same for all processes of this machine.
     package static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
 
-    /// The line that stands for it.
+    /// The effect as a line of text.
     var line: String { "\(kind.rawValue) \(number) \(time)\n" }
 
-    /// `nil` if no effect is written so.
+    /// `nil` if the line holds no effect.
     init?(line: Substring) {
         let parts = line.split(separator: " ")
         guard parts.count == 3, let kind = Kind(rawValue: String(parts[0])), let number = Int(parts[1]),

@@ -6,8 +6,8 @@ import Glibc
 import Darwin
 #endif
 
-/// The effects of one process: a file with a line for each, which is there as soon as it has been written, however the
-/// process ends. Outside of the server that is tested, so that it tells what that does not know.
+/// The effects of one process, in a file with one line each. A line that was written stays, however the process ends.
+/// The file does not depend on the server under test.
 package final class EffectLog: Sendable {
     private let file: CInt
 
@@ -21,12 +21,12 @@ package final class EffectLog: Sendable {
         close(file)
     }
 
-    /// Notes an effect. One `write` for each: no line is torn by a kill.
-    package func note(_ kind: Effect.Kind, _ number: Int) {
+    /// Appends an effect with a single `write`, so that a kill cannot tear the line.
+    package func append(_ kind: Effect.Kind, _ number: Int) {
         var line = Effect(kind, number).line
         let count = line.utf8.count
         let written = line.withUTF8 { unsafe write(file, $0.baseAddress, $0.count) }
-        precondition(written == count, "An effect could not be noted: errno \(errno).")
+        precondition(written == count, "An effect could not be written: errno \(errno).")
     }
 
     /// The effects in the file at `path`; none if there is no file.

@@ -5,24 +5,25 @@ package struct WorkOrder: Codable, Sendable {
     package var url: String
     package var stream: String
     package var group: String
-    /// The name of the consumer, and of the worker in any case.
+    /// The name of the worker, and of its consumer unless `hasGeneratedName` is set.
     package var name: String
-    /// Whether the consumer has a generated name instead, which the worker writes to the file of the effects with `.name`.
+    /// Whether the consumer has a generated name instead, which the worker writes to ``nameFile``.
     package var hasGeneratedName = false
     /// The file for the effects.
     package var effects: String
     package var concurrency = 8
     package var batchSize = 50
     package var prefetch = 100
-    /// How long a message is the worker's; `nil` to claim nothing.
+    /// The lease of a message; `nil` to claim nothing.
     package var leaseMilliseconds: Int?
     /// How long a handler takes.
     package var handlingMicroseconds = 0
     /// The stream that gets an output for each message.
     package var output: String?
-    /// A handler waits until its process was stopped for at least so long, and then asks at once if it has its message still.
+    /// If set, a handler waits until its process was stopped for at least this long, and then asks at once whether it
+    /// still holds its message.
     package var asksAfterMilliseconds: Int?
-    /// Whether outputs are added by a command of their own, without regard to who owns the message.
+    /// Whether handlers add outputs by a separate command, whoever owns the message.
     package var isUnfenced = false
 
     package init(url: String, stream: String, group: String, name: String, effects: String) {
@@ -39,6 +40,6 @@ package struct WorkOrder: Codable, Sendable {
     /// The order as an argument.
     package func json() throws -> String { String(decoding: try JSONEncoder().encode(self), as: UTF8.self) }
 
-    /// The order that an argument spells.
+    /// Decodes an order from an argument.
     package init(json: String) throws { self = try JSONDecoder().decode(Self.self, from: Data(json.utf8)) }
 }

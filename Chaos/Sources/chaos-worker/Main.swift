@@ -5,7 +5,7 @@ import RedisStreams
 import ServiceLifecycle
 import UnixSignals
 
-/// A consumer in a process of its own, which `chaos` kills, stops, continues and shuts down: `chaos-worker ORDER`.
+/// A consumer in its own process, which `chaos` kills, stops, continues and shuts down: `chaos-worker ORDER`.
 @main
 enum Main {
     static func main() async {
@@ -32,30 +32,35 @@ enum Main {
             let service = consumer.service(concurrency: order.concurrency) { message, context in
                 guard let number = message["n"].flatMap({ Int($0) }) else { throw Failure("A message has no number.") }
                 if let pause = order.asksAfterMilliseconds, !message.isRedelivered {
-                    log.note(.begun, number)
-                    if let effect = ask(message, context, behind: pause) { return log.note(effect, number) }
+                    log.append(.begun, number)
+                    if let effect = ask(message, context, after: pause) { return log.append(effect, number) }
                 }
-                if order.output != nil { log.note(.begun, number) }
+                if order.output != nil { log.append(.begun, number) }
                 if order.handlingMicroseconds > 0 {
                     try await Task.sleep(for: .microseconds(order.handlingMicroseconds))
                 }
                 if let output = order.output { try await add(["n": .integer(number)], to: StreamKey(output), context) }
-                log.note(.done, number)
+                log.append(.done, number)
             }
             let logger = Logger(label: "chaos-worker", factory: { _ in SwiftLogNoOpLogHandler() })
             try await ServiceGroup(services: [service], gracefulShutdownSignals: [.sigterm], logger: logger).run()
 
-            @Sendable func add(_ fields: StreamFieldsToAdd, to stream: StreamKey, _ context: HandlerContext) async throws {
+            @Sendable func add(
+                _ fields: StreamFieldsToAdd,
+                to stream: StreamKey,
+                _ context: HandlerContext
+            ) async throws {
                 if order.isUnfenced { return _ = try await redis.xadd(stream, fields) }
                 try context.emit(fields, to: stream)
             }
         }
     }
 
-    /// Waits until the process was stopped for so many milliseconds, and asks at once. `nil` if that does not happen.
+    /// Waits until the process was stopped for so many milliseconds, and asks at once whether the message is held.
+    /// Returns `nil` if the process is not stopped.
     ///
-    /// The thread is blocked, so that nothing stands between the end of the pause and the question.
-    private static func ask(_ message: GroupMessage, _ context: HandlerContext, behind pause: Int) -> Effect.Kind? {
+    /// It blocks the thread, so that nothing else runs between the end of the pause and the question.
+    private static func ask(_ message: GroupMessage, _ context: HandlerContext, after pause: Int) -> Effect.Kind? {
         var last = Effect.now
         for _ in 0..<2000 {
             Thread.sleep(forTimeInterval: 0.001)
@@ -72,7 +77,7 @@ enum Main {
         configuration.batchSize = order.batchSize
         configuration.prefetch = order.prefetch
         configuration.claimIdleTime = order.leaseMilliseconds.map { .milliseconds($0) }
-        // What is measured is the lease, and not how seldom one looks.
+        // The cases measure the lease, so the wait for the next claim scan must be short.
         configuration.claimInterval = .milliseconds(150)
         configuration.block = .seconds(1)
         return configuration

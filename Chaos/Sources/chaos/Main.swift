@@ -1,13 +1,13 @@
 import ChaosWork
 import Foundation
 
-/// Breaks real servers, connections and processes under load, and checks what the library makes of it.
+/// Breaks real servers, connections and processes under load, and checks that the library keeps its promises.
 @main
 enum Main {
     static func main() async {
         do {
             guard let options = try Options(Array(CommandLine.arguments.dropFirst())) else {
-                return Terminal.tell(Options.usage)
+                return Terminal.write(Options.usage)
             }
             try await run(options)
         } catch {
@@ -17,17 +17,17 @@ enum Main {
     }
 
     private static func run(_ options: Options) async throws {
-        Terminal.tell("Seed \(options.seed): the same again with --seed \(options.seed).")
+        Terminal.write("Seed \(options.seed): --seed \(options.seed) repeats this run.")
         var rows: [Row] = []
         for chosen in options.cases {
             let row = await CaseRun(chosen, options: options).row()
-            Terminal.tell(row.line)
+            Terminal.write(row.line)
             rows.append(row)
         }
-        Terminal.tell(Table(rows, isControl: options.isControl).text)
+        Terminal.write(Table(rows, isControl: options.isControl).text)
         let failed = rows.filter { !$0.isRight }.map(\.name)
         guard failed.isEmpty else {
-            throw Failure("\(failed.joined(separator: ", ")): not as it must be. Seed \(options.seed).")
+            throw Failure("\(failed.joined(separator: ", ")): not as expected. Seed \(options.seed).")
         }
     }
 }

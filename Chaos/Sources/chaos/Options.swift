@@ -1,20 +1,19 @@
 import ChaosWork
 import Foundation
 
-/// What the command line asks for.
+/// The options of the command line.
 struct Options {
     /// All cases, in the order in which they run.
     static let all: [any ChaosCase] = [
-        ServerKills(), ConsumerKills(), Resets(), Ghosts(), SlowHandlers(), StoppedOwners(), Cancellations(),
-        Shutdowns(),
-        Strikes(), Overload(),
-        MovedAddress(), Oversized(), ContinuedOwners(), ReusedIDs(), RollingRestarts(), RollingUpgrade(),
+        ServerKills(), ConsumerKills(), Resets(), StaleConnections(), SlowHandlers(), StoppedOwners(),
+        Cancellations(), Shutdowns(), Strikes(), Overload(), MovedAddress(), Oversized(), ContinuedOwners(),
+        ReusedIDs(), RollingRestarts(), RollingUpgrade(),
     ]
 
     var cases = Self.all
     /// Reduced counts, for CI.
     var isQuick = false
-    /// Whether what is tested is turned off, so that the checks must fail.
+    /// Whether each case turns off what it tests, so that it must fail.
     var isControl = false
     var seed = UInt64.random(in: 1...999_999)
     var servers: [ServerBinary] = []
@@ -67,15 +66,15 @@ struct Options {
         """
         usage: chaos [CASE]… [OPTION]…
 
-        Breaks private servers, connections and processes under load, prints one row for each case, and ends with 1 if
-        one is not as it must be, or if a fault that had to happen did not.
+        Breaks private servers, connections and processes under load, and prints one row for each case. Exits with 1 if
+        a case fails, or if a planned fault did not happen.
 
-        \(all.map { "  \($0.name.padding(toLength: 16, withPad: " ", startingAt: 0)) \($0.summary)" }
+        \(all.map { "  \($0.name.padding(toLength: 17, withPad: " ", startingAt: 0)) \($0.summary)" }
             .joined(separator: "\n"))
 
           --quick             Reduced counts, as in CI.
-          --control           With what is tested turned off: each case must fail.
-          --seed N            The same random choices again.
+          --control           Control runs: what a case tests is turned off, and the case must fail.
+          --seed N            Repeats the random choices of an earlier run.
           --old-worker PATH   The worker of an older build, for rolling-upgrade.
           --server NAME=PATH  A server to run on; may be repeated. Default: those of REDIS_STREAMS_SERVERS, or else
                               redis-server and valkey-server of the PATH.

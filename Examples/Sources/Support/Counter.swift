@@ -6,7 +6,7 @@ package final class Counter: Sendable {
 
     package init() {}
 
-    /// What it has come to.
+    /// The current number.
     package var total: Int { state.withLock { $0.total } }
 
     /// Adds one.
@@ -14,7 +14,7 @@ package final class Counter: Sendable {
         state.withLock { $0.total += 1 }
     }
 
-    /// By how much it has grown since this was last asked.
+    /// How much it has grown since the last call.
     package func growth() -> Int {
         state.withLock { state in
             defer { state.reported = state.total }

@@ -7,10 +7,10 @@ package struct ServerOptions: ParsableArguments {
     @Option(
         name: .customLong("url"),
         help: ArgumentHelp(
-            "Where Redis is.",
+            "The address of Redis.",
             discussion: """
-                redis://[[user]:password@]host[:port][/database] or unix:///path/to.sock. Without it, the environment \
-                variable REDIS_URL, which does not show a password in the list of processes; without that, \
+                redis://[[user]:password@]host[:port][/database] or unix:///path/to.sock. Default: the environment \
+                variable REDIS_URL, which keeps a password out of the list of processes, or else \
                 redis://127.0.0.1:6379.
                 """
         )
@@ -19,7 +19,7 @@ package struct ServerOptions: ParsableArguments {
 
     package init() {}
 
-    /// Where Redis is.
+    /// The address of Redis.
     package var url: String {
         if let option { return option }
         let variable = ProcessInfo.processInfo.environment["REDIS_URL"] ?? ""
@@ -38,7 +38,8 @@ package func explainingErrors(_ body: () async throws -> Void) async throws {
 }
 
 extension RedisClient {
-    /// Which server this is: `Redis 7.0.15 at 127.0.0.1:6379`. Asking tells at once if it is not to be reached.
+    /// The server's name, version and address: `Redis 7.0.15 at 127.0.0.1:6379`. Throws if the server cannot be
+    /// reached.
     package func introduction() async throws -> String {
         let info = try await info("server")
         let name = info.server == .valkey ? "Valkey" : "Redis"

@@ -1,6 +1,6 @@
 import RedisStreams
 
-/// Gives `body` the name of a stream that nobody else uses, and deletes the stream at the end.
+/// Gives `body` the name of a stream that no one else uses, and deletes the stream at the end.
 package func withTemporaryStream<Result>(
     _ purpose: String,
     on redis: RedisClient,

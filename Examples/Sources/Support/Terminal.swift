@@ -6,7 +6,7 @@ package func say(_ line: String = "") {
     fflush(nil)
 }
 
-/// Says a line every second for as long as `body` runs, unless there is nothing to say.
+/// Prints a line every second while `body` runs, unless there is nothing to print.
 package func withProgress<Result: Sendable>(
     _ line: @escaping @Sendable () async -> String?,
     while body: () async throws -> Result
@@ -24,7 +24,7 @@ package func withProgress<Result: Sendable>(
     }
 }
 
-/// Says a table: in each row a name, a number and a remark.
+/// Prints a table: in each row a name, a number and a remark.
 package func sayTable(_ rows: [(name: String, value: String, remark: String)]) {
     let nameWidth = rows.map(\.name.count).max() ?? 0
     let valueWidth = rows.map(\.value.count).max() ?? 0

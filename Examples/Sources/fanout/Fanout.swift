@@ -9,7 +9,7 @@ struct Fanout: AsyncParsableCommand {
         abstract: "Two readers of one stream: each of them sees every message, in order.",
         discussion: """
             A producer adds messages to a stream. One reader follows it from the start; the other joins when half of the \
-            messages are there, and begins with the first one all the same. The exit code is 0 only if both have seen \
+            messages have been added, and still begins with the first one. The exit code is 0 only if both have seen \
             everything. Takes a few seconds.
             """
     )
@@ -38,7 +38,7 @@ struct Fanout: AsyncParsableCommand {
 
     /// Reads from the first message to the last one, and returns the ids of all.
     private func read(_ stream: StreamKey, _ redis: RedisClient, _ count: Counter) async throws -> [StreamID] {
-        // Should a message be missing, this would wait for it without an end.
+        // If a message is missing, the loop would wait for it for ever.
         try await cancelledWhenIdle(count) {
             var ids: [StreamID] = []
             for try await message in StreamConsumer(redis, stream: stream, from: .beginning) {
@@ -82,7 +82,7 @@ struct Fanout: AsyncParsableCommand {
         } while: {
             async let early = read(stream, redis, counts.early)
             let firstHalf = try await add(1...half, to: stream, redis, counts.added)
-            // Should this process be killed, Redis cleans up.
+            // If this process is killed, Redis deletes the stream.
             try await redis.expire(stream, after: .seconds(3600))
             async let late = read(stream, redis, counts.late)
             let secondHalf = try await add(half + 1...messages, to: stream, redis, counts.added)
@@ -94,7 +94,7 @@ struct Fanout: AsyncParsableCommand {
             ("seen by the late reader", late.count.grouped, Self.remark(late, added)),
         ])
         guard early == added, late == added else {
-            say("The readers have not seen what was added: that must not be.")
+            say("The readers have not seen exactly what was added: this must not happen.")
             throw ExitCode.failure
         }
         say("Both readers have seen every message once, in the order of the stream.")

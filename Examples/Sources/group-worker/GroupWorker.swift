@@ -10,8 +10,8 @@ struct GroupWorker: AsyncParsableCommand {
         commandName: "group-worker",
         abstract: "Handles the messages of a stream as one worker of a group, until Ctrl-C.",
         discussion: """
-            Start several in several terminals: they share the messages. Stop or kill one: the others take over what it \
-            had not finished. Feed them with the example 'produce'.
+            Start several in several terminals: they share the messages. Stop or kill one: the others claim what it had \
+            not finished. The example 'produce' adds messages.
             """
     )
 
@@ -32,7 +32,7 @@ struct GroupWorker: AsyncParsableCommand {
     @Option(help: ArgumentHelp("How long handling a message takes.", valueName: "milliseconds"))
     var slow = 0
 
-    @Option(help: ArgumentHelp("Take over what a worker has not renewed for so long.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Claim messages that a worker has not renewed for so long.", valueName: "seconds"))
     var claimAfter = 30
 
     func validate() throws {
@@ -65,7 +65,7 @@ struct GroupWorker: AsyncParsableCommand {
         var configuration = GroupConsumer.Configuration()
         configuration.claimIdleTime = .seconds(claimAfter)
         if slow > 0 {
-            // Take about a second's work at a time, and leave the rest to the others.
+            // Read about a second's work at a time, and leave the rest to the other workers.
             configuration.batchSize = max(1, min(100, concurrency * 1000 / slow))
             configuration.prefetch = 0
         }
@@ -73,14 +73,14 @@ struct GroupWorker: AsyncParsableCommand {
     }
 }
 
-/// Tells what happens beside the handling of messages.
+/// Prints the events of the consumer.
 private func report(_ event: ConsumerEvent) {
     switch event {
     case .groupCreated(let position, let wasLost):
-        say("The group was \(wasLost ? "lost" : "missing"), and has been created behind \(position).")
-    case .claimed(let count): say("Took over \(count.of("message")) whose consumer has not renewed its lease.")
-    case .leaseLost(let ids): say("\(ids.count.of("message")) were lost to others.")
-    case .retrying(let id, let failures, let delay): say("\(id) has failed \(failures) times; again in \(delay).")
+        say("The group was \(wasLost ? "lost" : "missing"), and has been created after \(position).")
+    case .claimed(let count): say("Claimed \(count.of("message")) whose consumer has not renewed its lease.")
+    case .leaseLost(let ids): say("Lost the lease of \(ids.count.of("message")); other workers may handle them.")
+    case .retrying(let id, let failures, let delay): say("\(id) has failed \(failures) times; retry in \(delay).")
     case .deadLettered(let id, _, let reason): say("\(id) became a dead letter. \(reason)")
     case .deleted(let ids): say("\(ids.count.of("pending message")) had been deleted from the stream.")
     case .interrupted(let error, _): say("Trying again: \(error.message)")
@@ -111,10 +111,10 @@ struct Worker: Service {
                 try await Task.sleep(for: work)
                 handled.increment()
                 if message.isRedelivered { redelivered.increment() }
-                // Returning acknowledges the message; throwing would have it tried again.
+                // If the handler returns, the message is acknowledged; if it throws, the message is retried.
             }
         }
-        // Here, what was being handled is finished and acknowledged.
+        // Here, all handlers have finished, and their messages are acknowledged.
         say("Stopped. Handled \(handled.total.of("message")), \(redelivered.total.grouped) of them redelivered.")
     }
 }

@@ -26,7 +26,7 @@ struct Produce: AsyncParsableCommand {
     @Flag(help: "Go on until Ctrl-C.")
     var forever = false
 
-    @Option(help: "How many messages to add in a second. Default: as many as Redis takes.")
+    @Option(help: "How many messages to add in a second. Default: as many as Redis accepts.")
     var rate: Int?
 
     func validate() throws {
@@ -91,7 +91,7 @@ struct Producing: Service {
             try await withThrowingDiscardingTaskGroup { receipts in
                 let start = ContinuousClock.now
                 var number = 0
-                // It is cancelled when a message could not be added: the error is thrown at the end.
+                // The group is cancelled when a message could not be added, and throws the error at its end.
                 while number < count, !receipts.isCancelled, !Task.isShuttingDownGracefully {
                     // Waits when the producer's buffer is full.
                     let receipt = try await producer.submit(["order": .integer(number), "item": "book"])

@@ -11,7 +11,7 @@ struct Quickstart: AsyncParsableCommand {
         discussion: """
             A producer adds messages to a stream. Three workers, each a process of its own, handle them as one consumer \
             group: each message goes to one of them. When half of the messages are handled, one worker is killed \
-            (kill -9). What it had received and not acknowledged is claimed by the other two. At the end every message is \
+            (kill -9). The other two claim what it had received and not acknowledged. At the end every message is \
             accounted for; the exit code is 0 only if none is lost. Takes less than ten seconds.
             """
     )
@@ -21,7 +21,7 @@ struct Quickstart: AsyncParsableCommand {
     @Option(help: "How many messages to add.")
     var messages = 30_000
 
-    // The workers are this program as well, started with these two.
+    // The workers are this program, too, started with these two options.
     @Option(help: .hidden) var worker: String?
     @Option(help: .hidden) var stream: String?
 
@@ -49,7 +49,7 @@ private let group = "quickstart"
 // MARK: - What a service of your own would do
 
 extension Quickstart {
-    /// Handles messages until it is not wanted any more.
+    /// Handles messages until the worker is asked to end.
     func work(as name: String, on stream: StreamKey, _ redis: RedisClient) async throws {
         var configuration = GroupConsumer.Configuration()
         configuration.claimIdleTime = .seconds(2)  // The default of 30 s is better, and too long for a demonstration.
@@ -66,7 +66,7 @@ extension Quickstart {
                 try await consumer.run(concurrency: 4) { message in
                     try await Task.sleep(for: .milliseconds(1))  // This is the work.
                     try Report(message).send()
-                    // Returning acknowledges the message.
+                    // When the handler returns, the message is acknowledged.
                 }
             }
             tasks.addTask { await WorkerProcess.waitUntilEnded() }
@@ -77,14 +77,14 @@ extension Quickstart {
 
     /// Adds all messages, and never has more than 20,000 waiting to be handled.
     ///
-    /// The stream is trimmed far beyond that, at 100,000, so that no message is gone before it is handled, not even one
-    /// that a killed worker leaves behind.
+    /// The stream is trimmed at 100,000, far beyond that, so that no message is trimmed before it is handled, not even
+    /// one of the killed worker.
     func produce(to stream: StreamKey, _ redis: RedisClient, _ tally: Tally) async throws {
         var configuration = StreamProducer.Configuration()
         configuration.trim = .approximately(maxLength: 100_000)
         try await redis.withProducer(of: stream, configuration: configuration) { producer in
             try await withThrowingDiscardingTaskGroup { receipts in
-                // It is cancelled when a message could not be added: the error is thrown at the end.
+                // The group is cancelled when a message could not be added, and throws the error at its end.
                 for number in 1...messages where !receipts.isCancelled {
                     while await tally.waiting > 20_000 { try await Task.sleep(for: .milliseconds(10)) }
                     let receipt = try await producer.submit(["order": .integer(number), "item": "book"])
@@ -102,9 +102,9 @@ extension Quickstart {
         say(try await redis.introduction())
         let tally = Tally(messages: messages)
         try await withTemporaryStream(group, on: redis) { stream in
-            // The consumers would create the group, too; this way Redis can be asked about it from the beginning.
+            // The consumers would create the group, too; created here, it can be inspected from the beginning.
             try await redis.xgroupCreate(stream, group: group, createStream: true)
-            // Should this process be killed as well, Redis cleans up.
+            // If this process is killed, too, Redis deletes the stream.
             try await redis.expire(stream, after: .seconds(3600))
             do {
                 try await withProgress {
@@ -117,11 +117,11 @@ extension Quickstart {
             }
         }
         sayTable(await tally.table)
-        say(await tally.deadLetterReason)
+        say(await tally.conclusion)
         if await tally.lost > 0 { throw ExitCode.failure }
     }
 
-    /// Has three workers handle what is produced, kills one, and returns when nothing is left to do.
+    /// Starts three workers, kills one half-way, and returns when all messages are handled and acknowledged.
     private func killOneHalfWay(_ redis: RedisClient, _ stream: StreamKey, _ tally: Tally) async throws {
         say("Starting three workers, each a process of its own; they form the consumer group '\(group)'.")
         let waiting = { try await redis.info("clients")["blocked_clients"].flatMap { Int($0) } ?? 0 }
@@ -132,7 +132,7 @@ extension Quickstart {
             for worker in workers {
                 tasks.addTask { await worker.forEachReport { await tally.handled($0, by: worker.name) } }
             }
-            // A consumer that is ready waits for messages, on a connection of its own.
+            // A consumer that is ready waits for messages, on its own connection.
             try await wait(tally) { try await waiting() >= waitingBefore + workers.count }
 
             say("They are ready. Adding \(messages.of("message")) to the stream '\(stream)'.")
@@ -146,7 +146,7 @@ extension Quickstart {
             let held = try await redis.xpending(stream, group: group).consumers.first { $0.name == victim.name }
             say("Half-way: kill -9 \(victim.name), with \((held?.count ?? 0).of("message")) not acknowledged.")
 
-            // Nothing is left when all is handled, and acknowledged.
+            // Done when all messages are handled and acknowledged.
             try await wait(tally) {
                 guard await tally.isComplete else { return false }
                 return try await redis.xpending(stream, group: group).count == 0
@@ -165,7 +165,7 @@ extension Quickstart {
     }
 }
 
-/// Keeps account of every message.
+/// Counts what happens to the messages.
 actor Tally {
     private let messages: Int
     private var produced: Set<StreamID> = []
@@ -245,8 +245,8 @@ actor Tally {
         #endif
     }
 
-    var deadLetterReason: String {
-        guard lost == 0 else { return "\(lost.of("message")) lost: that must not be." }
+    var conclusion: String {
+        guard lost == 0 else { return "\(lost.of("message")) lost: this must not happen." }
         guard duplicateCount > 0 else { return "Nothing was lost: every message was handled once." }
         return
             "Nothing was lost: every message was handled, \(duplicateCount.grouped) of them twice (at least once, as promised)."

@@ -1,10 +1,9 @@
 import Foundation
 import RedisStreams
 
-/// A worker in a process of its own, which tells over its standard output what it has handled.
+/// A worker in its own process, which reports on its standard output what it has handled.
 ///
-/// Its standard input says how long it is wanted: until that is closed, be it by ``end()`` or because the process that
-/// started it has died.
+/// It runs until its standard input is closed, by ``end()`` or because the process that started it has ended.
 struct WorkerProcess {
     let name: String
     private let process = Process()
@@ -16,7 +15,7 @@ struct WorkerProcess {
         self.name = name
         process.executableURL = Bundle.main.executableURL
         process.arguments = ["--worker", name, "--stream", stream.rawValue]
-        // Not as an argument: those are shown to everybody in the list of processes.
+        // Not as an argument, which every user sees in the list of processes.
         process.environment = ProcessInfo.processInfo.environment.merging(["REDIS_URL": url]) { $1 }
         process.standardInput = input
         process.standardOutput = output
@@ -33,25 +32,25 @@ struct WorkerProcess {
         try? input.fileHandleForWriting.close()
     }
 
-    /// Calls `body` with what the process has handled, as it is handled; returns when the process has ended.
+    /// Calls `body` with the reports of the process as they come; returns when the process has ended.
     func forEachReport(_ body: ([Report]) async -> Void) async {
         var text = ""
         for await chunk in output.fileHandleForReading.chunks {
             text += String(decoding: chunk, as: UTF8.self)
             var lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-            // The last one is not complete yet, or empty.
+            // The last line is not complete yet, or empty.
             text = String(lines.removeLast())
             await body(lines.compactMap(Report.init))
         }
     }
 
-    /// In the worker: returns when it is not wanted any more.
+    /// In the worker: returns when its standard input is closed.
     static func waitUntilEnded() async {
         for await _ in FileHandle.standardInput.chunks {}
     }
 }
 
-/// A worker's word that it has handled a message: a line of text.
+/// A worker's report that it has handled a message: a line of text.
 struct Report {
     let id: StreamID
     let isReclaimed: Bool
@@ -76,7 +75,7 @@ struct Report {
 }
 
 extension FileHandle {
-    /// What can be read, as it comes, up to the end. A thread waits for it.
+    /// The data of the file as it comes, up to the end. A separate thread waits for it.
     fileprivate var chunks: AsyncStream<Data> {
         AsyncStream { continuation in
             Thread.detachNewThread {

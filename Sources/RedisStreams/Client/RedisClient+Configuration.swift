@@ -1,30 +1,33 @@
 extension RedisClient {
     /// How a client connects and what it allows. `init()` works for a server on this machine.
     public struct Configuration: Sendable {
-        /// How each connection is made: address, TLS, user, database, timeouts.
+        /// How the client opens each connection: address, TLS, user, database, timeouts.
         public var connection: RedisConnection.Configuration
 
-        /// What a consumer does that has not been connected yet, while the server is not to be reached.
+        /// What a consumer that has not been connected yet does while the server is unreachable.
         public enum Startup: Sendable, Hashable {
-            /// It waits: the server may start later than this process. A warning is logged at once, and then each minute.
+            /// It waits: the server may start later than this process. It logs a warning at once, and then each minute.
             case wait
-            /// It ends with the error, so that a wrong address is told at once.
+            /// It ends with the error, so that a wrong address fails at once.
             case fail
         }
 
-        /// What a consumer does that has not been connected yet, while the server is not to be reached: nothing listens,
-        /// nobody answers, or the name has no address. What waiting does not mend, such as a wrong password, a certificate
-        /// that is not trusted, or a lack of rights, ends it at once in any case; and a single command waits no longer than
-        /// ``acquireTimeout``. Default: `nil`, which is `wait` under ``RedisClient/run()``, and `fail` inside
-        /// `withRedisClient`.
+        /// What a consumer that has not been connected yet does while the server is unreachable: nothing listens at the
+        /// address, the server does not answer, or the host name does not resolve. Default: `nil`, which is `wait`
+        /// under ``RedisClient/run()``, and `fail` inside `withRedisClient`.
+        ///
+        /// In any case, an error that waiting cannot fix ends the consumer at once, such as a wrong password, a
+        /// certificate that is not trusted, or a missing right; and a single command waits no longer than
+        /// ``acquireTimeout``.
         public var startup: Startup?
 
-        /// How many connections the commands of all tasks are pipelined on. Default: 1, which keeps commands of one task
-        /// in order even if it does not wait for the replies; more spread large replies.
+        /// How many connections all tasks share for their pipelined commands. Default: 1, which keeps the commands of
+        /// one task in order even if it does not wait for the replies. With more connections, a large reply delays
+        /// fewer other commands.
         public var sharedConnections: Int = 1
 
-        /// The most connections that are leased at a time: one for each consumer, and one for each blocking command that
-        /// is being executed. Default: 1024.
+        /// The maximum number of connections that are leased at a time: one for each consumer, and one for each
+        /// blocking command that is being executed. Default: 1024.
         public var maxLeasedConnections: Int = 1024
 
         /// How long a caller waits for a connection before it gets an error. Default: 5 s.
@@ -40,10 +43,10 @@ extension RedisClient {
 
         /// A configuration from a URL:
         /// `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
-        /// `unix://[[user]:password@]/path/to.sock[?db=number]`. `valkey://` and `valkeys://` are understood as well.
+        /// `unix://[[user]:password@]/path/to.sock[?db=number]`. `valkey://` and `valkeys://` work as well.
         ///
-        /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, which says what is wrong with the URL
-        ///   and does not repeat it.
+        /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, which says what is wrong with the
+        ///   URL without repeating it.
         public init(url: String) throws(RedisError) {
             let parsed = try RedisURL(url)
             connection = RedisConnection.Configuration(address: parsed.address)

@@ -4,12 +4,12 @@ public import NIOPosix
 public import ServiceLifecycle
 internal import Synchronization
 
-/// A client of one Redis server: the commands, on a few connections shared by all tasks, and connections of their own for
-/// whatever blocks.
+/// A client of one Redis server. It sends the commands of all tasks on a few shared connections, and leases a
+/// connection of its own to each blocking command and each consumer.
 ///
 /// A client works while its ``run()`` does. Add it to a `ServiceGroup`, call `run()` in a task group, or use
-/// ``withRedisClient(_:logger:eventLoopGroup:_:)-(String,_,_,_)`` where one scope is enough. It connects when it is first
-/// needed, and again whenever a connection has been lost.
+/// ``withRedisClient(_:logger:eventLoopGroup:_:)-(String,_,_,_)`` if one scope is enough. It connects when it is first
+/// used, and again after a connection has been lost.
 ///
 /// ```swift
 /// let redis = try RedisClient("redis://localhost:6379")
@@ -17,7 +17,7 @@ internal import Synchronization
 /// try await services.run()
 /// ```
 public final class RedisClient: Sendable {
-    /// The configuration that the client was made with.
+    /// The configuration of the client.
     public let configuration: Configuration
 
     let logger: Logger
@@ -26,18 +26,19 @@ public final class RedisClient: Sendable {
     let router: Router
     let background: BackgroundTasks
     let eventLoopGroup: any EventLoopGroup
-    /// Draws a number from 0 to 1. A simulation says which.
+    /// Returns random numbers from 0 to 1. A simulation passes its own.
     let randomness: @Sendable () -> Double
-    /// Whether the client runs for as long as a closure does, and not as a service.
+    /// Whether the client runs in the scope of a closure, and not as a service.
     private let isScoped = Atomic(false)
 
     /// A client with a configuration.
     ///
     /// - Parameters:
     ///   - configuration: Where and how to connect.
-    ///   - logger: Gets what the client and its consumers log: an `error` when a consumer ends, a `warning` for a message that
-    ///     is lost, given up or handled twice, `info` for what comes and goes. Default: one of swift-log's own, which prints.
-    ///   - eventLoopGroup: The threads for the connections. Default: NIO's shared ones, one for each core.
+    ///   - logger: The logger of the client and its consumers: `error` when a consumer ends with an error, `warning`
+    ///     for a message that is lost, given up or handled twice, `info` for connections and other changes. Default: a
+    ///     logger of swift-log, which prints.
+    ///   - eventLoopGroup: The threads for the connections. Default: NIO's shared group, with one thread for each core.
     /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``.
     public convenience init(
         _ configuration: Configuration,
@@ -63,9 +64,10 @@ public final class RedisClient: Sendable {
         try self.init(Configuration(url: url), logger: logger, eventLoopGroup: eventLoopGroup)
     }
 
-    /// - Parameter randomness: Draws the numbers from 0 to 1 that all delays are spread by. A simulation that is to be
-    ///   repeated brings its own.
-    /// - Parameter instruments: Who else listens to what happens.
+    /// - Parameters:
+    ///   - randomness: Returns random numbers from 0 to 1, which spread all delays. A simulation passes its own, so that
+    ///     it can be repeated.
+    ///   - instruments: Who else listens to what happens.
     package init(
         _ configuration: Configuration,
         transport: any Transport,
@@ -96,9 +98,6 @@ public final class RedisClient: Sendable {
         }
     }
 
-    /// The pool of the one node. Only `GroupConsumer/` may use it, until it asks the router for the node of its stream.
-    var pool: ConnectionPool { router.anyNode.pool }
-
     /// An event loop for an engine and its connection.
     func nextEventLoop() -> any EventLoop { eventLoopGroup.next() }
 }
@@ -115,10 +114,10 @@ extension ConnectionPool.Settings {
 }
 
 extension RedisClient: Service {
-    /// Serves until the task is cancelled or a graceful shutdown begins; then closes all connections.
+    /// Runs the client until the task is cancelled or a graceful shutdown begins; then closes all connections.
     ///
-    /// A client runs once. Commands that have no reply by the end fail with ``RedisError/Code/connectionClosed``, later
-    /// ones with ``RedisError/Code/clientShutDown``.
+    /// A client can run only once. Commands that have no reply at the end fail with
+    /// ``RedisError/Code/connectionClosed``, later ones with ``RedisError/Code/clientShutDown``.
     ///
     /// - Throws: ``RedisError``, if the client has run before.
     public func run() async throws {
@@ -131,8 +130,8 @@ extension RedisClient: Service {
 }
 
 extension RedisClient {
-    /// Whether there is a connection to send commands on, for a readiness probe. While there is none, asking lets the
-    /// client try to make one.
+    /// Whether there is a connection to send commands on, for a readiness probe. If there is none, reading this
+    /// property makes the client try to connect.
     public var isReady: Bool {
         if router.isReady { return true }
         router.prepare()
@@ -142,7 +141,7 @@ extension RedisClient {
     /// Waits until there is a connection to send commands on: for ever if ``Configuration/startup`` is
     /// ``Configuration/Startup/wait``, else for ``Configuration/acquireTimeout``.
     ///
-    /// - Throws: ``RedisError``: why there will be none; on cancellation.
+    /// - Throws: ``RedisError``: the reason why there is no connection; on cancellation.
     public func waitUntilReady() async throws(RedisError) {
         while true {
             do throws(RedisError) {
@@ -154,7 +153,7 @@ extension RedisClient {
         }
     }
 
-    /// Whether who has not been connected yet waits for the server. Nobody waits for a client that is not run.
+    /// Whether a caller who has not been connected yet waits for the server; `false` if the client does not run.
     var waitsForServer: Bool {
         let usual: Configuration.Startup = isScoped.load(ordering: .relaxed) ? .fail : .wait
         return background.isRunning && (configuration.startup ?? usual) == .wait
@@ -162,17 +161,17 @@ extension RedisClient {
 }
 
 extension RedisClient: RedisCommandExecutor {
-    /// Executes one command: on a shared connection, or, if it blocks, on one of its own.
+    /// Executes one command: on a shared connection, or on a leased one if the command blocks.
     ///
-    /// Nothing is ever sent twice. When the connection is lost before the reply came, the error says in
-    /// ``RedisError/mayHaveExecuted`` whether the server may have executed the command.
+    /// The client never sends a command twice. If the connection is lost before the reply arrives,
+    /// ``RedisError/mayHaveExecuted`` of the error says whether the server may have executed the command.
     ///
     /// - Throws: ``RedisError``.
     public func execute<Command: RedisCommand>(_ command: Command) async throws(RedisError) -> Command.Response {
         try command.validate()
         let pool = router.node(for: command.keys).pool
         guard command.blockingTime != nil else {
-            // Nearly always there is a connection, and nothing is allocated for waiting.
+            // The usual case: a connection is ready, so the call does not need to wait for one.
             if let connection = pool.readyShared() { return try await connection.executeChecked(command) }
             return try await waiting(for: command) { () async throws(RedisError) in
                 try await pool.shared()
@@ -187,11 +186,12 @@ extension RedisClient: RedisCommandExecutor {
         return try result.get()
     }
 
-    /// Sends commands in one piece on a shared connection; see ``RedisConnection/pipeline(_:)-(_)``.
+    /// Sends commands in one write on a shared connection; see ``RedisConnection/pipeline(_:)-(_)``.
     ///
-    /// Commands that block are refused: they would hold back the commands of others. Use ``withConnection(_:)``.
+    /// The client refuses commands that block, since they would delay the commands of other callers. Use
+    /// ``withConnection(_:)`` for them.
     ///
-    /// - Throws: ``RedisError``, if there is no connection. What goes wrong with a command is in its result.
+    /// - Throws: ``RedisError``, if there is no connection. The error of a single command is in its result.
     public func pipeline<each Command: RedisCommand>(
         _ command: repeat each Command
     ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
@@ -200,9 +200,9 @@ extension RedisClient: RedisCommandExecutor {
         return try await node.pool.shared().pipeline(repeat each command)
     }
 
-    /// Sends any number of commands of one type in one piece on a shared connection.
+    /// Sends any number of commands of one type in one write on a shared connection.
     ///
-    /// - Throws: ``RedisError``, if there is no connection. What goes wrong with a command is in its result.
+    /// - Throws: ``RedisError``, if there is no connection. The error of a single command is in its result.
     public func pipeline<Command: RedisCommand>(
         _ commands: [Command]
     ) async throws(RedisError) -> [Result<Command.Response, RedisError>] {
@@ -212,7 +212,7 @@ extension RedisClient: RedisCommandExecutor {
 
     /// Executes commands as a transaction; see ``RedisConnection/transaction(_:)``.
     ///
-    /// - Throws: ``RedisError``, when the transaction as a whole was refused or its outcome is unknown.
+    /// - Throws: ``RedisError``, if the server refused the whole transaction, or if its outcome is unknown.
     public func transaction<each Command: RedisCommand>(
         _ command: repeat each Command
     ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
@@ -220,9 +220,9 @@ extension RedisClient: RedisCommandExecutor {
         return try await node.pool.shared().transaction(repeat each command)
     }
 
-    /// Gives `body` a connection that nobody else uses meanwhile.
+    /// Leases a connection for `body`. No other caller uses it until `body` returns.
     ///
-    /// - Throws: ``RedisError`` if there is no connection; whatever `body` throws.
+    /// - Throws: ``RedisError`` if there is no connection; any error of `body`.
     @discardableResult
     public func withConnection<Result>(
         _ body: (RedisConnection) async throws -> Result
@@ -235,7 +235,7 @@ extension RedisClient: RedisCommandExecutor {
         return try result.get()
     }
 
-    /// A connection for a command, or why there is none for it.
+    /// Waits for a connection. An error names the command that needed it.
     private func waiting(
         for command: some RedisCommand,
         _ connection: () async throws(RedisError) -> RedisConnection
@@ -267,7 +267,7 @@ extension RedisClient: RedisCommandExecutor {
 /// }
 /// ```
 ///
-/// - Throws: ``RedisError`` for a URL that cannot be; whatever `body` throws.
+/// - Throws: ``RedisError`` for an invalid URL; any error of `body`.
 @discardableResult
 public func withRedisClient<Result: Sendable>(
     _ url: String,
@@ -286,7 +286,7 @@ public func withRedisClient<Result: Sendable>(
 
 /// Runs a client for as long as `body` runs.
 ///
-/// - Throws: ``RedisError`` for a configuration that cannot be; whatever `body` throws.
+/// - Throws: ``RedisError`` for an invalid configuration; any error of `body`.
 @discardableResult
 public func withRedisClient<Result: Sendable>(
     _ configuration: RedisClient.Configuration,
@@ -306,8 +306,8 @@ extension RedisClient {
         _ body: (RedisClient) async throws -> Result
     ) async throws -> Result {
         isScoped.store(true, ordering: .relaxed)
-        // Not a child task: when this one is cancelled, or shuts down gracefully, the client has to work until the body
-        // is done, which has acknowledgements to send.
+        // Not a child task: if this task is cancelled, or shuts down gracefully, the client must still work until the
+        // body returns, because the body may send acknowledgements.
         let scope = Task.detached { try await self.background.run(cleanUp: self.router.close) }
         let result: Swift.Result<Result, any Error>
         do { result = .success(try await body(self)) } catch { result = .failure(error) }

@@ -1,5 +1,5 @@
 extension RedisCommandExecutor {
-    /// Runs a script, which is sent with its text if the server does not know it.
+    /// Runs a script by its SHA-1, and sends its text if the server does not know it.
     func run(_ call: ScriptCall) async throws(RedisError) -> RedisReply {
         do throws(RedisError) {
             return try await execute(call)

@@ -1,12 +1,12 @@
-/// A URL that says where a server is and how to log in.
+/// A URL with the address of a server and the login.
 ///
 /// - `redis://[user[:password]@]host[:port][/database]`
 /// - `rediss://…`, the same over TLS
 /// - `valkey://…` and `valkeys://…`, which mean the same
 /// - `unix://[user[:password]@]/path/to/redis.sock[?db=database]`
 ///
-/// User, password and path may be percent-encoded. Its errors never repeat any part of the URL, since a misplaced
-/// character makes a part of the password look like another part.
+/// User, password and path may be percent-encoded. The errors never repeat any part of the URL, since a misplaced
+/// character can make a part of the password look like another part.
 struct RedisURL: Sendable, Hashable {
     let address: ServerAddress
     let usesTLS: Bool
@@ -15,9 +15,9 @@ struct RedisURL: Sendable, Hashable {
     let password: Password?
     let database: Int
 
-    /// Reads a URL.
+    /// Parses a URL.
     ///
-    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration`` that says which part is wrong.
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, which says which part is wrong.
     init(_ text: String) throws(RedisError) {
         guard !text.isEmpty else { throw Self.error("it is empty") }
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
@@ -83,7 +83,7 @@ struct RedisURL: Sendable, Hashable {
         var password: String?
         if name.endIndex != part.endIndex { password = try decoded(part[name.endIndex...].dropFirst(), "password") }
         if username.isEmpty {
-            // "redis://:@host": nothing was meant.
+            // "redis://:@host" means no login.
             return (nil, password.flatMap { $0.isEmpty ? nil : Password($0) })
         }
         return (username, password.map { Password($0) })
@@ -159,7 +159,7 @@ struct RedisURL: Sendable, Hashable {
 
     // MARK: Characters
 
-    /// The number that digits spell, of which there are at most ten.
+    /// The number that one to ten digits spell.
     private static func number(_ digits: Part) -> Int? {
         guard (1...10).contains(digits.count), digits.allSatisfy({ $0 &- UInt8(ascii: "0") <= 9 }) else { return nil }
         return Int(Substring(digits))
@@ -188,8 +188,8 @@ struct RedisURL: Sendable, Hashable {
     private static func hexDigit(_ byte: UInt8?) -> UInt8? {
         switch byte {
         case .some(let digit) where digit &- UInt8(ascii: "0") <= 9: digit &- UInt8(ascii: "0")
-        case .some(let deadLetterEntry) where (deadLetterEntry | 0x20) &- UInt8(ascii: "a") <= 5:
-            (deadLetterEntry | 0x20) &- UInt8(ascii: "a") + 10
+        case .some(let letter) where (letter | 0x20) &- UInt8(ascii: "a") <= 5:
+            (letter | 0x20) &- UInt8(ascii: "a") + 10
         default: nil
         }
     }

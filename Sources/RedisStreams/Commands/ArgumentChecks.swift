@@ -1,4 +1,4 @@
-/// Checks that several commands need before they are sent.
+/// Checks of arguments that several commands share.
 extension RedisCommand {
     func check(ids: [StreamID]) throws(RedisError) {
         guard !ids.isEmpty else {
@@ -6,17 +6,17 @@ extension RedisCommand {
         }
     }
 
-    /// Refuses a name that is empty or unprintable, as it comes of an environment variable that is not set, or that ends
-    /// with a line break.
+    /// Refuses a name that is empty or has control characters. The usual cause is an environment variable that is not
+    /// set, or that ends with a line break.
     ///
-    /// Redis would take it, and what it stands for would be hard to find and to name ever after. Where such a stream or
-    /// group is there already, ``RawCommand`` reaches it.
+    /// Redis would accept the name, and the stream or group would be hard to find later. To use one that already has
+    /// such a name, send a ``RawCommand``.
     func check(stream: StreamKey) throws(RedisError) { try check("stream", isName: stream.rawValue) }
 
-    /// Refuses a group name that is empty or unprintable.
+    /// Refuses a group name that is empty or has control characters.
     func check(group: String) throws(RedisError) { try check("group", isName: group) }
 
-    /// Refuses a consumer name that is empty or unprintable.
+    /// Refuses a consumer name that is empty or has control characters.
     func check(consumer: String) throws(RedisError) { try check("consumer", isName: consumer) }
 
     func check(_ parameter: String, isName name: String) throws(RedisError) {
@@ -40,7 +40,7 @@ extension RedisCommand {
         if let duration, duration < .zero { throw invalid("\(what) must not be negative.") }
     }
 
-    /// Redis takes 0 for "wait for ever", which would outlive a connection that has died without a word.
+    /// Refuses times below 1 ms or above a day. With 0, Redis would wait for ever, even if the connection is dead.
     func check(block: Duration?) throws(RedisError) {
         guard let block, block < .milliseconds(1) || block > .longestBlock else { return }
         throw invalid(
@@ -65,7 +65,7 @@ extension RedisError {
             )
         }
         let isControl = { (byte: UInt8) in byte < 0x20 || byte == 0x7f }
-        // The plain way takes four times as long, and `xadd` checks a name for each message.
+        // Without this, the check takes four times as long, and `xadd` checks a name for each message.
         let isBad = unsafe name.utf8.withContiguousStorageIfAvailable { unsafe $0.contains(where: isControl) }
         guard !(isBad ?? name.utf8.contains(where: isControl)) else {
             throw RedisError(
@@ -78,7 +78,7 @@ extension RedisError {
 }
 
 extension Duration {
-    /// How long a command may block.
+    /// The longest time that a command may block.
     static let longestBlock = Duration.seconds(86_400)
 }
 
@@ -91,7 +91,7 @@ extension CommandEncoder {
         for key in keys { append(key) }
     }
 
-    /// Appends `COUNT` with the number, where there is one.
+    /// Appends `COUNT` with the number, if there is one.
     mutating func append(count: Int?) {
         guard let count else { return }
         append("COUNT")

@@ -1,32 +1,32 @@
-/// What one step through the pending messages of a group took over.
+/// The messages that one step of a claim scan through the pending messages of a group has claimed.
 ///
 /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
 public struct AutoclaimResult: Sendable {
-    /// Where the next step begins; ``StreamID/zero`` once all pending messages have been looked at.
+    /// Where the next step begins; ``StreamID/zero`` once the server has scanned all pending messages.
     public var next: StreamID
-    /// The messages that were taken over.
+    /// The claimed messages.
     public var messages: MessageBatch
-    /// The messages whose entries have been deleted. They are no longer pending. Always empty on Redis 6.2.
+    /// The ids of messages whose entries have been deleted. They are no longer pending. Always empty on Redis 6.2.
     public var deletedIDs: [StreamID]
-    /// How many more messages were found deleted without the server telling their ids, as Redis 6.2 does: they are now
-    /// pending for this consumer. List them with `xpending`, and acknowledge them.
+    /// How many more deleted messages the server found without reporting their ids. Redis 6.2 does that, and the
+    /// messages are then pending for this consumer: list them with `xpending`, and acknowledge them.
     public var unidentifiedDeletions: Int
 
-    /// Whether all pending messages have been looked at.
+    /// Whether the server has scanned all pending messages.
     public var isComplete: Bool { next == .zero }
 }
 
-/// The ids of what one step through the pending messages of a group took over.
+/// The ids of the messages that one step of a claim scan through the pending messages of a group has claimed.
 ///
 /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
 public struct AutoclaimedIDs: Sendable, Hashable {
-    /// Where the next step begins; ``StreamID/zero`` once all pending messages have been looked at.
+    /// Where the next step begins; ``StreamID/zero`` once the server has scanned all pending messages.
     public var next: StreamID
-    /// The messages that were taken over.
+    /// The ids of the claimed messages.
     public var ids: [StreamID]
-    /// The messages whose entries have been deleted. They are no longer pending. Always empty on Redis 6.2.
+    /// The ids of messages whose entries have been deleted. They are no longer pending. Always empty on Redis 6.2.
     public var deletedIDs: [StreamID]
 
-    /// Whether all pending messages have been looked at.
+    /// Whether the server has scanned all pending messages.
     public var isComplete: Bool { next == .zero }
 }

@@ -1,15 +1,15 @@
-/// The commands about connections, as the server sees them.
+/// The commands that identify, list and control the connections of a server.
 ///
 /// Source: [CLIENT](https://redis.io/docs/latest/commands/client/).
 public enum CLIENT {
-    /// Tells the id of the connection that it is sent on.
+    /// Returns the id of the connection that it is sent on.
     ///
     /// Source: [CLIENT ID](https://redis.io/docs/latest/commands/client-id/).
     public struct ID: RedisCommand {
         /// `CLIENT ID`.
         public static let name = "CLIENT ID"
 
-        /// Tells the id of the connection.
+        /// Returns the id of the connection.
         public init() {}
 
         /// Writes the command.
@@ -18,7 +18,7 @@ public enum CLIENT {
             encoder.append("ID")
         }
 
-        /// The id, which the server never gives twice until it is restarted.
+        /// The id. The server does not use an id twice until it restarts.
         public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
     }
 
@@ -29,7 +29,7 @@ public enum CLIENT {
         /// `CLIENT KILL`.
         public static let name = "CLIENT KILL"
 
-        /// The id of the connection to close. The one that this is sent on is never closed.
+        /// The id of the connection to close. The server never closes the connection that the command is sent on.
         public var id: Int
 
         /// Closes the connection with this id.
@@ -52,7 +52,7 @@ public enum CLIENT {
         public func decode(_ reply: RedisReply) throws(RedisError) -> Bool { try flag(reply) }
     }
 
-    /// Ends the waiting of a connection that is blocked.
+    /// Unblocks a connection that waits in a blocking command.
     ///
     /// Source: [CLIENT UNBLOCK](https://redis.io/docs/latest/commands/client-unblock/).
     public struct UNBLOCK: RedisCommand {
@@ -61,9 +61,9 @@ public enum CLIENT {
 
         /// What the blocked command gets as its reply.
         public enum Reason: Sendable, Hashable {
-            /// What it gets when its time has passed.
+            /// The reply that it gets after its blocking time.
             case timeout
-            /// An error, ``RedisError/Code/unblocked``.
+            /// The error ``RedisError/Code/unblocked``.
             case error
         }
 
@@ -72,7 +72,7 @@ public enum CLIENT {
         /// What the blocked command gets as its reply. Default: ``Reason/timeout``.
         public var reason: Reason
 
-        /// Ends the waiting of the connection with this id.
+        /// Unblocks the connection with this id.
         public init(id: Int, reason: Reason = .timeout) {
             self.id = id
             self.reason = reason
@@ -96,21 +96,21 @@ public enum CLIENT {
         public func decode(_ reply: RedisReply) throws(RedisError) -> Bool { try flag(reply) }
     }
 
-    /// Asks for the connection with an id; `nil` if there is none.
+    /// Lists the connection with an id; `nil` if there is none.
     ///
     /// Source: [CLIENT LIST](https://redis.io/docs/latest/commands/client-list/).
     struct LIST: RedisCommand {
         static let name = "CLIENT LIST"
 
-        /// A connection, as the server tells of it.
+        /// A connection, as the server lists it.
         struct Connection: Sendable, Equatable {
-            /// Where it begins.
+            /// The address of the client.
             var address: String
-            /// Its name, or nothing.
+            /// Its name; empty if it has none.
             var name: String
-            /// How long it has been there, in whole seconds.
+            /// How long it has been open, in whole seconds.
             var age: Int
-            /// The last command, which may be waiting.
+            /// The last command, which may still be blocked.
             var command: String
         }
 
@@ -150,9 +150,9 @@ public enum CLIENT {
         }
 
         func validate() throws(RedisError) {
-            // What Redis allows, so that the lines of CLIENT LIST can be read.
+            // Redis allows only these, so that the lines of CLIENT LIST can be parsed.
             guard connectionName.utf8.allSatisfy({ (0x21...0x7e).contains($0) }) else {
-                throw invalid("The name of a connection must be of ASCII deadLetterEntries, digits and signs, without spaces.")
+                throw invalid("The name of a connection must consist of printable ASCII characters, without spaces.")
             }
         }
 

@@ -1,4 +1,4 @@
-/// What a server knows of a consumer of a group.
+/// What a server reports about a consumer of a group.
 ///
 /// Source: [XINFO CONSUMERS](https://redis.io/docs/latest/commands/xinfo-consumers/).
 public struct ConsumerInfo: Sendable, Hashable {
@@ -8,8 +8,8 @@ public struct ConsumerInfo: Sendable, Hashable {
     public var pendingCount: Int
     /// How long ago it tried to read or claim, in whole milliseconds. Before Redis 7.2: how long ago it succeeded.
     public var idle: Duration
-    /// How long ago it read or claimed a message, in whole milliseconds; `nil` if it never did, or if the server is older
-    /// than Redis 7.2.
+    /// How long ago it read or claimed a message, in whole milliseconds; `nil` if it never did, or if the server is
+    /// older than Redis 7.2.
     public var inactive: Duration?
 
     /// `nil` if the reply has another shape.

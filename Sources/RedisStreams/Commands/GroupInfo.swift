@@ -1,4 +1,4 @@
-/// What a server knows of a group.
+/// What a server reports about a group.
 ///
 /// Source: [XINFO GROUPS](https://redis.io/docs/latest/commands/xinfo-groups/).
 public struct GroupInfo: Sendable, Hashable {

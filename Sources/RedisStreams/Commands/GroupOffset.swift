@@ -1,21 +1,21 @@
-/// A stream, and what of it a consumer of a group reads.
+/// A stream, and which of its messages a consumer of a group reads.
 ///
 /// Source: [XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
 public struct GroupOffset: Sendable, Hashable {
-    /// What a consumer reads of a stream.
+    /// The messages of a stream that a consumer reads.
     public enum Position: Sendable, Hashable {
-        /// `>`: messages that no consumer of the group was given yet. They become pending for this one.
+        /// `>`: messages that no consumer of the group has received yet. They become pending for this consumer.
         case new
-        /// The messages above this id that are pending for this consumer already. Never blocks.
+        /// The messages above this id that are already pending for this consumer. Never blocks.
         case pending(after: StreamID)
     }
 
     /// The stream.
     public var stream: StreamKey
-    /// What of it.
+    /// Which of its messages to read.
     public var position: Position
 
-    /// What `position` says, of `stream`. Default: new messages.
+    /// The messages of `stream` that `position` selects. Default: new messages.
     public init(_ stream: StreamKey, _ position: Position = .new) {
         self.stream = stream
         self.position = position

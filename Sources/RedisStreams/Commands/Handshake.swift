@@ -1,8 +1,8 @@
-/// Tells the server who the user is. Sent by a new connection before anything else.
+/// Authenticates the user. A new connection sends it before anything else.
 struct AUTH: RedisCommand {
     static let name = "AUTH"
 
-    /// The user; `nil` for `default`, which servers without users know as well.
+    /// The user; `nil` for `default`, in the form that servers without users understand as well.
     var username: String?
     var password: String
 
@@ -20,14 +20,14 @@ struct AUTH: RedisCommand {
     func decode(_ reply: RedisReply) throws(RedisError) { try ok(reply) }
 }
 
-// Whatever prints the command, or dumps it, prints no password.
+// Printing or dumping the command must not show the password.
 extension AUTH: CustomStringConvertible, CustomReflectable {
     var description: String { "AUTH" }
 
     var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
-/// Chooses the database of a new connection.
+/// Selects the database of a new connection.
 struct SELECT: RedisCommand {
     static let name = "SELECT"
 

@@ -1,11 +1,11 @@
-/// Asks the server for a sign of life.
+/// Asks the server for a reply, to test whether it is alive.
 ///
 /// Source: [PING](https://redis.io/docs/latest/commands/ping/).
 public struct PING: RedisCommand {
     /// `PING`.
     public static let name = "PING"
 
-    /// Asks for a sign of life.
+    /// Asks the server for a reply.
     public init() {}
 
     /// Writes the command.
@@ -13,7 +13,7 @@ public struct PING: RedisCommand {
         encoder.append("PING")
     }
 
-    /// Nothing but that it came.
+    /// Checks that the reply is `PONG`.
     public func decode(_ reply: RedisReply) throws(RedisError) {
         guard reply.isText("PONG") else { throw unexpected(reply) }
     }
@@ -43,7 +43,7 @@ public struct DEL: RedisCommand {
         encoder.append(keys)
     }
 
-    /// How many of the keys there were.
+    /// How many of the keys existed.
     public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
 }
 
@@ -75,22 +75,22 @@ public struct EXISTS: RedisCommand {
     public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
 }
 
-/// Sets after which time a key is deleted.
+/// Sets the time after which the server deletes a key.
 ///
 /// Source: [EXPIRE](https://redis.io/docs/latest/commands/expire/).
 public struct EXPIRE: RedisCommand {
     /// `EXPIRE`.
     public static let name = "EXPIRE"
 
-    /// When the time is set.
+    /// A condition for setting the time.
     public enum Condition: Sendable, Hashable {
-        /// Only if the key has none (`NX`).
+        /// Only if the key has no time yet (`NX`).
         case ifNone
-        /// Only if the key has one (`XX`).
+        /// Only if the key already has a time (`XX`).
         case ifAny
-        /// Only if the new time is later than the one it has (`GT`).
+        /// Only if the new time is later than the key's present one (`GT`).
         case ifLater
-        /// Only if the new time is earlier than the one it has, or if it has none (`LT`).
+        /// Only if the new time is earlier than the key's present one, or if the key has none (`LT`).
         case ifEarlier
     }
 
@@ -98,7 +98,7 @@ public struct EXPIRE: RedisCommand {
     public var key: StreamKey
     /// The time from now, in whole seconds, rounded up, and above 0.
     public var time: Duration
-    /// When the time is set. Needs Redis 7.0. Default: always.
+    /// The condition for setting the time. Needs Redis 7.0. Default: none, the time is always set.
     public var condition: Condition?
 
     /// Sets the time for this key.
@@ -117,7 +117,7 @@ public struct EXPIRE: RedisCommand {
         return ServerRequirement("EXPIRE with NX, XX, GT or LT", redis: "7.0", valkey: "7.2")
     }
 
-    /// Refuses times of 0 or less, with which a server would delete the key at once.
+    /// Refuses times of 0 or less, for which a server would delete the key at once.
     public func validate() throws(RedisError) {
         guard time > .zero else { throw invalid("The time must be above zero; to delete a key at once, use DEL.") }
     }
@@ -136,6 +136,6 @@ public struct EXPIRE: RedisCommand {
         }
     }
 
-    /// Whether the time was set: `false` if there is no such key, or if the condition did not hold.
+    /// Whether the server set the time: `false` if there is no such key, or if the condition did not hold.
     public func decode(_ reply: RedisReply) throws(RedisError) -> Bool { try flag(reply) }
 }

@@ -1,4 +1,4 @@
-/// What is pending for a group: delivered to a consumer, and not acknowledged.
+/// A summary of the messages that are pending for a group: delivered to a consumer, and not acknowledged yet.
 ///
 /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
 public struct PendingSummary: Sendable, Hashable {
@@ -22,7 +22,7 @@ public struct PendingSummary: Sendable, Hashable {
     public var lowestID: StreamID?
     /// The highest of their ids; `nil` if there are none.
     public var highestID: StreamID?
-    /// The consumers that have some.
+    /// The consumers that have pending messages.
     public var consumers: [Consumer]
 
     /// A summary.

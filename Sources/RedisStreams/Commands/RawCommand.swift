@@ -1,48 +1,51 @@
-/// Any command, spelled out.
+/// Any command, given by its name and arguments.
 ///
-/// What would change the connection for everybody who shares it is refused: `SUBSCRIBE`, `MULTI`, `SELECT` and the like.
-/// So is what would wait for ever. Whether the command blocks is told by its arguments.
+/// ``validate()`` refuses commands that would change the connection for other callers who share it, such as
+/// `SUBSCRIBE`, `MULTI` and `SELECT`, and commands that would wait for ever. The arguments determine whether the
+/// command blocks.
 ///
 /// Source: [Commands](https://redis.io/docs/latest/commands/).
 public struct RawCommand: RedisCommand {
-    /// Stands for a command whose name does not look like one.
+    /// The name of a command whose first argument does not look like a command name.
     public static let name = "RAW"
 
     /// The name and all arguments.
     public var arguments: [FieldValue]
-    /// The keys among the arguments. They are not found out: a cluster has to be told.
+    /// The keys among the arguments. The library does not find them by itself, and needs them in a cluster.
     public var keys: [StreamKey]
 
-    /// The command that these arguments spell.
+    /// The command with this name and these arguments.
     public init(_ arguments: FieldValue...) {
         self.init(arguments)
     }
 
-    /// The command that these arguments spell.
+    /// The command with this name and these arguments.
     public init(_ arguments: [FieldValue], keys: [StreamKey] = []) {
         self.arguments = arguments
         self.keys = keys
     }
 
-    /// The command of this name with these arguments.
+    /// The command with this name and these arguments.
     public init(_ name: FieldValue, _ arguments: [FieldValue], keys: [StreamKey] = []) {
         self.init([name] + arguments, keys: keys)
     }
 
-    /// The name that the first argument spells, with the subcommand where there is one. Nothing that may be a secret.
+    /// The name in the first argument, with the subcommand if there is one. It contains no argument that may be a
+    /// secret.
     public var name: String {
         guard let word = word(0) else { return Self.name }
         guard RawCommandRules.containers.contains(word), let subcommand = self.word(1) else { return word }
         return "\(word) \(subcommand)"
     }
 
-    /// How long the arguments let the server wait; `nil` for a command that does not block.
+    /// How long the server may block according to the arguments; `nil` for a command that does not block.
     public var blockingTime: Duration? {
         if case .time(let time) = blocking { return time }
         return nil
     }
 
-    /// Refuses an empty list, a name with spaces, a command that changes the connection, and one that would wait for ever.
+    /// Refuses an empty list, a name with spaces, a command that changes the connection, and a command that would wait
+    /// for ever.
     public func validate() throws(RedisError) {
         guard let first = arguments.first, first.byteCount > 0 else {
             throw invalid("A command needs a name: give it as the first argument.")
@@ -74,7 +77,7 @@ public struct RawCommand: RedisCommand {
     /// The reply, as it is.
     public func decode(_ reply: RedisReply) throws(RedisError) -> RedisReply { reply }
 
-    /// The argument in capitals, if it may be the name of a command or an option.
+    /// The argument in upper case, if it can be the name of a command or an option.
     private func word(_ position: Int) -> String? {
         guard position < arguments.count, (1...24).contains(arguments[position].byteCount) else { return nil }
         let text = arguments[position].plainText
@@ -83,16 +86,16 @@ public struct RawCommand: RedisCommand {
     }
 }
 
-// Arguments may hold secrets and payloads: they are not printed.
+// Arguments may contain secrets and payloads, so they are not printed.
 extension RawCommand: CustomStringConvertible, CustomReflectable {
     /// The name of the command.
     public var description: String { name }
 
-    /// Nothing of the arguments.
+    /// The name, without the arguments.
     public var customMirror: Mirror { Mirror(self, children: ["name": name]) }
 }
 
-// MARK: - What blocks
+// MARK: - Blocking commands
 
 extension RawCommand {
     private enum Blocking {
@@ -111,7 +114,7 @@ extension RawCommand {
                 self = .invalid
                 return
             }
-            // Redis 6.2 cuts off what is below a millisecond, and takes what is left, 0, for ever.
+            // Redis 6.2 cuts off fractions of a millisecond, and with the remaining 0 it waits for ever.
             self = value < 0.001 ? .forEver : .time(.seconds(value))
         }
     }
@@ -128,7 +131,7 @@ extension RawCommand {
         }
     }
 
-    /// Walks over the options as the server does, so that a group, a consumer or a stream may be called `BLOCK`.
+    /// Parses the options as the server does, so that a group, a consumer or a stream may be called `BLOCK`.
     private func blockOption(from start: Int) -> Blocking {
         var position = start
         while let option = word(position) {
@@ -145,7 +148,7 @@ extension RawCommand {
     }
 }
 
-/// What is known of commands that are sent by name only.
+/// Facts about commands for which the library has no type.
 private enum RawCommandRules {
     /// Commands whose second word is part of the name.
     static let containers: Set<String> = [
@@ -153,14 +156,15 @@ private enum RawCommandRules {
         "PUBSUB", "SCRIPT", "SENTINEL", "SLOWLOG", "XGROUP", "XINFO",
     ]
 
-    private static let pushes = "its replies come unasked, and a connection that expects none is closed by them"
-    private static let queues = "it would take the commands of everybody who shares the connection with it"
-    private static let unanswered = "without replies, commands and replies no longer belong together"
-    private static let debugs = "the next script would wait for a debugger, on a connection that others share"
+    private static let pushes =
+        "the server would send replies that no command waits for, and the client would close the connection"
+    private static let queues = "a transaction would include the commands of other callers who share the connection"
+    private static let unanswered = "the server would omit replies, and later replies would go to the wrong commands"
+    private static let debugs = "the next script would wait for a debugger, on a connection that other callers share"
     private static let selects =
-        "it would change the connection for everybody who shares it; set it in the configuration"
+        "it would change the connection for other callers who share it; set it in the configuration"
 
-    /// Commands that leave a shared connection other than it was.
+    /// Commands that would change the state of a shared connection, each with the reason for refusing it.
     static let refused: [String: String] = [
         "SUBSCRIBE": pushes, "PSUBSCRIBE": pushes, "SSUBSCRIBE": pushes, "UNSUBSCRIBE": pushes,
         "PUNSUBSCRIBE": pushes, "SUNSUBSCRIBE": pushes, "MONITOR": pushes, "SYNC": pushes, "PSYNC": pushes,

@@ -1,11 +1,11 @@
-/// The shapes that many replies share. Everything else is an error, never a trap: the bytes are the server's.
+/// Decodes the shapes that many replies share. Any other shape is an error and never a trap, whatever the server sends.
 extension RedisCommand {
     func integer(_ reply: RedisReply) throws(RedisError) -> Int {
         guard reply.kind == .integer, let value = reply.integer else { throw unexpected(reply) }
         return value
     }
 
-    /// `1` for yes, `0` for no.
+    /// `true` for 1, `false` for 0.
     func flag(_ reply: RedisReply) throws(RedisError) -> Bool {
         switch try integer(reply) {
         case 0: false
@@ -46,11 +46,11 @@ extension RedisCommand {
         return batch
     }
 
-    /// Reads `[[key, entries], …]`; null, which is sent when there is nothing, is no batches.
+    /// Decodes `[[key, entries], …]`. Null, which servers send if there is nothing to read, becomes an empty array.
     func batches(_ reply: RedisReply) throws(RedisError) -> [MessageBatch] {
         if reply.isNull { return [] }
         let asked = keys
-        // Streams are answered in the order in which they were asked for, and those without entries are left out.
+        // The server replies the streams in the order of the request, and leaves out those without entries.
         var position = 0
         var batches: [MessageBatch] = []
         for element in try elements(reply) {
@@ -77,7 +77,7 @@ extension RedisReply {
     }
 }
 
-/// A flat array of names and values, as XINFO replies. Looked up by name, since every version adds some.
+/// A flat array of names and values, as XINFO replies it. Values are found by name, since new versions add some.
 struct NamedValues {
     private var pairs: [(name: RedisReply, value: RedisReply)] = []
 
@@ -107,7 +107,7 @@ struct NamedValues {
 
     func id(_ name: StaticString) -> StreamID? { self[name]?.streamID }
 
-    /// A time span in milliseconds; `nil` also for a negative one, which stands for "never".
+    /// A duration in milliseconds; `nil` also for a negative one, which means "never".
     func milliseconds(_ name: StaticString) -> Duration? {
         guard let value = integer(name), value >= 0 else { return nil }
         return .milliseconds(value)
@@ -115,7 +115,7 @@ struct NamedValues {
 }
 
 extension RedisReply {
-    /// What `transform` makes of the elements of an array; `nil` if this is none, or if it fails for one of them.
+    /// The elements of an array as `transform` returns them; `nil` if this is not an array, or if one of them is `nil`.
     func mapElements<Element>(_ transform: (RedisReply) -> Element?) -> [Element]? {
         guard let elements = array else { return nil }
         var results: [Element] = []
@@ -129,6 +129,6 @@ extension RedisReply {
 }
 
 extension Int {
-    /// A number of entries, as a server may count them: not below zero, and so that a few can be added up without a trap.
+    /// The number, clamped to a plausible count of entries: not below zero, and so that adding a few does not overflow.
     var plausible: Int { Swift.max(0, Swift.min(self, 1 << 60)) }
 }

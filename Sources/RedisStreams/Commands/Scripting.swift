@@ -7,9 +7,9 @@ public struct EVAL: RedisCommand {
 
     /// The script, in Lua.
     public var script: String
-    /// The keys that it works on, `KEYS` in the script. In a cluster they must be in one slot.
+    /// The keys that the script uses, `KEYS` in Lua. In a cluster they must be in one slot.
     public var keys: [StreamKey]
-    /// Its other arguments, `ARGV` in the script.
+    /// The other arguments, `ARGV` in Lua.
     public var arguments: [FieldValue]
 
     /// Runs this script.
@@ -30,7 +30,7 @@ public struct EVAL: RedisCommand {
     public func decode(_ reply: RedisReply) throws(RedisError) -> RedisReply { reply }
 }
 
-/// Runs a Lua script that the server knows already, as one atomic step.
+/// Runs a Lua script that the server already knows, as one atomic step.
 ///
 /// Source: [EVALSHA](https://redis.io/docs/latest/commands/evalsha/).
 public struct EVALSHA: RedisCommand {
@@ -39,9 +39,9 @@ public struct EVALSHA: RedisCommand {
 
     /// The SHA-1 of the script, as 40 hexadecimal digits.
     public var sha1: String
-    /// The keys that it works on, `KEYS` in the script. In a cluster they must be in one slot.
+    /// The keys that the script uses, `KEYS` in Lua. In a cluster they must be in one slot.
     public var keys: [StreamKey]
-    /// Its other arguments, `ARGV` in the script.
+    /// The other arguments, `ARGV` in Lua.
     public var arguments: [FieldValue]
 
     /// Runs the script with this SHA-1.
@@ -51,7 +51,7 @@ public struct EVALSHA: RedisCommand {
         self.arguments = arguments
     }
 
-    /// Refuses what is not a SHA-1.
+    /// Refuses a text that is not a SHA-1.
     public func validate() throws(RedisError) {
         guard sha1.utf8.count == 40, sha1.allSatisfy(\.isHexDigit) else {
             throw invalid("A script is named by its SHA-1, which has 40 hexadecimal digits.")

@@ -1,6 +1,6 @@
-/// Waits until replicas have the writes that were sent before on the same connection.
+/// Waits until replicas have received the writes that were sent before on the same connection.
 ///
-/// Replicas that have them can lose them still, if they are shut down before they have saved them.
+/// A replica can still lose these writes if it shuts down before it has saved them.
 ///
 /// Source: [WAIT](https://redis.io/docs/latest/commands/wait/).
 public struct WAIT: RedisCommand {
@@ -12,7 +12,7 @@ public struct WAIT: RedisCommand {
     /// How long to wait, in whole milliseconds, rounded up: from 1 ms to a day.
     public var timeout: Duration
 
-    /// Waits for so many replicas.
+    /// Waits for this number of replicas.
     public init(replicas: Int, timeout: Duration) {
         self.replicas = replicas
         self.timeout = timeout
@@ -21,7 +21,7 @@ public struct WAIT: RedisCommand {
     /// The time given by ``timeout``.
     public var blockingTime: Duration? { timeout }
 
-    /// Refuses a negative number of replicas, and to wait for ever or above a day.
+    /// Refuses a negative number of replicas, and a timeout below 1 ms (0 waits for ever) or above a day.
     public func validate() throws(RedisError) {
         guard replicas >= 0 else { throw invalid("The number of replicas must not be negative.") }
         try check(block: timeout)
@@ -34,21 +34,21 @@ public struct WAIT: RedisCommand {
         encoder.append(milliseconds: timeout)
     }
 
-    /// How many replicas have the writes: fewer than asked for if the time passed.
+    /// How many replicas have received the writes: fewer than asked for if the timeout passed.
     public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
 }
 
-/// Asks a server about itself.
+/// Asks a server for information about itself.
 ///
 /// Source: [INFO](https://redis.io/docs/latest/commands/info/).
 public struct INFO: RedisCommand {
     /// `INFO`.
     public static let name = "INFO"
 
-    /// What to ask about, such as `server` or `memory`. Default: the sections that the server tells by default.
+    /// The section to return, such as `server` or `memory`. Default: the sections that the server returns by default.
     public var section: String?
 
-    /// Asks about this section.
+    /// Asks for this section.
     public init(section: String? = nil) {
         self.section = section
     }
@@ -59,11 +59,11 @@ public struct INFO: RedisCommand {
         if let section { encoder.append(section) }
     }
 
-    /// What the server says.
+    /// The values that the server reports.
     public func decode(_ reply: RedisReply) throws(RedisError) -> ServerInfo { ServerInfo(try string(reply)) }
 }
 
-/// Asks a server whether it is a master, a replica or a sentinel.
+/// Asks a server for its role: master, replica or sentinel.
 ///
 /// Source: [ROLE](https://redis.io/docs/latest/commands/role/).
 public struct ROLE: RedisCommand {

@@ -1,4 +1,4 @@
-/// Everything that a server knows of a stream, its groups and their consumers.
+/// Everything that a server reports about a stream, its groups and their consumers.
 ///
 /// Source: [XINFO STREAM](https://redis.io/docs/latest/commands/xinfo-stream/).
 public struct StreamFullInfo: Sendable {
@@ -10,7 +10,7 @@ public struct StreamFullInfo: Sendable {
     public var entries: MessageBatch
     /// The groups.
     public var groups: [Group]
-    /// What is the same in the short and in the full form.
+    /// The values that both the short and the full form report.
     public var details: StreamDetails
 
     /// A group of the stream.
@@ -25,7 +25,8 @@ public struct StreamFullInfo: Sendable {
         public var lag: Int?
         /// The number of messages that are pending.
         public var pendingCount: Int
-        /// How many of them were given back (``XNACK``) and have no owner; `nil` if the server is older than Redis 8.8.
+        /// How many of them were returned to the group (``XNACK``) and have no owner; `nil` if the server is older than
+        /// Redis 8.8.
         public var nackedCount: Int?
         /// The first pending messages, as many as were asked for.
         public var pending: [Pending]
@@ -37,10 +38,10 @@ public struct StreamFullInfo: Sendable {
     public struct Consumer: Sendable, Hashable {
         /// The consumer.
         public var name: String
-        /// When it tried to read or claim last, in milliseconds since 1970.
+        /// When it last tried to read or claim, in milliseconds since 1970.
         public var seenTime: Int?
-        /// When it read or claimed a message last, in milliseconds since 1970; `nil` if it never did, or if the server is
-        /// older than Redis 7.2.
+        /// When it last read or claimed a message, in milliseconds since 1970; `nil` if it never did, or if the server
+        /// is older than Redis 7.2.
         public var activeTime: Int?
         /// The number of messages that are pending for it.
         public var pendingCount: Int
@@ -52,11 +53,11 @@ public struct StreamFullInfo: Sendable {
     public struct Pending: Sendable, Hashable, Identifiable {
         /// The id of the entry.
         public var id: StreamID
-        /// The consumer that has it; empty if it was given back (``XNACK``).
+        /// The consumer that owns it; empty if it was returned to the group (``XNACK``).
         public var consumer: String
-        /// When it was delivered last, in milliseconds since 1970.
+        /// When it was last delivered, in milliseconds since 1970.
         public var deliveryTime: Int
-        /// How often it was delivered. `Int.max` marks a message that was given back as impossible to handle.
+        /// How often it was delivered. `Int.max` marks a message that was returned as impossible to handle.
         public var deliveryCount: Int
     }
 }
@@ -118,7 +119,7 @@ extension StreamFullInfo.Pending {
         self.init(id: id, consumer: consumer, deliveryTime: time, deliveryCount: count)
     }
 
-    /// Reads `[id, time, count]`, as it stands below a consumer.
+    /// Reads `[id, time, count]`, the form in the list of a consumer.
     fileprivate init?(_ reply: RedisReply, of consumer: String) {
         guard let parts = reply.array.map(Array.init), parts.count >= 3, let id = parts[0].streamID,
             let time = parts[1].integer, let count = parts[2].integer

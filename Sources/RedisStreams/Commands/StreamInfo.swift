@@ -1,6 +1,6 @@
-/// What a server knows of a stream.
+/// What a server reports about a stream.
 ///
-/// What a server is too old to tell is `nil`.
+/// A value is `nil` if the server is too old to report it.
 ///
 /// Source: [XINFO STREAM](https://redis.io/docs/latest/commands/xinfo-stream/).
 public struct StreamInfo: Sendable {
@@ -14,11 +14,11 @@ public struct StreamInfo: Sendable {
     public var firstEntry: StreamMessage?
     /// The last entry; `nil` if the stream is empty.
     public var lastEntry: StreamMessage?
-    /// What is the same in the short and in the full form.
+    /// The values that both the short and the full form report.
     public var details: StreamDetails
 }
 
-/// Numbers about a stream that not every server tells.
+/// Values about a stream that not every server reports.
 ///
 /// Source: [XINFO STREAM](https://redis.io/docs/latest/commands/xinfo-stream/).
 public struct StreamDetails: Sendable, Hashable {
@@ -42,7 +42,7 @@ public struct StreamDetails: Sendable, Hashable {
     public var idempotentIDsTracked: Int?
     /// How many messages of idempotent producers were added. Redis 8.6.
     public var idempotentIDsAdded: Int?
-    /// How many repetitions of idempotent producers were not added. Redis 8.6.
+    /// How many repeated messages of idempotent producers the server did not add. Redis 8.6.
     public var idempotentDuplicates: Int?
 
     init(_ values: NamedValues) {

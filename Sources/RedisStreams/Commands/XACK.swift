@@ -1,4 +1,4 @@
-/// Acknowledges messages: they are no longer pending for the group.
+/// Acknowledges messages: the server removes them from the pending list of the group.
 ///
 /// Any consumer can acknowledge any message of its group.
 ///
@@ -24,7 +24,7 @@ public struct XACK: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses an empty list of ids, and unfit names.
+    /// Refuses an empty list of ids, and invalid names.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(group: group)
@@ -45,7 +45,7 @@ public struct XACK: RedisCommand {
 
 /// Acknowledges messages and deletes their entries, in one step.
 ///
-/// Redis 8.2.0 to 8.2.2 can be crashed by more than one id in a command (CVE-2025-62507): send one at a time there.
+/// More than one id in a command can crash Redis 8.2.0 to 8.2.2 (CVE-2025-62507): send one id at a time to them.
 ///
 /// Source: [XACKDEL](https://redis.io/docs/latest/commands/xackdel/).
 public struct XACKDEL: RedisCommand {
@@ -58,7 +58,7 @@ public struct XACKDEL: RedisCommand {
     public var group: String
     /// The messages, at least one.
     public var ids: [StreamID]
-    /// What becomes of the references of groups. Default: ``ReferencePolicy/keep``.
+    /// What the server does with the references of groups. Default: ``ReferencePolicy/keep``.
     public var references: ReferencePolicy
 
     /// Acknowledges and deletes these messages.
@@ -75,7 +75,7 @@ public struct XACKDEL: RedisCommand {
     /// Redis 8.2 or Valkey 9.2.
     public var requirement: ServerRequirement? { ServerRequirement("XACKDEL", redis: "8.2", valkey: "9.2") }
 
-    /// Refuses an empty list of ids, and unfit names.
+    /// Refuses an empty list of ids, and invalid names.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(group: group)
@@ -91,7 +91,7 @@ public struct XACKDEL: RedisCommand {
         encoder.append(countedIDs: ids)
     }
 
-    /// What became of each message, in the order of the ids.
+    /// The result for each message, in the order of the ids.
     public func decode(_ reply: RedisReply) throws(RedisError) -> [DeletionResult] {
         try deletionResults(reply, count: ids.count)
     }

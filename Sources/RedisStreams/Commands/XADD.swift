@@ -7,27 +7,28 @@ public struct XADD: RedisCommand {
 
     /// The id that the new entry gets.
     public enum EntryID: Sendable, Hashable {
-        /// The server chooses: its time, and the next free number in that millisecond.
+        /// The server generates the id: its time, and the next free number in that millisecond.
         case auto
-        /// This id, which must be above the last one of the stream.
+        /// This id, which must be above the last id of the stream.
         case id(StreamID)
         /// This millisecond, and the next free number in it. Needs Redis 7.0.
         case milliseconds(UInt64)
     }
 
-    /// The stream. It is created if it does not exist, unless ``createStream`` is `false`.
+    /// The stream. The server creates it if it does not exist, unless ``createStream`` is `false`.
     public var key: StreamKey
     /// The id of the entry. Default: ``EntryID/auto``.
     public var id: EntryID
     /// The fields, at least one.
     public var fields: StreamFieldsToAdd
-    /// Whether a stream that does not exist is created. Default: `true`.
+    /// Whether the server creates a stream that does not exist. Default: `true`.
     public var createStream: Bool
-    /// How the stream is trimmed on the way. Default: not at all.
+    /// How the server trims the stream when it adds the entry. Default: not at all.
     public var trim: TrimStrategy?
-    /// What becomes of the references to entries that are trimmed. Needs Redis 8.2; no Valkey has it. Default: they stay.
+    /// What the server does with the references to entries that it trims. Needs Redis 8.2; no Valkey has it. Default:
+    /// it keeps them.
     public var references: ReferencePolicy?
-    /// How a repetition of this command is recognised. Needs Redis 8.6. Default: it is not.
+    /// How the server recognises a repetition of this command. Needs Redis 8.6. Default: it does not.
     public var idempotency: Idempotency?
 
     /// Adds an entry with these fields.
@@ -52,7 +53,8 @@ public struct XADD: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Redis 8.6 for idempotency, 8.2 for a reference policy, 7.0 for an id of a millisecond; Valkey 9.2 to trim by bytes.
+    /// Redis 8.6 for idempotency, 8.2 for a reference policy, 7.0 for an id by its millisecond; Valkey 9.2 to trim by
+    /// bytes.
     public var requirement: ServerRequirement? {
         if idempotency != nil { return ServerRequirement("XADD with IDMP", redis: "8.6") }
         if references != nil {
@@ -63,13 +65,13 @@ public struct XADD: RedisCommand {
         return nil
     }
 
-    /// Refuses an entry without fields, the id `0-0`, idempotency together with an id of one's own, and an unfit name.
+    /// Refuses an entry without fields, the id `0-0`, idempotency together with an explicit id, and an invalid name.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try validateEntry()
     }
 
-    /// Checks all but the name of the stream, which a producer checks once.
+    /// Checks everything except the name of the stream, which a producer checks only once.
     func validateEntry() throws(RedisError) {
         if fields.fields.isEmpty {
             throw invalid("An entry needs at least one field: give one, such as [\"data\": \"\"].")
@@ -78,10 +80,10 @@ public struct XADD: RedisCommand {
         try check(trim)
         guard let idempotency else { return }
         if id != .auto {
-            throw invalid("Idempotency needs an id that the server chooses: leave the id out, or the idempotency.")
+            throw invalid("With idempotency, the server has to choose the id: omit the id, or the idempotency.")
         }
         if idempotency.hasEmptyName {
-            throw invalid("Idempotency needs a producer, and an id of the message, that are not empty.")
+            throw invalid("The producer and the id of the message must not be empty: idempotency needs them.")
         }
     }
 
@@ -104,21 +106,21 @@ public struct XADD: RedisCommand {
         }
     }
 
-    /// The id of the entry; `nil` if there was no stream and none was to be created.
+    /// The id of the entry; `nil` if the stream does not exist and ``createStream`` is `false`.
     public func decode(_ reply: RedisReply) throws(RedisError) -> StreamID? {
         if reply.isNull, !createStream { return nil }
         return try streamID(reply)
     }
 }
 
-/// By what a server recognises that an entry is being added a second time, after a reply that was lost.
+/// How a server recognises that a producer adds the same entry a second time, after a lost reply.
 ///
-/// The server remembers a limited number of messages for a limited time: see ``XCFGSET``. An entry that has been deleted
-/// since is not added again either.
+/// The server remembers a limited number of messages for a limited time: see ``XCFGSET``. It recognises the repetition
+/// even if the entry has been deleted since.
 ///
 /// Source: [Idempotent message processing](https://redis.io/docs/latest/develop/data-types/streams/idempotency/).
 public enum Idempotency: Sendable, Hashable {
-    /// `IDMP`: by an id that the producer gives the message, and by the producer's name.
+    /// `IDMP`: by an id that the producer assigns to the message, and by the producer's name.
     case id(String, producer: String)
     /// `IDMPAUTO`: by the contents of the message, and by the producer's name. Two messages that are equal on purpose
     /// become one entry.

@@ -1,4 +1,4 @@
-/// Takes over messages that have been pending for long, one step through them at a time.
+/// Claims pending messages that have been idle for a given time. Each command is one step of a claim scan.
 ///
 /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
 public struct XAUTOCLAIM: RedisCommand {
@@ -12,16 +12,17 @@ public struct XAUTOCLAIM: RedisCommand {
     public var key: StreamKey
     /// The group.
     public var group: String
-    /// The consumer that gets the messages. It is created when it is first heard of.
+    /// The consumer that gets the messages. The server creates it if it does not exist.
     public var consumer: String
-    /// Takes only messages that were delivered so long ago.
+    /// Claims only messages that were last delivered at least this long ago.
     public var minIdle: Duration
-    /// Where the step begins: ``StreamID/zero``, then what the step before returned. Default: ``StreamID/zero``.
+    /// Where the step begins: ``StreamID/zero``, then what the previous step returned. Default: ``StreamID/zero``.
     public var start: StreamID
-    /// The most messages to take, at least 1. The server looks at ten times as many. Default: 100, as the server's.
+    /// The maximum number of messages to claim, at least 1. The server scans ten times as many. Default: 100, which is
+    /// the server's default.
     public var count: Int?
 
-    /// Takes over what has been pending for `minIdle`.
+    /// Claims messages that have been idle for `minIdle`.
     public init(
         _ key: StreamKey,
         group: String,
@@ -41,7 +42,7 @@ public struct XAUTOCLAIM: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses a negative time, a count below 1 or above what servers accept, and unfit names.
+    /// Refuses a negative time, a count below 1 or above the servers' limit, and invalid names.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(group: group)
@@ -62,7 +63,7 @@ public struct XAUTOCLAIM: RedisCommand {
         encoder.append(count: count)
     }
 
-    /// What was taken over, and where to go on.
+    /// The claimed messages, and where the next step begins.
     public func decode(_ reply: RedisReply) throws(RedisError) -> AutoclaimResult {
         let parts = Array(try elements(reply))
         // Redis 6.2 has no third element, and a null in the second for each deleted entry.
@@ -78,17 +79,18 @@ public struct XAUTOCLAIM: RedisCommand {
 }
 
 extension XAUTOCLAIM {
-    /// Takes over messages that have been pending for long and returns only their ids (`JUSTID`). Delivery counts stay.
+    /// Claims messages that have been idle for a given time, and returns only their ids (`JUSTID`). The server does not
+    /// change their delivery counts.
     ///
     /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
     public struct JUSTID: RedisCommand {
         /// `XAUTOCLAIM`.
         public static let name = "XAUTOCLAIM"
 
-        /// What is claimed, and how.
+        /// The command without `JUSTID`.
         public var claim: XAUTOCLAIM
 
-        /// Does what `claim` says, and returns only ids.
+        /// Claims what `claim` claims, and returns only ids.
         public init(_ claim: XAUTOCLAIM) {
             self.claim = claim
         }
@@ -105,7 +107,7 @@ extension XAUTOCLAIM {
             encoder.append("JUSTID")
         }
 
-        /// The ids of what was taken over, and where to go on.
+        /// The ids of the claimed messages, and where the next step begins.
         public func decode(_ reply: RedisReply) throws(RedisError) -> AutoclaimedIDs {
             let parts = Array(try elements(reply))
             guard parts.count >= 2 else { throw unexpected(reply) }

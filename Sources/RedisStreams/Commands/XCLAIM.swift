@@ -1,13 +1,13 @@
-/// Takes over given pending messages for a consumer.
+/// Claims given pending messages for a consumer.
 ///
 /// Source: [XCLAIM](https://redis.io/docs/latest/commands/xclaim/).
 public struct XCLAIM: RedisCommand {
     /// `XCLAIM`.
     public static let name = "XCLAIM"
 
-    /// When a claimed message counts as delivered.
+    /// The time at which a claimed message counts as last delivered.
     public enum Delivery: Sendable, Hashable {
-        /// So long ago (`IDLE`).
+        /// This long ago (`IDLE`).
         case idle(Duration)
         /// At this time, in milliseconds since 1970 (`TIME`).
         case time(milliseconds: Int)
@@ -17,22 +17,22 @@ public struct XCLAIM: RedisCommand {
     public var key: StreamKey
     /// The group.
     public var group: String
-    /// The consumer that gets the messages. It is created when it is first heard of.
+    /// The consumer that gets the messages. The server creates it if it does not exist.
     public var consumer: String
-    /// Takes only messages that were delivered so long ago.
+    /// Claims only messages that were last delivered at least this long ago.
     public var minIdle: Duration
     /// The messages, at least one.
     public var ids: [StreamID]
-    /// When the messages count as delivered. Default: now.
+    /// When the messages count as last delivered. Default: now.
     public var delivery: Delivery?
-    /// Sets the delivery count to this. Default: it goes up by 1.
+    /// Sets the delivery count to this value. Default: the server increases it by 1.
     public var deliveryCount: Int?
-    /// Whether entries that are not pending become so. Default: `false`.
+    /// Whether entries that are not pending become pending. Default: `false`.
     public var force: Bool
-    /// Moves the group's last delivered id up to this. Default: it stays.
+    /// Moves the group's last delivered id up to this id. Default: unchanged.
     public var lastID: StreamID?
 
-    /// Takes these messages over.
+    /// Claims these messages.
     public init(
         _ key: StreamKey,
         group: String,
@@ -58,7 +58,7 @@ public struct XCLAIM: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses an empty list of ids, negative times and counts, and unfit names.
+    /// Refuses an empty list of ids, negative times and counts, and invalid names.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(group: group)
@@ -102,22 +102,23 @@ public struct XCLAIM: RedisCommand {
         }
     }
 
-    /// The messages that were taken over. Those whose entries have been deleted are left out.
+    /// The claimed messages, without those whose entries have been deleted.
     public func decode(_ reply: RedisReply) throws(RedisError) -> MessageBatch { try batch(of: key, reply) }
 }
 
 extension XCLAIM {
-    /// Takes over given pending messages and returns only their ids (`JUSTID`). Delivery counts stay.
+    /// Claims given pending messages and returns only their ids (`JUSTID`). The server does not change their delivery
+    /// counts.
     ///
     /// Source: [XCLAIM](https://redis.io/docs/latest/commands/xclaim/).
     public struct JUSTID: RedisCommand {
         /// `XCLAIM`.
         public static let name = "XCLAIM"
 
-        /// What is claimed, and how.
+        /// The command without `JUSTID`.
         public var claim: XCLAIM
 
-        /// Does what `claim` says, and returns only ids.
+        /// Claims what `claim` claims, and returns only ids.
         public init(_ claim: XCLAIM) {
             self.claim = claim
         }
@@ -134,7 +135,7 @@ extension XCLAIM {
             encoder.append("JUSTID")
         }
 
-        /// The ids of the messages that were taken over.
+        /// The ids of the claimed messages.
         public func decode(_ reply: RedisReply) throws(RedisError) -> [StreamID] { try streamIDs(reply) }
     }
 }

@@ -1,4 +1,4 @@
-/// Deletes entries. Groups that have them pending keep the reference, without the fields.
+/// Deletes entries. In groups where an entry is pending, it stays pending, without its fields.
 ///
 /// Source: [XDEL](https://redis.io/docs/latest/commands/xdel/).
 public struct XDEL: RedisCommand {
@@ -19,7 +19,7 @@ public struct XDEL: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses an empty list of ids, and an unfit name.
+    /// Refuses an empty list of ids, and an invalid name.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(ids: ids)
@@ -36,7 +36,7 @@ public struct XDEL: RedisCommand {
     public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
 }
 
-/// Deletes entries, and says what becomes of the references that groups have to them.
+/// Deletes entries, with a policy for the references of groups to them.
 ///
 /// Source: [XDELEX](https://redis.io/docs/latest/commands/xdelex/).
 public struct XDELEX: RedisCommand {
@@ -47,7 +47,7 @@ public struct XDELEX: RedisCommand {
     public var key: StreamKey
     /// The entries, at least one.
     public var ids: [StreamID]
-    /// What becomes of the references of groups. Default: ``ReferencePolicy/keep``.
+    /// What the server does with the references of groups. Default: ``ReferencePolicy/keep``.
     public var references: ReferencePolicy
 
     /// Deletes these entries.
@@ -63,7 +63,7 @@ public struct XDELEX: RedisCommand {
     /// Redis 8.2 or Valkey 9.2.
     public var requirement: ServerRequirement? { ServerRequirement("XDELEX", redis: "8.2", valkey: "9.2") }
 
-    /// Refuses an empty list of ids, and an unfit name.
+    /// Refuses an empty list of ids, and an invalid name.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(ids: ids)
@@ -77,7 +77,7 @@ public struct XDELEX: RedisCommand {
         encoder.append(countedIDs: ids)
     }
 
-    /// What became of each entry, in the order of the ids.
+    /// The result for each entry, in the order of the ids.
     public func decode(_ reply: RedisReply) throws(RedisError) -> [DeletionResult] {
         try deletionResults(reply, count: ids.count)
     }

@@ -23,7 +23,7 @@ extension XGROUP {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses unfit names.
+        /// Refuses invalid names.
         public func validate() throws(RedisError) {
             try check(stream: key)
             try check(group: group)
@@ -43,7 +43,7 @@ extension XGROUP {
         public func decode(_ reply: RedisReply) throws(RedisError) -> Bool { try flag(reply) }
     }
 
-    /// Deletes a consumer of a group. **What is pending for it is lost**: no consumer is ever given it again.
+    /// Deletes a consumer of a group. **Its pending messages are lost**: the server delivers them to no consumer again.
     ///
     /// Source: [XGROUP DELCONSUMER](https://redis.io/docs/latest/commands/xgroup-delconsumer/).
     public struct DELCONSUMER: RedisCommand {
@@ -67,7 +67,7 @@ extension XGROUP {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses unfit names.
+        /// Refuses invalid names.
         public func validate() throws(RedisError) {
             try check(stream: key)
             try check(group: group)

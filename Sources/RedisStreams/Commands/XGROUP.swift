@@ -4,11 +4,11 @@
 public enum XGROUP {
     /// Where a group begins to read.
     public enum Start: Sendable, Hashable {
-        /// With the first entry of the stream (`0-0`).
+        /// At the first entry of the stream (`0-0`).
         case beginning
-        /// With the entries that are added from now on (`$`). What was added before is never delivered to the group.
+        /// At the next entry that is added (`$`). The server never delivers earlier entries to the group.
         case latest
-        /// With the first entry above this id.
+        /// At the first entry above this id.
         case id(StreamID)
 
         fileprivate func append(to encoder: inout CommandEncoder) {
@@ -39,10 +39,10 @@ public enum XGROUP {
         public var group: String
         /// Where the group begins to read. Default: ``Start/beginning``.
         public var start: Start
-        /// Whether a stream that does not exist is created, empty (`MKSTREAM`). Default: `false`.
+        /// Whether the server creates an empty stream if it does not exist (`MKSTREAM`). Default: `false`.
         public var createStream: Bool
-        /// How many entries the group counts as read, from which the server works out its lag. Needs Redis 7.0. Default:
-        /// the server does not know.
+        /// How many entries count as read by the group. The server computes the group's lag from it. Needs Redis 7.0.
+        /// Default: unknown to the server.
         public var entriesRead: Int?
 
         /// Creates this group.
@@ -69,7 +69,7 @@ public enum XGROUP {
             return ServerRequirement("XGROUP CREATE with ENTRIESREAD", redis: "7.0", valkey: "7.2")
         }
 
-        /// Refuses a negative number of entries, and unfit names.
+        /// Refuses a negative number of entries, and invalid names.
         public func validate() throws(RedisError) {
             try check(stream: key)
             try check(group: group)
@@ -87,11 +87,11 @@ public enum XGROUP {
             XGROUP.append(entriesRead: entriesRead, to: &encoder)
         }
 
-        /// Nothing but that it worked.
+        /// Checks that the reply is `OK`.
         public func decode(_ reply: RedisReply) throws(RedisError) { try ok(reply) }
     }
 
-    /// Sets from where on a group reads.
+    /// Sets the position from which a group continues to read.
     ///
     /// Source: [XGROUP SETID](https://redis.io/docs/latest/commands/xgroup-setid/).
     public struct SETID: RedisCommand {
@@ -102,13 +102,13 @@ public enum XGROUP {
         public var key: StreamKey
         /// The group.
         public var group: String
-        /// Where the group goes on reading.
+        /// Where the group continues to read.
         public var start: Start
-        /// How many entries the group counts as read, from which the server works out its lag. Needs Redis 7.0. Default:
-        /// the server does not know.
+        /// How many entries count as read by the group. The server computes the group's lag from it. Needs Redis 7.0.
+        /// Default: unknown to the server.
         public var entriesRead: Int?
 
-        /// Sets from where on this group reads.
+        /// Sets the position from which this group continues to read.
         public init(_ key: StreamKey, group: String, to start: Start, entriesRead: Int? = nil) {
             self.key = key
             self.group = group
@@ -125,7 +125,7 @@ public enum XGROUP {
             return ServerRequirement("XGROUP SETID with ENTRIESREAD", redis: "7.0", valkey: "7.2")
         }
 
-        /// Refuses a negative number of entries, and unfit names.
+        /// Refuses a negative number of entries, and invalid names.
         public func validate() throws(RedisError) {
             try check(stream: key)
             try check(group: group)
@@ -142,11 +142,11 @@ public enum XGROUP {
             XGROUP.append(entriesRead: entriesRead, to: &encoder)
         }
 
-        /// Nothing but that it worked.
+        /// Checks that the reply is `OK`.
         public func decode(_ reply: RedisReply) throws(RedisError) { try ok(reply) }
     }
 
-    /// Deletes a group, with everything that is pending for it.
+    /// Deletes a group with its pending list.
     ///
     /// Source: [XGROUP DESTROY](https://redis.io/docs/latest/commands/xgroup-destroy/).
     public struct DESTROY: RedisCommand {
@@ -167,7 +167,7 @@ public enum XGROUP {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses unfit names.
+        /// Refuses invalid names.
         public func validate() throws(RedisError) {
             try check(stream: key)
             try check(group: group)
@@ -188,7 +188,7 @@ public enum XGROUP {
 
 extension RedisCommand {
     fileprivate func check(entriesRead: Int?) throws(RedisError) {
-        // -1 is how Redis itself says that it does not know.
+        // Redis itself uses -1 for an unknown number.
         if let entriesRead, entriesRead < -1 { throw invalid("The number of entries read must not be negative.") }
     }
 }

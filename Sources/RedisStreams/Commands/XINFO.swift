@@ -1,9 +1,9 @@
-/// The commands that tell what a server knows of a stream. They are read by name: what a version adds is ignored, and
-/// what it lacks is `nil`.
+/// The commands that return information about a stream. Replies are decoded by name: values that the library does not
+/// know are ignored, and values that the server does not send are `nil`.
 ///
 /// Source: [XINFO](https://redis.io/docs/latest/commands/xinfo/).
 public enum XINFO {
-    /// Tells about a stream.
+    /// Returns information about a stream.
     ///
     /// Source: [XINFO STREAM](https://redis.io/docs/latest/commands/xinfo-stream/).
     public struct STREAM: RedisCommand {
@@ -13,7 +13,7 @@ public enum XINFO {
         /// The stream.
         public var key: StreamKey
 
-        /// Tells about this stream.
+        /// Returns information about this stream.
         public init(_ key: StreamKey) {
             self.key = key
         }
@@ -21,7 +21,7 @@ public enum XINFO {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses an unfit name.
+        /// Refuses an invalid name.
         public func validate() throws(RedisError) { try check(stream: key) }
 
         /// Writes the command.
@@ -38,7 +38,7 @@ public enum XINFO {
         }
     }
 
-    /// Tells everything about a stream, its groups and their consumers (`FULL`).
+    /// Returns all information about a stream, its groups and their consumers (`FULL`).
     ///
     /// Source: [XINFO STREAM](https://redis.io/docs/latest/commands/xinfo-stream/).
     public struct STREAMFULL: RedisCommand {
@@ -47,10 +47,11 @@ public enum XINFO {
 
         /// The stream.
         public var key: StreamKey
-        /// The most entries and pending messages in each list; 0 for all. Default: 10, as the server's.
+        /// The maximum number of entries or pending messages in each list; 0 for all. Default: 10, which is the
+        /// server's default.
         public var count: Int?
 
-        /// Tells everything about this stream.
+        /// Returns all information about this stream.
         public init(_ key: StreamKey, count: Int? = nil) {
             self.key = key
             self.count = count
@@ -59,7 +60,7 @@ public enum XINFO {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses a negative count, and an unfit name.
+        /// Refuses a negative count, and an invalid name.
         public func validate() throws(RedisError) {
             try check(stream: key)
             if let count, count < 0 { throw invalid("The count must not be negative; 0 is for all.") }
@@ -81,7 +82,7 @@ public enum XINFO {
         }
     }
 
-    /// Tells about the groups of a stream.
+    /// Returns information about the groups of a stream.
     ///
     /// Source: [XINFO GROUPS](https://redis.io/docs/latest/commands/xinfo-groups/).
     public struct GROUPS: RedisCommand {
@@ -91,7 +92,7 @@ public enum XINFO {
         /// The stream.
         public var key: StreamKey
 
-        /// Tells about the groups of this stream.
+        /// Returns information about the groups of this stream.
         public init(_ key: StreamKey) {
             self.key = key
         }
@@ -99,7 +100,7 @@ public enum XINFO {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses an unfit name.
+        /// Refuses an invalid name.
         public func validate() throws(RedisError) { try check(stream: key) }
 
         /// Writes the command.
@@ -116,7 +117,7 @@ public enum XINFO {
         }
     }
 
-    /// Tells about the consumers of a group.
+    /// Returns information about the consumers of a group.
     ///
     /// Source: [XINFO CONSUMERS](https://redis.io/docs/latest/commands/xinfo-consumers/).
     public struct CONSUMERS: RedisCommand {
@@ -128,7 +129,7 @@ public enum XINFO {
         /// The group.
         public var group: String
 
-        /// Tells about the consumers of this group.
+        /// Returns information about the consumers of this group.
         public init(_ key: StreamKey, group: String) {
             self.key = key
             self.group = group
@@ -137,7 +138,7 @@ public enum XINFO {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses unfit names.
+        /// Refuses invalid names.
         public func validate() throws(RedisError) {
             try check(stream: key)
             try check(group: group)

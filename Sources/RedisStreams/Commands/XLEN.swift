@@ -16,7 +16,7 @@ public struct XLEN: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses an unfit name.
+    /// Refuses an invalid name.
     public func validate() throws(RedisError) { try check(stream: key) }
 
     /// Writes the command.

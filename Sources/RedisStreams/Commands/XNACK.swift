@@ -1,17 +1,17 @@
-/// Gives pending messages back to the group: any consumer can claim them at once.
+/// Returns pending messages to the group without an owner, so that any consumer can claim them at once.
 ///
 /// Source: [XNACK](https://redis.io/docs/latest/commands/xnack/).
 public struct XNACK: RedisCommand {
     /// `XNACK`.
     public static let name = "XNACK"
 
-    /// Why messages are given back, which decides what becomes of their delivery count.
+    /// The reason for returning messages. It determines how the server changes their delivery counts.
     public enum Mode: Sendable, Hashable {
-        /// `SILENT`: the delivery does not count, as on a shutdown. The count goes down by 1.
+        /// `SILENT`: the delivery does not count, such as on a shutdown. The server decreases the count by 1.
         case silent
-        /// `FAIL`: handling failed, and may succeed elsewhere. The count stays.
+        /// `FAIL`: handling failed, and may succeed elsewhere. The server does not change the count.
         case fail
-        /// `FATAL`: handling can never succeed. The count becomes `Int.max`.
+        /// `FATAL`: handling can never succeed. The server sets the count to `Int.max`.
         case fatal
     }
 
@@ -19,16 +19,16 @@ public struct XNACK: RedisCommand {
     public var key: StreamKey
     /// The group.
     public var group: String
-    /// Why the messages are given back.
+    /// The reason for returning the messages.
     public var mode: Mode
     /// The messages, at least one.
     public var ids: [StreamID]
-    /// Sets the delivery count to this, whatever the mode. Default: the mode decides.
+    /// Sets the delivery count to this value, whatever the mode. Default: the mode determines it.
     public var deliveryCount: Int?
-    /// Whether entries that are not pending become so, without an owner. Default: `false`.
+    /// Whether entries that are not pending become pending, without an owner. Default: `false`.
     public var force: Bool
 
-    /// Gives these messages back.
+    /// Returns these messages to the group.
     public init(
         _ key: StreamKey,
         group: String,
@@ -51,7 +51,7 @@ public struct XNACK: RedisCommand {
     /// Redis 8.8.
     public var requirement: ServerRequirement? { ServerRequirement("XNACK", redis: "8.8") }
 
-    /// Refuses an empty list of ids, a negative delivery count, and unfit names.
+    /// Refuses an empty list of ids, a negative delivery count, and invalid names.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(group: group)
@@ -77,6 +77,6 @@ public struct XNACK: RedisCommand {
         if force { encoder.append("FORCE") }
     }
 
-    /// How many messages were given back.
+    /// How many messages were returned.
     public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
 }

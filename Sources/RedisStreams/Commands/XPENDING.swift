@@ -1,4 +1,4 @@
-/// Sums up what is pending for a group.
+/// Summarizes the pending messages of a group.
 ///
 /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
 public struct XPENDING: RedisCommand {
@@ -10,7 +10,7 @@ public struct XPENDING: RedisCommand {
     /// The group.
     public var group: String
 
-    /// Sums up what is pending for this group.
+    /// Summarizes the pending messages of this group.
     public init(_ key: StreamKey, group: String) {
         self.key = key
         self.group = group
@@ -19,7 +19,7 @@ public struct XPENDING: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses unfit names.
+    /// Refuses invalid names.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(group: group)
@@ -41,7 +41,7 @@ public struct XPENDING: RedisCommand {
         if !parts[2].isNull { summary.highestID = try streamID(parts[2]) }
         if parts[3].isNull { return summary }
         for element in try elements(parts[3]) {
-            // The number comes as a string, unlike every other one.
+            // The server sends this number as a string, unlike all others.
             guard let pair = element.array, pair.count == 2, let name = pair[offset: 0]?.string,
                 let count = pair[offset: 1]?.integer
             else { throw unexpected(element) }
@@ -52,7 +52,7 @@ public struct XPENDING: RedisCommand {
 }
 
 extension XPENDING {
-    /// Lists what is pending for a group, lowest id first.
+    /// Lists the pending messages of a group, lowest id first.
     ///
     /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
     public struct Entries: RedisCommand {
@@ -69,12 +69,12 @@ extension XPENDING {
         public var upper: RangeBound
         /// The most entries to list, at least 1.
         public var count: Int
-        /// Lists only what was delivered so long ago. Default: everything.
+        /// Lists only messages that were last delivered at least this long ago. Default: all.
         public var minIdle: Duration?
-        /// Lists only what is pending for this consumer. Default: for any.
+        /// Lists only messages that are pending for this consumer. Default: for any consumer.
         public var consumer: String?
 
-        /// Lists what is pending for this group.
+        /// Lists the pending messages of this group.
         public init(
             _ key: StreamKey,
             group: String,
@@ -96,7 +96,7 @@ extension XPENDING {
         /// The stream.
         public var keys: [StreamKey] { [key] }
 
-        /// Refuses a count below 1, a negative time, and unfit names.
+        /// Refuses a count below 1, a negative time, and invalid names.
         public func validate() throws(RedisError) {
             try check(stream: key)
             try check(group: group)

@@ -30,7 +30,7 @@ public struct XRANGE: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses a count below 1, and an unfit name.
+    /// Refuses a count below 1, and an invalid name.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(count: count)
@@ -82,7 +82,7 @@ public struct XREVRANGE: RedisCommand {
     /// The stream.
     public var keys: [StreamKey] { [key] }
 
-    /// Refuses a count below 1, and an unfit name.
+    /// Refuses a count below 1, and an invalid name.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(count: count)

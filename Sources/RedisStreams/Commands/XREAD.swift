@@ -1,21 +1,22 @@
 /// Reads the entries of streams above given ids, and can wait for them.
 ///
-/// `$` is not offered: between two reads it loses what is added. ``StreamConsumer`` with `.latest` finds out the last id
-/// once, and reads on from there.
+/// There is no `$`, because it loses the entries that are added between two reads. ``StreamConsumer`` with `.latest`
+/// finds the last id once, and continues from it.
 ///
 /// Source: [XREAD](https://redis.io/docs/latest/commands/xread/).
 public struct XREAD: RedisCommand {
     /// `XREAD`.
     public static let name = "XREAD"
 
-    /// The streams, each with the id behind which to read.
+    /// The streams, each with the id after which to read.
     public var streams: [StreamOffset]
     /// The most entries of each stream, at least 1. Default: no limit.
     public var count: Int?
     /// How long to wait for an entry if there is none, in whole milliseconds, rounded up, and above 0. Default: not at
     /// all.
     public var block: Duration?
-    /// The most entries of all streams together, at least 1, and not below ``count``. Needs Redis 8.10. Default: no limit.
+    /// The most entries of all streams together, at least 1, and not below ``count``. Needs Redis 8.10. Default: no
+    /// limit.
     public var maxCount: Int?
     /// About the most bytes of all entries together, at least 1. Needs Redis 8.10. Default: no limit.
     public var maxSize: Int?
@@ -50,8 +51,8 @@ public struct XREAD: RedisCommand {
         return ServerRequirement("XREAD with +", redis: "7.4", valkey: "8.0")
     }
 
-    /// Refuses an empty list of streams, unfit names, limits below 1, a ``maxCount`` below ``count``, and to wait for ever
-    /// (`BLOCK 0`) or above a day.
+    /// Refuses an empty list of streams, invalid names, limits below 1, a ``maxCount`` below ``count``, and a blocking
+    /// time below 1 ms (`BLOCK 0` waits for ever) or above a day.
     public func validate() throws(RedisError) {
         guard !streams.isEmpty else { throw invalid("Name at least one stream to read.") }
         for stream in streams { try check(stream: stream.stream) }
@@ -72,7 +73,7 @@ public struct XREAD: RedisCommand {
         }
     }
 
-    /// A batch for each stream that has entries; none if the time to wait passed.
+    /// A batch for each stream that has entries; no batches if the blocking time passed.
     public func decode(_ reply: RedisReply) throws(RedisError) -> [MessageBatch] { try batches(reply) }
 }
 

@@ -1,6 +1,7 @@
 /// Reads streams as a consumer of a group, and can wait for messages.
 ///
-/// Every message that is read is pending for the consumer until it is acknowledged, also if the reply is lost.
+/// Every message that the server delivers is pending for the consumer until it is acknowledged, even if the reply is
+/// lost.
 ///
 /// Source: [XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
 public struct XREADGROUP: RedisCommand {
@@ -9,20 +10,21 @@ public struct XREADGROUP: RedisCommand {
 
     /// The group. Each of the streams must have it.
     public var group: String
-    /// The consumer. It is created when it is first heard of.
+    /// The consumer. The server creates it if it does not exist.
     public var consumer: String
-    /// The streams, each with what to read of it.
+    /// The streams, each with the messages to read.
     public var streams: [GroupOffset]
     /// The most messages of each stream, at least 1. Default: no limit.
     public var count: Int?
     /// How long to wait for a message if there is none, in whole milliseconds, rounded up, and above 0. Default: not at
     /// all.
     public var block: Duration?
-    /// Whether new messages count as acknowledged at once (`NOACK`): what is lost on the way is lost for good. Default:
-    /// `false`.
+    /// Whether new messages count as acknowledged at once (`NOACK`): if the reply is lost, they are lost for good.
+    /// Default: `false`.
     public var noAck: Bool
-    /// Takes over messages that have been pending for so long, for any consumer, before it reads new ones (`CLAIM`).
-    /// Needs Redis 8.4. Those messages tell their ``StreamMessage/idleTime`` and ``StreamMessage/deliveryCount``.
+    /// Claims messages that have been idle for this long, whichever consumer owns them, before it reads new ones
+    /// (`CLAIM`). Needs Redis 8.4. Those messages have a ``StreamMessage/idleTime`` and a
+    /// ``StreamMessage/deliveryCount``.
     public var claim: Duration?
     /// The most messages of all streams together, at least 1. Needs Redis 8.10. Default: no limit.
     public var maxCount: Int?
@@ -66,8 +68,8 @@ public struct XREADGROUP: RedisCommand {
         return claim == nil ? nil : ServerRequirement("XREADGROUP with CLAIM", redis: "8.4")
     }
 
-    /// Refuses an empty list of streams, unfit names, limits below 1, a ``maxCount`` below ``count``, and to wait for ever
-    /// (`BLOCK 0`) or above a day.
+    /// Refuses an empty list of streams, invalid names, limits below 1, a ``maxCount`` below ``count``, and a blocking
+    /// time below 1 ms (`BLOCK 0` waits for ever) or above a day.
     public func validate() throws(RedisError) {
         guard !streams.isEmpty else { throw invalid("Name at least one stream to read.") }
         for stream in streams { try check(stream: stream.stream) }
@@ -102,13 +104,13 @@ public struct XREADGROUP: RedisCommand {
         }
     }
 
-    /// A batch for each stream that has messages; none if the time to wait passed. Of pending messages there is always
-    /// a batch, be it empty.
+    /// A batch for each stream that has messages; no batches if the blocking time passed. For a stream whose pending
+    /// messages are read there is always a batch, which may be empty.
     public func decode(_ reply: RedisReply) throws(RedisError) -> [MessageBatch] { try batches(reply) }
 }
 
 extension RedisReply {
-    /// How many entries the first stream has in a reply to XREAD or XREADGROUP, without looking at them.
+    /// How many entries the first stream has in a reply to XREAD or XREADGROUP, without decoding them.
     var entryCount: Int {
         // [[key, [entry, …]], …]
         guard let stream = array?.first?.array, let entries = stream[offset: 1]?.array else { return 0 }

@@ -1,6 +1,6 @@
 /// Sets the last id of a stream, above which new entries are added.
 ///
-/// A command of Redis's own, for replication; useful to restore a stream.
+/// Redis itself uses the command for replication. It is also useful to restore a stream.
 ///
 /// Source: [XSETID](https://redis.io/docs/latest/commands/xsetid/).
 public struct XSETID: RedisCommand {
@@ -11,9 +11,9 @@ public struct XSETID: RedisCommand {
     public var key: StreamKey
     /// The last id, not below that of the last entry.
     public var lastID: StreamID
-    /// How many entries were ever added. Needs Redis 7.0. Default: as it is.
+    /// How many entries were ever added. Needs Redis 7.0. Default: unchanged.
     public var entriesAdded: Int?
-    /// The highest id that was ever deleted. Needs Redis 7.0. Default: as it is.
+    /// The highest id that was ever deleted. Needs Redis 7.0. Default: unchanged.
     public var maxDeletedID: StreamID?
 
     /// Sets the last id of this stream.
@@ -33,7 +33,7 @@ public struct XSETID: RedisCommand {
         return ServerRequirement("XSETID with ENTRIESADDED or MAXDELETEDID", redis: "7.0", valkey: "7.2")
     }
 
-    /// Refuses a negative number of entries, and an unfit name.
+    /// Refuses a negative number of entries, and an invalid name.
     public func validate() throws(RedisError) {
         try check(stream: key)
         if let entriesAdded, entriesAdded < 0 { throw invalid("The number of entries added must not be negative.") }
@@ -54,13 +54,13 @@ public struct XSETID: RedisCommand {
         }
     }
 
-    /// Nothing but that it worked.
+    /// Checks that the reply is `OK`.
     public func decode(_ reply: RedisReply) throws(RedisError) { try ok(reply) }
 }
 
-/// Sets what a server remembers of a stream's idempotent producers (``Idempotency``).
+/// Sets how long, and how many, messages of a stream's idempotent producers a server remembers (``Idempotency``).
 ///
-/// New values make it forget what it remembers: a repetition that is under way is then added a second time.
+/// With new values the server forgets what it remembers: a repetition that is under way is then added a second time.
 ///
 /// Source: [XCFGSET](https://redis.io/docs/latest/commands/xcfgset/).
 public struct XCFGSET: RedisCommand {
@@ -69,13 +69,13 @@ public struct XCFGSET: RedisCommand {
 
     /// The stream, which must exist.
     public var key: StreamKey
-    /// How long a message is remembered, in whole seconds, rounded up: up to a day. Default: as it is, which is 100 s at
-    /// first.
+    /// How long the server remembers a message, in whole seconds, rounded up: up to a day. Default: unchanged;
+    /// initially 100 s.
     public var idempotencyDuration: Duration?
-    /// How many messages of each producer are remembered: 1 to 10,000. Default: as it is, which is 100 at first.
+    /// How many messages of each producer the server remembers: 1 to 10,000. Default: unchanged; initially 100.
     public var idempotencyMaxSize: Int?
 
-    /// Sets what is remembered for this stream.
+    /// Sets these limits for this stream.
     public init(_ key: StreamKey, idempotencyDuration: Duration? = nil, idempotencyMaxSize: Int? = nil) {
         self.key = key
         self.idempotencyDuration = idempotencyDuration
@@ -88,7 +88,7 @@ public struct XCFGSET: RedisCommand {
     /// Redis 8.6.
     public var requirement: ServerRequirement? { ServerRequirement("XCFGSET", redis: "8.6") }
 
-    /// Refuses to set nothing, values that no server takes, and an unfit name.
+    /// Refuses a command that sets nothing, values that no server accepts, and an invalid name.
     public func validate() throws(RedisError) {
         try check(stream: key)
         guard idempotencyDuration != nil || idempotencyMaxSize != nil else {
@@ -116,7 +116,7 @@ public struct XCFGSET: RedisCommand {
         }
     }
 
-    /// Nothing but that it worked.
+    /// Checks that the reply is `OK`.
     public func decode(_ reply: RedisReply) throws(RedisError) { try ok(reply) }
 }
 

@@ -7,9 +7,10 @@ public struct XTRIM: RedisCommand {
 
     /// The stream.
     public var key: StreamKey
-    /// How far to trim. See there for a combination that trims nothing on some servers.
+    /// How far to trim. ``TrimStrategy`` describes a combination that trims nothing on some servers.
     public var strategy: TrimStrategy
-    /// What becomes of the references to the entries. Needs Redis 8.2; no Valkey has it. Default: they stay.
+    /// What the server does with the references to the entries. Needs Redis 8.2; no Valkey has it. Default: it keeps
+    /// them.
     public var references: ReferencePolicy?
 
     /// Trims this stream.
@@ -28,7 +29,7 @@ public struct XTRIM: RedisCommand {
         return ServerRequirement("XTRIM with KEEPREF, DELREF or ACKED", redis: "8.2")
     }
 
-    /// Refuses a negative length or limit, and an unfit name.
+    /// Refuses a negative length or limit, and an invalid name.
     public func validate() throws(RedisError) {
         try check(stream: key)
         try check(strategy)
@@ -42,6 +43,6 @@ public struct XTRIM: RedisCommand {
         references?.append(to: &encoder)
     }
 
-    /// How many entries were removed.
+    /// How many entries the server removed.
     public func decode(_ reply: RedisReply) throws(RedisError) -> Int { try integer(reply) }
 }

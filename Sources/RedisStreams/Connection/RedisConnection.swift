@@ -99,6 +99,9 @@ public actor RedisConnection {
         )
     }
 
+    /// The stream to send on; `nil` while there is none.
+    private var stream: (any ByteStream)? { machine.stream }
+
     /// When the server let this client in; `nil` if it never did.
     var openedAt: NIODeadline? { machine.openedAt }
 
@@ -272,7 +275,7 @@ public actor RedisConnection {
     /// Writes all queued commands to the stream. The event loop does so at the end of each turn; an earlier flush lets the
     /// server begin earlier.
     func flush() {
-        guard let stream = machine.stream else { return }
+        guard let stream else { return }
         submissions.take(into: &batch)
         if batch.entries.isEmpty { return }
         defer { batch.empty() }

@@ -1,22 +1,22 @@
-/// How many messages a consumer asks for at a time.
+/// How many messages a consumer asks for in one read (`COUNT`).
 ///
-/// More while there is a backlog, up to a bound; fewer when messages are so large that the bytes of a batch would exceed
-/// theirs, or when a reply was too large for the connection.
+/// The number grows while there is a backlog, up to a bound. It shrinks when messages are so large that a batch would
+/// exceed its bytes, when a reply was too large for the connection, and when connections close during a read.
 struct BatchSize {
     private let least: Int
     private let most: Int
     private let bytes: Int
-    /// How many to ask for now.
+    /// The number to ask for now.
     private(set) var count: Int
-    /// Up to how many to ask for, until `caution` more messages have come.
+    /// The highest number to ask for, until `caution` more messages have arrived.
     private var ceiling: Int
     private var caution = 0
-    /// How often the ceiling was lowered because connections had ended.
+    /// How often the ceiling was lowered because connections closed.
     private var losses = 0
 
     /// - Parameters:
-    ///   - counts: From how many, while there is no backlog, up to how many messages.
-    ///   - bytes: How many bytes a batch should have at most. A single message may have more.
+    ///   - counts: The number to ask for while there is no backlog, and the highest number.
+    ///   - bytes: The most bytes that a batch should have. A single message may have more.
     init(_ counts: ClosedRange<Int>, bytes: Int) {
         least = counts.lowerBound
         most = counts.upperBound
@@ -25,19 +25,19 @@ struct BatchSize {
         ceiling = most
     }
 
-    /// A reply has come, with so many messages that take so many bytes.
+    /// A reply has arrived with `messages` messages, which have `received` bytes together.
     mutating func received(_ messages: Int, bytes received: Int) {
         guard messages > 0 else { return }
         caution -= messages
         if caution <= 0 { ceiling = most }
         let fitting = max(1, bytes / max(1, received / messages))
-        // A full batch means that there is more.
+        // A full batch means that the stream has more.
         let wanted = messages >= count ? count * 2 : max(least, count / 2)
         count = max(1, min(wanted, ceiling, fitting))
     }
 
-    /// A reply was too large. The messages of that reply are asked for one by one: whichever makes it too large costs two
-    /// refused replies in all. Returns `false` if less cannot be asked for.
+    /// A reply was too large. The next reads ask for its messages one by one, so a message that is too large by itself
+    /// costs two refused replies in all. Returns `false` if the number is 1 already.
     mutating func tooLarge() -> Bool {
         guard count > 1 else { return false }
         caution = count
@@ -45,8 +45,8 @@ struct BatchSize {
         return true
     }
 
-    /// Connections have ended while a batch was read: half of it is asked for, and more only after a while, which is longer
-    /// each time. Returns `false` if less cannot be asked for.
+    /// Connections closed while a batch was read. The next reads ask for half as many messages, and for more only after
+    /// a while, which is longer each time. Returns `false` if the number is 1 already.
     mutating func connectionsEnded() -> Bool {
         guard count > 1 else { return false }
         losses = min(losses + 1, 10)

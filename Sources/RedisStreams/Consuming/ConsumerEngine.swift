@@ -1,12 +1,12 @@
 internal import Logging
 internal import NIOCore
 
-/// What the engines of both kinds of consumers share: they lease a connection, take one step after the other on it, and
-/// go on after failures.
+/// The common part of the engines of both kinds of consumers: they lease a connection, take one step after the other on
+/// it, and continue after failures.
 ///
-/// Actors on an event loop, with their connection on the same one. Reads are not awaited: their replies are handled on
-/// the event loop, where the next read leaves before the messages are taken apart, so that the server never waits. A task
-/// is resumed only when another kind of step is due.
+/// An engine is an actor on the event loop of its connection. It does not await reads: it handles their replies on the
+/// event loop, and during a backlog it sends the next read before it delivers the messages of the last one, so that the
+/// server never idles. A task is resumed only when another kind of step is due.
 protocol ConsumerEngine: Actor {
     associatedtype Batch: RandomAccessCollection & Sendable where Batch.Index == Int, Batch.Element: Sendable
 
@@ -17,44 +17,45 @@ protocol ConsumerEngine: Actor {
     nonisolated var logger: Logger { get }
     var readsInFlight: ReadsInFlight { get set }
 
-    /// There is a connection to read on, the first one or another one.
+    /// The engine has leased a connection to read on, its first one or a new one.
     func leased(_ connection: RedisConnection) async throws(RedisError)
 
-    /// Does what is next, if it is something to be awaited. Returns whether it was.
+    /// Takes the next step, if it is one that is awaited. Returns whether it was.
     func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool
 
-    /// Begins as many reads as there may be, with `begin`, and has them sent.
+    /// Starts as many reads as there is room for, with `begin`, and has them sent.
     func readOn(on connection: RedisConnection)
 
-    /// Nothing is on its way any more.
+    /// No command is in flight any more.
     func paused()
 
-    /// A step failed, or connecting did.
+    /// A step failed, or the engine could not connect.
     func failed(_ error: RedisError) -> FailureReaction
 
-    /// Reading is interrupted for a while.
+    /// The engine stops reading for a while.
     func interrupted(by error: RedisError, retryAfter delay: Duration)
 
-    /// Reading was cancelled from outside.
+    /// The reading task was cancelled from outside.
     func cancelled()
 }
 
 extension ConsumerEngine {
-    /// Ends the consumer with an error, which is thrown at who asks for messages.
+    /// Ends the consumer with an error, which is thrown to the tasks that ask for messages.
     nonisolated func end(with error: RedisError) {
         logger.error("consumer ended with an error", metadata: [LogKey.reason: "\(error)"])
         buffer.fail(error)
     }
 
+    /// Serves until the buffer stops, the task is cancelled, or a failure is final.
     func readLoop() async {
         while !buffer.isStopping && !Task.isCancelled {
-            guard let reaction = await serve(), await follow(reaction) else { break }
+            guard let reaction = await serve(), await apply(reaction) else { break }
         }
         if !buffer.isStopping { cancelled() }
     }
 
-    /// Leases a connection, and takes step after step on it. Returns how to go on after a failure; `nil` when the buffer
-    /// has stopped.
+    /// Leases a connection, and takes step after step on it. Returns how to continue after a failure; `nil` when the
+    /// buffer has stopped.
     private func serve() async -> FailureReaction? {
         let connection: RedisConnection
         do throws(RedisError) {
@@ -78,8 +79,8 @@ extension ConsumerEngine {
         return nil
     }
 
-    /// Reads until something else is to be done and nothing is on its way. Cancellation ends the connection, since there
-    /// is no other way to end a read that waits on the server at once.
+    /// Reads until another kind of step is due and no command is in flight. Cancellation closes the connection, since
+    /// there is no other way to end a blocked read at once.
     private func read(on connection: RedisConnection) async throws(RedisError) {
         let failure = await withTaskCancellationHandler {
             _ = self
@@ -92,13 +93,13 @@ extension ConsumerEngine {
             connection.close()
         }
         paused()
-        // Here this closes at once, before anybody else can be given the connection.
+        // On the event loop, `close` takes effect at once, before another task can lease the connection.
         if Task.isCancelled { connection.close() }
         if let failure { throw failure }
     }
 
-    /// Lets a command stand in line until the connection is flushed. Its outcome is handled on the event loop; an error
-    /// that `handle` throws ends the reading. Afterwards, others may begin.
+    /// Queues a command until the connection is flushed. Its outcome is handled on the event loop. An error that
+    /// `handle` throws ends the reading; otherwise, more reads may start afterwards.
     func begin(
         _ command: some RedisCommand,
         on connection: RedisConnection,
@@ -115,12 +116,12 @@ extension ConsumerEngine {
         }
     }
 
-    /// Lets others begin, behind what was woken by what has come: who waits for a message is served first.
+    /// Lets more reads start in a later turn of the event loop: a task that waits for a message runs first.
     func goOn(on connection: RedisConnection) {
-        guard readsInFlight.mayGoOn() else { return }
+        guard readsInFlight.shouldSchedule() else { return }
         eventLoop.execute {
             self.assumeIsolated { engine in
-                engine.readsInFlight.goesOn()
+                engine.readsInFlight.scheduledBegins()
                 if engine.readsInFlight.isRunning { engine.readOn(on: connection) }
                 engine.finishIfIdle()
             }
@@ -132,8 +133,8 @@ extension ConsumerEngine {
         waiter.resume(returning: failure)
     }
 
-    /// Waits as long as a failure asks for. Returns `false` if it is final.
-    private func follow(_ reaction: FailureReaction) async -> Bool {
+    /// Waits as long as the failure requires. Returns `false` if the failure is final.
+    private func apply(_ reaction: FailureReaction) async -> Bool {
         switch reaction {
         case .proceed: return true
         case .retry(let error, let attempt):

@@ -1,36 +1,35 @@
 internal import DequeModule
 
-/// Batches that have been read and not yet handed out, and who waits for a message while there is none.
+/// The batches that were read and not yet delivered, and the tasks that wait for a message while there is none.
 ///
-/// A value without a lock: its owner guards it, and resumes the continuations that it returns when the lock is open
-/// again.
+/// It has no lock: its owner guards it with one, and resumes the continuations that it returns after unlocking.
 ///
-/// - `open`: batches come, messages go.
-/// - `ending`: nothing more comes; what is there is handed out, then the waiters learn why it ended.
-/// - `ended`: nothing is handed out any more. What is there then, and what still comes, is the rest.
+/// - `open`: it accepts batches and delivers messages. Goes to `ending` or `ended`.
+/// - `ending`: it accepts no more batches, delivers its messages, and then the error. Goes to `ended`.
+/// - `ended`: it delivers nothing. `takeRest` returns its undelivered messages, and those that still arrive.
 struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index == Int {
     typealias Message = Batch.Element
     typealias Waiter = CheckedContinuation<Result<Message?, RedisError>, Never>
 
-    private enum Life {
+    private enum State {
         case open
         case ending(RedisError)
         case ended
     }
 
-    private var life: Life = .open
+    private var state: State = .open
     private var batches: Deque<(messages: Batch, bytes: Int, start: Int)> = []
-    /// What was there at the end, or came later.
+    /// The undelivered messages at the end, and those that arrived later.
     private var rest: [Batch.SubSequence] = []
-    /// Where in the first batch the next message is.
+    /// The index of the next message in the first batch.
     private var position = 0
     private var waiters: Deque<(id: Int, waiter: Waiter)> = []
-    /// How many messages wait to be handed out.
+    /// The number of messages that wait to be delivered.
     private(set) var count = 0
-    /// How many bytes the batches have of which a message waits.
+    /// The bytes of the batches with a waiting message.
     private(set) var byteCount = 0
 
-    /// What there is for somebody who asks for a message.
+    /// The answer to a task that asks for a message.
     enum Next {
         case message(Message)
         case nothing
@@ -38,15 +37,15 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         case failure(RedisError)
     }
 
-    /// How many wait for a message.
+    /// The number of tasks that wait for a message.
     var waitingCount: Int { waiters.count }
 
-    /// Hands out the next message.
+    /// Delivers the next message.
     mutating func next() -> Next {
-        if case .ended = life { return .end }
+        if case .ended = state { return .end }
         guard let (batch, bytes, _) = batches.first else {
-            guard case .ending(let error) = life else { return .nothing }
-            life = .ended
+            guard case .ending(let error) = state else { return .nothing }
+            state = .ended
             return .failure(error)
         }
         let message = batch[position]
@@ -60,26 +59,26 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         return .message(message)
     }
 
-    /// Somebody waits.
+    /// A task waits for a message.
     mutating func wait(_ id: Int, _ waiter: Waiter) {
         waiters.append((id, waiter))
     }
 
-    /// Somebody waits no longer.
+    /// A task no longer waits. Returns its continuation.
     mutating func removeWaiter(_ id: Int) -> Waiter? {
         guard let position = waiters.firstIndex(where: { $0.id == id }) else { return nil }
         return waiters.remove(at: position).waiter
     }
 
-    /// Adds a batch, which takes so many bytes; returns who gets what of it at once.
+    /// Adds a batch with this many bytes. Returns which of its messages go to waiting tasks at once.
     mutating func append(_ batch: Batch, bytes: Int = 0) -> [(Waiter, Message)] {
         add(batch, bytes: bytes) { $0.batches.append((batch, bytes, 0)) }
     }
 
-    /// Adds a batch before all that waits.
+    /// Adds a batch before all waiting messages.
     mutating func prepend(_ batch: Batch, bytes: Int = 0) -> [(Waiter, Message)] {
         add(batch, bytes: bytes) { queue in
-            // The batch that is being handed out goes on later where it was.
+            // The batch that is partly delivered continues later from its position.
             if !queue.batches.isEmpty { queue.batches[0].start = queue.position }
             queue.batches.prepend((batch, bytes, 0))
             queue.position = 0
@@ -91,7 +90,7 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         bytes: Int,
         _ insert: (inout Self) -> Void
     ) -> [(Waiter, Message)] {
-        guard case .open = life else {
+        guard case .open = state else {
             rest.append(batch[...])
             return []
         }
@@ -99,27 +98,28 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         insert(&self)
         count += batch.count
         byteCount += bytes
-        var handed: [(Waiter, Message)] = []
+        var deliveries: [(Waiter, Message)] = []
         while !waiters.isEmpty, case .message(let message) = next(), let (_, waiter) = waiters.popFirst() {
-            handed.append((waiter, message))
+            deliveries.append((waiter, message))
         }
-        return handed
+        return deliveries
     }
 
-    /// Nothing more comes, because of `error`; what is there is still handed out. Returns who waited.
+    /// No more batches arrive, because of `error`. The messages in the queue are still delivered. Returns the waiting
+    /// tasks with their results.
     mutating func fail(_ error: RedisError) -> [(Waiter, Result<Message?, RedisError>)] {
-        guard case .open = life else { return [] }
-        life = .ending(error)
+        guard case .open = state else { return [] }
+        state = .ending(error)
         guard let first = waiters.popFirst() else { return [] }
-        // The error is told once, to the first who asks; the others see the end.
-        life = .ended
+        // One task gets the error, the first that waits. The others get the end.
+        state = .ended
         defer { waiters = [] }
         return [(first.waiter, .failure(error))] + waiters.map { ($0.waiter, .success(nil)) }
     }
 
-    /// Ends at once: what is there is not handed out any more. Returns who waited.
+    /// Ends at once, without delivering the messages in the queue. Returns the waiting tasks.
     mutating func end() -> [Waiter] {
-        life = .ended
+        state = .ended
         for (index, (batch, _, start)) in batches.enumerated() {
             rest.append(batch[(index == 0 ? position : start)...])
         }
@@ -131,7 +131,7 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         return waiters.map(\.waiter)
     }
 
-    /// The least that there is of the batches of which a message waits.
+    /// Returns the lowest value among the batches with a waiting message.
     func minimum<Value: Comparable>(of value: (Batch) -> Value) -> Value? {
         batches.reduce(nil) { least, batch in
             let value = value(batch.messages)
@@ -139,7 +139,7 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         }
     }
 
-    /// Takes the batches out of which this holds; returns what was not handed out of them.
+    /// Removes the batches for which `isConcerned` holds, and returns their undelivered messages.
     mutating func remove(where isConcerned: (Batch) -> Bool) -> [Batch.SubSequence] {
         guard !batches.isEmpty else { return [] }
         batches[0].start = position
@@ -154,9 +154,9 @@ struct DeliveryQueue<Batch: RandomAccessCollection>: ~Copyable where Batch.Index
         return removed
     }
 
-    /// Takes what was not handed out, once nothing is any more.
+    /// Removes and returns the undelivered messages, once the queue has ended.
     mutating func takeRest() -> [Batch.SubSequence] {
-        guard case .ended = life else { return [] }
+        guard case .ended = state else { return [] }
         defer { rest = [] }
         return rest
     }

@@ -1,6 +1,6 @@
 internal import NIOCore
 
-/// Runs tasks on an event loop.
+/// A task executor that runs tasks on an event loop.
 final class EventLoopTaskExecutor: TaskExecutor {
     private let eventLoop: any EventLoop
 

@@ -1,16 +1,16 @@
-/// How a consumer goes on after a failure.
+/// How a consumer continues after a failure.
 enum FailureReaction {
-    /// With the next step, on the same connection.
+    /// It takes the next step on the same connection.
     case proceed
-    /// After a while; `attempt` counts the failures in a row.
+    /// It tries again after a delay; `attempt` counts the failures in a row.
     case retry(RedisError, attempt: Int)
-    /// Not at all.
+    /// It ends with the error.
     case stop(RedisError)
 }
 
 extension RedisError {
-    /// Whether nothing answers at the address. Who has never been connected is told, and not kept waiting, so that a
-    /// wrong address does not look like an idle stream.
+    /// Whether no server answers at the address. A consumer that has never been connected ends with such an error
+    /// instead of waiting, so that a wrong address does not look like an idle stream.
     var isUnreachable: Bool {
         [.connectionRefused, .connectTimeout, .hostNotFound, .connectionUnavailable].contains(code)
     }

@@ -1,9 +1,9 @@
 internal import NIOCore
 internal import Synchronization
 
-/// What stands between the engine of a consumer, which reads batches, and the tasks that handle messages.
+/// The buffer between the engine of a consumer, which reads batches, and the tasks that handle messages.
 ///
-/// Bounded: the engine waits for room before it reads on.
+/// It is bounded: the engine waits for room before it sends the next read.
 final class MessageBuffer<Batch: RandomAccessCollection & Sendable>: Sendable
 where Batch.Index == Int, Batch.Element: Sendable {
     typealias Message = Batch.Element
@@ -11,19 +11,19 @@ where Batch.Index == Int, Batch.Element: Sendable {
 
     private struct State: ~Copyable {
         var queue = DeliveryQueue<Batch>()
-        /// What the one sequential reader has been given, and has not come back from.
-        var handed: Message?
+        /// The message that was delivered last to the sequential reader, until that reader asks for the next one.
+        var lastDelivered: Message?
         var lastWaiter = 0
         var isStopping = false
         var hasFailed = false
-        /// Up to how many messages, and how many bytes of them, may wait when the next read is sent.
+        /// The next read is sent while at most this many messages, with at most this many bytes, wait.
         let prefetch: Int
         let bytes: Int
-        /// For those who hold no more than handlers need for a while.
+        /// Lowers the bound to what the handlers need for a while; `nil` if only the bounds count.
         var budget: PrefetchBudget?
-        /// How many messages take up room that are handled, and cannot be settled for now.
+        /// How many handled messages count as waiting, because their settlement is held back.
         var heldBack = 0
-        /// The engine waits for room.
+        /// Whether the engine waits for room.
         var awaitsRoom = false
 
         func room(besides count: Int = 0) -> Int {
@@ -32,7 +32,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
             return budget?.room(waiting: waiting, free: queue.waitingCount) ?? .max
         }
 
-        /// Whether the engine has to be told that there is room now.
+        /// Returns whether the engine waits and there is room now, so that it has to be woken.
         mutating func makesRoom() -> Bool {
             guard awaitsRoom, room() > 0 else { return false }
             awaitsRoom = false
@@ -45,43 +45,43 @@ where Batch.Index == Int, Batch.Element: Sendable {
     private let stopping = Signal()
 
     /// - Parameters:
-    ///   - prefetch: Up to how many messages may wait when the next read is sent.
-    ///   - bytes: Up to how many bytes they may have.
-    ///   - budget: Up to how many may wait, of those bounds, for how long handlers take. `nil` goes by the bounds alone.
+    ///   - prefetch: The next read is sent while at most this many messages wait.
+    ///   - bytes: The next read is sent while the waiting messages have at most this many bytes.
+    ///   - budget: Lowers these bounds, depending on how long handlers take. With `nil`, only the bounds count.
     init(prefetch: Int, bytes: Int = .max, budget: PrefetchBudget? = nil) {
         state = Mutex(State(prefetch: prefetch, bytes: bytes, budget: budget))
     }
 
-    // MARK: The side of the handlers
+    // MARK: Called by the handlers
 
-    /// The next message if it is there, and the one handed out before it. For one reader at a time.
+    /// Returns the next message if there is one, and the message delivered before it. For one reader at a time.
     func advance() -> (previous: Message?, next: Next) {
         let (previous, next, hasRoom) = state.withLock { state in
-            let previous = state.handed.take()
+            let previous = state.lastDelivered.take()
             let next = state.queue.next()
-            if case .message(let message) = next { state.handed = message }
+            if case .message(let message) = next { state.lastDelivered = message }
             return (previous, next, state.makesRoom())
         }
         if hasRoom { room.fire() }
         return (previous, next)
     }
 
-    /// The message handed out last, which has been handled.
-    func takeLastDelivered() -> Message? { state.withLock { $0.handed.take() } }
+    /// Removes and returns the last delivered message, which has been handled.
+    func takeLastDelivered() -> Message? { state.withLock { $0.lastDelivered.take() } }
 
-    /// The message handed out last was not taken.
-    func withdraw() {
-        state.withLock { $0.handed = nil }
+    /// The last delivered message was not handled, or not passed on.
+    func discardLastDelivered() {
+        state.withLock { $0.lastDelivered = nil }
     }
 
-    /// Waits for the next message, and notes it as handed out. For one reader at a time.
+    /// Waits for the next message, and remembers it as the last delivered one. For one reader at a time.
     func nextInSequence() async throws(RedisError) -> Message? {
         let message = try await next()
-        if let message { state.withLock { $0.handed = message } }
+        if let message { state.withLock { $0.lastDelivered = message } }
         return message
     }
 
-    /// Waits for the next message. There is none at the end, and on cancellation. For any number of readers.
+    /// Waits for the next message. Returns `nil` at the end, and on cancellation. For any number of readers.
     func next() async throws(RedisError) -> Message? {
         if Task.isCancelled { return nil }
         let (next, hasRoom, id) = state.withLock { state in
@@ -126,7 +126,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
         return try result.get()
     }
 
-    /// Hands out nothing more. What is being handled is not touched.
+    /// Stops delivering messages. Handlers at work are not affected.
     func stop() {
         let waiters = state.withLock { state in
             state.isStopping = true
@@ -136,15 +136,15 @@ where Batch.Index == Int, Batch.Element: Sendable {
         stopping.fire()
     }
 
-    /// Takes the messages that were never handed out, after it was stopped.
+    /// Removes and returns the messages that were never delivered, once the buffer has stopped.
     func takeRest() -> [Message] {
         state.withLock { $0.queue.takeRest() }.flatMap { Array($0) }
     }
 
-    /// The message that the one sequential reader has been given, and has not come back from.
-    var handed: Message? { state.withLock { $0.handed } }
+    /// The message that was delivered last to the sequential reader, until that reader asks for the next one.
+    var lastDelivered: Message? { state.withLock { $0.lastDelivered } }
 
-    /// A handler took so long. Returns whether each is to be measured for now.
+    /// A handler took this long. Returns whether every handler call should be measured for now.
     func handled(in time: TimeAmount) -> Bool {
         state.withLock { state in
             state.budget?.handled(in: time)
@@ -152,15 +152,16 @@ where Batch.Index == Int, Batch.Element: Sendable {
         }
     }
 
-    /// How many messages wait to be handed out.
+    /// The number of messages that wait to be delivered.
     var waitingMessages: Int { state.withLock { $0.queue.count } }
 
-    /// The least that there is of the batches of which a message waits.
+    /// Returns the lowest value among the batches with a waiting message.
     func minimum<Value: Comparable & Sendable>(of value: @Sendable (Batch) -> Value) -> Value? {
         state.withLock { $0.queue.minimum(of: value) }
     }
 
-    /// Takes the batches out of which this holds: their messages have waited for so long.
+    /// Removes the batches for which `isConcerned` holds, and returns their waiting messages, which have waited for
+    /// `time`.
     func remove(waitedFor time: TimeAmount, where isConcerned: @Sendable (Batch) -> Bool) -> [Message] {
         let (removed, hasRoom) = state.withLock { state in
             let removed = state.queue.remove(where: isConcerned).flatMap { Array($0) }
@@ -171,18 +172,19 @@ where Batch.Index == Int, Batch.Element: Sendable {
         return removed
     }
 
-    /// How many wait for a message.
+    /// The number of tasks that wait for a message.
     var waitingCount: Int { state.withLock { $0.queue.waitingCount } }
 
-    // MARK: The side of the engine
+    // MARK: Called by the engine
 
+    /// Whether the buffer has stopped, or ended with an error.
     var isStopping: Bool { state.withLock { $0.isStopping } }
 
-    /// Whether it ended with an error.
+    /// Whether the buffer ended with an error.
     var hasFailed: Bool { state.withLock { $0.hasFailed } }
 
-    /// Runs the part of an engine that reads. When the buffer stops, runs `ending`, in which the reading may end by itself,
-    /// and then cancels it, whatever it waits for.
+    /// Runs `read`, the reading part of an engine. When the buffer stops, runs `ending`, during which the reading may
+    /// end by itself, and then cancels the reading, whatever it waits for.
     func whileOpen(
         _ read: @escaping @Sendable () async -> Void,
         ending: @escaping @Sendable () async -> Void = {}
@@ -198,7 +200,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
         }
     }
 
-    /// Waits until there is room for another batch. Returns `false` when stopped, and on cancellation.
+    /// Waits until there is room for another batch. Returns `false` once the buffer has stopped, and on cancellation.
     func waitForRoom() async -> Bool {
         while true {
             let (hasRoom, isStopping) = state.withLock { state in
@@ -211,15 +213,15 @@ where Batch.Index == Int, Batch.Element: Sendable {
         }
     }
 
-    /// Whether there is room for a batch, and for `count` messages that are on their way.
+    /// Whether there is room for a batch, besides `count` messages that were asked for or have arrived.
     func hasRoom(besides count: Int) -> Bool { room(besides: count) > 0 }
 
-    /// How many messages may be asked for, besides `count` that are on their way.
+    /// Returns how many messages may be asked for, besides `count` that were asked for or have arrived.
     func room(besides count: Int) -> Int {
         state.withLock { $0.isStopping ? 0 : $0.room(besides: count) }
     }
 
-    /// So many messages take up room although they are handled.
+    /// Counts this many handled messages as waiting.
     func setHeldBack(_ count: Int) {
         let hasRoom = state.withLock { state in
             state.heldBack = count
@@ -228,22 +230,22 @@ where Batch.Index == Int, Batch.Element: Sendable {
         if hasRoom { room.fire() }
     }
 
-    /// Adds a batch; before all that waits, if it is urgent.
+    /// Adds a batch: before all waiting messages if it is urgent, else after them.
     func deliver(_ batch: Batch, bytes: Int = 0, isUrgent: Bool = false) {
-        let handed = state.withLock { state in
+        let deliveries = state.withLock { state in
             isUrgent ? state.queue.prepend(batch, bytes: bytes) : state.queue.append(batch, bytes: bytes)
         }
-        for (waiter, message) in handed { waiter.resume(returning: .success(message)) }
+        for (waiter, message) in deliveries { waiter.resume(returning: .success(message)) }
     }
 
-    /// Ends with an error, which is thrown once everything that is there has been handed out.
+    /// Ends the buffer with an error, which is thrown after all waiting messages were delivered.
     func fail(_ error: RedisError) {
-        let told = state.withLock { state in
+        let resumed = state.withLock { state in
             state.isStopping = true
             state.hasFailed = true
             return state.queue.fail(error)
         }
-        for (waiter, result) in told { waiter.resume(returning: result) }
+        for (waiter, result) in resumed { waiter.resume(returning: result) }
         stopping.fire()
     }
 }

@@ -1,35 +1,36 @@
 internal import NIOCore
 
-/// How many messages may wait for a handler, so that they wait for about as long as is wanted: the more, the faster handlers
-/// are. A value without a clock.
+/// How many messages may wait in the buffer so that none waits much longer than a given time: the faster the handlers,
+/// the more. It reads no clock.
 ///
-/// It begins with a guess that counts as one measurement: a consumer may hold about as many messages as it has handled
-/// quickly, so that it is at its bounds after a few reads, and a few lucky messages do not fill the buffer.
+/// It starts with a guess that counts as one measurement. So fast handlers bring it to its bounds after a few reads,
+/// and a few messages that happen to be fast do not fill the buffer.
 struct PrefetchBudget: Sendable {
-    /// How many handlers there are.
+    /// The number of handlers.
     private let concurrency: Double
-    /// Nanoseconds that a message should wait at most.
+    /// The longest time that a message should wait, in nanoseconds.
     private let time: Double
-    /// How many messages one read brings at most, and up to how many may wait when it is sent.
+    /// The maximum number of messages in one read, and the number of waiting messages up to which a read is sent.
     private let batch: Int
     private let prefetch: Int
-    /// Nanoseconds that a handler takes.
+    /// The mean time that a handler takes, in nanoseconds.
     private var mean = Self.guess
-    /// Of how many measurements.
+    /// The number of measurements in the mean.
     private var weight = 1.0
-    /// How many messages may wait besides those that handlers are free for.
+    /// How many messages may wait besides those that free handlers take at once.
     private(set) var allowance = 0
 
-    /// As if a handler had taken so long before anything is known: nanoseconds.
+    /// The guess of the mean before the first measurement, in nanoseconds.
     private static let guess = 100_000_000.0
-    /// How many measurements count. A tenth or a twentieth of slow messages among fast ones must not be forgotten between two
-    /// of them.
+    /// The most measurements that count. If a tenth or a twentieth of the messages are slow, the mean must not forget
+    /// them from one to the next.
     private static let window = 64.0
-    /// From how many nanoseconds on each handler is measured, since the clock costs nothing beside it.
+    /// The mean, in nanoseconds, from which on every handler call is measured, since reading the clock costs nothing in
+    /// comparison.
     private static let slow = 50_000.0
-    /// As many as make no difference any more, and fit into an `Int`.
+    /// The upper bound of the allowance: in effect unlimited, and it fits into an `Int`.
     private static let most = 1e12
-    /// How many fast ones are not measured, behind one that is.
+    /// How many fast handler calls go unmeasured after each measured one.
     static let skipped = 15
 
     init(time: Duration, concurrency: Int, batch: Int, prefetch: Int) {
@@ -40,17 +41,18 @@ struct PrefetchBudget: Sendable {
         update()
     }
 
-    /// Whether each handler is to be measured.
+    /// Whether every handler call is measured.
     var measuresEach: Bool { mean >= Self.slow }
 
-    /// A handler took so long.
+    /// A handler took this long.
     mutating func handled(in time: TimeAmount) {
         weight = min(weight + 1, Self.window)
         mean += (Double(max(0, time.nanoseconds)) - mean) / weight
         update()
     }
 
-    /// A message has waited for so long, and no handler came: nothing is known of fast handlers any more.
+    /// A message has waited this long, and no handler took it: the earlier measurements of fast handlers no longer
+    /// count.
     mutating func waited(for time: TimeAmount) {
         mean = max(mean, Double(time.nanoseconds))
         weight = 1
@@ -62,16 +64,17 @@ struct PrefetchBudget: Sendable {
         allowance = Int(min(fitting, Double(prefetch) + Double(batch), Self.most))
     }
 
-    /// How many messages may be asked for.
+    /// Returns how many messages the next read may ask for.
     ///
     /// - Parameters:
-    ///   - waiting: How many wait, or are on their way.
-    ///   - free: How many handlers wait for one.
+    ///   - waiting: How many messages wait, or were asked for.
+    ///   - free: How many handlers wait for a message.
     func room(waiting: Int, free: Int) -> Int {
         guard waiting <= prefetch else { return 0 }
         if waiting < free { return free + allowance - waiting }
         if prefetch == 0 { return 0 }
-        // Not for each message that leaves: half of what may wait, or a whole batch, is asked for at a time.
+        // A read is not worth it for every message that leaves the buffer: it asks for half of the allowance, or a
+        // whole batch, at a time.
         let ahead = waiting - free
         guard ahead <= max(allowance / 2, allowance - batch) else { return 0 }
         return max(0, allowance - ahead)

@@ -1,52 +1,53 @@
-/// The commands of a consumer that are on their way on its connection, and the task that waits until none is.
+/// The commands of a consumer that are in flight on its connection, and the task that waits until none is.
 ///
-/// - `idle`: nothing may begin.
-/// - `running`: commands begin and end; each that ends may let others begin.
-/// - `failed`: what is on its way ends, and nothing begins any more.
+/// - `idle`: no command may start. Goes to `running` when a task waits.
+/// - `running`: commands start and end; each that ends may let others start. Goes to `failed` after a failure.
+/// - `failed`: commands end, and no command may start.
 ///
-/// From `running` and `failed` it goes to `idle` when nothing is on its way, and the task goes on.
+/// `running` and `failed` go to `idle` when no command is in flight, which resumes the task.
 struct ReadsInFlight: ~Copyable {
     typealias Waiter = CheckedContinuation<RedisError?, Never>
 
     private var waiter: Waiter?
     private var failure: RedisError?
     private var count = 0
-    private var isGoingOn = false
+    /// Whether the owner has scheduled the next reads.
+    private var isScheduled = false
 
-    /// Whether a command may begin.
+    /// Whether a command may start.
     var isRunning: Bool { waiter != nil && failure == nil }
 
-    /// Whether nothing is on its way.
+    /// Whether no command is in flight.
     var isEmpty: Bool { count == 0 }
 
-    /// Whether a task waits for what is on its way.
+    /// Whether a task waits until no command is in flight.
     var isWaiting: Bool { waiter != nil }
 
-    /// A task waits until nothing is on its way.
+    /// A task waits until no command is in flight.
     mutating func run(_ waiter: Waiter) {
         self.waiter = waiter
         failure = nil
     }
 
-    /// A command begins.
+    /// A command has started.
     mutating func began() { count += 1 }
 
     /// A command has ended.
     mutating func ended() { count -= 1 }
 
-    /// Nothing more begins, because of `error`.
+    /// No command may start any more, because of `error`. Only the first failure counts.
     mutating func failed(_ error: RedisError) { failure = failure ?? error }
 
-    /// Whether somebody has to see to it that others begin: not if somebody does already.
-    mutating func mayGoOn() -> Bool {
-        defer { isGoingOn = true }
-        return !isGoingOn
+    /// Returns whether the owner has to schedule the next reads: `false` if it has done so already.
+    mutating func shouldSchedule() -> Bool {
+        defer { isScheduled = true }
+        return !isScheduled
     }
 
-    /// Others may begin now.
-    mutating func goesOn() { isGoingOn = false }
+    /// The scheduled reads start now.
+    mutating func scheduledBegins() { isScheduled = false }
 
-    /// Takes the waiter out if nothing is on its way, with the first failure.
+    /// If no command is in flight, removes and returns the waiter and the first failure.
     mutating func takeFinished() -> (Waiter, RedisError?)? {
         guard count == 0, let waiter = waiter.take() else { return nil }
         return (waiter, failure.take())

@@ -1,16 +1,17 @@
 internal import ServiceLifecycle
 
-/// The one reader of a buffer that hands out messages in sequence. When it is gone, the buffer stops.
+/// Delivers the messages of a buffer in sequence. It is the only reader of that buffer; when it is deinitialized, the
+/// buffer stops.
 final class SequentialReader<Batch: RandomAccessCollection & Sendable>: Sendable
 where Batch.Index == Int, Batch.Element: Sendable {
     private let buffer: MessageBuffer<Batch>
-    /// Asked whether a message is still to be handed out.
+    /// Returns whether a message should still be delivered.
     private let isWanted: @Sendable (Batch.Element) -> Bool
-    /// Told that the message handed out before has been handled.
+    /// Called when the previously delivered message has been handled.
     private let handled: @Sendable (Batch.Element) -> Void
-    /// Told that nobody reads any more.
+    /// Called when the reading has ended.
     private let finish: @Sendable () -> Void
-    /// Waits until what was handled is written down.
+    /// Waits until the position of the handled messages is saved.
     private let written: @Sendable () async -> Void
 
     init(
@@ -28,12 +29,14 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     deinit {
-        // A message holds the session that it is of, and the session this buffer.
-        buffer.withdraw()
+        // The last delivered message holds its session, and the session holds this buffer. Discarding the message
+        // breaks that cycle.
+        buffer.discardLastDelivered()
         buffer.stop()
         finish()
     }
 
+    /// Waits for the next message. Returns `nil` at the end.
     func next() async throws(RedisError) -> Batch.Element? {
         do throws(RedisError) {
             if let message = try nextIfReady() { return message }
@@ -44,10 +47,11 @@ where Batch.Index == Int, Batch.Element: Sendable {
         return try await waitForNext()
     }
 
-    /// The next message if it is there. The one before it has been handled.
+    /// Returns the next message if the buffer has one. The previously delivered message counts as handled.
     func nextIfReady() throws(RedisError) -> Batch.Element? {
         while true {
-            // Before one is taken out: what was not handed out is given back.
+            // This check comes before a message leaves the buffer: a group consumer returns the messages that were not
+            // delivered.
             if Task.isCancelled || Task.isShuttingDownGracefully {
                 if let previous = buffer.takeLastDelivered() { handled(previous) }
                 return nil
@@ -57,26 +61,28 @@ where Batch.Index == Int, Batch.Element: Sendable {
             switch next {
             case .message(let message):
                 if isWanted(message) { return message }
-                buffer.withdraw()
+                buffer.discardLastDelivered()
             case .failure(let error): throw error
             case .nothing, .end: return nil
             }
         }
     }
 
-    /// Ends, with the message handed out before as not handled, and waits until what was handled is written down.
+    /// Ends the reading, and waits until the position of the handled messages is saved. The last delivered message
+    /// counts as not handled.
     func end() async {
-        buffer.withdraw()
+        buffer.discardLastDelivered()
         buffer.stop()
         finish()
         await written()
     }
 
+    /// Waits for the next message. Ends the reading if there is none.
     func waitForNext() async throws(RedisError) -> Batch.Element? {
         do throws(RedisError) {
             while let message = try await waitForAny() {
                 if isWanted(message) { return message }
-                buffer.withdraw()
+                buffer.discardLastDelivered()
             }
         } catch {
             await end()

@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// Wakes the one task that waits. A signal that comes before the wait is remembered, several count as one.
+/// Wakes the one task that waits. A signal before the wait is remembered; several signals count as one.
 final class Signal: Sendable {
     private enum State {
         case quiet
@@ -10,7 +10,7 @@ final class Signal: Sendable {
 
     private let state = Mutex(State.quiet)
 
-    /// Wakes who waits, or who waits next.
+    /// Wakes the waiting task, or lets the next wait return at once.
     func fire() {
         let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
             switch state {
@@ -28,7 +28,7 @@ final class Signal: Sendable {
     /// Returns after the next signal, or on cancellation.
     func wait(isolation: isolated (any Actor)? = #isolation) async {
         await withTaskCancellationHandler {
-            // Captured, or else the closure runs elsewhere: two changes of threads for an actor on an event loop.
+            // Without this capture the closure leaves the actor: two thread switches for an actor on an event loop.
             _ = isolation
             await waitInAnyCase()
         } onCancel: {
@@ -36,7 +36,7 @@ final class Signal: Sendable {
         }
     }
 
-    /// Returns after the next signal, cancelled or not.
+    /// Returns after the next signal, and does not react to cancellation.
     func waitInAnyCase() async {
         await withCheckedContinuation { continuation in
             let isSignalled = state.withLock { state in

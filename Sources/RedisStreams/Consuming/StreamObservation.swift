@@ -1,13 +1,4 @@
-/// What a look at a stream has brought.
-enum StreamProbe: Sendable {
-    /// There is no such key.
-    case missing
-    /// The key holds something else.
-    case replaced
-    case there(StreamObservation)
-}
-
-/// What a stream looks like to somebody who wants to know whether it still goes on where it was.
+/// The state of a stream, as far as it shows whether the stream continues from a position.
 struct StreamObservation: Sendable, Hashable {
     var length: Int
     /// The last id that the stream has given out.
@@ -16,32 +7,32 @@ struct StreamObservation: Sendable, Hashable {
     var firstEntryID: StreamID?
     /// The id of the last entry; `nil` if there is none.
     var lastEntryID: StreamID?
-    /// How many entries were ever added. Redis 7.0.
+    /// How many entries were ever added; `nil` before Redis 7.0.
     var entriesAdded: Int?
-    /// The highest id that was ever deleted, not counting what was trimmed. Redis 7.0.
+    /// The highest id that was ever deleted, not counting trimmed ones; `nil` before Redis 7.0.
     var maxDeletedID: StreamID?
     /// How many groups the stream has.
     var groupCount = 0
-    /// The ids among those asked for that have no entry.
+    /// Those of the ids in the probe that have no entry.
     var absentIDs: Set<StreamID> = []
-    /// Whether trimming may have taken entries that have others before them: `ACKED`, from Redis 8.2 on.
+    /// Whether trimming may have removed entries that have others before them: `ACKED`, from Redis 8.2 on.
     var mayHaveHoles = false
 
-    /// An entry that was there once is not there, although nothing was deleted or trimmed up to it.
+    /// Whether the stream lacks an entry that it had, although nothing was deleted or trimmed up to it.
     func lacks(_ id: StreamID) -> Bool {
         absentIDs.contains(id) && !mayHaveHoles && couldLack(id)
     }
 
-    /// Whether it would mean something if an entry that was there once were not there.
+    /// Whether the absence of an entry that the stream had would prove a loss.
     ///
-    /// Not if the stream ends with it, and not if it may have been trimmed or deleted. Redis 6.2 does not tell what was
-    /// deleted.
+    /// It proves nothing if the stream ends with that id, or if the entry may have been trimmed or deleted. Redis 6.2
+    /// does not report deletions.
     func couldLack(_ id: StreamID) -> Bool {
         guard lastID > id, lastEntryID != id, let firstEntryID, let maxDeletedID else { return false }
         return firstEntryID < id && maxDeletedID < id
     }
 
-    /// How many entries are behind a position; `nil` if that cannot be told from what is known.
+    /// Returns how many entries the stream has after a position; `nil` if this observation does not tell.
     func unreadCount(behind position: StreamID) -> Int? {
         guard let firstEntryID, let lastEntryID, lastEntryID > position else { return 0 }
         return firstEntryID > position ? length : nil
@@ -63,7 +54,7 @@ extension StreamObservation {
 }
 
 extension StreamObservation {
-    /// What the script `probe` has returned; `nil` if there is no such key.
+    /// Decodes the reply of the script `probe`; `nil` if there is no such key.
     init?(_ reply: RedisReply, to call: ScriptCall) throws(RedisError) {
         if reply.isNull { return nil }
         let values = Array(try call.elements(reply))

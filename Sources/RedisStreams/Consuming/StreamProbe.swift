@@ -1,7 +1,17 @@
+/// The result of probing a stream: whether it exists, and its state.
+enum StreamProbe: Sendable {
+    /// There is no such key.
+    case missing
+    /// The key holds a value of another type.
+    case replaced
+    /// The key holds a stream.
+    case there(StreamObservation)
+}
+
 extension StreamProbe {
     // MARK: By a script
 
-    /// Looks at streams, and whether they have entries with these ids, without the bodies of entries.
+    /// Probes streams, and whether they have entries with these ids. The replies do not contain the bodies of entries.
     static func probe(
         _ streams: some Collection<StreamKey>,
         ids: [StreamKey: [StreamID]] = [:],
@@ -11,9 +21,10 @@ extension StreamProbe {
             ScriptCall(.probe, keys: [stream], arguments: (ids[stream] ?? []).map { .text("\($0)") })
         }
         guard let first = calls.first else { return [:] }
-        var looks: [StreamKey: StreamProbe] = [:]
-        // Alone, so that it is the only one to be sent again to a server that does not know the script.
-        looks[first.keys[0]] = try await StreamProbe(first, on: connection)
+        var probes: [StreamKey: StreamProbe] = [:]
+        // The first call is sent alone, so that only this one has to be sent again to a server that does not have the
+        // script.
+        probes[first.keys[0]] = try await StreamProbe(first, on: connection)
         let rest = calls.dropFirst()
         let outcomes = await connection.sendTogether(count: rest.count, blocks: false) { writer in
             for call in rest { writer.write(call) }
@@ -21,22 +32,22 @@ extension StreamProbe {
         for (call, outcome) in zip(rest, outcomes) {
             let result = call.result(of: outcome)
             if case .failure(let error) = result, error.code == .noScript {
-                looks[call.keys[0]] = try await StreamProbe(call, on: connection)
+                probes[call.keys[0]] = try await StreamProbe(call, on: connection)
             } else {
-                looks[call.keys[0]] = try StreamProbe(result, to: call)
+                probes[call.keys[0]] = try StreamProbe(result, to: call)
             }
         }
-        if looks.values.contains(where: \.lacksEntries), try await trimsAcknowledged(connection) {
-            for (key, look) in looks where look.lacksEntries {
-                guard case .there(var stream) = look else { continue }
+        if probes.values.contains(where: \.lacksEntries), try await trimsAcknowledged(connection) {
+            for (key, probe) in probes where probe.lacksEntries {
+                guard case .there(var stream) = probe else { continue }
                 stream.mayHaveHoles = true
-                looks[key] = .there(stream)
+                probes[key] = .there(stream)
             }
         }
-        return looks
+        return probes
     }
 
-    /// Whether entries are missing, of a stream that has groups.
+    /// Whether a stream with groups lacks one of the entries.
     private var lacksEntries: Bool {
         guard case .there(let stream) = self else { return false }
         return !stream.absentIDs.isEmpty && stream.groupCount > 0
@@ -60,59 +71,61 @@ extension StreamProbe {
 
     // MARK: Without scripts
 
-    /// Looks at streams, all at once. Brings their first and their last entries, with all that is in them.
-    static func look(
-        at streams: some Sequence<StreamKey>,
+    /// Probes streams by `XINFO STREAM`, all in one write. The replies contain the whole first and last entry of each
+    /// stream.
+    static func probeWithoutScript(
+        _ streams: some Sequence<StreamKey>,
         on connection: RedisConnection
     ) async throws(RedisError) -> [StreamKey: StreamProbe] {
         let commands = streams.map { XINFO.STREAM($0) }
         let outcomes = await connection.sendTogether(count: commands.count, blocks: false) { writer in
             for command in commands { writer.write(command) }
         }
-        var looks: [StreamKey: StreamProbe] = [:]
+        var probes: [StreamKey: StreamProbe] = [:]
         for (command, outcome) in zip(commands, outcomes) {
-            let look = try StreamProbe(command.result(of: outcome))
-            if case .missing = look { try await confirmMissing(command.key, on: connection) }
-            looks[command.key] = look
+            let probe = try StreamProbe(command.result(of: outcome))
+            if case .missing = probe { try await confirmMissing(command.key, on: connection) }
+            probes[command.key] = probe
         }
-        return looks
+        return probes
     }
 
-    /// The error for a missing key is told by its first word, which it shares with that for a command that is not known.
-    /// Taking the one for the other would set readers back again and again.
+    /// The error for a missing key is recognized by its first word, `ERR`, which it shares with the error for an
+    /// unknown command. Taking that one for a missing key would set consumers back again and again.
     private static func confirmMissing(_ key: StreamKey, on connection: RedisConnection) async throws(RedisError) {
         guard try await connection.execute(EXISTS([key])) > 0 else { return }
-        // Or the stream was made anew just now: then the next look tells.
+        // Either the first error had another cause, and is thrown here again, or the stream was recreated in between,
+        // which the next probe shows.
         _ = try await connection.execute(XINFO.STREAM(key))
     }
 
-    /// Looks at streams, and whether they have entries with these ids.
+    /// Probes streams without a script, and whether they have entries with these ids.
     ///
-    /// The entries come first: if one was deleted or trimmed before that, the stream says so.
-    static func lookCloser(
-        at offsets: [StreamOffset],
+    /// The entries are read first: if one was deleted or trimmed before that, the state of the stream shows it.
+    static func probeEntriesWithoutScript(
+        _ offsets: [StreamOffset],
         on connection: RedisConnection
     ) async throws(RedisError) -> [StreamKey: StreamProbe] {
         let entries = offsets.map { XRANGE($0.stream, from: .including($0.id), to: .including($0.id), count: 1) }
         let outcomes = await connection.sendTogether(count: entries.count, blocks: false) { writer in
             for command in entries { writer.write(command) }
         }
-        var looks = try await look(at: Set(offsets.map(\.stream)), on: connection)
+        var probes = try await probeWithoutScript(Set(offsets.map(\.stream)), on: connection)
         for (command, outcome) in zip(entries, outcomes) {
-            guard case .there(var stream) = looks[command.key] else { continue }
+            guard case .there(var stream) = probes[command.key] else { continue }
             switch command.result(of: outcome) {
             case .success(let found):
                 if found.isEmpty, case .including(let id) = command.lower { stream.absentIDs.insert(id) }
             case .failure(let error):
-                // Without the right to read ranges, nothing is found out this way.
+                // Without the right to run `XRANGE`, the probe leaves the entry open.
                 if error.isRetriable { throw error }
             }
             if !stream.absentIDs.isEmpty, stream.groupCount > 0 {
                 stream.mayHaveHoles = try await trimsAcknowledged(connection)
             }
-            looks[command.key] = .there(stream)
+            probes[command.key] = .there(stream)
         }
-        return looks
+        return probes
     }
 
     /// Whether the server can trim entries that have others before them.
@@ -142,6 +155,7 @@ extension StreamProbe {
 }
 
 extension RedisError {
-    /// Whether `XINFO STREAM` says that there is no such key: its one error without a word of its own.
+    /// Whether `XINFO STREAM` says that there is no such key. This is the only error of that command that begins with
+    /// the generic `ERR`; an unknown command fails with `ERR` as well.
     var isMissingKey: Bool { serverCode == "ERR" }
 }

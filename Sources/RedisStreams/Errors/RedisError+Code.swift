@@ -12,64 +12,64 @@ extension RedisError {
 
         // MARK: Before a command reaches a server
 
-        /// A value that Redis could not accept, refused before it was sent.
+        /// No server would accept one of the arguments, so the library did not send the command.
         public static let invalidArgument = Code("invalidArgument")
-        /// A setting or URL that cannot work.
+        /// A setting or a URL is invalid.
         public static let invalidConfiguration = Code("invalidConfiguration")
-        /// The host name has no address.
+        /// The host name does not resolve to an address.
         public static let hostNotFound = Code("hostNotFound", retriable: true)
         /// Nothing listens at the address, or the network refused the connection.
         public static let connectionRefused = Code("connectionRefused", retriable: true)
-        /// The address could not be reached within the connect timeout.
+        /// The connection was not established within the connect timeout.
         public static let connectTimeout = Code("connectTimeout", retriable: true)
-        /// TLS could not be agreed on, or the certificate is not the server's.
+        /// The TLS handshake failed, or the certificate does not belong to the server.
         public static let tlsFailure = Code("tlsFailure")
         /// No connection became free within the deadline.
         public static let connectionUnavailable = Code("connectionUnavailable", retriable: true)
-        /// The client has been shut down.
+        /// The client has been shut down, or the producer has been finished.
         public static let clientShutDown = Code("clientShutDown")
         /// The task was cancelled.
         public static let cancelled = Code("cancelled")
 
-        // MARK: On the way
+        // MARK: While a command is sent, or its reply is read
 
-        /// The connection ended before the reply came.
+        /// The connection was closed before the reply arrived.
         public static let connectionClosed = Code("connectionClosed", retriable: true)
-        /// The reply did not come before the deadline.
+        /// The reply did not arrive before the deadline.
         public static let timeout = Code("timeout", retriable: true)
-        /// The peer broke the protocol, or wrote longer lines or deeper arrays than ``RESPLimits`` allow.
+        /// The peer violated the protocol, or sent longer lines or deeper arrays than ``RESPLimits`` allow.
         public static let protocolViolation = Code("protocolViolation")
         /// The reply is larger than ``RESPLimits`` allow: ask for less at a time.
         public static let replyTooLarge = Code("replyTooLarge")
-        /// The reply has another shape than the command's documentation says.
+        /// The reply does not have the shape that the command's documentation describes.
         public static let unexpectedReply = Code("unexpectedReply")
-        /// A field could not be read as the type asked for.
+        /// A field could not be decoded as the requested type.
         public static let decodingFailed = Code("decodingFailed")
-        /// A value could not be written as fields.
+        /// A value could not be encoded as fields.
         public static let encodingFailed = Code("encodingFailed")
 
-        /// The stream does not go on where it was, and the reader was told to stop then.
+        /// The stream does not continue at the reader's position, and its policy is ``DiscontinuityPolicy/stop``.
         public static let discontinuity = Code("discontinuity")
 
-        // MARK: What servers answer
+        // MARK: Replies of a server
 
         /// The server is too old for the command or one of its options.
         public static let unsupportedByServer = Code("unsupportedByServer")
-        /// `WRONGPASS`, `NOAUTH`: user or password are wrong or missing.
+        /// `WRONGPASS`, `NOAUTH`: the user or the password is wrong or missing.
         public static let authenticationFailed = Code("authenticationFailed")
         /// `NOPERM`: the user lacks a right.
         public static let permissionDenied = Code("permissionDenied")
-        /// `WRONGTYPE`: the key holds something else than a stream.
+        /// `WRONGTYPE`: the key holds something other than a stream.
         public static let wrongType = Code("wrongType")
         /// `NOGROUP`: there is no such group, or no such stream.
         public static let noGroup = Code("noGroup")
         /// `BUSYGROUP`: the group exists already.
         public static let groupExists = Code("groupExists")
-        /// `UNBLOCKED`: a blocking read was ended by the server.
+        /// `UNBLOCKED`: the server ended a blocking read.
         public static let unblocked = Code("unblocked", retriable: true)
         /// `LOADING`: the server is reading its data from disk.
         public static let loading = Code("loading", retriable: true)
-        /// `BUSY`: a script keeps the server busy.
+        /// `BUSY`: the server is running a slow script.
         public static let busy = Code("busy", retriable: true)
         /// `OOM`: the server is at its memory limit.
         public static let outOfMemory = Code("outOfMemory", retriable: true)
@@ -87,13 +87,13 @@ extension RedisError {
         public static let redirected = Code("redirected")
         /// `CROSSSLOT`: the keys of one command are in different slots.
         public static let crossSlot = Code("crossSlot")
-        /// `EXECABORT`: the transaction was refused as a whole.
+        /// `EXECABORT`: the server refused the whole transaction.
         public static let transactionAborted = Code("transactionAborted")
         /// `NOSCRIPT`: the server does not know the script.
         public static let noScript = Code("noScript")
-        /// The server has as many clients as it allows.
+        /// The server already has as many clients as it allows.
         public static let tooManyClients = Code("tooManyClients", retriable: true)
-        /// Every other error of the server; see ``RedisError/serverCode`` and the message.
+        /// Any other error of the server; see ``RedisError/serverCode`` and the message.
         public static let serverError = Code("serverError")
     }
 }

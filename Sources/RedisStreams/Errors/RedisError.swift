@@ -1,7 +1,7 @@
 /// What can go wrong between this library and a Redis server.
 ///
-/// Match on ``code``. The ``message`` is for people: it says what happened and what to do, and holds neither secrets nor
-/// payloads. Server errors are told apart by their first word only, since the rest differs from version to version.
+/// Match on ``code``. The ``message`` is for people: it says what happened and what to do, and contains neither secrets
+/// nor payloads. The library tells server errors apart by their first word only, since the rest differs by version.
 public struct RedisError: Error, Sendable {
     private final class Storage: Sendable {
         let code: Code
@@ -37,21 +37,21 @@ public struct RedisError: Error, Sendable {
     /// What happened and what to do about it, in a sentence or two.
     public var message: String { storage.message }
 
-    /// The name of the command that failed, such as `XADD`, where there is one. Never its arguments.
+    /// The name of the command that failed, such as `XADD`, without its arguments; `nil` if there was no command.
     public var command: String? { storage.command }
 
-    /// The first word of the server's error, such as `WRONGTYPE`, where the server sent one.
+    /// The first word of the server's error, such as `WRONGTYPE`; `nil` if the error is not from a server.
     public var serverCode: String? { storage.serverCode }
 
-    /// The error beneath this one, where there is one.
+    /// The error that caused this one, if there is one.
     public var cause: (any Error)? { storage.cause }
 
-    /// Whether the server may have executed the command although there is no reply: it was sent, and the connection
-    /// ended or the deadline passed first. Sending an `XADD` again may then add a second entry.
+    /// Whether the server may have executed the command although no reply arrived: the command was sent, and then the
+    /// connection was closed or the deadline passed. Sending an `XADD` again may then add a second entry.
     public var mayHaveExecuted: Bool { storage.mayHaveExecuted }
 
-    /// Whether the same call can succeed later without anybody changing anything: the server is loading, failing over,
-    /// out of memory, or was not to be reached. Where ``mayHaveExecuted`` is set, look at that first.
+    /// Whether the same call can succeed later without any other change: the server is loading, failing over, out of
+    /// memory, or was unreachable. Check ``mayHaveExecuted`` before you repeat the call.
     public var isRetriable: Bool { code.isRetriable }
 
     package init(
@@ -72,7 +72,7 @@ public struct RedisError: Error, Sendable {
         )
     }
 
-    /// The same error, told of `command`, and of whether that may have been executed.
+    /// A copy of the error that names `command`, and replaces ``mayHaveExecuted`` unless that is `nil`.
     func about(command: String?, mayHaveExecuted: Bool? = nil) -> RedisError {
         RedisError(
             code,
@@ -93,7 +93,7 @@ extension RedisError: CustomStringConvertible {
     }
 }
 
-// A cause may hold what belongs into no log: of that, only the type is printed.
+// The description of a cause may contain payloads or secrets, so only its type is printed.
 extension RedisError: CustomDebugStringConvertible, CustomReflectable {
     /// Code, command and message, and the type of the cause.
     public var debugDescription: String {

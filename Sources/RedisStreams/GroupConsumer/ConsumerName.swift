@@ -1,22 +1,22 @@
 internal import Synchronization
 
-/// Names for consumers that have been given none.
+/// Generates names for consumers that the user gave no name.
 ///
-/// All of them begin with the same prefix, by which every consumer of the group knows that nobody comes back under them:
-/// it may remove such a name when nothing is pending for it.
+/// All of them begin with the same prefix. It shows every consumer of the group that no consumer uses the name again,
+/// so that it may remove the name when no message is pending for it.
 enum ConsumerName {
-    /// What generated names begin with.
+    /// The beginning of generated names.
     static let prefix = "generated:"
 
-    /// The name under which messages wait that consumers have returned at their end. Nobody reads under it. It also shows
-    /// when the last consumer has left, for ``GroupTrim/abandonedAfter``.
+    /// The name that owns the messages which consumers returned at their end. No consumer reads under it. Its idle time
+    /// also shows when the last consumer deregistered, for ``GroupTrim/abandonedAfter``.
     static let returned = prefix + "returned"
 
     private static let count = Atomic(0)
 
     static func next() -> String {
         let number = count.add(1, ordering: .relaxed).newValue
-        // Containers can share a host name, and then each has a process 1.
+        // Containers can share a host name, and each of them has a process 1.
         let random = String(UInt32.random(in: 0...UInt32.max), radix: 16)
         return "\(prefix)\(Host.name)-\(Host.processID)-\(number)-\(random)"
     }

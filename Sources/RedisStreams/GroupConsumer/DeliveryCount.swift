@@ -1,34 +1,36 @@
-/// What the group's pending list tells of a message in its count of deliveries.
+/// The delivery count of a message in the group's pending list.
 ///
-/// The server counts every delivery, and cannot tell why there was another one. So this library writes down what it
-/// knows: a thousand for each failed attempt. What is left counts the deliveries since that had no outcome: 1 while the
-/// message is handled for the first time, and more if a process that had it has crashed; see ``crashes``.
+/// The server counts every delivery, and does not know the reason for it. So this library adds a thousand for each
+/// failed attempt. The rest counts the deliveries without an outcome since then: 1 while the message is handled for the
+/// first time, and more if a process crashed while it had the message; see ``crashes``.
 struct DeliveryCount: Sendable, Hashable {
-    /// The number as the server has it.
+    /// The number that the server keeps.
     let rawValue: Int
 
     init(_ rawValue: Int) {
         self.rawValue = max(0, rawValue)
     }
 
-    /// Of a message that has just been delivered for the first time.
+    /// The count of a message that the server has just delivered for the first time.
     static let first = DeliveryCount(1)
 
     /// How many attempts have failed.
     var failures: Int { rawValue / 1000 }
 
-    /// How many deliveries had no outcome, or none yet: 1 for the first delivery, 2 for one in the company of other
-    /// quarantined messages, from 3 on for those that ran beside no other quarantined message.
-    var unsettledDeliveries: Int { rawValue % 1000 }
+    /// How many deliveries had no outcome, or have none yet: 1 for the first delivery, 2 for one together with other
+    /// quarantined messages, from 3 on for deliveries without another quarantined message beside them.
+    var deliveriesWithoutOutcome: Int { rawValue % 1000 }
 
-    /// How many crashes count against a message that is delivered with this count. The delivery itself is not one of them.
+    /// How many crashes count against a message that is delivered with this count. The delivery itself is not one of
+    /// them.
     ///
-    /// A crash in company of other quarantined messages says of none of them that it was to blame, and counts against none.
-    var crashes: Int { unsettledDeliveries <= 1 ? 0 : max(1, unsettledDeliveries - 2) }
+    /// When a process crashes on several quarantined messages, it is not known which of them was the cause: the crash
+    /// counts against none of them.
+    var crashes: Int { deliveriesWithoutOutcome <= 1 ? 0 : max(1, deliveriesWithoutOutcome - 2) }
 
-    /// After one more failure: what is to be delivered again, with nothing unexplained.
+    /// The count after one more failure, with no deliveries without an outcome.
     var failed: DeliveryCount { DeliveryCount(min(failures, .max / 1000 - 2) * 1000 + 1000) }
 
-    /// As if the last delivery had not been: the message was given back, by a consumer that is well.
-    var returned: DeliveryCount { DeliveryCount(rawValue - min(unsettledDeliveries, 1)) }
+    /// The count without the last delivery, whose consumer returned the message: it did not crash.
+    var returned: DeliveryCount { DeliveryCount(rawValue - min(deliveriesWithoutOutcome, 1)) }
 }

@@ -1,11 +1,14 @@
 /// The commands of this consumer, about its stream and its group.
 extension GroupConsumer {
+    /// The node that serves the stream.
+    var node: Node { client.router.node(for: [stream]) }
+
     /// A call of a script, with the stream before other keys, and with group and consumer before other arguments.
     func call(_ script: Script, keys: [StreamKey] = [], _ arguments: [FieldValue] = []) -> ScriptCall {
         ScriptCall(script, keys: [stream] + keys, arguments: [.text(group), .text(name)] + arguments)
     }
 
-    /// A call of a script about messages. Scripts want their ids in ascending order.
+    /// A call of a script with the ids of messages. The scripts need the ids in ascending order.
     func call(_ script: Script, mode: ReclaimMode? = nil, ids: [StreamID]) -> ScriptCall {
         let ids = ids.sorted().map { FieldValue.text("\($0)") }
         return call(script, (mode.map { [.text($0.rawValue)] } ?? []) + ids)
@@ -13,12 +16,12 @@ extension GroupConsumer {
 
     func xack(_ ids: [StreamID]) -> XACK { XACK(stream, group: group, ids: ids) }
 
-    /// What the pending list tells of one message of this consumer.
+    /// Reads one message from the pending list of this consumer.
     func pendingEntry(_ id: StreamID) -> XPENDING.Entries {
         XPENDING.Entries(stream, group: group, from: .including(id), to: .including(id), count: 1, consumer: name)
     }
 
-    /// A page of what is pending for this consumer, behind an id.
+    /// Reads a page of the pending list of this consumer, after an id.
     func pendingEntries(after id: StreamID, count: Int) -> XPENDING.Entries {
         let start: RangeBound = id == .zero ? .unbounded : .excluding(id)
         return XPENDING.Entries(stream, group: group, from: start, count: count, consumer: name)

@@ -2,31 +2,32 @@ internal import NIOCore
 public import ServiceLifecycle
 
 extension GroupConsumer {
-    /// Handles a message. What it returns with decides on the message's disposition.
+    /// Handles a message. Whether it returns or throws decides what becomes of the message.
     public typealias Handler = @Sendable (GroupMessage) async throws -> Void
-    /// Handles a message, and can see whether it is still this consumer's, and add entries that come of it.
+    /// Handles a message. The context says whether this consumer still owns the message, and adds entries to streams.
     public typealias ContextHandler = @Sendable (GroupMessage, HandlerContext) async throws -> Void
 
     /// Handles messages, up to `concurrency` at a time, until the task is cancelled or a graceful shutdown begins.
     ///
-    /// A message whose handler returns is acknowledged. One whose handler throws is handled again as
-    /// ``Configuration/retry`` says, by whichever consumer of the group takes it up, until ``Configuration/deadLetter``
-    /// gives it up; throw ``Retry`` or ``Reject`` to decide yourself. The loop goes on.
+    /// When a handler returns, its message is acknowledged. When a handler throws, its message is handled again as
+    /// ``Configuration/retry`` says, by any consumer of the group, until ``Configuration/deadLetter`` makes it a dead
+    /// letter; throw ``Retry`` or ``Reject`` to decide yourself. The consumer continues with other messages.
     ///
-    /// While a handler is at work, the message's lease is renewed. If it is lost all the same, because this process stood
-    /// still or the server was not to be reached for so long, the handler's task is cancelled, and what it does with the
-    /// message has no effect.
+    /// While a handler runs, the consumer renews the lease of its message. If the lease is lost all the same, because
+    /// this process stalled or could not reach the server for so long, the consumer cancels the handler's task, and the
+    /// outcome of the handler has no effect.
     ///
-    /// On a graceful shutdown no more messages are handed out. Handlers finish, within
-    /// ``Configuration/shutdownDeadline``; then their tasks are cancelled. What they finished is acknowledged before this
-    /// returns, and the rest given back, so that others can handle it at once. A handler that is cancelled and throws has
-    /// not failed: its message is given back too.
+    /// On a graceful shutdown, the consumer starts no more handlers. Running handlers may finish within
+    /// ``Configuration/shutdownDeadline``; then the consumer cancels their tasks. Before this returns, the messages
+    /// that they finished are acknowledged, and the others are returned to the group, so that other consumers can
+    /// handle them at once. A handler that is cancelled and throws has not failed: its message is returned too.
     ///
     /// - Parameters:
-    ///   - concurrency: How many messages are handled at a time, 1 to 10,000.
+    ///   - concurrency: How many messages the consumer handles at a time, 1 to 10,000.
     ///   - executor: Where handlers run; see ``HandlerExecutor`` for when to choose which.
     ///   - handler: Handles a message.
-    /// - Throws: ``RedisError``, when consuming cannot go on. What handlers throw is logged and not thrown.
+    /// - Throws: ``RedisError``, when consuming cannot go on. The consumer logs the errors of handlers and does not
+    ///   throw them.
     public func run(
         concurrency: Int = 1,
         on executor: HandlerExecutor = .concurrent,
@@ -38,7 +39,7 @@ extension GroupConsumer {
         }
     }
 
-    /// Handles messages as ``run(concurrency:on:_:)-(_,_,Handler)`` does, with handlers that are given a context.
+    /// Handles messages as ``run(concurrency:on:_:)-(_,_,Handler)`` does, with handlers that get a context.
     public func run(
         concurrency: Int = 1,
         on executor: HandlerExecutor = .concurrent,
@@ -58,52 +59,50 @@ extension GroupConsumer {
         guard (1...10_000).contains(concurrency) else {
             throw RedisError(.invalidArgument, "concurrency must be 1 to 10000.")
         }
-        let session = makeSession(concurrency: concurrency)
-        observer.beginRun(session.snapshotIfAlive)
+        let dispatcher = makeDispatcher(concurrency: concurrency)
+        observer.beginRun(dispatcher.snapshotIfAlive)
         defer { observer.endRun() }
-        let engine = GroupEngine(consumer: self, session: session, concurrency: concurrency, awaitsHandlers: true)
-        let taskExecutor = executor == .eventLoop ? EventLoopTaskExecutor(session.eventLoop) : nil
+        let partition = Partition(self, dispatcher, awaitsHandlers: true)
+        let taskExecutor = executor == .eventLoop ? EventLoopTaskExecutor(dispatcher.pending.eventLoop) : nil
         let deadline = TimeAmount(configuration.shutdownDeadline)
         try await withGracefulShutdownHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { await engine.run() }
-                defer { session.finish() }
+                group.addTask { await partition.run() }
+                defer { dispatcher.finish() }
                 try await withThrowingTaskGroup(of: Bool.self) { workers in
                     func addWorker() {
-                        workers.addTask(executorPreference: taskExecutor) { try await handle(session, work) }
+                        workers.addTask(executorPreference: taskExecutor) { try await handle(dispatcher, work) }
                     }
                     for _ in 0..<concurrency { addWorker() }
-                    // A worker whose task was cancelled with the message that it had lost has to be replaced.
+                    // When a message is lost, the task of its worker is cancelled and ends: another worker replaces it.
                     while let isReplaced = try await workers.next() {
                         if isReplaced, !Task.isCancelled { addWorker() }
                     }
                 }
             }
         } onGracefulShutdown: {
-            session.buffer.stop()
-            session.eventLoop.scheduleTask(in: deadline) { [weak session] in session?.cancelHandlers() }
+            dispatcher.buffer.stop()
+            let eventLoop = dispatcher.pending.eventLoop
+            eventLoop.scheduleTask(in: deadline) { [weak dispatcher] in dispatcher?.cancelHandlers() }
         }
     }
 
-    /// Handles one message after the other. Returns whether another worker has to take this one's place.
-    private func handle(_ session: GroupSession, _ work: Work) async throws -> Bool {
-        let slot = HandlerSlot()
-        session.add(slot)
-        defer { session.remove(slot) }
-        // How many handlers are not measured from here on.
-        var unmeasured = 0
+    /// Handles one message after the other. Returns whether another worker has to replace this one.
+    private func handle(_ dispatcher: Dispatcher, _ work: Work) async throws -> Bool {
+        let slot = WorkerSlot()
+        dispatcher.add(slot)
+        defer { dispatcher.remove(slot) }
+        let meter = HandlingMeter()
+        let pending = dispatcher.pending
         return try await slot.occupied {
-            while let message = try await session.buffer.next() {
-                let time = session.handOutTime(isMeasured: unmeasured == 0)
-                // In this order: what is lost from here on is told to the slot.
+            while let message = try await dispatcher.buffer.next() {
+                let time = pending.handOutTime(isMeasured: meter.isDue)
+                // First the slot, then the check: from here on, a loss of the message cancels this task.
                 slot.begin(message.batch, message.position, at: time)
-                if !session.giveUpIfStale(message, at: time) {
-                    await handle(message, session, work)
-                    if unmeasured > 0 {
-                        unmeasured -= 1
-                    } else if let time {
-                        unmeasured = session.handled(since: time) ? 0 : PrefetchBudget.skipped
-                    }
+                if !pending.requeueIfStale(message, at: time) {
+                    meter.begin(at: time)
+                    await handle(message, pending, work)
+                    meter.end(dispatcher)
                 }
                 if slot.end() { return true }
             }
@@ -111,18 +110,18 @@ extension GroupConsumer {
         }
     }
 
-    private func handle(_ message: GroupMessage, _ session: GroupSession, _ work: Work) async {
+    private func handle(_ message: GroupMessage, _ pending: PendingMessages, _ work: Work) async {
         do {
             let outputs = try await work(message)
-            if configuration.acknowledgement == .afterHandling || !outputs.isEmpty { session.publish(message, outputs) }
+            if configuration.acknowledgement == .afterHandling || !outputs.isEmpty { pending.publish(message, outputs) }
         } catch {
-            guard session.isOpen(message) else { return }
-            if Task.isCancelled { return session.handBack(message) }
-            session.fail(message, because: error)
+            guard pending.hasNoOutcome(message) else { return }
+            if Task.isCancelled { return pending.requeue(message) }
+            pending.fail(message, because: error)
         }
     }
 
-    /// A service that handles messages as ``run(concurrency:on:_:)-(_,_,Handler)`` does, to be added to a `ServiceGroup`
+    /// A service that handles messages as ``run(concurrency:on:_:)-(_,_,Handler)`` does. Add it to a `ServiceGroup`
     /// behind the client.
     ///
     /// ```swift
@@ -137,7 +136,7 @@ extension GroupConsumer {
         GroupService { try await run(concurrency: concurrency, on: executor, handler) }
     }
 
-    /// A service as ``service(concurrency:on:_:)-(_,_,Handler)`` is, with handlers that are given a context.
+    /// A service like ``service(concurrency:on:_:)-(_,_,Handler)``, with handlers that get a context.
     public func service(
         concurrency: Int = 1,
         on executor: HandlerExecutor = .concurrent,

@@ -4,61 +4,62 @@ extension GroupConsumer: AsyncSequence {
     /// Why consuming cannot go on.
     public typealias Failure = RedisError
 
-    /// Begins to consume. Each iterator is a consumer of its own right: use one at a time for a name.
+    /// Begins to consume. Each iterator is a consumer in its own right: use one at a time for a name.
     public func makeAsyncIterator() -> Iterator {
         Iterator(start())
     }
 
     /// The messages as an `AsyncThrowingStream`.
     ///
-    /// Consuming begins when this is called. The stream buffers nothing by itself: it asks the consumer for a message
-    /// whenever it is asked for one, so that it is bounded as the consumer is, and acknowledges the message before.
-    /// Iterating the consumer itself is the same, and faster, and better when its task is cancelled: a stream then ends
-    /// before it asks for another message, so that the one handled last is not acknowledged.
+    /// Consuming begins when you get this property. The stream buffers nothing by itself: when you ask it for a
+    /// message, it asks the consumer for one, which acknowledges the message before. So it is bounded as the consumer
+    /// is. Iterating the consumer itself is the same, and faster, and better when the task is cancelled: a stream then
+    /// ends before it asks for another message, so that the message handled last is not acknowledged.
     ///
-    /// For one reader at a time: what one asks for acknowledges what the other was given.
+    /// For one reader at a time: when one reader asks for a message, that acknowledges the message of the other.
     public var messages: AsyncThrowingStream<GroupMessage, any Error> {
         let reading = start()
         return AsyncThrowingStream { try await reading.next() }
     }
 
-    /// Starts an engine among the tasks of the client.
+    /// Starts a partition in the background tasks of the client.
     private func start() -> SequentialReader<DeliveredMessages> {
-        let session = makeSession(concurrency: 1)
-        observer.beginRun(session.snapshotIfAlive)
+        let dispatcher = makeDispatcher(concurrency: 1)
+        observer.beginRun(dispatcher.snapshotIfAlive)
         let observer = observer
         do throws(RedisError) {
             try validate()
-            let engine = GroupEngine(consumer: self, session: session, awaitsHandlers: false)
+            let partition = Partition(self, dispatcher, awaitsHandlers: false)
             client.background.start {
-                await engine.run()
+                await partition.run()
                 observer.endRun()
             } otherwise: { error in
-                session.buffer.fail(error)
+                dispatcher.buffer.fail(error)
                 observer.endRun()
             }
         } catch {
-            session.buffer.fail(error)
+            dispatcher.buffer.fail(error)
             observer.endRun()
         }
         let acknowledges = configuration.acknowledgement == .afterHandling
-        let meter = LoopMeter()
-        return SequentialReader(session.buffer) { message in
-            let time = session.handOutTime(isMeasured: meter.isDue)
-            if session.giveUpIfStale(message, at: time) { return false }
+        let meter = HandlingMeter()
+        let pending = dispatcher.pending
+        return SequentialReader(dispatcher.buffer) { message in
+            let time = pending.handOutTime(isMeasured: meter.isDue)
+            if pending.requeueIfStale(message, at: time) { return false }
             meter.begin(at: time)
             return true
         } handled: { message in
-            meter.end(session)
-            if acknowledges { session.settle(message) }
+            meter.end(dispatcher)
+            if acknowledges { pending.acknowledge(message) }
         } finish: {
-            session.finish()
+            dispatcher.finish()
         }
     }
 
-    /// Hands out the messages of a ``GroupConsumer``, one after the other.
+    /// Returns the messages of a ``GroupConsumer``, one after the other.
     ///
-    /// As long as messages are there already, `next()` returns them without suspending, on whatever actor it is called.
+    /// As long as messages are buffered, `next()` returns them without suspending, on whatever actor you call it.
     public struct Iterator: AsyncIteratorProtocol {
         private let reading: SequentialReader<DeliveredMessages>
 
@@ -66,9 +67,9 @@ extension GroupConsumer: AsyncSequence {
             self.reading = reading
         }
 
-        /// The next message; the one before counts as handled, and is acknowledged if the consumer does that by itself.
+        /// The next message. The one before counts as handled; the consumer acknowledges it unless that is left to you.
         ///
-        /// A loop that is left by `break` or `throw` has not asked for the next message: the last one stays pending.
+        /// A loop that ends with `break` or `throw` has not asked for the next message: the last one stays pending.
         ///
         /// - Returns: `nil` when the task is cancelled or a graceful shutdown has begun.
         /// - Throws: ``RedisError``, when consuming cannot go on.

@@ -1,41 +1,43 @@
 internal import Logging
 
-/// Takes part in a consumer group: each message of the stream goes to one of the group's consumers, and stays pending
-/// for it until it is acknowledged.
+/// A consumer of a group: the server gives each message of the stream to one consumer of the group, and keeps it
+/// pending for that consumer until it is acknowledged.
 ///
 /// One engine, three ways to use it:
 ///
 /// ```swift
 /// let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "billing-1")
-/// try await consumer.run(concurrency: 16) { message in … }  // return acknowledges, throw leaves it for redelivery
+/// try await consumer.run(concurrency: 16) { message in … }  // a return acknowledges, a throw means redelivery
 /// for try await message in consumer { … }                   // acknowledged when the loop asks for the next one
 /// for try await message in consumer.messages { … }          // the same as an AsyncThrowingStream
 /// ```
 ///
-/// **Delivery.** At least once, unless the configuration says otherwise: what a process that died had not acknowledged is
-/// taken over by a consumer of the group after ``Configuration/claimIdleTime``; as long as it lives it keeps its messages,
-/// however slow its handlers are. What a handler has thrown at is tried again by ``Configuration/retry``. So handlers must
-/// bear to see a message again. On a start, a consumer first gets what is pending under its own name.
+/// **Delivery.** At least once, unless the configuration says otherwise. When a process dies, a consumer of the group
+/// claims the messages that it had not acknowledged, after ``Configuration/claimIdleTime``; a process that lives keeps
+/// its messages, however slow its handlers are. A message whose handler throws is handled again, as
+/// ``Configuration/retry`` says. So a handler must expect to see a message more than once. When a consumer starts, it
+/// first gets the messages that are pending under its own name.
 ///
-/// **Order.** New messages arrive in the order of the stream. Redelivered ones come in between.
+/// **Order.** New messages arrive in the order of the stream. Redelivered messages arrive between them.
 ///
-/// **Faults.** The group and the stream are created when they are missing, at the start and later. Lost connections and
-/// servers that are loading, failing over or full are waited for. What trying again does not mend (a wrong password, a
-/// missing right, a key that holds no stream, at the start also a server that is not to be reached) is thrown: a loop
-/// never just ends, except when its task is cancelled or a graceful shutdown begins.
+/// **Faults.** The consumer creates the group and the stream when they are missing, at the start and later. It waits
+/// while a connection is lost, and while a server is loading, failing over or full. It throws errors that a retry does
+/// not mend (a wrong password, a missing right, a key that holds no stream, at the start also a server that cannot be
+/// reached): a loop never just ends, except when its task is cancelled or a graceful shutdown begins.
 ///
 /// Source: [XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/),
-/// [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/), [XACK](https://redis.io/docs/latest/commands/xack/).
+/// [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/),
+/// [XACK](https://redis.io/docs/latest/commands/xack/).
 public struct GroupConsumer: Sendable {
     let client: RedisClient
 
-    /// The stream that is read.
+    /// The stream that the consumer reads.
     public let stream: StreamKey
 
     /// The group that the consumer belongs to.
     public let group: String
 
-    /// The name of this consumer, under which the server keeps what is pending for it.
+    /// The name of this consumer, under which the server keeps its pending messages.
     public let name: String
 
     /// How the consumer reads, claims and acknowledges.
@@ -43,34 +45,35 @@ public struct GroupConsumer: Sendable {
 
     let observer: ConsumerObserver
 
-    /// What happens to the consumer, newest last. Nothing depends on anybody looking: when nobody does, the oldest of 256
-    /// make room for newer ones. For one reader at a time; copies of a consumer share their events.
+    /// The events of the consumer, newest last. You need not read them: the stream keeps 256 events, and drops the
+    /// oldest ones to make room for newer ones. For one reader at a time; copies of a consumer share their events.
     ///
-    /// The stream ends with the run, behind its last event: when ``run(concurrency:on:_:)-(_,_,Handler)`` returns or throws,
-    /// or when a loop is left; of several runs at a time, with the last. A consumer that runs again has a new stream: ask for
-    /// `events` again. It ends without a run when the last copy of the consumer is gone.
+    /// The stream ends with the run, after its last event: when ``run(concurrency:on:_:)-(_,_,Handler)`` returns or
+    /// throws, or when a loop ends; with several runs at a time, when the last one ends. A consumer that runs again has
+    /// a new stream: get `events` again. Without a run, the stream ends when the last copy of the consumer is gone.
     public var events: AsyncStream<ConsumerEvent> { observer.events }
 
-    /// What the consumer is at work on, and what waits, at this moment. Copies of a consumer, and what runs at the same time
-    /// on one, count together.
+    /// The messages that the consumer handles, and those that wait, at this moment: their numbers, and the ages of the
+    /// oldest. Includes all copies of the consumer, and all its runs.
     ///
-    /// Costs time with the number of handlers: meant to be asked every few seconds, for a gauge.
+    /// The cost grows with the number of handlers: call it every few seconds, for a gauge.
     public func snapshot() -> ConsumerSnapshot { observer.snapshot() }
 
-    /// How often what has happened to the consumer, since it was made. Copies of a consumer share their counters.
+    /// Counts of what has happened since the consumer was created. Copies of a consumer share their counters.
     public var counters: ConsumerCounters { observer.counters }
 
-    /// A consumer of a group.
+    /// Creates a consumer of a group.
     ///
-    /// Nothing is sent before somebody asks for messages.
+    /// It sends nothing before you ask for messages.
     ///
     /// - Parameters:
     ///   - client: The client whose connections are used. Each running consumer leases one of them.
     ///   - stream: The stream to read.
-    ///   - group: The group to read for.
-    ///   - consumer: The consumer's name. Two that run at the same time must not share one. A name that stays the same
-    ///     over restarts lets a consumer go on with what it held. Default: `generated:` with host name, process and a random
-    ///     number; other consumers remove such a name once it holds nothing.
+    ///   - group: The group that the consumer belongs to.
+    ///   - consumer: The consumer's name. Two consumers that run at the same time must not share one. With a name that
+    ///     stays the same over restarts, a consumer continues with its pending messages. Default: `generated:` with
+    ///     host name, process and a random number; other consumers remove such a name once no message is pending for
+    ///     it.
     ///   - configuration: How to read, claim and acknowledge.
     public init(
         _ client: RedisClient,
@@ -91,28 +94,31 @@ public struct GroupConsumer: Sendable {
         observer = ConsumerObserver(onEvent: configuration.onEvent, log: ConsumerLog(logger))
     }
 
-    /// Acknowledges messages and waits for the server's word.
+    /// Acknowledges messages and waits for the server's confirmation.
     ///
-    /// - Returns: How many of them were still pending for this consumer; the others had been acknowledged before, or are
-    ///   another consumer's now.
-    /// - Throws: ``RedisError``, with ``RedisError/Code/invalidArgument`` for messages of another stream or group. Messages
-    ///   whose acknowledgement is not confirmed are then still held, and all can be acknowledged again.
+    /// - Returns: How many of them were still pending for this consumer; the others had been acknowledged before, or
+    ///   another consumer owns them now.
+    /// - Throws: ``RedisError``, with ``RedisError/Code/invalidArgument`` for messages of another stream or group. The
+    ///   consumer then still holds the messages whose acknowledgement the server did not confirm; you can acknowledge
+    ///   all of them again.
     public func acknowledge(_ messages: some Sequence<GroupMessage>) async throws(RedisError) -> Int {
         let messages = Array(messages)
         guard !messages.isEmpty else { return 0 }
-        guard messages.allSatisfy({ $0.stream == stream && $0.batch.session.group == group }) else {
+        guard messages.allSatisfy({ $0.stream == stream && $0.batch.pending.group == group }) else {
             throw RedisError(
                 .invalidArgument,
                 "A message is of another stream or group: use the consumer it came from."
             )
         }
         var count = 0
-        for first in stride(from: 0, to: messages.count, by: GroupEngine.maxAcknowledged) {
-            let part = messages.dropFirst(first).prefix(GroupEngine.maxAcknowledged)
+        for first in stride(from: 0, to: messages.count, by: SettlementCommands.maxAcknowledged) {
+            let part = messages.dropFirst(first).prefix(SettlementCommands.maxAcknowledged)
             let confirmed = Swift.min(try await acknowledge(part.map(\.id)).plausible, part.count)
             count += confirmed
-            observer.count { $0.acknowledged += confirmed }
-            for message in part { message.batch.session.acknowledged(message) }
+            observer.acknowledged(confirmed)
+            for message in part {
+                message.batch.pending.change { $0.acknowledgedElsewhere(message.batch, message.position) }
+            }
         }
         return count
     }
@@ -121,12 +127,12 @@ public struct GroupConsumer: Sendable {
         guard configuration.acknowledgement.keepsPending, configuration.leasePolicy.fencingTime != nil else {
             return try await client.execute(xack(ids))
         }
-        // It may wait for a connection, for longer than anything is proven.
+        // The call may wait for a connection until after the fencing deadline: a script checks the owner.
         let call = call(.acknowledge, ids: ids)
         return try call.integer(try await client.run(call))
     }
 
-    /// Refuses names that are empty or have control characters.
+    /// Throws for names that are empty or contain control characters.
     func validateNames() throws(RedisError) {
         try RedisError.check("stream", isName: stream.rawValue)
         try RedisError.check("group", isName: group)
@@ -136,19 +142,12 @@ public struct GroupConsumer: Sendable {
         }
     }
 
-    /// - Parameter concurrency: How many messages are handled at a time.
-    func makeSession(concurrency: Int) -> GroupSession {
-        GroupSession(
+    /// - Parameter concurrency: How many messages the consumer handles at a time.
+    func makeDispatcher(concurrency: Int) -> Dispatcher {
+        let pending = PendingMessages(
             group: group,
             keepsPending: configuration.acknowledgement.keepsPending,
-            prefetch: configuration.prefetch,
-            bytes: configuration.prefetchBytes,
-            budget: PrefetchBudget(
-                time: configuration.prefetchTime,
-                concurrency: concurrency,
-                batch: configuration.batchSize,
-                prefetch: configuration.prefetch
-            ),
+            concurrency: concurrency,
             leasePolicy: configuration.leasePolicy,
             rules: FailureRules(
                 retry: configuration.retry,
@@ -156,10 +155,22 @@ public struct GroupConsumer: Sendable {
                 describe: configuration.describe
             ),
             observer: observer,
-            handsOver: configuration.safeguards.contains(.handOver),
-            randomness: client.pool.randomness,
-            eventLoop: client.pool.nextEventLoop(),
-            leaseClock: client.pool.leaseClock
+            returnsUnhandled: configuration.safeguards.contains(.handOver),
+            onChange: configuration.onChange,
+            randomness: client.randomness,
+            eventLoop: client.nextEventLoop(),
+            leaseClock: node.pool.leaseClock
+        )
+        return Dispatcher(
+            pending,
+            prefetch: configuration.prefetch,
+            bytes: configuration.prefetchBytes,
+            budget: PrefetchBudget(
+                time: configuration.prefetchTime,
+                concurrency: concurrency,
+                batch: configuration.batchSize,
+                prefetch: configuration.prefetch
+            )
         )
     }
 }

@@ -1,17 +1,17 @@
-/// A message that a group has given to this consumer.
+/// A message that the server has given to this consumer of a group.
 ///
-/// It stays pending for the consumer until it is acknowledged. When and by whom that is done is the consumer's
-/// ``GroupConsumer/Configuration/acknowledgement``.
+/// It stays pending for the consumer until it is acknowledged. ``GroupConsumer/Configuration/acknowledgement`` says
+/// when that happens, and who does it.
 public struct GroupMessage: Sendable, Identifiable {
     /// How a message came to this consumer.
     public enum Source: Sendable, Hashable {
-        /// It was delivered for the first time.
+        /// The server delivered it for the first time.
         case new
-        /// It was pending for this consumer already: from before a restart or a lost connection.
+        /// It was pending for this consumer already, since before a restart or a lost connection.
         case pending
-        /// It was pending for too long, for another consumer or for this one, and was claimed.
+        /// It was pending for too long, for another consumer or for this one, so that this consumer claimed it.
         case claimed
-        /// Its handler has failed, and it has waited for as long as that asked for.
+        /// Its handler failed, and the time until the next attempt is over.
         case retried
     }
 
@@ -24,7 +24,7 @@ public struct GroupMessage: Sendable, Identifiable {
     /// The id of the entry.
     public var id: StreamID { batch.storage.entries[position].id }
 
-    /// The stream that the message is of.
+    /// The stream of the message.
     public var stream: StreamKey { batch.storage.stream }
 
     /// The fields, in order.
@@ -41,24 +41,24 @@ public struct GroupMessage: Sendable, Identifiable {
 
     var deliveryCount: DeliveryCount { batch.count(at: position) }
 
-    /// Which attempt at handling it this is, from 1 on. Attempts count failures: being delivered again, because a process
-    /// was restarted or a connection was lost, does not use one up.
+    /// Which attempt at handling it this is, from 1 on. Only failures count: a redelivery after a restart or a lost
+    /// connection does not use up an attempt.
     public var attempt: Int { deliveryCount.failures + 1 }
 
-    /// How often the message was delivered since its last failure without anybody having said what came of it, because
-    /// the process that handled it died or stood still. Such a message is handled in quarantine: beside no other message
-    /// of this kind, or, as long as it has one crash, in the company of others with one. A crash in company counts against
-    /// none of them.
+    /// How often the message was delivered since its last failure without an outcome, because the process that handled
+    /// it died or stalled. The consumer handles such a message in quarantine: alone among messages with crashes, or, as
+    /// long as it has one crash, together with others that have one. A crash while several of them are handled counts
+    /// against none of them.
     public var crashes: Int { deliveryCount.crashes }
 
     /// Whether another consumer owns the message now, or may own it.
-    var isLeaseLost: Bool { batch.session.isLost(self) }
+    var isLeaseLost: Bool { batch.pending.isLost(self) }
 
-    /// Whether the message is this consumer's, and neither acknowledged nor given up.
+    /// Whether this consumer owns the message, and it has no outcome yet.
     ///
-    /// Goes by the clock at the moment it is asked: `false` as soon as the lease has run out, also where this process stood
-    /// still and has not been told yet that other consumers may handle the message.
-    public var isHeld: Bool { batch.session.isHeld(self) }
+    /// Compares the lease with the clock on each call: `false` as soon as the lease has expired, even if this process
+    /// stalled and does not know yet that other consumers may handle the message.
+    public var isHeld: Bool { batch.pending.isHeld(self) }
 
     /// A copy of the entry that keeps nothing else in memory; see ``StreamMessage/detached()``.
     public func detached() -> StreamMessage { message.detached() }
@@ -70,38 +70,39 @@ public struct GroupMessage: Sendable, Identifiable {
         try message.decode(type)
     }
 
-    /// Acknowledges the message: it is done with, and will not be delivered again.
+    /// Acknowledges the message: it was handled, and will not be delivered again.
     ///
-    /// Needed with ``GroupConsumer/Acknowledgement/manual`` only, and harmless otherwise. Returns at once: the
-    /// acknowledgement is sent with others within a few milliseconds, and again after a lost connection. Use
-    /// ``GroupConsumer/acknowledge(_:)`` to wait for the server's word.
+    /// Needed with ``GroupConsumer/Acknowledgement/manual`` only, and harmless otherwise. Returns at once: the consumer
+    /// sends the acknowledgement with others within a few milliseconds, and again after a lost connection. Use
+    /// ``GroupConsumer/acknowledge(_:)`` to wait for the server's confirmation.
     /// Source: [XACK](https://redis.io/docs/latest/commands/xack/).
     public func acknowledge() {
-        batch.session.settle(self)
+        batch.pending.acknowledge(self)
     }
 
-    /// Says that handling has failed: the message is handled again, as after a handler that has thrown, by whichever
-    /// consumer of the group takes it up. After the last attempt it becomes a dead letter, if there is a stream for those.
+    /// Reports that handling failed: the message is handled again, as after a handler that threw, by any consumer of
+    /// the group. After the last attempt it becomes a dead letter, if there is a stream for dead letters.
     ///
     /// For ``GroupConsumer/Acknowledgement/manual``, and for loops, where nothing else counts as a failure.
     ///
-    /// - Parameter delay: After which time. Default: what ``GroupConsumer/Configuration/retry`` says.
+    /// - Parameter delay: The time until then. Default: what ``GroupConsumer/Configuration/retry`` says.
     public func retry(after delay: Duration? = nil) {
-        batch.session.fail(self, because: Retry(after: delay))
+        batch.pending.fail(self, because: Retry(after: delay))
     }
 
-    /// Says that the message can never be handled: it becomes a dead letter, or is acknowledged if there is no stream for
-    /// those.
+    /// Reports that the message can never be handled: it becomes a dead letter, or is acknowledged if there is no
+    /// stream for dead letters.
     public func reject(_ reason: String) {
-        batch.session.fail(self, because: Reject(reason))
+        batch.pending.fail(self, because: Reject(reason))
     }
 
-    /// Gives the message up without acknowledging it: others may have it at once, and no attempt is used up.
+    /// Returns the message to the group without acknowledging it: other consumers may get it at once, and no attempt is
+    /// used up.
     ///
-    /// For ``GroupConsumer/Acknowledgement/manual``, where a message that is neither acknowledged nor released is held
-    /// for as long as the consumer runs: in memory, and against being claimed.
+    /// For ``GroupConsumer/Acknowledgement/manual``, where the consumer holds a message that is neither acknowledged
+    /// nor released for as long as it runs: it keeps it in memory, and renews its lease.
     public func release() {
-        batch.session.handBack(self)
+        batch.pending.requeue(self)
     }
 }
 

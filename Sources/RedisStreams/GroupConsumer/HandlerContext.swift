@@ -1,7 +1,7 @@
 internal import Synchronization
 
-/// What a handler is given besides its message: how often it was tried, whether it is still this consumer's, and a way to
-/// add entries that come of it.
+/// What a handler gets with its message: how often the message was tried, whether this consumer still owns it, and a
+/// way to add entries in the step that acknowledges it.
 public struct HandlerContext: Sendable {
     private let message: GroupMessage
     private let staged = Staged()
@@ -10,43 +10,43 @@ public struct HandlerContext: Sendable {
         self.message = message
     }
 
-    /// Which attempt this is, from 1 on. Attempts count failures: being delivered again, because a process was restarted
-    /// or a connection was lost, does not use one up.
+    /// Which attempt this is, from 1 on. Only failures count: a redelivery after a restart or a lost connection does
+    /// not use up an attempt.
     public var attempt: Int { message.attempt }
 
-    /// Whether another consumer owns the message, or may own it, since its lease could not be renewed: whatever the handler
-    /// does with the message has no effect.
+    /// Whether another consumer owns the message, or may own it, because this consumer could not renew its lease: the
+    /// outcome of the handler has no effect.
     ///
-    /// Goes by the clock at the moment it is asked, also where this process stood still for longer than the lease. The
-    /// handler's task is cancelled as soon as the consumer notices, a third of a lease later at most.
+    /// Compares the lease with the clock on each call, also where this process stalled for longer than the lease. The
+    /// consumer cancels the handler's task as soon as it notices, a third of a lease later at most.
     public var leaseLost: Bool { message.isLeaseLost }
 
-    /// Stages an entry that comes of this message. Nothing is added yet: when the handler returns, all that it has staged
-    /// is added in one step, in which the message is acknowledged too, if it is still this consumer's. So the entries are
-    /// there exactly once for a message, whatever happens to replies, connections and processes. If the handler throws,
-    /// nothing is added.
+    /// Stages an entry to add with the acknowledgement of this message. When the handler returns, the server adds all
+    /// entries that it has staged and acknowledges the message in one step, if this consumer still owns the message. So
+    /// a message adds its entries exactly once, whatever happens to replies, connections and processes. If the handler
+    /// throws, nothing is added.
     ///
-    /// In a cluster, all streams of one step must be in one slot; elsewhere any streams go. Give them the same hash tag,
-    /// such as `{orders}:in` and `{orders}:out`: see ``StreamKey/slot``.
+    /// In a cluster, all streams of one step must be in one slot; elsewhere there is no such rule. Give them the same
+    /// hash tag, such as `{orders}:in` and `{orders}:out`: see ``StreamKey/slot``.
     ///
     /// - Parameters:
     ///   - fields: The fields, at least one.
     ///   - stream: The stream to add to.
-    ///   - maxLength: To about how many entries the stream is trimmed (`MAXLEN ~`). Default: not at all.
-    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidArgument`` for an entry that cannot be, and where messages are
-    ///   acknowledged before they are handled, or not at all.
+    ///   - maxLength: To about how many entries the server trims the stream (`MAXLEN ~`). Default: not at all.
+    /// - Throws: ``RedisError`` with ``RedisError/Code/invalidArgument`` for an entry that a stream cannot hold, and
+    ///   where messages are acknowledged before they are handled, or not at all.
     public func emit(_ fields: StreamFieldsToAdd, to stream: StreamKey, maxLength: Int? = nil) throws(RedisError) {
-        guard message.batch.session.keepsPending else {
+        guard message.batch.pending.keepsPending else {
             throw RedisError(
                 .invalidArgument,
-                "With acknowledgement .onDelivery or .never nothing can be added in the step that acknowledges."
+                "With acknowledgement .onDelivery or .never a handler cannot emit entries."
             )
         }
         try XADD(stream, fields, trim: maxLength.map { .approximately(maxLength: $0) }).validate()
         guard fields.fields.count <= Publication.Output.maxFields else {
             throw RedisError(
                 .invalidArgument,
-                "An entry that is added by a script can have \(Publication.Output.maxFields) fields at most."
+                "An entry that a handler emits can have \(Publication.Output.maxFields) fields at most."
             )
         }
         let output = Publication.Output(
@@ -57,7 +57,7 @@ public struct HandlerContext: Sendable {
         staged.outputs.withLock { $0.append(output) }
     }
 
-    /// What was staged.
+    /// The staged entries.
     var outputs: [Publication.Output] { staged.outputs.withLock { $0 } }
 
     private final class Staged: Sendable {

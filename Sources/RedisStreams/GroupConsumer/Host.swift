@@ -6,7 +6,7 @@ internal import Musl
 internal import Darwin
 #endif
 
-/// What distinguishes this process from others.
+/// The host, the process and the wall clock, as the operating system reports them.
 enum Host {
     /// The time of the wall clock.
     static var millisecondsSince1970: Int {

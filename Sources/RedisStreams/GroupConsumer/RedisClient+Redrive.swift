@@ -1,31 +1,32 @@
-/// What has become of dead letters that were to be put back.
+/// What ``RedisCommandExecutor/redrive(_:count:)`` has put back, and what not.
 public struct RedriveResult: Sendable, Hashable {
-    /// The ids that the messages have now, one for each that was put back.
+    /// The ids that the messages have now, one for each message that was put back.
     public var ids: [StreamID] = []
-    /// The dead letters that stay where they are: their fields were omitted, since they did not fit, and the entries they
-    /// came of are not in their streams any more, or their groups are gone.
+    /// The dead letters that stay where they are: their fields were omitted, since they did not fit, and their original
+    /// entries are no longer in their streams, or their groups no longer exist.
     public var left: [StreamID] = []
 
-    /// Nothing was put back.
+    /// A result without ids.
     public init() {}
 }
 
 extension RedisCommandExecutor {
     /// Puts dead letters back, the oldest first, so that they are handled again.
     ///
-    /// Each goes back in one step with its removal from the stream of dead letters. If the entry it came of is still in its
-    /// stream, it becomes pending again for its group alone, with all its attempts before it, and a consumer of the group
-    /// claims it at its next claim scan; one without leases (``GroupConsumer/Configuration/claimIdleTime`` of `nil`) does not.
-    /// Else it is added to the stream as a new entry, which every group of the stream will see.
+    /// The server puts a message back and removes its dead letter in one step. If the original entry is still in its
+    /// stream, it becomes pending again for its group alone, with all its attempts left, and a consumer of the group
+    /// claims it with its next claim scan; a consumer without leases (``GroupConsumer/Configuration/claimIdleTime`` of
+    /// `nil`) does not. Otherwise the server adds the message to the stream as a new entry, which every group of the
+    /// stream will see.
     ///
-    /// The fields of a message stay on the server all the while, whatever their size. Safe to repeat, and to run several times
-    /// at once. Entries that are no dead letters are left alone.
+    /// The fields of a message never leave the server, whatever their size. Safe to repeat, and to run several times at
+    /// once. Entries that are not dead letters stay as they are.
     ///
     /// - Parameters:
-    ///   - letters: The stream of dead letters; see ``DeadLetter``.
+    ///   - deadLetterEntries: The stream of dead letters; see ``DeadLetter``.
     ///   - count: The most dead letters to put back. Default: 100.
-    /// - Returns: What was put back, and which dead letters could not be.
-    /// - Throws: ``RedisError``. What was put back before stays so.
+    /// - Returns: The ids of the messages that were put back, and the dead letters that could not be put back.
+    /// - Throws: ``RedisError``. Messages that were put back before that stay put back.
     @discardableResult
     public func redrive(_ deadLetterEntries: StreamKey, count: Int = 100) async throws(RedisError) -> RedriveResult {
         guard count > 0 else { throw RedisError(.invalidArgument, "count must be positive.") }
@@ -44,7 +45,8 @@ extension RedisCommandExecutor {
                     result.left.append(deadLetterEntry)
                 }
             }
-            guard result.ids.count < count, found.count == page, let id = found.last?.deadLetterEntry, id > last, id < .max
+            guard result.ids.count < count, found.count == page, let id = found.last?.deadLetterEntry, id > last,
+                id < .max
             else {
                 return result
             }
@@ -53,13 +55,13 @@ extension RedisCommandExecutor {
     }
 }
 
-/// Where a dead letter came from.
+/// The message that a dead letter was made of.
 private struct DeadLetterOrigin {
     let stream: StreamKey
     let group: String
     let id: StreamID
 
-    /// The step that puts the dead letter back.
+    /// The call of the script that puts the message back.
     func redrive(_ deadLetterEntry: StreamID, of deadLetterEntries: StreamKey) -> ScriptCall {
         let arguments: [FieldValue] = [.text("\(deadLetterEntry)"), .text(group), .text("\(id)")]
         return ScriptCall(
@@ -80,7 +82,7 @@ extension DeadLetter {
         )
     }
 
-    /// The ids of a page of dead letters, each with where it came from; `nil` for an entry that is none.
+    /// The ids of a page of dead letters, each with its origin; `nil` for an entry that is not a dead letter.
     fileprivate static func origins(
         in reply: RedisReply,
         of deadLetterEntries: StreamKey

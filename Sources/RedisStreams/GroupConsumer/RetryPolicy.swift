@@ -1,8 +1,8 @@
 /// How long a message waits after its handler has failed, before it is handled again.
 ///
-/// The time is kept in the group's pending list, as the time for which the message counts as idle, so that any consumer of
-/// the group takes it up when it is over, and there is no second queue. A time beyond the lease is kept by the consumer
-/// whose handler failed; if that dies, or ends, the message is handled again within a lease.
+/// The server keeps the time in the group's pending list, as the idle time of the message, so that any consumer of the
+/// group can claim the message when the time is over, and there is no second queue. A time beyond the lease is kept by
+/// the consumer whose handler failed; if that consumer dies or ends, the message is handled again within a lease.
 public struct RetryPolicy: Sendable, Hashable {
     private enum Kind: Hashable {
         case fixed(Duration)
@@ -11,14 +11,14 @@ public struct RetryPolicy: Sendable, Hashable {
 
     private let kind: Kind
 
-    /// At once.
+    /// Without a delay.
     public static let immediately = RetryPolicy(kind: .fixed(.zero))
 
-    /// After the same time, always.
+    /// After the same time each time.
     public static func fixed(_ delay: Duration) -> RetryPolicy { RetryPolicy(kind: .fixed(delay)) }
 
-    /// After a time that doubles with each failure, from `first` up to `limit`. A random part of it, up to the half, is left
-    /// out, so that what failed together is not tried again together.
+    /// After a time that doubles with each failure, from `first` up to `limit`. The consumer subtracts a random part of
+    /// it, up to a half, so that messages that failed together are not retried together.
     public static func exponential(
         from first: Duration = .seconds(1),
         upTo limit: Duration = .seconds(300)
@@ -26,7 +26,7 @@ public struct RetryPolicy: Sendable, Hashable {
         RetryPolicy(kind: .exponential(from: first, upTo: limit))
     }
 
-    /// The time after so many failures, from 1 on.
+    /// The time after this number of failures, from 1 on.
     ///
     /// - Parameter jitter: A random number from 0 to 1.
     func delay(failures: Int, jitter: Double) -> Duration {
@@ -46,14 +46,17 @@ public struct RetryPolicy: Sendable, Hashable {
             case .exponential(let first, let limit): first > .zero && first <= limit && limit <= .seconds(30 * 86_400)
             }
         guard isValid else {
-            throw RedisError(.invalidConfiguration, "The times of a retry policy must ascend, and be 30 days at most.")
+            throw RedisError(
+                .invalidConfiguration,
+                "The times of a retry policy must be 30 days at most, and `from` positive and at most `upTo`."
+            )
         }
     }
 }
 
-/// Thrown by a handler: the message failed, and is to be handled again after a time of the handler's choice.
+/// A handler throws it to report a failure, and to choose when the message is handled again.
 public struct Retry: Error, Sendable, Hashable {
-    /// How long to wait; `nil` for what the policy says.
+    /// How long to wait; `nil` for the time of the retry policy.
     public var delay: Duration?
 
     /// Handles the message again after this time. Negative times count as zero.
@@ -62,13 +65,13 @@ public struct Retry: Error, Sendable, Hashable {
     }
 }
 
-/// Thrown by a handler: the message can never be handled. It goes to the stream of dead letters at once, or is
-/// acknowledged if there is none.
+/// A handler throws it to report that its message can never be handled. The message becomes a dead letter at once, or
+/// is acknowledged if there is no stream for dead letters.
 public struct Reject: Error, Sendable, Hashable {
-    /// Why, in a few words. It stands in the dead letter, in the event and in the log, where it is cut to 1,000 bytes.
+    /// Why, in a few words. The dead letter, the event and the log contain it, cut to 1,000 bytes.
     public var reason: String
 
-    /// Refuses the message.
+    /// Rejects the message.
     public init(_ reason: String) {
         self.reason = reason
     }

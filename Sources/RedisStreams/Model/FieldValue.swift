@@ -1,4 +1,4 @@
-/// What a field of a new entry holds: text, a number, or bytes.
+/// The value of a field to add: text, a number, or bytes.
 ///
 /// ```swift
 /// try await redis.xadd("orders", ["item": "book", "count": 2, "cover": .bytes(png)])
@@ -19,7 +19,7 @@ public enum FieldValue: Sendable, Hashable {
         }
     }
 
-    /// How many bytes the value takes on the wire, without what RESP adds.
+    /// How many bytes the value has on the wire, not counting the framing of RESP.
     var byteCount: Int {
         switch self {
         case .text(let text): text.utf8.count
@@ -38,7 +38,7 @@ extension FieldValue: ExpressibleByIntegerLiteral {
     public init(integerLiteral value: Int) { self = .integer(value) }
 }
 
-/// The fields of a new entry, in order. A name may stand there more than once.
+/// The fields of a new entry, in order. A name may occur more than once.
 public struct StreamFieldsToAdd: Sendable, Hashable, ExpressibleByDictionaryLiteral {
     /// A name with its value.
     public struct Field: Sendable, Hashable {
@@ -77,7 +77,7 @@ public struct StreamFieldsToAdd: Sendable, Hashable, ExpressibleByDictionaryLite
         fields.append(Field(name, value))
     }
 
-    /// How many bytes the fields take on the wire, without what RESP adds.
+    /// How many bytes the fields have on the wire, not counting the framing of RESP.
     var byteCount: Int {
         fields.reduce(0) { $0 + $1.name.utf8.count + $1.value.byteCount }
     }

@@ -1,8 +1,8 @@
 /// Messages of one stream that arrived in one reply, in the order of the reply.
 ///
-/// They share the memory of the reply, which lives as long as one of them does.
+/// They share the memory of the reply, which is freed with the last of them.
 public struct MessageBatch: Sendable {
-    /// Where one message stands on the tape.
+    /// The position of one message on the tape.
     struct Entry {
         let id: StreamID
         /// The token of the array `[id, fields, …]`.
@@ -20,16 +20,16 @@ public struct MessageBatch: Sendable {
             self.entries = entries
         }
 
-        /// Whether the entry is pending, and has been deleted: null stands in the place of its fields.
+        /// Whether the entry is pending although it has been deleted. The server then sends null instead of its fields.
         func isDeleted(_ entry: Entry) -> Bool { tape[entry.token + 2].kind == .null }
     }
 
     let storage: Storage
 
-    /// The stream that the messages are of.
+    /// The stream that the messages belong to.
     public var stream: StreamKey { storage.stream }
 
-    /// Reads an array of entries. Null entries, which Redis 6.2 puts in the place of deleted ones, are left out.
+    /// Reads an array of entries. Leaves out null entries, which Redis 6.2 sends in place of deleted ones.
     ///
     /// Returns `nil` if the reply has another shape.
     init?(stream: StreamKey, reply: RedisReply) {
@@ -63,25 +63,25 @@ public struct MessageBatch: Sendable {
         storage = Storage(stream: stream, tape: tape, entries: entries)
     }
 
-    /// About how many bytes the messages have.
+    /// About how many bytes the messages have in the reply.
     var byteCount: Int {
         guard let first = storage.entries.first, let last = storage.entries.last else { return 0 }
         let tape = storage.tape
-        // The strings of a reply stand one behind the other.
+        // The arena holds the strings of a reply one after the other.
         return tape.bytesWritten(before: tape.index(after: last.token)) - tape.bytesWritten(before: first.token)
     }
 
-    /// The ids of entries that are pending, and deleted.
+    /// The ids of pending entries that have been deleted.
     var deletedIDs: [StreamID] {
         storage.entries.filter { storage.isDeleted($0) }.map(\.id)
     }
 
-    /// The messages whose entries are still there.
+    /// The messages whose entries still exist.
     func leavingOutDeleted() -> MessageBatch {
         filter { !storage.isDeleted($0) }
     }
 
-    /// The messages of which `isIncluded` says so; `self` if it says so of all.
+    /// The messages for which `isIncluded` returns `true`; `self` if it returns that for all.
     func filter(_ isIncluded: (Entry) -> Bool) -> MessageBatch {
         let kept = storage.entries.filter(isIncluded)
         if kept.count == storage.entries.count { return self }

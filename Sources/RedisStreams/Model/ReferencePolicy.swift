@@ -1,12 +1,12 @@
-/// What becomes of the references that consumer groups hold to an entry when the entry is deleted or trimmed.
+/// What the server does with the references of consumer groups to an entry when it deletes or trims the entry.
 ///
 /// Source: [XDELEX](https://redis.io/docs/latest/commands/xdelex/).
 public enum ReferencePolicy: Sendable, Hashable {
-    /// `KEEPREF`: the entry goes, and groups that have it pending keep it so, without its fields.
+    /// `KEEPREF`: the server removes the entry. In groups where it is pending, it stays pending, without its fields.
     case keep
-    /// `DELREF`: the entry goes, and so do all references to it.
+    /// `DELREF`: the server removes the entry and all references to it.
     case delete
-    /// `ACKED`: the entry goes only if every group has read and acknowledged it.
+    /// `ACKED`: the server removes the entry only if every group has read and acknowledged it.
     case acknowledged
 
     func append(to encoder: inout CommandEncoder) {

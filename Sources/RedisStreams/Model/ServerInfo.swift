@@ -1,10 +1,10 @@
-/// What a server says of itself: named values.
+/// What a server reports about itself, as named values.
 ///
 /// Source: [INFO](https://redis.io/docs/latest/commands/info/).
 public struct ServerInfo: Sendable, Hashable {
-    /// Whose server it is.
+    /// The software that a server runs.
     public enum Server: Sendable, Hashable {
-        /// Redis, or one that says that it is.
+        /// Redis, or a server that reports itself as Redis.
         case redis
         /// Valkey.
         case valkey
@@ -12,7 +12,7 @@ public struct ServerInfo: Sendable, Hashable {
 
     private let values: [String: String]
 
-    /// Reads lines of `name:value`; those that begin with `#` are headings.
+    /// Reads lines of the form `name:value`, and skips headings, which begin with `#`.
     init(_ text: String) {
         var values: [String: String] = [:]
         for line in text.utf8.split(whereSeparator: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) {
@@ -25,12 +25,12 @@ public struct ServerInfo: Sendable, Hashable {
     /// The value called `name`, such as `connected_clients`, or `nil` if there is none.
     public subscript(name: String) -> String? { values[name] }
 
-    /// Whose server it is, told from the section `server`.
+    /// The software that the server runs, according to the section `server`.
     public var server: Server {
         values["server_name"] == "valkey" || values["valkey_version"] != nil ? .valkey : .redis
     }
 
-    /// The version of the server, as its maker counts; `nil` if the section `server` was not asked for.
+    /// The version of Redis or Valkey; `nil` if the reply does not contain the section `server`.
     public var version: ServerVersion? {
         switch server {
         case .redis: redisVersion
@@ -38,6 +38,6 @@ public struct ServerInfo: Sendable, Hashable {
         }
     }
 
-    /// The version of Redis (`redis_version`). Valkey says 7.2.4, with which it is compatible.
+    /// The version of Redis (`redis_version`). Valkey reports 7.2.4, the version that it is compatible with.
     public var redisVersion: ServerVersion? { values["redis_version"].flatMap { ServerVersion($0) } }
 }

@@ -1,15 +1,15 @@
-/// The versions of Redis and Valkey from which on something is there.
+/// The first versions of Redis and Valkey that have a feature.
 public struct ServerRequirement: Sendable, Hashable {
-    /// The first version of Redis that has it, such as `8.2`; `nil` while none has.
+    /// The first version of Redis with the feature, such as `8.2`; `nil` if no version has it.
     public var redis: String?
 
-    /// The first version of Valkey that has it; `nil` while none has.
+    /// The first version of Valkey with the feature; `nil` if no version has it.
     public var valkey: String?
 
-    /// What needs it, as users know it: a command, or a command with an option.
+    /// The feature, as users know it: a command, or a command with an option.
     public var feature: String
 
-    /// Something that needs these versions.
+    /// A feature with the first versions that have it.
     public init(_ feature: String, redis: String?, valkey: String? = nil) {
         self.feature = feature
         self.redis = redis
@@ -18,7 +18,7 @@ public struct ServerRequirement: Sendable, Hashable {
 }
 
 extension ServerRequirement {
-    /// Whether the server is new enough. A server that does not say its version counts as one that is.
+    /// Whether the server is new enough. A server that does not report its version counts as new enough.
     func isMet(by server: ServerInfo) -> Bool {
         guard let version = server.version else { return true }
         let needed: String?
@@ -30,7 +30,7 @@ extension ServerRequirement {
         return ServerVersion(needed).map { version >= $0 } ?? true
     }
 
-    /// The error for a server that is too old: it names what is missing, and the version that has it.
+    /// The error for a server that is too old. Its message names the feature and the versions that have it.
     func error(server: ServerInfo, command: String) -> RedisError {
         let version = server.version?.description ?? "of an unknown version"
         let found =

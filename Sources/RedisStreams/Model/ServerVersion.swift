@@ -1,4 +1,4 @@
-/// The version of a server: `8.2.3`.
+/// The version of a server, such as `8.2.3`.
 public struct ServerVersion: Sendable, Hashable, Comparable, LosslessStringConvertible {
     /// The first number.
     public var major: Int
@@ -7,15 +7,15 @@ public struct ServerVersion: Sendable, Hashable, Comparable, LosslessStringConve
     /// The third number.
     public var patch: Int
 
-    /// A version of these numbers.
+    /// A version with these numbers.
     public init(major: Int, minor: Int = 0, patch: Int = 0) {
         self.major = major
         self.minor = minor
         self.patch = patch
     }
 
-    /// Reads one to three numbers with dots between them; what follows a third one, such as `-rc1`, is left out. `nil`
-    /// if the text is anything else.
+    /// Reads one to three numbers with dots between them. Ignores what follows the third one, such as `-rc1`. `nil` if
+    /// the text is anything else.
     public init?(_ text: String) {
         var numbers = [0, 0, 0]
         let parts = text.split(separator: ".", maxSplits: 3, omittingEmptySubsequences: false).prefix(3)

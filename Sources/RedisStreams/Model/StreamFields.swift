@@ -1,6 +1,6 @@
-/// The fields of a message, in the order in which they were added. A name can stand there more than once.
+/// The fields of a message, in the order in which they were added. A name can occur more than once.
 ///
-/// A view: strings are built when they are asked for.
+/// A view on the reply: it builds a string only when you access one.
 public struct StreamFields: Sendable, RandomAccessCollection {
     let tape: ReplyTape
     let first: Int
@@ -46,7 +46,7 @@ public struct StreamFields: Sendable, RandomAccessCollection {
 /// A field of a message: a name and a value, both binary-safe.
 public struct StreamField: Sendable {
     private let tape: ReplyTape
-    /// The index of the name; the value stands behind it.
+    /// The index of the name; the value is the next token.
     private let index: Int
 
     init(tape: ReplyTape, name index: Int) {

@@ -1,6 +1,6 @@
 /// The id of an entry: the time at which it was added and a number among the entries of that millisecond.
 ///
-/// Ids order as the entries of a stream do, and never repeat within one.
+/// Ids sort in the order of the entries in a stream, and never repeat within a stream.
 /// Source: [Entry IDs](https://redis.io/docs/latest/develop/data-types/streams/#entry-ids).
 public struct StreamID: Sendable, Hashable, Comparable {
     /// The time part: milliseconds since 1970, by the clock of the server unless the producer chose the id.
@@ -9,7 +9,7 @@ public struct StreamID: Sendable, Hashable, Comparable {
     /// The number of the entry within its millisecond.
     public var sequence: UInt64
 
-    /// An id of both its parts.
+    /// An id with these two parts.
     public init(milliseconds: UInt64, sequence: UInt64 = 0) {
         self.milliseconds = milliseconds
         self.sequence = sequence
@@ -18,30 +18,30 @@ public struct StreamID: Sendable, Hashable, Comparable {
     /// `0-0`, which is below every entry.
     public static let zero = StreamID(milliseconds: 0)
 
-    /// The highest id that there can be.
+    /// The highest possible id.
     public static let max = StreamID(milliseconds: .max, sequence: .max)
 
-    /// The lowest id above this one; `nil` behind `max`.
+    /// The lowest id above this one; `nil` for `max`.
     public var next: StreamID? {
         if sequence < .max { return StreamID(milliseconds: milliseconds, sequence: sequence + 1) }
         return milliseconds < .max ? StreamID(milliseconds: milliseconds + 1) : nil
     }
 
-    /// The highest id below this one; `nil` before `zero`.
+    /// The highest id below this one; `nil` for `zero`.
     public var previous: StreamID? {
         if sequence > 0 { return StreamID(milliseconds: milliseconds, sequence: sequence - 1) }
         return milliseconds > 0 ? StreamID(milliseconds: milliseconds - 1, sequence: .max) : nil
     }
 
-    /// Orders ids as their entries are ordered.
+    /// Orders ids like the entries of a stream.
     public static func < (left: StreamID, right: StreamID) -> Bool {
         (left.milliseconds, left.sequence) < (right.milliseconds, right.sequence)
     }
 }
 
 extension StreamID: LosslessStringConvertible {
-    /// Reads an id as Redis writes it, `1700000000000-3`; without a sequence, `1700000000000`, that is 0. `nil` if the
-    /// text is anything else.
+    /// Reads an id as Redis writes it, such as `1700000000000-3`. In `1700000000000`, the missing sequence counts as 0.
+    /// `nil` if the text is anything else.
     public init?(_ text: String) {
         var text = text
         let id = text.withUTF8 { unsafe StreamID(ascii: UnsafeRawBufferPointer($0)) }

@@ -1,6 +1,6 @@
 extension StreamKey {
-    /// The slot that the key is in, in a cluster: 0 to 16383. Keys with the same hash tag, such as `{orders}:in` and
-    /// `{orders}:out`, are in the same one, and only such keys can take part in one step of a script or a transaction.
+    /// The slot of the key in a cluster: 0 to 16383. Keys with the same hash tag, such as `{orders}:in` and
+    /// `{orders}:out`, are in the same slot. A script or a transaction can only use keys of one slot.
     ///
     /// Source: [Redis cluster specification](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/).
     public var slot: Int {

@@ -1,6 +1,7 @@
 /// An entry of a stream: an id, and fields in the order in which they were added.
 ///
-/// A view on the reply that brought it, two words in size. It keeps that whole reply in memory; ``detached()`` does not.
+/// A view on the reply that contains it, two words in size. It keeps that whole reply in memory; a ``detached()`` copy
+/// does not.
 public struct StreamMessage: Sendable, Identifiable {
     let storage: MessageBatch.Storage
     let position: Int
@@ -12,7 +13,7 @@ public struct StreamMessage: Sendable, Identifiable {
 
     private var entry: MessageBatch.Entry { storage.entries[position] }
 
-    /// The stream that the message is of.
+    /// The stream that the message belongs to.
     public var stream: StreamKey { storage.stream }
 
     /// The id of the entry.
@@ -25,7 +26,7 @@ public struct StreamMessage: Sendable, Identifiable {
         return StreamFields(tape: storage.tape, first: entry.token + 3, count: fields.count / 2)
     }
 
-    /// Whether the entry is pending for a consumer, and has been deleted from the stream: its fields are gone.
+    /// Whether the entry is pending for a consumer although it has been deleted from the stream. It has no fields then.
     public var isDeleted: Bool { storage.isDeleted(entry) }
 
     /// The text of the first field called `name`, or `nil` if there is none. Bytes that are not UTF-8 appear as U+FFFD.
@@ -33,23 +34,23 @@ public struct StreamMessage: Sendable, Identifiable {
 
     /// A copy of the message that keeps nothing else in memory.
     ///
-    /// A message is a view on the reply that brought it, and of a reply with a thousand messages one that is kept keeps
-    /// all. Detach messages that outlive their handling by far, such as those that go into a cache.
+    /// A message is a view on its reply: if you keep one message of a thousand, all of them stay in memory. Detach
+    /// messages that you keep long after they were handled, such as in a cache.
     public func detached() -> StreamMessage {
         let tape = ReplyTape(copying: storage.tape, at: entry.token)
         let entry = MessageBatch.Entry(id: id, token: 0)
         return StreamMessage(storage: .init(stream: stream, tape: tape, entries: [entry]), position: 0)
     }
 
-    /// How long the message had been pending when it was claimed, where the server says so (`XREADGROUP … CLAIM`).
+    /// How long the message was idle when it was claimed; `nil` unless the server reports it (`XREADGROUP … CLAIM`).
     public var idleTime: Duration? {
         extra(at: 0).map { .milliseconds($0) }
     }
 
-    /// How often the message had been delivered, where the server says so (`XREADGROUP … CLAIM`).
+    /// How often the message had been delivered; `nil` unless the server reports it (`XREADGROUP … CLAIM`).
     public var deliveryCount: Int? { extra(at: 1) }
 
-    /// The values that some replies have behind the fields.
+    /// One of the values that some replies have after the fields.
     private func extra(at offset: Int) -> Int? {
         let tape = storage.tape
         guard tape[entry.token].count > 2 + offset else { return nil }

@@ -1,10 +1,10 @@
-/// A stream, and the id behind which it is read.
+/// A stream, and the id after which to read it.
 public struct StreamOffset: Sendable, Hashable {
     /// The stream.
     public var stream: StreamKey
-    /// Entries with higher ids are read, unless ``isLastEntry``.
+    /// The server returns entries with ids above this one, unless ``isLastEntry`` is set.
     public var id: StreamID
-    /// Whether only the last entry is read, whatever its id is (`+`).
+    /// Whether the server returns only the last entry, whatever its id is (`+`).
     public var isLastEntry = false
 
     /// The entries of `stream` with ids above `id`. Default: all of them.
@@ -13,10 +13,11 @@ public struct StreamOffset: Sendable, Hashable {
         self.id = id
     }
 
-    /// The last entry of `stream` alone, whatever its id is (`+`). Needs Redis 7.4 or Valkey 8.0.
+    /// Only the last entry of `stream`, whatever its id is (`+`). Needs Redis 7.4 or Valkey 8.0.
     ///
-    /// Nothing is read of a stream that is empty, and by Redis before 8.2 and Valkey of one whose last entry was deleted;
-    /// a read that blocks then waits for the next entry. Only for looking: reading on needs the id of what was read.
+    /// The server returns nothing if the stream is empty. Redis before 8.2 and Valkey also return nothing if the last
+    /// entry was deleted. A blocking read then waits for the next entry. Use it to inspect a stream: to read on, pass
+    /// the id of the entry that was read.
     ///
     /// Source: [XREAD](https://redis.io/docs/latest/commands/xread/).
     public static func lastEntry(of stream: StreamKey) -> StreamOffset {

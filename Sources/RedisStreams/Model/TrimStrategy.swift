@@ -1,8 +1,8 @@
-/// How far a stream is trimmed: the oldest entries go first.
+/// How far the server trims a stream, beginning with the oldest entries.
 ///
-/// Approximate trimming removes whole internal nodes only and is much cheaper; it leaves up to a hundred entries more
+/// An approximate trim removes only whole internal nodes. It is much cheaper, and leaves up to a hundred entries more
 /// than asked for. With ``ReferencePolicy/acknowledged`` or ``ReferencePolicy/delete``, it removes nothing at all on
-/// Redis 8.2.0 to 8.2.6 and 8.4.0: trim exactly there.
+/// Redis 8.2.0 to 8.2.6 and 8.4.0: use an exact trim there.
 ///
 /// Source: [XTRIM](https://redis.io/docs/latest/commands/xtrim/).
 public struct TrimStrategy: Sendable, Hashable {
@@ -40,23 +40,23 @@ public struct TrimStrategy: Sendable, Hashable {
         TrimStrategy(threshold: .id(minID), isExact: true, limit: nil)
     }
 
-    /// Keeps about the newest entries that take up `maxBytes` of the server's memory. Needs Valkey 9.2; no Redis has it.
+    /// Keeps about the newest entries that use `maxBytes` of the server's memory. Needs Valkey 9.2; no Redis has it.
     ///
-    /// Written by Valkey's description, and not tried on a server: none of those that this library is tested on has it.
+    /// This follows Valkey's documentation and is not tested: no server in this library's tests has it.
     ///
     /// `limit` bounds how many entries one command may remove; 0 removes the bound, `nil` leaves it to the server.
     public static func approximately(maxBytes: Int, limit: Int? = nil) -> TrimStrategy {
         TrimStrategy(threshold: .bytes(maxBytes), isExact: false, limit: limit)
     }
 
-    /// Keeps the newest entries that take up `maxBytes` of the server's memory. Needs Valkey 9.2; no Redis has it.
+    /// Keeps the newest entries that use `maxBytes` of the server's memory. Needs Valkey 9.2; no Redis has it.
     ///
-    /// Written by Valkey's description, and not tried on a server: none of those that this library is tested on has it.
+    /// This follows Valkey's documentation and is not tested: no server in this library's tests has it.
     public static func exactly(maxBytes: Int) -> TrimStrategy {
         TrimStrategy(threshold: .bytes(maxBytes), isExact: true, limit: nil)
     }
 
-    /// What a trim needs by its threshold alone.
+    /// The versions that the threshold needs; `nil` if every supported server has it.
     func requirement(of command: String) -> ServerRequirement? {
         guard case .bytes = threshold else { return nil }
         return ServerRequirement("\(command) with MAXBYTES", redis: nil, valkey: "9.2")

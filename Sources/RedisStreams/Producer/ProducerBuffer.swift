@@ -1,7 +1,7 @@
 internal import NIOCore
 internal import Synchronization
 
-/// What stands between the tasks that submit messages and the engine that sends them.
+/// The buffer between the tasks that submit messages and the engine that sends them.
 final class ProducerBuffer: Sendable {
     struct Item: Sendable {
         let command: XADD
@@ -16,11 +16,11 @@ final class ProducerBuffer: Sendable {
         var lastID = 0
         var ledger = FlushLedger()
         var flushes: [Int: CheckedContinuation<Void, Never>] = [:]
-        /// Messages that were not added, as long as nobody has been told.
+        /// Errors of messages that no flush has thrown yet, with the receipts of the messages.
         var failures: [(receipt: Promise<StreamID>, error: RedisError)] = []
     }
 
-    /// The most failures that are remembered.
+    /// The maximum number of failures that the buffer keeps.
     private static let maxFailures = 1000
 
     private let state: Mutex<State>
@@ -30,9 +30,9 @@ final class ProducerBuffer: Sendable {
         state = Mutex(State(machine: ProducerStateMachine(configuration)))
     }
 
-    // MARK: The side of the submitters
+    // MARK: For tasks that submit
 
-    /// Takes an item in; waits for room.
+    /// Adds an item; waits while the buffer is full.
     func append(
         _ item: Item,
         bytes: Int,
@@ -48,7 +48,7 @@ final class ProducerBuffer: Sendable {
                 let (submission, wakes): (Submission, Bool) = state.withLock { state in
                     if Task.isCancelled { return (.refused(Self.cancelled), false) }
                     let submission = state.machine.submit(item, bytes: bytes, id: id, waiter: continuation)
-                    return (submission, state.machine.deservesAttention)
+                    return (submission, state.machine.needsEngine)
                 }
                 if wakes { work.fire() }
                 switch submission {
@@ -59,7 +59,7 @@ final class ProducerBuffer: Sendable {
             }
         } onCancel: {
             let (waiter, admitted) = state.withLock { state in
-                if let position = state.machine.position(of: id) { state.ledger.withdrawn(behind: position) }
+                if let position = state.machine.position(of: id) { state.ledger.cancelled(unsentBefore: position) }
                 return state.machine.cancel(id: id)
             }
             waiter?.resume(returning: Self.cancelled)
@@ -76,22 +76,22 @@ final class ProducerBuffer: Sendable {
         work.fire()
     }
 
-    /// Waits until every message that was submitted before has its outcome. What has been gathered of them leaves at once.
+    /// Waits until every message that was submitted before has its outcome. The engine sends these messages at once.
     ///
-    /// - Throws: The first failure since the last time that nobody has asked its receipt for.
+    /// - Throws: The first failure since the last flush whose receipt no caller has read.
     func flushed() async throws(RedisError) {
         await waitUntilFlushed()
         let failures = state.withLock { state in
             defer { state.failures = [] }
             return state.failures
         }
-        if let untold = failures.first(where: { !$0.receipt.wasAwaited }) { throw untold.error }
+        if let unread = failures.first(where: { !$0.receipt.wasAwaited }) { throw unread.error }
     }
 
     private func waitUntilFlushed() async {
         await withCheckedContinuation { continuation in
             let waits = state.withLock { state in
-                guard let flush = state.ledger.flush(behind: state.machine.unsentCount) else { return false }
+                guard let flush = state.ledger.flush(unsentCount: state.machine.unsentCount) else { return false }
                 state.flushes[flush] = continuation
                 return true
             }
@@ -99,9 +99,9 @@ final class ProducerBuffer: Sendable {
         }
     }
 
-    // MARK: The side of the engine
+    // MARK: For the engine
 
-    /// Waits until something is to be sent. Returns `false` when there will be nothing more.
+    /// Waits until there is a message to send. Returns `false` if there will be no more messages.
     func waitForWork() async -> Bool {
         while true {
             let (hasPending, isFinished) = state.withLock { ($0.machine.hasPending, $0.machine.isFinished) }
@@ -111,8 +111,8 @@ final class ProducerBuffer: Sendable {
         }
     }
 
-    /// Waits until a batch is full, for `delay` at most, by the clock of `eventLoop`.
-    func gather(for delay: Duration, on eventLoop: any EventLoop) async {
+    /// Waits until a batch is full, but no longer than `delay`, by the clock of `eventLoop`.
+    func coalesce(for delay: Duration, on eventLoop: any EventLoop) async {
         let deadline = eventLoop.now + TimeAmount(delay)
         if isBatchFull || eventLoop.now >= deadline { return }
         let timer = eventLoop.scheduleTask(deadline: deadline) { self.work.fire() }
@@ -122,7 +122,7 @@ final class ProducerBuffer: Sendable {
 
     private var isBatchFull: Bool { state.withLock { $0.machine.isBatchFull || $0.ledger.isUrgent } }
 
-    /// The messages to send next, and the number of their batch, to settle it by.
+    /// The messages to send next, and the number of their batch for `settled(batch:count:bytes:)`.
     func takeBatch() -> (items: [Item], bytes: Int, number: Int) {
         state.withLock { state in
             let (items, bytes) = state.machine.takeBatch()
@@ -130,21 +130,21 @@ final class ProducerBuffer: Sendable {
         }
     }
 
-    /// A message has its id, or its error.
+    /// Sets the outcome of a message: its id, or its error.
     func fulfill(_ item: Item, _ outcome: Promise<StreamID>.Outcome) {
         if case .failure(let error) = outcome {
             state.withLock { state in
                 if !item.receipt.wasAwaited, state.failures.count < Self.maxFailures {
                     state.failures.append((item.receipt, error))
                 }
-                // The server will not take the next message either: who submits it shall know.
+                // The server would refuse the next message, too, so `submit` has to throw from now on.
                 if error.serverCode != nil, !error.isRetriable { state.machine.finish(error) }
             }
         }
         item.receipt.fulfill(outcome)
     }
 
-    /// The items of a batch have their outcomes.
+    /// All items of a batch have their outcomes.
     func settled(batch number: Int, count: Int, bytes: Int) {
         let admitted = state.withLock { state in
             state.ledger.settled(number)
@@ -155,7 +155,7 @@ final class ProducerBuffer: Sendable {
         resumeFlushes()
     }
 
-    /// Nothing will be sent any more.
+    /// The engine has ended: all messages that have not been sent fail with `error`.
     func fail(_ error: RedisError) {
         let (items, waiters) = state.withLock { $0.machine.abort(error) }
         for item in items { fulfill(item, .failure(error)) }

@@ -1,6 +1,7 @@
 internal import NIOCore
 
-/// Sends what a producer's buffer holds: batch after batch in order, several of them on their way at a time.
+/// Sends the messages in a producer's buffer, batch after batch in order. It does not wait for the replies to a batch
+/// before it sends the next one.
 actor ProducerEngine {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
@@ -22,9 +23,9 @@ actor ProducerEngine {
     func run() async {
         await withDiscardingTaskGroup { group in
             while await buffer.waitForWork() {
-                await buffer.gather(for: configuration.delay, on: eventLoop)
+                await buffer.coalesce(for: configuration.delay, on: eventLoop)
                 let (items, bytes, number) = buffer.takeBatch()
-                // Only the waiting is left to the child: batches are sent in order.
+                // The child task only waits for the replies, so that batches are sent in order.
                 let sent = items.isEmpty ? nil : await send(items)
                 guard let sent else {
                     buffer.settled(batch: number, count: items.count, bytes: bytes)
@@ -67,7 +68,7 @@ actor ProducerEngine {
     private static func id(_ id: StreamID?) -> Result<StreamID, RedisError> {
         if let id { return .success(id) }
         return .failure(
-            RedisError(.unexpectedReply, "The server added the message and gave no id.", command: XADD.name)
+            RedisError(.unexpectedReply, "The server replied without the id of the message.", command: XADD.name)
         )
     }
 }

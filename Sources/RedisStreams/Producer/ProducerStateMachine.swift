@@ -1,9 +1,10 @@
 internal import DequeModule
 
-/// What a producer holds, who waits for room, and what the next batch is. Free of I/O; guarded by its owner.
+/// The messages of a producer, and the callers who wait for room in its buffer. No I/O; the owner guards it with a
+/// lock.
 ///
-/// A message *waits for room*, is *pending*, is *sent*, and is gone when its reply is there. Pending and sent ones are
-/// *held*, and bounded.
+/// A message first *waits* for room in the buffer. Then it is *pending* until the engine sends it, and *sent* until its
+/// reply arrives. Pending and sent messages together are *held*; their number and size are bounded.
 struct ProducerStateMachine<Item, Waiter>: ~Copyable {
     private struct Entry {
         let item: Item
@@ -16,7 +17,7 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
     private var pendingBytes = 0
     private var heldCount = 0
     private var heldBytes = 0
-    /// Why nothing more is accepted.
+    /// The reason why the producer accepts no more messages; `nil` while it accepts them.
     private var end: RedisError?
 
     init(_ configuration: StreamProducer.Configuration) {
@@ -29,7 +30,7 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
         case refused(RedisError)
     }
 
-    /// A message comes in.
+    /// A caller submits a message.
     mutating func submit(_ item: Item, bytes: Int, id: Int, waiter: Waiter) -> Submission {
         if let end { return .refused(end) }
         let entry = Entry(item: item, bytes: bytes)
@@ -41,7 +42,7 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
         return .accepted
     }
 
-    /// A message larger than the whole buffer is let in alone.
+    /// An empty buffer accepts any message, so that one larger than the whole buffer can be sent.
     private func hasRoom(for bytes: Int) -> Bool {
         heldCount == 0
             || (heldCount < configuration.bufferCount && heldBytes + bytes <= configuration.bufferBytes)
@@ -54,16 +55,16 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
         heldBytes += entry.bytes
     }
 
-    /// How many messages are to be sent before the one that waits for room under this number; `nil` if none does.
+    /// How many messages are sent before the one that waits for room under this id; `nil` if no message does.
     func position(of id: Int) -> Int? {
         waiting.firstIndex { $0.id == id }.map { pending.count + $0 }
     }
 
-    /// How many messages have not been sent, those that wait for room included.
+    /// How many messages have not been sent, including those that wait for room.
     var unsentCount: Int { pending.count + waiting.count }
 
-    /// Somebody does not want to wait for room any more. Returns the waiter, if there was one, and who has got in now,
-    /// since those behind may need less room.
+    /// A caller who waits for room was cancelled. Returns its waiter, if it still waited, and the waiters whose
+    /// messages are accepted now: the messages behind it may need less room.
     mutating func cancel(id: Int) -> (waiter: Waiter?, admitted: [Waiter]) {
         guard let position = waiting.firstIndex(where: { $0.id == id }) else { return (nil, []) }
         let waiter = waiting.remove(at: position).waiter
@@ -72,16 +73,16 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
 
     var hasPending: Bool { !pending.isEmpty }
 
-    /// Whether who sends has to look: at the first message, and when the batch is full.
-    var deservesAttention: Bool { pending.count == 1 || isBatchFull }
+    /// Whether the engine has to wake up: for the first message, and when the batch is full.
+    var needsEngine: Bool { pending.count == 1 || isBatchFull }
 
-    /// Whether the next batch is as large as it gets, so that waiting for more makes no sense.
+    /// Whether the next batch cannot grow any more, so that the engine should not wait for more messages.
     var isBatchFull: Bool {
         pending.count >= configuration.batchCount || pendingBytes >= configuration.batchBytes || end != nil
             || !waiting.isEmpty
     }
 
-    /// The messages to send next, at least one if there is one, with the bytes that they hold.
+    /// Removes and returns the messages to send next, with their size in bytes: at least one message, if there is one.
     mutating func takeBatch() -> (items: [Item], bytes: Int) {
         var items: [Item] = []
         var bytes = 0
@@ -93,7 +94,7 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
         return (items, bytes)
     }
 
-    /// Messages have their replies. Returns who has got in now.
+    /// The replies to messages have arrived. Returns the waiters whose messages are accepted now.
     mutating func settled(count: Int, bytes: Int) -> [Waiter] {
         heldCount -= count
         heldBytes -= bytes
@@ -110,18 +111,18 @@ struct ProducerStateMachine<Item, Waiter>: ~Copyable {
         return admitted
     }
 
-    /// Whether nothing is held and nobody waits.
+    /// Whether no message is held, and none waits for room.
     var isDrained: Bool { heldCount == 0 && waiting.isEmpty }
 
-    /// Whether nothing more will come.
+    /// Whether there will be no more messages to send.
     var isFinished: Bool { end != nil && pending.isEmpty && waiting.isEmpty }
 
-    /// Accepts nothing more; what waits for room still gets in.
+    /// Accepts no new messages; those that already wait for room are still accepted.
     mutating func finish(_ error: RedisError) {
         end = end ?? error
     }
 
-    /// Gives up what has not been sent. Returns it, and who waits for room.
+    /// Drops all messages that have not been sent. Returns them, and the waiters for room.
     mutating func abort(_ error: RedisError) -> (items: [Item], waiters: [Waiter]) {
         end = end ?? error
         defer {

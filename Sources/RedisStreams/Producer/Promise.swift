@@ -1,6 +1,6 @@
 internal import Synchronization
 
-/// A value that comes once, and any number of tasks that wait for it.
+/// A value that is set once, and that any number of tasks can wait for.
 final class Promise<Value: Sendable>: Sendable {
     typealias Outcome = Result<Value, RedisError>
 
@@ -12,10 +12,10 @@ final class Promise<Value: Sendable>: Sendable {
     private let state = Mutex(State.waiting([]))
     private let isWanted = Atomic(false)
 
-    /// Whether anybody has asked for the value.
+    /// Whether a task has waited for the value.
     var wasAwaited: Bool { isWanted.load(ordering: .relaxed) }
 
-    /// Sets the value. Later ones are ignored.
+    /// Sets the value. Later values are ignored.
     func fulfill(_ outcome: Outcome) {
         let waiters: [CheckedContinuation<Outcome, Never>] = state.withLock { state in
             guard case .waiting(let waiters) = state else { return [] }
@@ -25,7 +25,7 @@ final class Promise<Value: Sendable>: Sendable {
         for waiter in waiters { waiter.resume(returning: outcome) }
     }
 
-    /// Waits for the value, cancelled or not.
+    /// Waits for the value, even if the task is cancelled.
     func value() async throws(RedisError) -> Value {
         isWanted.store(true, ordering: .relaxed)
         let outcome: Outcome = await withCheckedContinuation { continuation in

@@ -1,4 +1,4 @@
-/// Adds many messages to a stream: gathers them into pipelines, and never holds more than it is allowed to.
+/// Adds many messages to a stream: it buffers a bounded number of messages, and sends each batch as one pipeline.
 ///
 /// ```swift
 /// try await redis.withProducer(of: "orders") { producer in
@@ -8,33 +8,35 @@
 ///
 /// **Order.** Messages are sent in the order in which they were submitted.
 ///
-/// **Bounds.** Whoever submits to a full buffer waits until there is room.
+/// **Bounds.** If the buffer is full, a caller who submits a message waits until there is room.
 ///
-/// **Errors.** Each message has its own disposition: ``send(_:)`` throws it, a ``Receipt`` tells it, and what nobody has asked a
-/// receipt for, ``flush()`` and ``finish()`` throw: no failure passes in silence. Nothing is sent twice: when a connection
-/// is lost, the error says in ``RedisError/mayHaveExecuted`` whether the message may have been added.
+/// **Errors.** Each message has its own outcome. ``send(_:)`` throws the error of its message, and ``Receipt/id()``
+/// throws the error of the message that it belongs to. ``flush()`` and ``finish()`` throw an error whose receipt you
+/// have not read, so that no failure goes unnoticed. The producer sends no message twice: if a connection is lost,
+/// ``RedisError/mayHaveExecuted`` of the error says whether the server may have added the message.
 ///
-/// Use plain `xadd` for single messages: commands of many tasks are pipelined without a producer, too.
+/// Use plain `xadd` for single messages: the client also pipelines the commands of many tasks without a producer.
 /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
 public final class StreamProducer: Sendable {
-    /// How a producer gathers messages, and how many it holds.
+    /// The sizes of a producer's batches and of its buffer.
     public struct Configuration: Sendable {
-        /// The most messages in one pipeline. Default: 256.
+        /// The maximum number of messages in one batch. Default: 256.
         public var batchCount: Int = 256
 
-        /// A pipeline is sent when its fields hold this many bytes. Default: 64 KiB.
+        /// The producer sends a batch when its fields have this many bytes. Default: 64 KiB.
         public var batchBytes: Int = 64 << 10
 
-        /// How long a message waits for company, at most. Default: 1 ms.
+        /// The longest time that a message waits for more messages in its batch. Default: 1 ms.
         public var delay: Duration = .milliseconds(1)
 
-        /// The most messages that are held: waiting, or sent and without a reply. Default: 4096.
+        /// The maximum number of messages in the buffer: not sent yet, or sent and without a reply. Default: 4096.
         public var bufferCount: Int = 4096
 
-        /// The most bytes that the fields of the held messages have; a single message may exceed it. Default: 16 MiB.
+        /// The maximum size of the fields of the messages in the buffer, in bytes; a single message may exceed it.
+        /// Default: 16 MiB.
         public var bufferBytes: Int = 16 << 20
 
-        /// How the stream is trimmed with each message. Default: `nil`, not at all.
+        /// How the server trims the stream with each message. Default: `nil`, not at all.
         public var trim: TrimStrategy?
 
         /// The defaults.
@@ -53,15 +55,16 @@ public final class StreamProducer: Sendable {
     /// The stream that messages are added to.
     public let stream: StreamKey
 
-    /// How the producer gathers messages.
+    /// The sizes of the producer's batches and of its buffer.
     public let configuration: Configuration
 
     private let buffer: ProducerBuffer
 
-    /// A producer. It works until ``finish()``, or until nobody holds it any more, and then sends what is left.
+    /// A producer. It works until ``finish()``, or until the last reference to it is released; then it sends the
+    /// messages that are left.
     ///
     /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, or
-    ///   ``RedisError/Code/invalidArgument`` for a stream's name that is empty or has control characters.
+    ///   ``RedisError/Code/invalidArgument`` for a stream name that is empty or has control characters.
     public init(
         _ client: RedisClient,
         stream: StreamKey,
@@ -87,8 +90,8 @@ public final class StreamProducer: Sendable {
 
     /// Adds a message and waits for its id.
     ///
-    /// Cancellation: a message that waits for room is not sent; one that has its place is sent, and this returns when its
-    /// reply is there.
+    /// Cancellation: if the message still waits for room in the buffer, it is not sent. If it is in the buffer, it is
+    /// sent, and the call returns when its reply has arrived.
     ///
     /// - Throws: ``RedisError``.
     @discardableResult
@@ -96,11 +99,11 @@ public final class StreamProducer: Sendable {
         try await submit(fields).id()
     }
 
-    /// Puts a message into the buffer, and returns as soon as it has its place there.
+    /// Adds a message to the buffer, and returns as soon as it is there.
     ///
-    /// - Returns: A receipt, which tells the message's disposition. Drop it if ``flush()`` or ``finish()`` are to tell.
-    /// - Throws: ``RedisError``: for a message that no server would accept, on cancellation, after ``finish()``, and once
-    ///   the server has refused a message for a reason that trying again does not mend, such as `WRONGTYPE`.
+    /// - Returns: A receipt for the outcome. Ignore it to let ``flush()`` or ``finish()`` throw the error.
+    /// - Throws: ``RedisError``: for a message that no server would accept, on cancellation, after ``finish()``, and
+    ///   after the server has refused a message for a reason that another attempt cannot fix, such as `WRONGTYPE`.
     @discardableResult
     public func submit(_ fields: StreamFieldsToAdd) async throws(RedisError) -> Receipt {
         let command = XADD(stream, fields, trim: configuration.trim)
@@ -110,17 +113,17 @@ public final class StreamProducer: Sendable {
         return receipt
     }
 
-    /// Waits until every message that was submitted before has its id or its error. Those that wait for company leave at
-    /// once, whatever the delay; what is submitted meanwhile is not waited for.
+    /// Waits until every message that was submitted before has its id or its error. The producer sends these messages
+    /// at once, whatever the delay. The call does not wait for messages that are submitted meanwhile.
     ///
-    /// - Throws: ``RedisError``: why the first message failed, of those whose receipt nobody has asked.
+    /// - Throws: ``RedisError``: the error of the first message that failed and whose receipt no caller has read.
     public func flush() async throws(RedisError) {
         try await buffer.flushed()
     }
 
-    /// Accepts nothing more, and waits until every message has its id or its error.
+    /// Stops accepting messages, and waits until every message has its id or its error.
     ///
-    /// - Throws: ``RedisError``: why the first message failed, of those whose receipt nobody has asked.
+    /// - Throws: ``RedisError``: the error of the first message that failed and whose receipt no caller has read.
     public func finish() async throws(RedisError) {
         buffer.finish()
         try await buffer.flushed()
@@ -128,13 +131,13 @@ public final class StreamProducer: Sendable {
 }
 
 extension StreamProducer {
-    /// Tells what has become of a message.
+    /// The outcome of a submitted message.
     public struct Receipt: Sendable {
         let promise = Promise<StreamID>()
 
-        /// The id of the message.
+        /// Waits for the id of the message.
         ///
-        /// - Throws: ``RedisError``: why it was not added, or why that is not known.
+        /// - Throws: ``RedisError``: the reason why the server did not add the message, or why that is unknown.
         public func id() async throws(RedisError) -> StreamID {
             try await promise.value()
         }
@@ -142,10 +145,10 @@ extension StreamProducer {
 }
 
 extension RedisClient {
-    /// Gives `body` a producer, and waits until all its messages have been added or have failed.
+    /// Passes a producer to `body`, and then waits until all its messages have been added or have failed.
     ///
-    /// - Throws: ``RedisError`` for a configuration that cannot be, and for a message that failed unnoticed; see
-    ///   ``StreamProducer/finish()``. Whatever `body` throws.
+    /// - Throws: ``RedisError`` for an invalid configuration, and for a message that failed and whose receipt was not
+    ///   read; see ``StreamProducer/finish()``. Any error of `body`.
     public func withProducer<Result>(
         of stream: StreamKey,
         configuration: StreamProducer.Configuration = .init(),

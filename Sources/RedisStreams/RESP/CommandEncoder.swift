@@ -1,19 +1,19 @@
-/// Writes one command, as the RESP array of bulk strings that Redis reads.
+/// Encodes one command as a RESP array of bulk strings.
 ///
-/// Arguments are binary-safe: nothing in a value can end it or begin another command.
+/// Arguments are binary-safe: no byte in a value can end the value or begin another command.
 @safe public struct CommandEncoder: ~Copyable {
-    /// Memory of its own: asking a `ByteBuffer` for each argument costs more than a copy of the whole.
+    /// The encoder has its own memory, because writing each argument to a `ByteBuffer` costs more than one final copy.
     private var memory: UnsafeMutableRawBufferPointer
     private var size = Self.headerSize
     private var count = 0
-    /// How many bytes may be written still: a buffer that grows beyond 4 GiB ends the process.
+    /// How many more bytes may be written. A `ByteBuffer` that grows beyond 4 GiB ends the process.
     private var room: Int
     private(set) var isTooLong = false
 
-    /// Nothing was written: a server does not answer such a command.
+    /// Whether the command has no argument. A server does not reply to such a command.
     var isEmpty: Bool { count == 0 }
 
-    /// Room for the header of an array, up to the largest number: it is written last, and ends where this ends.
+    /// Room for the array header, even with the largest count. `withBytes` writes it last, right before the arguments.
     private static let headerSize = 24
     /// Enough for most commands.
     private static let usualSize = 320
@@ -27,7 +27,7 @@
         unsafe memory.deallocate()
     }
 
-    /// Calls `body` with the whole command.
+    /// Calls `body` with the encoded command.
     func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         let digits = UInt64(count).decimalDigits
         let start = Self.headerSize - 3 - digits
@@ -80,7 +80,7 @@
         append(duration.wholeMilliseconds)
     }
 
-    /// Appends an argument of `length` bytes, which `write` fills in.
+    /// Appends an argument of `length` bytes; `write` fills them in.
     @inline(__always)
     mutating func appendArgument(length: Int, _ write: (UnsafeMutableRawBufferPointer) -> Void) {
         count += 1
@@ -110,7 +110,7 @@
 }
 
 extension UInt64 {
-    /// How many decimal digits the number has.
+    /// The number of decimal digits.
     var decimalDigits: Int {
         var digits = 1
         var rest = self
@@ -121,7 +121,7 @@ extension UInt64 {
         return digits
     }
 
-    /// Writes the number, which has so many digits.
+    /// Writes the number, which has `digits` decimal digits.
     func writeDecimal(to target: UnsafeMutableRawBufferPointer, at start: Int, digits: Int) {
         var rest = self
         var position = start + digits
@@ -134,7 +134,7 @@ extension UInt64 {
 }
 
 extension Duration {
-    /// The duration in milliseconds, rounded up, and clamped to what fits.
+    /// The duration in milliseconds, rounded up, and clamped to the range of `Int`.
     var wholeMilliseconds: Int {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1000)

@@ -1,10 +1,10 @@
-/// A secret that cannot be printed: every description and mirror of it is `****`.
+/// A password that cannot be printed: its descriptions are `****`, and its mirror is empty.
 ///
 /// ```swift
 /// configuration.password = Password(ProcessInfo.processInfo.environment["REDIS_PASSWORD"] ?? "")
 /// ```
 ///
-/// It cannot be encoded either, and nobody but the connection reads it.
+/// It cannot be encoded either, and only the connection reads it.
 public struct Password: Sendable, Hashable, ExpressibleByStringLiteral {
     let value: String
 
@@ -13,7 +13,7 @@ public struct Password: Sendable, Hashable, ExpressibleByStringLiteral {
         self.value = value
     }
 
-    /// A password in plain text. Keep those of production out of the source.
+    /// A password in plain text. Do not write production passwords into source code.
     public init(stringLiteral value: String) {
         self.value = value
     }
@@ -26,6 +26,6 @@ extension Password: CustomStringConvertible, CustomDebugStringConvertible, Custo
     /// `****`.
     public var debugDescription: String { "****" }
 
-    /// Shows nothing within.
+    /// A mirror without children.
     public var customMirror: Mirror { Mirror(self, children: []) }
 }

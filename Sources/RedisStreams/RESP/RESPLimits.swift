@@ -1,19 +1,19 @@
-/// What a connection accepts from its peer before it takes it for broken or hostile and closes.
+/// The largest replies that a connection accepts: beyond them it treats the peer as broken or hostile, and closes.
 ///
-/// The limits are checked while a reply arrives, so that no reply, whatever it claims to be, makes the process allocate
-/// more than a small multiple of the bytes that were really received.
+/// The reader checks the limits while a reply arrives. Whatever lengths a reply announces, the process allocates at
+/// most a small multiple of the bytes that it has really received.
 public struct RESPLimits: Sendable, Hashable {
-    /// The most elements in one array. Default: 1,048,576.
+    /// The maximum number of elements in one array. Default: 1,048,576.
     public var maxArrayElements: Int = 1_048_576
 
-    /// The most bytes in one whole reply, counting what it occupies in memory. Default: 64 MiB.
+    /// The maximum size of one whole reply, counted as the bytes that it occupies in memory. Default: 64 MiB.
     public var maxReplyBytes: Int = 64 << 20
 
-    /// The most arrays nested in each other, up to 8, which is as deep as hiredis reads and as `XINFO STREAM … FULL`
-    /// within a transaction needs. Default: 8.
+    /// The maximum depth of nested arrays, at most 8: hiredis reads no deeper, and `XINFO STREAM … FULL` within a
+    /// transaction needs it. Default: 8.
     public var maxDepth: Int = 8
 
-    /// The most bytes in one line: a simple string, an error, or a length. Default: 64 KiB.
+    /// The maximum number of bytes in one line: a simple string, an error, or a length. Default: 64 KiB.
     public var maxLineBytes: Int = 64 << 10
 
     /// The default limits.

@@ -1,23 +1,24 @@
 internal import CHiredis
 
-/// Turns bytes, split anywhere, into replies.
+/// Parses replies from bytes that may be split anywhere.
 ///
-/// Feed it what the socket gives, then take the replies that are whole. After it has thrown it is of no more use: the
-/// place in the byte stream is lost, and the connection has to be closed.
+/// Pass it the bytes in the order in which the socket receives them; it calls back with each complete reply. After an
+/// error it no longer knows where the next reply begins: every later call throws the same error, and the caller has to
+/// close the connection.
 @safe package struct RESPReader: ~Copyable {
     private var reader: UnsafeMutablePointer<redisReader>
     private let builder: UnsafeMutablePointer<TapeBuilder>
     private let sink: UnsafeMutablePointer<rs_sink>
     private var failure: RedisError?
 
-    /// - Parameter secret: What texts of the server must not show when they are put into errors.
+    /// - Parameter secret: The password to remove from the server's texts before they are shown in errors.
     package init(limits: RESPLimits = RESPLimits(), secret: Password? = nil) {
         unsafe builder = .allocate(capacity: 1)
         unsafe builder.initialize(to: TapeBuilder(limits: limits, secret: secret))
         unsafe sink = .allocate(capacity: 1)
         unsafe sink.initialize(to: makeSink(for: builder))
         guard let created = unsafe rs_reader_create(sink) else {
-            // Only when malloc fails, where Swift's own allocations end the process too.
+            // hiredis fails here only if malloc fails. Swift's own allocations end the process in that case, too.
             fatalError("out of memory")
         }
         unsafe reader = unsafe created
@@ -30,7 +31,7 @@ internal import CHiredis
         unsafe sink.deallocate()
     }
 
-    /// Takes `bytes`, and calls `body` with each reply that is whole now, in order.
+    /// Parses `bytes`, and calls `body` with each reply that is complete now, in order.
     package mutating func read(_ bytes: UnsafeRawBufferPointer, _ body: (RedisReply) -> Void) throws(RedisError) {
         if let failure { throw failure }
         if let base = bytes.baseAddress, unsafe !bytes.isEmpty {
@@ -43,7 +44,7 @@ internal import CHiredis
             starts.append(unsafe builder.pointee.endReply())
             status = unsafe rs_reader_advance(reader)
         }
-        // What was whole before the fault is delivered: those commands have been executed.
+        // Replies before the fault are delivered, because the server has executed their commands.
         if !starts.isEmpty {
             let tape = unsafe builder.pointee.seal()
             for start in starts { body(RedisReply(tape: tape, index: start)) }
@@ -59,7 +60,7 @@ internal import CHiredis
         try checkUnparsed()
     }
 
-    /// hiredis calls back only for values that have arrived whole: what it still waits for has to be bounded here.
+    /// Bounds the value that hiredis still waits for, since hiredis calls back only for values that are complete.
     private mutating func checkUnparsed() throws(RedisError) {
         let unparsed = unsafe rs_reader_unparsed(reader)
         let limits = unsafe builder.pointee.limits
@@ -68,7 +69,7 @@ internal import CHiredis
         if announced < 0 && unparsed > limits.maxLineBytes {
             throw fail("A line of the reply is longer than \(limits.maxLineBytes) bytes (RESPLimits.maxLineBytes).")
         }
-        // A bulk string that cannot fit is not waited for: it could be gigabytes.
+        // The reader does not wait for a bulk string that cannot fit: it could be gigabytes long.
         if unsafe max(Int(announced), announced < 0 ? unparsed : 0) > builder.pointee.room {
             throw fail(Self.tooLarge(limits), .replyTooLarge)
         }

@@ -8,15 +8,15 @@ extension RedisError {
         "EXECABORT": .transactionAborted, "NOSCRIPT": .noScript,
     ]
 
-    /// Commands whose errors may repeat a secret.
+    /// Commands whose error replies may repeat a secret.
     private static let secretive: Set<String> = ["AUTH", "HELLO", "ACL SETUSER", "CONFIG SET", "MIGRATE"]
 
-    /// How many bytes of a server's text are read: what it has to say stands at the beginning.
+    /// How many bytes of a server's text are read. Servers put the reason at the beginning.
     private static let maxTextBytes = 512
 
     /// An error reply of the server.
     ///
-    /// - Parameter secret: What the error must not show, whatever the server repeats.
+    /// - Parameter secret: The password that the error must not show, even if the server repeats it.
     init(serverText: String, command: String?, secret: Password? = nil) {
         var serverText = serverText
         self = serverText.withUTF8 { bytes in
@@ -24,7 +24,9 @@ extension RedisError {
         }
     }
 
-    /// An error reply of the server. `deniedSubject` says, of a text about a right that lacks, what the right is needed for.
+    /// An error reply of the server.
+    ///
+    /// - Parameter deniedSubject: Given the server's text about a missing right, returns what the right is needed for.
     init(
         serverText bytes: UnsafeRawBufferPointer,
         command: String?,
@@ -34,7 +36,8 @@ extension RedisError {
         let text = unsafe String(decoding: bytes.prefix(Self.maxTextBytes), as: UTF8.self)
         let firstWord = Self.firstWord(of: text)
         var code = Self.codes[firstWord] ?? .serverError
-        // The one error that is not told by its first word: it is sent in place of a handshake, in this wording since 2.4.
+        // The only error that its first word does not identify. A server sends it as soon as it has accepted the
+        // connection, with this wording since 2.4.
         if code == .serverError, text.utf8.contains("max number of clients".utf8) { code = .tooManyClients }
         let shown = unsafe Self.excerpt(of: bytes, without: secret)
         if let denial = Self.denial(in: shown) {
@@ -43,7 +46,7 @@ extension RedisError {
             self.init(.permissionDenied, message, command: command, serverCode: "NOPERM")
             return
         }
-        // A word that Redis itself uses tells nothing of a secret that is the same.
+        // A first word that Redis itself uses is kept even if the secret is the same word: it reveals nothing.
         let isKnown = Self.codes[firstWord] != nil || firstWord == "ERR"
         let serverCode = isKnown ? firstWord : Self.firstWord(of: shown)
         let isSecretive = command.map { Self.secretive.contains($0.uppercased()) } ?? false
@@ -52,10 +55,10 @@ extension RedisError {
         self.init(code, message ?? kept, command: command, serverCode: serverCode)
     }
 
-    /// What the server says of a right that lacks; `nil` for any other error.
+    /// The server's text about a missing right; `nil` for any other error.
     ///
-    /// Of a command in a script, no server says so by the first word: 6.2 and 7.0 have one wording, later ones and Valkey
-    /// another. Behind it stands the place in the script.
+    /// For a command in a script, no server begins the text with `NOPERM`: 6.2 and 7.0 have one wording, later versions
+    /// and Valkey another. The place in the script follows; the result leaves it out.
     private static func denial(in text: String) -> String? {
         if text.hasPrefix("NOPERM") { return text.dropFirst(6).first == " " || text.count == 6 ? text : nil }
         var own = unwrapped(text)
@@ -73,7 +76,7 @@ extension RedisError {
         printable(unwrapped(text).unicodeScalars.prefix(32).prefix { $0 != " " })
     }
 
-    /// The error without what a server before 7.0 puts before one that a command in a script has met: a place, and a dash.
+    /// The error without the place and the dash that servers before 7.0 put before the error of a command in a script.
     private static func unwrapped(_ text: String) -> Substring {
         var rest = text[...]
         while let range = rest.utf8.firstRange(of: "@user_script:".utf8) {
@@ -95,8 +98,8 @@ extension RedisError {
         return String(result)
     }
 
-    /// Server text without `secret`, without the arguments that some errors repeat, without control characters, and not
-    /// for ever long.
+    /// The beginning of a server's text, without `secret`, without the arguments that some errors repeat, and without
+    /// control characters.
     static func scrubbed(_ bytes: UnsafeRawBufferPointer, without secret: Password?) -> String {
         unsafe scrubbed(excerpt(of: bytes, without: secret))
     }
@@ -111,14 +114,14 @@ extension RedisError {
         return result
     }
 
-    /// The beginning of a text, with `****` in the place of `secret`.
+    /// The beginning of a text, with `****` in place of `secret`.
     private static func excerpt(of bytes: UnsafeRawBufferPointer, without secret: Password?) -> String {
         guard let secret = secret.map({ Array($0.value.utf8) }), !secret.isEmpty else {
             return unsafe String(decoding: bytes.prefix(maxTextBytes), as: UTF8.self)
         }
         var result: [UInt8] = []
         var next = 0
-        // A secret that begins before the cut is looked at to its end, so that no part of it is left.
+        // A secret that begins before the cut is matched beyond it, so that no part of the secret remains.
         while next < min(bytes.count, maxTextBytes) {
             if unsafe bytes[next...].starts(with: secret) {
                 result += "****".utf8
@@ -138,7 +141,7 @@ extension RedisError {
         case .wrongType: ". The key holds another type of value: use another key, or delete this one."
         case .tooManyClients: ". Raise the server's maxclients, or lower the number of connections."
         case .readOnly: ". The server is a replica: connect to its master."
-        case .redirected: ". The server is part of a cluster, which this client does not route in yet."
+        case .redirected: ". The server is part of a cluster, and this client does not follow redirections yet."
         default: nil
         }
     }

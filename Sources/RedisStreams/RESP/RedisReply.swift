@@ -1,9 +1,9 @@
 /// A reply of the server, or one value within a reply.
 ///
-/// A view: it shares the memory of the whole reply that it came with and keeps it alive. Strings are built when they
-/// are asked for.
+/// A view: it shares the memory of the whole reply that it is part of, and keeps that memory alive. It builds a string
+/// only when you access one.
 public struct RedisReply: Sendable {
-    /// What kind of value RESP2 says this is.
+    /// The kinds of RESP2 values.
     public enum Kind: Sendable, Hashable {
         /// Binary-safe bytes.
         case bulkString
@@ -13,7 +13,7 @@ public struct RedisReply: Sendable {
         case integer
         /// An array of replies.
         case array
-        /// "Nothing", be it sent as a null string or as a null array.
+        /// No value: a null bulk string or a null array.
         case null
         /// An error, such as `WRONGTYPE …`.
         case error
@@ -41,10 +41,10 @@ public struct RedisReply: Sendable {
         }
     }
 
-    /// Whether this is "nothing".
+    /// Whether this is a null.
     public var isNull: Bool { token.kind == .null }
 
-    /// The number: of an integer, or of a string that is written as one. `nil` for everything else.
+    /// The value of an integer, or of a bulk or simple string that spells one. `nil` for everything else.
     public var integer: Int? {
         let token = token
         switch token.kind {
@@ -78,7 +78,7 @@ public struct RedisReply: Sendable {
         return token.kind == .array ? Elements(tape: tape, first: index + 1, count: token.count) : nil
     }
 
-    /// The error that the server sent, with a message fit for a log. `nil` if this is not an error.
+    /// The error that the server sent, with a message that is fit for a log. `nil` if this is not an error.
     public var error: RedisError? { serverError(command: nil) }
 
     func serverError(
@@ -105,12 +105,12 @@ public struct RedisReply: Sendable {
 extension RedisReply {
     /// The elements of an array reply, in order.
     public struct Elements: Collection, Sendable {
-        /// A place in the array.
+        /// A position in the array.
         public struct Index: Comparable, Sendable {
             let ordinal: Int
             let token: Int
 
-            /// Orders places as the elements are ordered.
+            /// Orders positions like the elements.
             public static func < (left: Index, right: Index) -> Bool { left.ordinal < right.ordinal }
         }
 
@@ -119,13 +119,13 @@ extension RedisReply {
         /// The number of elements.
         public let count: Int
 
-        /// The place of the first element.
+        /// The position of the first element.
         public var startIndex: Index { Index(ordinal: 0, token: count == 0 ? -1 : first) }
 
-        /// The place behind the last element.
+        /// The position after the last element.
         public var endIndex: Index { Index(ordinal: count, token: -1) }
 
-        /// The place behind `index`.
+        /// The position after `index`.
         public func index(after index: Index) -> Index {
             let ordinal = index.ordinal + 1
             return Index(ordinal: ordinal, token: ordinal < count ? tape.index(after: index.token) : -1)
@@ -143,7 +143,7 @@ extension RedisReply {
 }
 
 extension RedisReply: CustomStringConvertible {
-    /// The shape of the reply. It leaves out the bytes of strings, since they are the user's data. Of a
+    /// The kind and size of the reply. The bytes of bulk strings are left out, since they are the user's data. For a
     /// status it is the text, without control characters, and cut if it is long.
     public var description: String {
         let token = token
@@ -159,7 +159,7 @@ extension RedisReply: CustomStringConvertible {
 }
 
 extension Int {
-    /// The number that `ascii` spells in full, in the form that Redis writes: digits, with `-` before them if negative.
+    /// The number that all of `ascii` spells, in the form that Redis writes: digits, with a leading `-` if negative.
     init?(ascii: UnsafeRawBufferPointer) {
         let isNegative = unsafe ascii.first == UInt8(ascii: "-")
         var position = isNegative ? 1 : 0
@@ -177,8 +177,8 @@ extension Int {
 }
 
 extension UInt64 {
-    /// The number that the digits from `position` on spell, up to whatever else comes; moves `position` behind them.
-    /// `nil` if there is no digit, or if the number does not fit.
+    /// Reads decimal digits from `position` up to the first other byte, and moves `position` after them. `nil` if there
+    /// is no digit, or if the number does not fit.
     init?(digitsOf bytes: UnsafeRawBufferPointer, from position: inout Int) {
         let start = position
         var value: UInt64 = 0

@@ -1,6 +1,6 @@
-/// One value of a reply, as it stands on the tape.
+/// One value of a reply, as the tape stores it.
 ///
-/// An array is followed by its elements, each followed by its own: the order of the bytes on the wire.
+/// The elements of an array follow its token, each followed by its own elements: the order of the bytes on the wire.
 struct ReplyToken {
     enum Kind: UInt8 {
         case bulkString, simpleString, error, integer, array, null
@@ -15,7 +15,7 @@ struct ReplyToken {
     var integer: Int64 { Int64(bitPattern: UInt64(high) << 32 | UInt64(low)) }
     var count: Int { Int(high) }
 
-    /// The token when the bytes stand so much nearer to the beginning of the arena.
+    /// The token after its bytes have moved toward the beginning of the arena by `bytes`.
     func moved(back bytes: Int) -> ReplyToken {
         isString ? ReplyToken(kind: kind, low: low - UInt32(bytes), high: high) : self
     }
@@ -23,17 +23,17 @@ struct ReplyToken {
     var isString: Bool { kind == .bulkString || kind == .simpleString || kind == .error }
 }
 
-/// One or more whole replies: a flat array of tokens, and one arena with the bytes of all their strings.
+/// One or more complete replies: a flat array of tokens, and one arena with the bytes of all their strings.
 ///
-/// A reply of ten thousand values is two buffers, and views on it cost nothing until somebody asks for a `String`.
+/// A reply of ten thousand values occupies two buffers. Views on it cost nothing until a caller asks for a `String`.
 ///
-// SAFETY: both buffers are written by `TapeBuilder` before the tape exists, never after, and freed with it.
+// SAFETY: both buffers are filled before the tape is created, never written after that, and freed by its `deinit`.
 @safe final class ReplyTape: @unchecked Sendable {
     private let tokens: UnsafeMutablePointer<ReplyToken>
     private let arena: UnsafeMutablePointer<UInt8>
     let tokenCount: Int
     let byteCount: Int
-    /// The password of the connection: an error or a status that repeats it is shown without it.
+    /// The password of the connection. If an error or a status repeats it, descriptions leave it out.
     let secret: Password?
 
     init(
@@ -55,7 +55,7 @@ struct ReplyToken {
         unsafe arena.deallocate()
     }
 
-    /// A tape with nothing but a copy of the value at `index`, and all its elements.
+    /// A tape with only a copy of the value at `index` and all its elements.
     convenience init(copying tape: ReplyTape, at index: Int) {
         let end = tape.index(after: index)
         let start = tape.bytesWritten(before: index)
@@ -81,12 +81,12 @@ struct ReplyToken {
         return unsafe tokens[index]
     }
 
-    /// The bytes of a string token of this tape. They must not outlive it.
+    /// The bytes of a string token of this tape. The buffer must not outlive the tape.
     func bytes(of token: ReplyToken) -> UnsafeRawBufferPointer {
         unsafe UnsafeRawBufferPointer(start: arena + Int(token.low), count: Int(token.high))
     }
 
-    /// How many bytes of strings stand before the value at `index`, which may be one past the end.
+    /// How many bytes of strings the arena holds before the value at `index`, which may be one past the end.
     func bytesWritten(before index: Int) -> Int {
         var next = index
         while next < tokenCount {
@@ -97,7 +97,7 @@ struct ReplyToken {
         return byteCount
     }
 
-    /// The index of the value behind the one at `index`, past all its elements.
+    /// The index of the value after the one at `index`, past all its elements.
     func index(after index: Int) -> Int {
         var next = index
         var remaining = 1

@@ -1,14 +1,14 @@
 internal import CHiredis
 
-/// The tape being written. It lives at a fixed address, since hiredis's callbacks reach it through a pointer.
+/// The tape that is being written. It has a fixed address, since hiredis's callbacks access it through a pointer.
 @safe struct TapeBuilder {
-    /// Why a callback refused a value.
+    /// The reason for which a callback refused a value.
     enum Refusal {
         case tooManyElements(Int), tooDeep, replyTooLarge, lineTooLong, unterminatedBulkString, notRESP2
     }
 
     let limits: RESPLimits
-    /// What the texts of the server must not show; see `ReplyTape`.
+    /// The password of the connection; see `ReplyTape.secret`.
     private let secret: Password?
     private(set) var refusal: Refusal?
     private(set) var tokenCount = 0
@@ -17,13 +17,13 @@ internal import CHiredis
     private var tokenCapacity: Int
     private var arena: UnsafeMutablePointer<UInt8>
     private var arenaCapacity: Int
-    /// Where the reply being parsed began: everything before belongs to replies that are whole.
+    /// Where the reply that is being parsed begins. Everything before belongs to complete replies.
     private var replyToken = 0
     private var replyByte = 0
 
     private static let initialTokens = 64
     private static let initialBytes = 1024
-    /// What is set requeue for a reply of which nothing has come yet, at most.
+    /// The most memory that `seal()` allocates in advance for the next reply.
     private static let maxForeseenTokens = 64 << 10
     private static let maxForeseenBytes = 512 << 10
 
@@ -41,15 +41,15 @@ internal import CHiredis
         unsafe arena.deallocate()
     }
 
-    /// The memory that the reply being parsed occupies so far.
+    /// The bytes of memory that the reply that is being parsed occupies so far.
     var replySize: Int {
         (byteCount - replyByte) + (tokenCount - replyToken) * MemoryLayout<ReplyToken>.stride
     }
 
-    /// The most bytes that the next value may have.
+    /// The maximum number of bytes of the next value.
     var room: Int { limits.maxReplyBytes - replySize - MemoryLayout<ReplyToken>.stride }
 
-    /// Ends the reply being parsed; returns where it begins.
+    /// Ends the reply that is being parsed; returns the index of its first token.
     mutating func endReply() -> Int {
         defer {
             replyToken = tokenCount
@@ -58,7 +58,7 @@ internal import CHiredis
         return replyToken
     }
 
-    /// Hands over the whole replies, and goes on with what has come of the next one.
+    /// Returns a tape with the complete replies, and continues with the part of the next reply that has arrived.
     mutating func seal() -> ReplyTape {
         let tape = unsafe ReplyTape(
             tokens: tokens,
@@ -71,7 +71,7 @@ internal import CHiredis
         let partialBytes = byteCount - replyByte
         let oldTokens = unsafe tokens
         let oldArena = unsafe arena
-        // The next reply is probably of the size of this one: to grow to it again would copy most of it.
+        // The next reply is probably as large as these. Buffers that grow to that size again would copy most of it.
         tokenCapacity = max(Self.initialTokens, partialTokens, min(replyToken, Self.maxForeseenTokens))
         arenaCapacity = max(Self.initialBytes, partialBytes, min(replyByte, Self.maxForeseenBytes))
         unsafe tokens = .allocate(capacity: tokenCapacity)
@@ -112,7 +112,7 @@ internal import CHiredis
         guard count >= 0 else { return refuse(.notRESP2) }
         guard count <= limits.maxArrayElements else { return refuse(.tooManyElements(Int(count))) }
         guard depth < limits.maxDepth else { return refuse(.tooDeep) }
-        // What has been announced cannot become smaller: nothing of it is waited for.
+        // The announced elements alone exceed the limit, so the reader does not wait for them.
         guard Int(count) * MemoryLayout<ReplyToken>.stride <= room else { return refuse(.replyTooLarge) }
         return append(ReplyToken(kind: .array, low: 0, high: UInt32(count)))
     }

@@ -1,13 +1,15 @@
-/// Whether a server is still the master that it was, for a reader: reads of a replica succeed, so that no error says so.
+/// Monitors whether the server is still the master that it was. A consumer that only reads gets no error after a
+/// failover, so it asks with `ROLE`.
 struct MasterMonitor {
     private var wasMaster = false
-    /// How often in a row the server was no master any more.
+    /// How many times in a row the server was a replica.
     private var demotions = 0
-    /// Whether the server may be asked.
+    /// Whether the server accepts `ROLE`.
     var mayAsk = true
 
-    /// The server has said what it is. Returns whether to report to the node that its server is not the master. A server that
-    /// stays a replica is reported less and less often.
+    /// The server has answered with its role. Returns whether to report to the node that its server is not the master, since the
+    /// address may lead to another server by now. For a server that stays a replica, this returns `true` less and less
+    /// often.
     mutating func observe(_ role: ServerRole) -> Bool {
         switch role {
         case .master:

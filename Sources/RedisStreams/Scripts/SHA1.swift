@@ -1,4 +1,4 @@
-/// SHA-1, by which Redis names scripts. Not for anything that has to be secret.
+/// SHA-1, which Redis uses to identify scripts. Do not use it for anything that has to be secure.
 ///
 /// Source: [RFC 3174](https://www.rfc-editor.org/rfc/rfc3174).
 enum SHA1 {

@@ -1,8 +1,8 @@
 extension Script {
-    /// The commands that the script calls, with their subcommands, each once. A user needs the right to all of them.
+    /// The commands that the script calls, with their subcommands, each once. The user needs the rights to all of them.
     package var commands: [String] {
         let lines = source.split(separator: "\n").filter { !$0.drop { $0 == " " }.hasPrefix("--") }
-        // Behind each odd quotation mark stands a text, and a command is the first one in its brackets.
+        // A Lua string follows each odd quotation mark. A command is the first string in its parentheses or braces.
         let parts = lines.joined(separator: "\n").split(separator: "'", omittingEmptySubsequences: false)
         var commands: [String] = []
         for position in stride(from: 1, to: parts.count, by: 2) {

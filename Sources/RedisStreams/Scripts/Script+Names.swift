@@ -1,15 +1,17 @@
-// The scripts that remove names of consumers. `XGROUP DELCONSUMER` alone would drop what is pending for them, and nobody
-// would ever handle it: each of these reads the pending list in the same step.
+// The scripts that remove consumers from a group. `XGROUP DELCONSUMER` alone would also drop their pending messages,
+// and no other consumer would ever handle those. So each of these scripts checks the pending list in the same step.
 extension Script {
-    /// Transfers what is pending for a consumer that ends to another name, and removes the consumer if nothing is left.
+    /// Transfers the pending messages of a consumer that ends to another name, and removes the consumer if none is
+    /// left.
     ///
-    /// Messages stay as idle, and as often delivered, as they are. If no other consumer was seen lately, the other name is
-    /// marked as seen: else the group would look abandoned for as long as its oldest name does.
+    /// The messages keep their idle times and delivery counts. If no other consumer was active recently, the script
+    /// also resets the idle time of the other name. Without that, the group would look abandoned since the time at
+    /// which its remaining consumers were last active.
     ///
-    /// Arguments after the consumer: the other name; for how many milliseconds a consumer may be idle to count as seen
-    /// lately; and the id to begin at, or nothing to transfer nothing. Returns whether the consumer was removed, 1 or 0;
-    /// the last id of a full page, behind which it is to be called again, or nothing; and the ids of pending entries that
-    /// were found to be deleted.
+    /// Arguments after the consumer: the other name; the idle time in milliseconds up to which a consumer counts as
+    /// recently active; and the id to begin at, or an empty string to transfer nothing. Returns 1 if the script removed
+    /// the consumer, and 0 otherwise; the last id of a full page, after which the caller has to continue, or an empty
+    /// string; and the ids of pending entries that have been deleted.
     package static let deregister = Script(
         "deregister",
         namedValues + """
@@ -60,13 +62,15 @@ extension Script {
             """
     )
 
-    /// Removes names of consumers for which nothing is pending, 1000 at most.
+    /// Removes consumers that have no pending messages, 1000 at most.
     ///
-    /// The name that was seen last stays if the caller has none in the group: it shows since when the group has been alone.
+    /// If the caller has no consumer in the group, the consumer that was active last stays: its idle time shows since
+    /// when the group has had no active consumer.
     ///
-    /// Arguments after the group: the caller's own name, which stays, or nothing; for how many milliseconds a name has to
-    /// be idle; what names have to begin with, or nothing; a name that need not be idle, or nothing; and, to remove only
-    /// these, names. Returns the names that were removed, and how many consumers are not idle for so long.
+    /// Arguments after the group: the caller's own name, which stays, or an empty string; the minimum idle time of a
+    /// consumer in milliseconds; the prefix that its name must have, or an empty string; a name that need not be idle,
+    /// or an empty string; and, to remove only these, names. Returns the names that the script removed, and how many
+    /// consumers have been idle for less than the minimum time.
     package static let removeNames = Script(
         "removeNames",
         namedValues + """

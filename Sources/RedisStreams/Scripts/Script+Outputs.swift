@@ -1,11 +1,11 @@
 extension Script {
-    /// Adds entries to other streams and acknowledges the message that they come of, all or nothing, if it is pending for
-    /// the consumer.
+    /// Adds entries to other streams and acknowledges the message that they result from, all or nothing, if the message
+    /// is pending for the consumer.
     ///
-    /// Keys after the stream: those of the streams to add to. Arguments after the consumer: the id of the message, and
-    /// for each entry the number of its stream among the keys, the length to trim to or nothing, how many strings its
-    /// fields are, and those. Returns the ids of the new entries; nothing if the message is not pending for the consumer,
-    /// such as when this was done before and the reply was lost.
+    /// Keys after the stream: the streams to add to. Arguments after the consumer: the id of the message, and for each
+    /// entry the number of its stream among the keys, the length to trim to or an empty string, the number of strings
+    /// in its fields, and these strings. Returns the ids of the new entries; null if the message is not pending for the
+    /// consumer, such as after a run of this script whose reply was lost.
     package static let publish = Script(
         "publish",
         """
@@ -38,10 +38,11 @@ extension Script {
         """
     )
 
-    /// Where dead letters came from, without what is in them: a page behind an id.
+    /// Reads a page of dead letter entries after an id: where they came from, without their payload.
     ///
-    /// Key: the stream of dead letters. Arguments: the id, the most entries, and the names of the fields that tell of stream,
-    /// group and id. Returns for each entry its id and those three, or its id alone if one of them is missing.
+    /// Key: the dead letter stream. Arguments: the id, the maximum number of entries, and the names of the fields that
+    /// hold the stream, the group and the id of the message. Returns for each entry its id and those three values, or
+    /// only its id if one of them is missing.
     package static let deadLetters = Script(
         "deadLetters",
         """
@@ -68,12 +69,14 @@ extension Script {
         """
     )
 
-    /// Puts a dead letter back, and takes it out of its stream: as a message of the group that is pending again, if the
-    /// entry it came of is still there, so that other groups do not see it twice; else as a new entry.
+    /// Redrives a dead letter entry, and deletes it from its stream. If the entry of the message still exists, the
+    /// message becomes pending in its group again, so that other groups do not see it twice. Otherwise the script adds
+    /// a new entry.
     ///
-    /// Keys: the stream of dead letters, and the stream that the message was of. Arguments: the id of the dead letter, the
-    /// group, the id of the message, and the names of a dead letter's own fields. Returns the id of the message; nothing if
-    /// the dead letter is not there; 0 if it has to stay, since there are no fields for a new entry, or too many.
+    /// Keys: the dead letter stream, and the stream of the message. Arguments: the id of the dead letter entry, the
+    /// group, the id of the message, and the names of the fields that the library adds. Returns the id of the message;
+    /// null if there is no such dead letter entry; 0 if the entry has to stay, because it has no fields for a new
+    /// entry, or too many.
     package static let redrive = Script(
         "redrive",
         """

@@ -1,5 +1,6 @@
-// Which of the ids in ARGV, from the third on, are pending for the consumer. One look at its pending list from the first id
-// to the last finds nearly all; what that leaves open is asked one by one. Errors of the server are returned as they are.
+// Finds which of the ids in ARGV, from the third on, are pending for the consumer. One XPENDING from the first id to
+// the last finds nearly all of them; if its page is full, the script asks for each remaining id. It returns errors of
+// the server unchanged.
 private let findOwned = """
     local key, group, consumer = KEYS[1], ARGV[1], ARGV[2]
     local pending = redis.pcall('XPENDING', key, group, ARGV[3], ARGV[#ARGV], 2 * #ARGV, consumer)
@@ -19,12 +20,13 @@ private let findOwned = """
     """
 
 extension Script {
-    /// Renews the leases of messages, ids in ascending order, that are pending for the consumer: they count as delivered
-    /// just now, and no more often than before.
+    /// Renews the leases of messages that are pending for the consumer: the server resets their idle time, and does not
+    /// change their delivery counts. The ids are in ascending order.
     ///
-    /// A plain `XCLAIM` would also take back what another consumer has claimed meanwhile.
-    /// Returns the ids that are not pending for the consumer, those of entries that were deleted, and for the first 100 of
-    /// those that are not pending for it, whose they are, or nothing.
+    /// A plain `XCLAIM` would also claim messages that another consumer has claimed meanwhile.
+    ///
+    /// Returns the ids that are not pending for the consumer; the ids whose entries have been deleted; and, for each of
+    /// the first 100 ids that are not pending for the consumer, the name of the owner or an empty string.
     package static let renew = Script(
         "renew",
         findOwned + """
@@ -50,7 +52,8 @@ extension Script {
             """
     )
 
-    /// Acknowledges messages, ids in ascending order, that are pending for the consumer. Returns how many.
+    /// Acknowledges messages that are pending for the consumer. The ids are in ascending order. Returns how many it
+    /// acknowledged.
     package static let acknowledge = Script(
         "acknowledge",
         findOwned + """
@@ -59,11 +62,11 @@ extension Script {
             """
     )
 
-    /// Sets messages requeue that are pending for the consumer: they stay so, with a time for which they count as idle, and
-    /// a count of deliveries.
+    /// Requeues messages that are pending for the consumer: they stay pending for it, with a new idle time and a new
+    /// delivery count.
     ///
-    /// The arguments after the consumer are, for each message, its id, the time in milliseconds, and the count. Returns
-    /// the ids that are not pending for the consumer.
+    /// The arguments after the consumer are, for each message, its id, the idle time in milliseconds, and the count.
+    /// Returns the ids that are not pending for the consumer.
     package static let requeue = Script(
         "requeue",
         """
@@ -83,16 +86,19 @@ extension Script {
         """
     )
 
-    /// Takes messages that are pending for the consumer, to handle them: they count as delivered just now, and come with
-    /// their entries.
+    /// Reclaims messages that are pending for the consumer, so that it can handle them: the server resets their idle
+    /// time and returns their entries.
     ///
-    /// Arguments after the consumer: a mode, and ids in ascending order. The mode says what to do with the count of
-    /// deliveries, whose remainder by 1000 says how often a message was delivered without an outcome; see `DeliveryCount`.
-    /// `fair`: those that were not are taken and counted, the others are left alone. `company` and `exclusive`: all are
-    /// taken and counted, as quarantined messages are. `known`: all are taken, and counted only if this delivery is not
-    /// counted yet.
-    /// Returns the entries that were taken; and for each message that is pending for the consumer its id, its count, and
-    /// 1 if it was taken, 0 if it was left alone, -1 if it was taken and its entry is deleted.
+    /// Arguments after the consumer: a mode, and ids in ascending order. The delivery count modulo 1000 says how often
+    /// a message was delivered without an outcome; see `DeliveryCount`. The mode determines which messages the script
+    /// reclaims, and whether it counts the delivery:
+    /// - `fair`: reclaims and counts those without such a delivery, and does not change the others.
+    /// - `company` and `exclusive`: reclaims all, and counts them as quarantined messages.
+    /// - `known`: reclaims all, and counts those whose delivery is not counted yet.
+    ///
+    /// Returns the entries of the reclaimed messages; and for each message that is pending for the consumer its id, its
+    /// delivery count, and 1 if it was reclaimed, 0 if it was not, -1 if it was reclaimed and its entry has been
+    /// deleted.
     package static let reclaim = Script(
         "reclaim",
         """

@@ -1,9 +1,9 @@
 extension Script {
-    /// Keeps a reader's position, unless a newer one is kept, or it was moved by somebody else since.
+    /// Saves a reader's position, unless a higher position is saved, or another reader has moved it since.
     ///
-    /// The only key is that of the position. Arguments: the id, the epoch in which the reader is, and `move` if the
-    /// position is to be set in any case, which begins a new epoch. Returns the epoch that holds from now on, which is
-    /// above the reader's if another has moved the position.
+    /// The only key is the position's. Arguments: the id, the reader's epoch, and `move` to save a lower position, too,
+    /// and to begin a new epoch. Returns the epoch of the saved position. If another reader has moved the position, it
+    /// is above the reader's epoch, and the script saves nothing.
     package static let savePosition = Script(
         "savePosition",
         """

@@ -1,11 +1,10 @@
 extension Script {
-    /// Looks at a stream without the bodies of its entries.
+    /// Returns information about a stream without the fields of its entries, which a plain `XINFO STREAM` includes.
     ///
-    /// The only key is the stream, the arguments are ids. `XINFO STREAM` by itself brings the first and the last entry with
-    /// all that is in them. Returns nothing if there is no such key; else the length, the last id that the stream has given
-    /// out, the ids of its first and of its last entry or nothing, how many entries were ever added, or -1 from a server that
-    /// does not count, the highest id that was deleted or nothing, how many groups it has, and those of the ids that have
-    /// no entry.
+    /// The only key is the stream, the arguments are ids. Returns null if there is no such key; otherwise the length,
+    /// the last generated id, the ids of the first and the last entry or empty strings, how many entries were ever
+    /// added or -1 if the server does not count them, the highest deleted id or an empty string, the number of groups,
+    /// and those of the ids that have no entry.
     package static let probe = Script(
         "probe",
         namedValues + """
@@ -28,10 +27,10 @@ extension Script {
             """
     )
 
-    /// Finds the first entry behind an id without its body.
+    /// Finds the first entry after an id, without returning its fields.
     ///
-    /// The only key is the stream, the only argument the id. Returns nothing if there is no entry; else its id, how many
-    /// fields and values it has, and how many bytes they have.
+    /// The only key is the stream, the only argument the id. Returns null if there is no entry; otherwise its id, the
+    /// number of its names and values, and the number of bytes in them.
     package static let nextEntry = Script(
         "nextEntry",
         """

@@ -1,8 +1,9 @@
 extension Script {
-    /// Tries the commands that scripts of a consumer are made of, on a group that cannot be, so that nothing happens.
+    /// Tests whether the user has the rights to the commands of a consumer's scripts. It calls them for a group that
+    /// does not exist, so that they change nothing.
     ///
-    /// `ACL DRYRUN` is younger, and needs a right itself. Keys after the stream: that of the dead letters, if there is one.
-    /// Returns the commands that the user has no right to.
+    /// `ACL DRYRUN` needs a right itself, and older servers do not have it. Keys after the stream: the dead letter
+    /// stream, if there is one. Returns the commands that the user has no right to.
     package static let rights = Script(
         "rights",
         """

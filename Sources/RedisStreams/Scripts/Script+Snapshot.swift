@@ -1,10 +1,10 @@
 extension Script {
-    /// Looks at the group, its pending list and its stream, as they are at one time.
+    /// Returns a consistent snapshot of the group, its pending list and its stream.
     ///
-    /// The commands that it is made of would tell of all groups, and bring the first and the last entry with all that is
-    /// in them. Returns nothing if the group is not there; else its last delivered id, its lowest pending
-    /// one or nothing, how many entries it has read and how many were ever added, or -1 from a server that does not
-    /// count, the length of the stream, its first id or nothing, and the last one that it has given out.
+    /// The plain commands would return all groups, and the first and the last entry with their fields. Returns null if
+    /// the group does not exist; otherwise its last delivered id, its lowest pending id or an empty string, how many
+    /// entries it has read and how many were ever added, each -1 if the server does not count them, the length of the
+    /// stream, its first id or an empty string, and its last generated id.
     package static let snapshot = Script(
         "snapshot",
         namedValues + """

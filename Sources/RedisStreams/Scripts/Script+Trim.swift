@@ -1,14 +1,14 @@
 extension Script {
-    /// Trims a stream up to what a group still needs, as one step: no group can be created, and no message delivered,
-    /// between looking and trimming.
+    /// Trims a stream up to the first entry that a group still needs. Since this is one step, the server can neither
+    /// create a group nor deliver a message between the check and the trim.
     ///
-    /// Keys: the stream, and those of positions that readers keep. Arguments: how many milliseconds entries are kept in any
-    /// case, or nothing; the length above which the stream is trimmed although it is needed, or nothing; for how many
-    /// milliseconds a group may be without a sign of life before it is not waited for, or nothing.
+    /// Keys: the stream, and the saved positions of readers. Arguments: for how many milliseconds entries are kept in
+    /// any case, or an empty string; the length above which the script removes even needed entries, or an empty string;
+    /// and after how many milliseconds without activity a group counts as abandoned, or an empty string.
     ///
-    /// Returns how many entries were removed as not needed, and how many although they were; the length; the first id;
-    /// and for each group its name, the lowest id that it needs, how many messages are pending, its lag or -1,
-    /// whether it was not waited for, and whether it has lost something that it needed.
+    /// Returns how many entries it removed that no group needed, and how many because of the length; the length; the
+    /// first id; and for each group its name, the lowest id that it needs, its number of pending messages, its lag or
+    /// -1, 1 if it counts as abandoned or 0, and 1 if it has lost an entry that it needed or 0.
     package static let trim = Script(
         "trim",
         namedValues + """

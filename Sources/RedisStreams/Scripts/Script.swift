@@ -1,8 +1,8 @@
-/// A Lua script that the server runs as one atomic step, known to it by its SHA-1.
+/// A Lua script that the server runs as one atomic step, and that it identifies by its SHA-1.
 ///
-/// Scripts are constants: what varies comes in as keys and arguments. `KEYS[1]` is the stream, and the first two arguments
-/// are group and consumer, unless the script says otherwise. An error of a command inside comes back as that command's own
-/// error, so that its first word is the same on every server.
+/// The text of a script is constant: everything that varies is a key or an argument. Unless the script says otherwise,
+/// `KEYS[1]` is the stream, and the first two arguments are the group and the consumer. A script returns the error of a
+/// command inside it unchanged, so that the first word of the error is the same on every server.
 package struct Script: Sendable {
     /// What the script does, for errors and logs.
     package let name: String
@@ -17,7 +17,7 @@ package struct Script: Sendable {
         sha1 = SHA1.hexadecimal(of: source)
     }
 
-    /// A function in Lua that makes a table of a reply of names and values in turn.
+    /// A Lua function that turns a reply of alternating names and values into a table.
     static let namedValues = """
         local function named(reply)
             local values = {}
@@ -29,7 +29,7 @@ package struct Script: Sendable {
 
     /// All scripts that this library sends.
     package static let all = [
-        renew, acknowledge, requeue, reclaim, snapshot, publish, deregister, removeNames, rights, deadLetters, redrive, savePosition,
-        probe, nextEntry, trim,
+        renew, acknowledge, requeue, reclaim, snapshot, publish, deregister, removeNames, rights, deadLetters, redrive,
+        savePosition, probe, nextEntry, trim,
     ]
 }

@@ -1,11 +1,11 @@
-/// A call of a script: by its SHA-1, or with its text for a server that does not know it yet.
+/// A call of a script by its SHA-1, or with its text if the server does not know the script yet.
 struct ScriptCall: ScriptedCommand {
     static let name = "EVALSHA"
 
     let script: Script
     let keys: [StreamKey]
     private let arguments: [FieldValue]
-    /// Whether the text is sent.
+    /// Whether the call sends the text.
     private var isWhole = false
 
     init(_ script: Script, keys: [StreamKey], arguments: [FieldValue]) {

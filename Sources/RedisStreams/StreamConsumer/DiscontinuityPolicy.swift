@@ -1,15 +1,16 @@
-/// What a fan-out reader does when its stream does not go on where it was; see ``Discontinuity``.
+/// What a ``StreamConsumer`` does when a stream no longer continues from its position; see ``Discontinuity``.
 ///
-/// Whatever is chosen, it is reported first: a position never goes back without a ``ConsumerEvent/discontinuity(_:)``.
+/// With every policy, the consumer reports the discontinuity first: a position never goes back without a
+/// ``ConsumerEvent/discontinuity(_:)``.
 public enum DiscontinuityPolicy: Sendable, Hashable {
-    /// Reads what is there now. A stream that was made anew is read from its beginning. One that lost its latest entries
-    /// with a server, so that what is left was seen before, is read again from ``StreamConsumer/Configuration/rewind``
-    /// before the loss, and most of what was seen is left out.
+    /// Reads what is in the stream now. The consumer reads a recreated stream from its beginning. If a server has lost
+    /// the latest entries of a stream, and the consumer has delivered the remaining ones before, it reads again from
+    /// ``StreamConsumer/Configuration/rewind`` before the loss, and filters out most of what it has delivered.
     case follow
-    /// Goes on with what is added from now on.
+    /// Continues with the entries that are added from now on.
     case latest
-    /// Keeps the position, and waits for entries behind it.
+    /// Keeps the position, and waits for entries after it.
     case ignore
-    /// Ends with ``RedisError/Code/discontinuity``.
+    /// Ends the loop with ``RedisError/Code/discontinuity``.
     case stop
 }

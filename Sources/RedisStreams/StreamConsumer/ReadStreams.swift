@@ -1,15 +1,15 @@
-/// The streams that a fan-out reader reads: each with its position and its history, found by its key.
+/// The streams that a stream consumer reads, each with its position and its history. Lookup by key takes constant time.
 struct ReadStreams {
-    /// Behind which ids the streams are read, as a read asks for them.
+    /// The ids after which the next read asks for entries.
     private(set) var positions: [StreamOffset] = []
-    /// What is known of the streams, in the order of the positions.
+    /// The history of each stream, at the same index as its position.
     private(set) var histories: [StreamHistory] = []
     private var indices: [StreamKey: Int] = [:]
 
     var count: Int { positions.count }
 
     func index(of stream: StreamKey) -> Int? {
-        // Nearly always there is one.
+        // Nearly every consumer has one stream, and needs no hash.
         if positions.count == 1 { return positions[0].stream == stream ? 0 : nil }
         return indices[stream]
     }

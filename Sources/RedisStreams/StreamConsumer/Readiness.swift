@@ -1,10 +1,11 @@
 internal import Synchronization
 
-/// Tells whoever waits that the loop begun last knows where it reads from.
+/// Lets tasks wait until the most recently started loop over a consumer knows its positions; see
+/// `StreamConsumer.ready()`.
 ///
-/// - `waiting`: the loop does not know yet, or there is none. Goes to `ready`, or to `ended`.
-/// - `ready`: it knows. Goes to `ended`, and to `waiting` when another loop begins.
-/// - `ended`: it has ended. Goes to `waiting` when another loop begins.
+/// - `waiting`: the loop does not know its positions yet, or none has started. Goes to `ready`, or to `ended`.
+/// - `ready`: the loop knows its positions. Goes to `ended`, and to `waiting` when another loop starts.
+/// - `ended`: the loop has ended. Goes to `waiting` when another loop starts.
 final class Readiness: Sendable {
     typealias Waiter = CheckedContinuation<Result<Void, RedisError>, Never>
 
@@ -24,7 +25,7 @@ final class Readiness: Sendable {
 
     private struct State {
         var phase = Phase.waiting
-        /// The number of the loop begun last.
+        /// The number of the most recently started loop.
         var loop = 0
         var waiters: [Int: Waiter] = [:]
         var lastWaiter = 0
@@ -32,14 +33,14 @@ final class Readiness: Sendable {
 
     private let state = Mutex(State())
 
-    /// What those are told who wait for a loop that was left.
-    static var left: RedisError {
+    /// The error for tasks that wait when the loop ends without an error.
+    static var loopEnded: RedisError {
         RedisError(.cancelled, "The loop over the consumer has ended.")
     }
 
-    // MARK: The side of the loops
+    // MARK: Called by the loops
 
-    /// A loop begins. Returns its number.
+    /// Starts a loop, and returns its number.
     func begin() -> Int {
         state.withLock { state in
             state.loop += 1
@@ -48,10 +49,10 @@ final class Readiness: Sendable {
         }
     }
 
-    /// A loop knows where it reads from.
+    /// The loop knows its positions. Has no effect if another loop has started since.
     func ready(_ loop: Int) { enter(.ready, loop) }
 
-    /// A loop has ended.
+    /// The loop has ended. Has no effect if another loop has started since.
     func ended(_ loop: Int, because reason: RedisError) { enter(.ended(reason), loop) }
 
     private func enter(_ phase: Phase, _ loop: Int) {
@@ -65,7 +66,7 @@ final class Readiness: Sendable {
         for waiter in waiters { waiter.resume(returning: result) }
     }
 
-    // MARK: The side of those who wait
+    // MARK: Called by waiting tasks
 
     func wait() async throws(RedisError) {
         let number = state.withLock { state in
@@ -90,6 +91,6 @@ final class Readiness: Sendable {
     }
 
     private static var cancelled: RedisError {
-        RedisError(.cancelled, "The task was cancelled while it waited for a loop to be ready.")
+        RedisError(.cancelled, "The task was cancelled while it waited for the consumer to be ready.")
     }
 }

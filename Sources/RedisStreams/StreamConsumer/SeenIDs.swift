@@ -1,16 +1,17 @@
 internal import DequeModule
 
-/// The ids of the messages that were read last, for a reader that has to go back.
+/// The ids of the most recently read messages, for a consumer whose position goes back.
 ///
-/// Nothing is done for a single message: the lists of ids that batches have anyway are kept, without the messages.
+/// It keeps the lists of ids that the batches have anyway, without the messages, so reading a message costs nothing
+/// extra.
 struct SeenIDs {
     private var batches: Deque<[MessageBatch.Entry]> = []
     private var count = 0
 
-    /// About how many ids are remembered.
+    /// About how many ids are kept.
     static let limit = 4096
 
-    /// A batch was read.
+    /// Adds the ids of a batch that was read.
     mutating func append(_ batch: MessageBatch) {
         let entries = batch.storage.entries
         batches.append(entries)
@@ -26,12 +27,12 @@ struct SeenIDs {
         count = 0
     }
 
-    /// Whether an id is among them.
+    /// Whether this holds an id.
     func contains(_ id: StreamID) -> Bool {
         batches.contains { $0.contains { $0.id == id } }
     }
 
-    /// Those above an id, up to another one, in ascending order.
+    /// Returns the ids above `low` and up to `high`, in ascending order.
     func ids(above low: StreamID, upTo high: StreamID) -> [StreamID] {
         var ids: Set<StreamID> = []
         for batch in batches { for entry in batch where entry.id > low && entry.id <= high { ids.insert(entry.id) } }

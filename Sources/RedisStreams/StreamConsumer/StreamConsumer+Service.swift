@@ -1,18 +1,18 @@
 public import ServiceLifecycle
 
 extension StreamConsumer {
-    /// A service that handles one message after the other, to be added to a `ServiceGroup` behind the client.
+    /// Returns a service that handles one message after the other. Add it to a `ServiceGroup` after the client.
     ///
     /// ```swift
     /// let audit = StreamConsumer(redis, stream: "orders", from: .resume("audit")).service { message in … }
     /// let services = ServiceGroup(services: [redis, audit], gracefulShutdownSignals: [.sigterm], logger: logger)
     /// ```
     ///
-    /// A graceful shutdown lets the handler finish, which is then the last one. With ``Start/resume(_:else:)`` the service
-    /// ends when the position is written, or could not be within two seconds. What a handler throws ends the service and is
-    /// thrown by it: its message does not count as handled.
+    /// On a graceful shutdown, the service lets the handler finish its message and handles no further one. With
+    /// ``Start/resume(_:else:)`` the service ends when it has saved the position, or after two seconds without success.
+    /// If the handler throws, the service ends and throws the same error, and the message does not count as handled.
     ///
-    /// - Parameter handler: Handles a message; it has been handled when this returns.
+    /// - Parameter handler: Handles a message. The message counts as handled when the closure returns.
     public func service(_ handler: @escaping @Sendable (StreamMessage) async throws -> Void) -> some Service {
         StreamService(consumer: self, handler: handler)
     }

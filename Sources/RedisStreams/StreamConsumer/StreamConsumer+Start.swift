@@ -1,27 +1,32 @@
 extension StreamConsumer {
-    /// Where reading begins.
+    /// Where a consumer starts to read a stream.
     public indirect enum Start: Sendable, Hashable {
-        /// With the first entry.
+        /// At the first entry.
         case beginning
-        /// With what is added after the consumer has begun to read. Found out once, on the first connection.
+        /// At the first entry that is added after the consumer has begun to read. The consumer finds that position
+        /// once, on its first connection.
         case latest
-        /// Behind an entry.
+        /// After an entry.
         case after(StreamID)
-        /// With the first entry added at this time or later: the time since 1970, by the clock of the server.
+        /// At the first entry that was added at this time or later. The value is the time since 1970, by the clock of
+        /// the server.
         case time(Duration)
-        /// Behind the last message that a reader of this name has handled; if there was none, where `else` says.
+        /// After the last message that a consumer with this position name has handled; if no position is saved, at
+        /// `else`.
         ///
-        /// The position is kept in Redis, in a hash at `{orders}:position:audit` for the stream `orders` and the name
-        /// `audit`; for a key with a hash tag, such as `{eu}:orders`, at `{eu}:orders:position:audit`. It is written after
-        /// messages were handled, which is when the loop asks for the next one: at intervals
-        /// (``Configuration/positionInterval``), and once more when the loop ends. It never goes back, so that a reader left
-        /// over from before does no harm, except by a discontinuity that was reported.
+        /// The consumer saves the position in Redis, in a hash at `{orders}:position:audit` for the stream `orders` and
+        /// the name `audit`; for a key with a hash tag, such as `{eu}:orders`, at `{eu}:orders:position:audit`. It
+        /// saves after messages were handled, which is when the loop asks for the next one: at intervals
+        /// (``Configuration/positionInterval``), and once more when the loop ends. The saved position never goes back,
+        /// except after a discontinuity that was reported, so a consumer that is left over from an earlier process does
+        /// no harm.
         ///
-        /// At least once: what was handled and not written when a process died is read again. With `latest`, the place
-        /// found out is kept at once. For one reader of a name at a time: of two, each sees all messages.
+        /// Delivery is at least once: messages that were handled but not yet saved when a process crashed are read
+        /// again. With `else: .latest`, the consumer saves the position as soon as it has found it. Only one consumer
+        /// at a time should use a name: if two do, each receives all messages.
         case resume(_ name: String, else: Start = .beginning)
 
-        /// The id to read behind; `nil` if the server has to be asked.
+        /// The id after which reading starts; `nil` if the consumer has to ask the server.
         var position: StreamID? {
             switch self {
             case .beginning: return .zero
@@ -36,7 +41,7 @@ extension StreamConsumer {
             guard case .resume(let name, let start) = self else { return }
             if name.isEmpty { throw RedisError(.invalidArgument, "A position needs a name.") }
             if case .resume = start {
-                throw RedisError(.invalidArgument, "Where to begin without a kept position cannot be another one.")
+                throw RedisError(.invalidArgument, "The `else` of a `resume` cannot be another `resume`.")
             }
         }
     }

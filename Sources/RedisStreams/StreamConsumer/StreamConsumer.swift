@@ -1,36 +1,39 @@
 internal import Logging
 
-/// Reads everything in one or several streams, from a position on: each reader sees every message.
+/// Reads all entries of one or several streams from a position on. Every consumer receives every message.
 ///
 /// ```swift
 /// for try await message in StreamConsumer(redis, stream: "orders", from: .latest) { … }
 /// ```
 ///
-/// **Delivery.** The position is a concrete id from the first moment: whatever is added after that is read, also when the
-/// connection is lost in between. It is held in the consumer, so that a process which restarts says itself where to go on;
-/// with ``Start/resume(_:else:)`` it is kept in Redis as well, and a process goes on behind the last message that was
-/// handled.
+/// **Delivery.** The consumer turns its start into a concrete id before it reads, and reads every entry that is added
+/// after that, also when the connection is lost in between. It holds the position in memory, so a process that restarts
+/// has to say where to start. With ``Start/resume(_:else:)`` the consumer saves the position in Redis as well, and a
+/// restarted process continues after the last message that was handled.
 ///
-/// **Order.** The messages of a stream arrive in its order, each once. Messages of different streams have no order.
+/// **Order.** The messages of one stream arrive in stream order, each once. Messages of different streams have no
+/// order.
 ///
-/// **Faults.** Lost connections and servers that are loading or failing over are waited for. What trying again does not
-/// mend is thrown; see ``GroupConsumer`` for what that is. The loop ends without an error only when its task is cancelled
-/// or a graceful shutdown begins.
+/// **Failures.** The consumer waits and tries again when a connection is lost, or when the server is loading or failing
+/// over. It throws errors that trying again does not fix; see ``GroupConsumer`` for which these are. The loop ends
+/// without an error only when its task is cancelled or a graceful shutdown begins.
 ///
-/// **Discontinuities.** While nothing comes, after every interruption, and otherwise once in ``Configuration/block``, the
-/// consumer looks at its streams, by a script that brings ids only. One that was deleted, made anew, or lost entries with a server is
-/// reported in ``events``, and answered by ``Configuration/discontinuity``; entries that were trimmed before they were read
-/// are reported, too. A user without the right to run scripts (`EVALSHA`, `EVAL`) looks with `XLEN`, and with `XINFO STREAM`
-/// when something has changed; one without the right to look reads all the same, and nothing is noticed.
+/// **Discontinuities.** The consumer probes its streams while no entries arrive, after every interruption, and
+/// otherwise once per ``Configuration/block``, with a script that returns ids only. When a stream was deleted or
+/// recreated, or lost entries in a crash or failover, the consumer reports that in ``events`` and does what
+/// ``Configuration/discontinuity`` says. It also reports entries that were trimmed before it read them. If the user of
+/// the connection has no right to run scripts (`EVALSHA`, `EVAL`), the consumer probes with `XLEN`, and with `XINFO
+/// STREAM` when something has changed. If the user has no right to those either, the consumer reads all the same, and
+/// notices no discontinuity.
 ///
-/// **Entries that are too large** for ``RESPLimits`` are passed over, with ``ConsumerEvent/unreadable(id:stream:reason:)``
-/// and a warning.
+/// **Entries that are too large** for ``RESPLimits`` are skipped: the consumer reports each with
+/// ``ConsumerEvent/unreadable(id:stream:reason:)`` and logs a warning.
 ///
 /// Source: [XREAD](https://redis.io/docs/latest/commands/xread/).
 public struct StreamConsumer: Sendable {
     let client: RedisClient
 
-    /// The streams that are read, each with where reading begins.
+    /// The streams that the consumer reads, each with the position where reading starts.
     public let streams: [StreamKey: Start]
 
     /// How the consumer reads.
@@ -39,16 +42,18 @@ public struct StreamConsumer: Sendable {
     let observer: ConsumerObserver
     let readiness = Readiness()
 
-    /// What happens to the consumer: interruptions, discontinuities, entries lost. Holds the newest few hundred events that
-    /// nobody has taken, so that nobody has to; for one loop at a time. Ends with the loop, or with the last of several;
-    /// when another is begun, ask for `events` again.
+    /// The events of the consumer, such as interruptions, discontinuities and lost entries.
+    ///
+    /// The sequence keeps the newest few hundred events that nobody has read, and drops older ones, so nobody has to
+    /// read it. One task at a time may iterate it. It ends with the loop over the consumer, or with the last of several
+    /// loops; when another loop starts, get `events` again.
     public var events: AsyncStream<ConsumerEvent> { observer.events }
 
-    /// How often what has happened, in all iterators of this consumer together.
+    /// How often each event has happened, in all iterators of this consumer together.
     public var counters: ConsumerCounters { observer.counters }
 
-    /// Waits until the loop over this consumer that was begun last knows where it reads from, and a connection has been
-    /// made: whatever is added after this has returned is delivered.
+    /// Waits until the most recently started loop over this consumer knows its positions and has a connection: every
+    /// entry that is added after this returns is delivered.
     ///
     /// ```swift
     /// let replies = StreamConsumer(redis, stream: "replies", from: .latest)
@@ -57,14 +62,14 @@ public struct StreamConsumer: Sendable {
     /// try await redis.xadd("requests", ["reply-to": "replies"])
     /// ```
     ///
-    /// Waits for a loop to be begun, too. ``ConsumerEvent/ready`` tells the same.
+    /// If no loop has started, this waits for one. ``ConsumerEvent/ready`` reports the same moment.
     ///
-    /// - Throws: ``RedisError``: why that loop has ended before, or ``RedisError/Code/cancelled``.
+    /// - Throws: ``RedisError``: the reason why that loop has ended, or ``RedisError/Code/cancelled``.
     public func ready() async throws(RedisError) { try await readiness.wait() }
 
-    /// A reader of one stream.
+    /// Creates a consumer of one stream.
     ///
-    /// Nothing is sent before somebody asks for messages. A stream that does not exist is waited for.
+    /// The consumer sends nothing before a loop asks for messages. It waits for a stream that does not exist.
     public init(
         _ client: RedisClient,
         stream: StreamKey,
@@ -74,7 +79,7 @@ public struct StreamConsumer: Sendable {
         self.init(client, streams: [stream: start], configuration: configuration)
     }
 
-    /// A reader of several streams. In a cluster they have to be in the same slot.
+    /// Creates a consumer of several streams. In a cluster, they have to be in the same slot.
     public init(
         _ client: RedisClient,
         streams: [StreamKey: Start],
@@ -99,18 +104,18 @@ public struct StreamConsumer: Sendable {
 extension StreamConsumer: AsyncSequence {
     /// A message of one of the streams.
     public typealias Element = StreamMessage
-    /// Why reading cannot go on.
+    /// The reason why the consumer cannot continue reading.
     public typealias Failure = RedisError
 
-    /// Begins to read. Each iterator begins anew, where the consumer says.
+    /// Starts reading. Each iterator reads on its own, from the start that this consumer was given.
     public func makeAsyncIterator() -> Iterator {
         Iterator(start())
     }
 
     /// The messages as an `AsyncThrowingStream`.
     ///
-    /// Reading begins when this is called. The stream buffers nothing by itself: it asks the consumer for a message
-    /// whenever it is asked for one. Iterating the consumer itself is the same, and faster.
+    /// Reading starts when this property is accessed. The stream has no buffer of its own: it asks the consumer for a
+    /// message whenever it is asked for one. Iterating the consumer itself gives the same messages, and is faster.
     public var messages: AsyncThrowingStream<StreamMessage, any Error> {
         let reading = start()
         return AsyncThrowingStream { try await reading.next() }
@@ -139,7 +144,7 @@ extension StreamConsumer: AsyncSequence {
             observer.endRun()
         } otherwise: { error in
             refuse(error)
-            keeper?.isOver()
+            keeper?.close()
         }
         guard let keeper else { return SequentialReader(buffer) }
         return SequentialReader(
@@ -161,9 +166,9 @@ extension StreamConsumer: AsyncSequence {
         }
     }
 
-    /// Hands out the messages of a ``StreamConsumer``, one after the other.
+    /// Delivers the messages of a ``StreamConsumer``, one after the other.
     ///
-    /// As long as messages are there already, `next()` returns them without suspending, on whatever actor it is called.
+    /// While messages are buffered, `next()` returns them without suspending, on whatever actor it is called.
     public struct Iterator: AsyncIteratorProtocol {
         private let reading: SequentialReader<MessageBatch>
 
@@ -174,7 +179,7 @@ extension StreamConsumer: AsyncSequence {
         /// The next message.
         ///
         /// - Returns: `nil` when the task is cancelled or a graceful shutdown has begun.
-        /// - Throws: ``RedisError``, when reading cannot go on.
+        /// - Throws: ``RedisError``, when the consumer cannot continue reading.
         public mutating func next() async throws -> StreamMessage? {
             try await next(isolation: #isolation)
         }

@@ -1,61 +1,63 @@
 internal import DequeModule
 
-/// Where a stream consumer stands and what it does next. Free of sockets and clocks.
+/// The positions of a stream consumer, and what it does next. It does no I/O and reads no clock.
 ///
-/// A stream whose position is not known yet is asked for first. From then on positions are concrete ids. They go up, and
-/// back only when a look at the stream has shown that it does not go on where it was.
+/// The consumer first finds the positions that it does not know yet. From then on every position is a concrete id.
+/// Positions go up, and go back only after a probe has shown that the stream no longer continues from there.
 ///
-/// Failures are counted until something was served: messages, or a read that waited for as long as it was to. A look that
-/// was answered is not enough, or a server that answers everything but reads would be asked without a pause.
+/// Failures count up until the consumer makes progress: the server reports a start position, a read returns messages,
+/// or a read waits for the whole of its `BLOCK`. An answered probe does not reset the count, or the consumer would ask
+/// a server that answers everything but reads without a pause.
 struct StreamConsumerStateMachine: ~Copyable {
     enum Step: Equatable {
-        /// Find out the position that was kept under a name.
+        /// Load the position that was saved under a name.
         case restore(StreamKey, name: String)
-        /// Find out the last id.
+        /// Ask for the last id of the stream.
         case findLast(StreamKey)
-        /// Look at the streams, which are read behind these ids.
-        case look([StreamOffset])
+        /// Probe the streams, which are read after these ids.
+        case probe([StreamOffset])
         case read([StreamOffset])
-        /// Read one stream without waiting.
+        /// Read one stream alone, without `BLOCK`.
         case readAlone(StreamOffset)
-        /// Find out which entry comes next: it could not be read.
+        /// Find the id of the next entry, which could not be read.
         case identify(StreamOffset)
-        /// Read one entry, behind one that may be unreadable.
+        /// Read one entry, after one that may be unreadable.
         case readBehind(StreamOffset)
     }
 
-    /// How discontinuities are answered.
+    /// How the consumer reacts to discontinuities.
     struct Recovery {
         var policy: DiscontinuityPolicy = .follow
         var rewind: Duration = .seconds(10)
     }
 
-    /// What has come of a look.
+    /// The results of a probe.
     struct Outcome {
         var events: [ConsumerEvent] = []
-        /// Positions that were set anew.
+        /// The positions that the consumer has changed.
         var moves: [StreamOffset] = []
-        /// Why reading ends.
+        /// Why the consumer stops reading.
         var failure: RedisError?
     }
 
-    private var unsettledDeliveries: Deque<(stream: StreamKey, start: StreamConsumer.Start)> = []
+    private var unresolvedStarts: Deque<(stream: StreamKey, start: StreamConsumer.Start)> = []
     private var streams = ReadStreams()
     private let recovery: Recovery
-    private var hasEverServed = false
+    private var hasEverSucceeded = false
     private var size: BatchSize
     private var search = UnreadableSearch()
     private var failures = 0
-    /// The last look has found a stream that does not go on where it was: what is read then may be the same again.
+    /// Whether the last probe has found a discontinuity: the next read may then return the same messages again, and
+    /// does not reset the count of failures.
     private var isBroken = false
-    /// Whether a stream leaves out what was seen before its position went back.
-    private var isLeavingOut = false
+    /// Whether a stream filters out messages that were delivered before its position went back.
+    private var isFilteringSeen = false
 
-    private var isLookDue = false
-    private var hasLooked = false
-    private var mayLook = true
-    /// One of the keys holds no stream.
-    private var hasIntruder = false
+    private var isProbeDue = false
+    private var hasProbed = false
+    private var mayProbe = true
+    /// A read has failed with `WRONGTYPE`: one of the keys holds no stream.
+    private var hasWrongType = false
 
     init(
         _ streams: [StreamKey: StreamConsumer.Start],
@@ -68,21 +70,21 @@ struct StreamConsumerStateMachine: ~Copyable {
     }
 
     private mutating func begin(_ stream: StreamKey, _ start: StreamConsumer.Start) {
-        guard let position = start.position else { return unsettledDeliveries.append((stream, start)) }
+        guard let position = start.position else { return unresolvedStarts.append((stream, start)) }
         var isReached = true
         if case .time = start { isReached = false }
         streams.append(StreamOffset(stream, after: position), StreamHistory(isReached: isReached))
     }
 
     func next() -> Step {
-        if let (stream, start) = unsettledDeliveries.first {
+        if let (stream, start) = unresolvedStarts.first {
             if case .resume(let name, _) = start { return .restore(stream, name: name) }
             return .findLast(stream)
         }
-        if isLookDue, mayLook {
-            // Behind the beginning nothing can be missing.
-            let offsets = hasIntruder ? streams.positions : streams.positions.filter { $0.id > .zero }
-            if !offsets.isEmpty { return .look(offsets) }
+        if isProbeDue, mayProbe {
+            // A stream that is read from its beginning has no entries before the position that could be missing.
+            let offsets = hasWrongType ? streams.positions : streams.positions.filter { $0.id > .zero }
+            if !offsets.isEmpty { return .probe(offsets) }
         }
         switch search.step {
         case .readAlone(let stream): return .readAlone(offset(of: stream))
@@ -96,53 +98,54 @@ struct StreamConsumerStateMachine: ~Copyable {
         StreamOffset(stream, after: position(of: stream) ?? .zero)
     }
 
-    /// Behind which id a stream is read; `nil` while that is not known.
+    /// The id after which a stream is read; `nil` while that is unknown.
     func position(of stream: StreamKey) -> StreamID? { streams.index(of: stream).map { streams.positions[$0].id } }
 
-    /// The last id of a stream; zero if there is no stream yet.
+    /// The last id of a stream was found; zero if there is no stream yet.
     mutating func foundLast(_ id: StreamID, of stream: StreamKey) {
-        served()
+        succeeded()
         resolve(stream, at: id)
     }
 
-    /// The position that was kept for a stream; `nil` if there is none, so that it begins elsewhere.
+    /// The saved position of a stream was loaded; `nil` if none is saved, so that the stream starts at `else`.
     mutating func restored(_ id: StreamID?, of stream: StreamKey) {
-        served()
+        succeeded()
         if let id {
-            // Much may have happened since.
-            isLookDue = true
+            // The stream may have changed since the position was saved.
+            isProbeDue = true
             return resolve(stream, at: id)
         }
-        guard let first = unsettledDeliveries.first, first.stream == stream else { return }
-        unsettledDeliveries.removeFirst()
+        guard let first = unresolvedStarts.first, first.stream == stream else { return }
+        unresolvedStarts.removeFirst()
         if case .resume(_, let start) = first.start { begin(stream, start) }
     }
 
     private mutating func resolve(_ stream: StreamKey, at id: StreamID) {
-        guard unsettledDeliveries.first?.stream == stream else { return }
-        unsettledDeliveries.removeFirst()
+        guard unresolvedStarts.first?.stream == stream else { return }
+        unresolvedStarts.removeFirst()
         streams.append(StreamOffset(stream, after: id), StreamHistory(isKnown: id > .zero, isEntry: id > .zero))
     }
 
-    /// A time has passed in which a stream should have been looked at.
+    /// A `BLOCK` time has passed. The streams are probed at least once in that time.
     mutating func tick() {
-        if !hasLooked { isLookDue = true }
-        hasLooked = false
+        if !hasProbed { isProbeDue = true }
+        hasProbed = false
     }
 
     // MARK: Reading
 
-    /// How many messages of each stream to ask for.
+    /// How many messages of each stream to ask for (`COUNT`).
     var count: Int { size.count }
 
-    /// A read was answered, one that waits when the time to wait had passed. Returns whether there seem to be more messages.
+    /// The server answered a read; without messages only when the wait of a blocking read was over. Returns whether
+    /// there seem to be more messages.
     mutating func read(_ batches: [MessageBatch]) throws(RedisError) -> Bool {
         try checkProgress(batches)
-        hasEverServed = true
-        hasIntruder = false
-        // A read of one stream alone has not waited.
+        hasEverSucceeded = true
+        hasWrongType = false
+        // A read of one stream alone does not block.
         let hasWaited = search.step == nil
-        if batches.isEmpty, hasWaited { isLookDue = true }
+        if batches.isEmpty, hasWaited { isProbeDue = true }
         if batches.isEmpty ? hasWaited : !isBroken { failures = 0 }
         search.wasRead()
         let isBacklog = batches.contains { $0.count >= size.count }
@@ -151,62 +154,63 @@ struct StreamConsumerStateMachine: ~Copyable {
             streams.move(index, to: last)
             streams.withHistory(index) { $0.read(batch) }
         }
-        // `COUNT` is that of each stream, and the bytes are those of all.
+        // `COUNT` applies to each stream, and the bytes to all together.
         size.received(batches.map(\.count).max() ?? 0, bytes: batches.reduce(0) { $0 + $1.byteCount })
         return isBacklog
     }
 
-    /// A server that answers with what was read before would be asked for it again and again.
+    /// Otherwise the consumer would ask again and again, without a pause, a server that always answers with entries
+    /// from before the position.
     private func checkProgress(_ batches: [MessageBatch]) throws(RedisError) {
         for batch in batches {
             guard let first = batch.first?.id else { continue }
             guard let position = position(of: batch.stream), first > position else {
                 throw RedisError(
                     .unexpectedReply,
-                    "The server answered a read with entries that were not asked for.",
+                    "The server answered a read with entries that the consumer did not ask for.",
                     command: XREAD.name
                 )
             }
         }
     }
 
-    /// What has been read, without what was seen before a position went back.
-    mutating func leavingOutSeen(_ batches: [MessageBatch]) -> [MessageBatch] {
-        guard isLeavingOut else { return batches }
-        let left = batches.map { batch in
+    /// Returns the batches without the messages that were delivered before a position went back.
+    mutating func filteringSeen(_ batches: [MessageBatch]) -> [MessageBatch] {
+        guard isFilteringSeen else { return batches }
+        let filtered = batches.map { batch in
             guard let index = streams.index(of: batch.stream) else { return batch }
-            return streams.withHistory(index) { $0.leavingOutSeen(batch) }
+            return streams.withHistory(index) { $0.filteringSeen(batch) }
         }
-        isLeavingOut = streams.histories.contains(where: \.isLeavingOut)
-        return left
+        isFilteringSeen = streams.histories.contains(where: \.isFilteringSeen)
+        return filtered
     }
 
-    private mutating func served() {
-        hasEverServed = true
+    private mutating func succeeded() {
+        hasEverSucceeded = true
         failures = 0
     }
 
     // MARK: Failures
 
-    /// A step failed, or connecting did.
+    /// A step failed, or the consumer could not connect.
     ///
-    /// - Parameter waits: Whether a server that was never reached is waited for.
+    /// - Parameter waits: Whether the consumer waits for a server that it has never reached.
     mutating func failed(_ error: RedisError, waits: Bool = false) -> FailureReaction {
-        if error.code == .wrongType, mayLook, !hasIntruder, streams.count > 1 {
-            // It is the end of one stream. Which one is not said.
-            hasIntruder = true
-            isLookDue = true
+        if error.code == .wrongType, mayProbe, !hasWrongType, streams.count > 1 {
+            // The error ends the reading of one stream only, but does not say of which. A probe finds that out.
+            hasWrongType = true
+            isProbeDue = true
             return .proceed
         }
         let isRead = error.command == XREAD.name
         let isTooLarge = isRead && error.code == .replyTooLarge
-        guard error.isRetriable || isTooLarge, hasEverServed || waits || !error.isUnreachable else {
+        guard error.isRetriable || isTooLarge, hasEverSucceeded || waits || !error.isUnreachable else {
             return .stop(error)
         }
         failures += 1
         if isRead { readFailed(error) }
-        if error.code != .replyTooLarge { isLookDue = true }
-        // A read may be unblocked by somebody, once.
+        if error.code != .replyTooLarge { isProbeDue = true }
+        // Somebody may have run `CLIENT UNBLOCK`; the first time, the consumer reads on without a pause.
         if error.code == .unblocked, failures == 1 { return .proceed }
         return .retry(error, attempt: failures)
     }
@@ -216,102 +220,107 @@ struct StreamConsumerStateMachine: ~Copyable {
         switch error.code {
         case .replyTooLarge: if !size.tooLarge() { search.refused(keys) }
         case .connectionClosed, .timeout:
-            // Else the connection had ended before.
+            // Otherwise the connection closed before the command was sent.
             guard error.mayHaveExecuted else { return }
             guard search.connectionEnded() else { return }
-            if size.connectionsEnded() { search.isHalved() } else { search.lost(keys) }
+            if size.connectionsEnded() { search.batchHalved() } else { search.lost(keys) }
         default: break
         }
     }
 
     // MARK: Entries that cannot be read
 
-    /// The entry behind a position was identified, which could not be read. Returns it if it is to be passed over.
+    /// The next entry after a position, which could not be read, was identified. Returns its id if the consumer skips
+    /// it.
     mutating func identified(_ id: StreamID?, isLarge: Bool, behind offset: StreamOffset) -> StreamID? {
         guard search.identified(id, isLarge: isLarge), let id else { return nil }
-        passOver(id, of: offset.stream)
+        skip(id, of: offset.stream)
         return id
     }
 
-    /// The server does not let this reader find out which entry cannot be read. Returns why reading ends, if it does.
+    /// The server refuses the script that identifies the next entry. Returns why the consumer stops reading, if it
+    /// does.
     mutating func cannotIdentify(behind offset: StreamOffset) -> RedisError? {
         guard search.cannotIdentify() == .tooLarge else { return nil }
         return RedisError(
             .replyTooLarge,
-            "The entry of \(offset.stream) behind \(offset.id) is larger than this client accepts. Delete it or raise "
-                + "RESPLimits; a user who may run scripts (EVAL, EVALSHA) passes over such entries.",
+            "The entry of \(offset.stream) after \(offset.id) is larger than this client accepts. Delete it or raise "
+                + "RESPLimits; with the right to run scripts (EVAL, EVALSHA), the consumer skips it.",
             command: ScriptCall.name
         )
     }
 
-    /// The entry behind one that may be unreadable was asked for. Returns the one that is passed over.
+    /// The server answered a read after an entry that may be unreadable. Returns the id of that entry if the consumer
+    /// skips it.
     mutating func readBehind(_ batches: [MessageBatch], of stream: StreamKey) -> StreamID? {
         guard let id = search.readBehind(isEmpty: batches.isEmpty) else { return nil }
-        passOver(id, of: stream)
+        skip(id, of: stream)
         return id
     }
 
-    private mutating func passOver(_ id: StreamID, of stream: StreamKey) {
+    private mutating func skip(_ id: StreamID, of stream: StreamKey) {
         guard let index = streams.index(of: stream), id > streams.positions[index].id else { return }
         streams.move(index, to: id)
-        streams.withHistory(index) { $0.passOver() }
+        streams.withHistory(index) { $0.skipEntry() }
     }
 
-    // MARK: Looking
+    // MARK: Probing
 
-    /// The entries of which it has to be known whether they are there.
-    func suspects(among looks: [StreamKey: StreamProbe]) -> [StreamOffset] {
+    /// The entries for which a second probe has to tell whether the streams still have them.
+    func entriesToCheck(in probes: [StreamKey: StreamProbe]) -> [StreamOffset] {
         streams.positions.indices.flatMap { index -> [StreamOffset] in
             let (key, id) = (streams.positions[index].stream, streams.positions[index].id)
-            guard case .there(let stream) = looks[key] else { return [] }
+            guard case .there(let stream) = probes[key] else { return [] }
             let landmarks = streams.histories[index].landmarks(at: id)
             return landmarks.filter(stream.couldLack).map { StreamOffset(key, after: $0) }
         }
     }
 
-    /// The streams have been looked at, while nothing was on its way.
-    mutating func looked(_ looks: [StreamKey: StreamProbe]) -> Outcome {
-        hasEverServed = true
-        isLookDue = false
-        hasLooked = true
+    /// The streams were probed, while no read was in flight.
+    mutating func probed(_ probes: [StreamKey: StreamProbe]) -> Outcome {
+        hasEverSucceeded = true
+        isProbeDue = false
+        hasProbed = true
         var outcome = Outcome()
         var dropped: Set<StreamKey> = []
         for index in streams.positions.indices.reversed() {
             let key = streams.positions[index].stream
-            guard let look = looks[key] else { continue }
-            switch look {
+            guard let probe = probes[key] else { continue }
+            switch probe {
             case .replaced:
-                if streams.count - dropped.count > 1 || !unsettledDeliveries.isEmpty {
+                if streams.count - dropped.count > 1 || !unresolvedStarts.isEmpty {
                     dropped.insert(key)
                     outcome.events.append(.discontinuity(dropping(index)))
                 } else {
                     outcome.failure = RedisError(serverText: "WRONGTYPE The key holds no stream", command: XREAD.name)
                 }
-            case .missing: judge(nil, index, &outcome)
-            case .there(let stream): judge(stream, index, &outcome)
+            case .missing: evaluate(nil, index, &outcome)
+            case .there(let stream): evaluate(stream, index, &outcome)
             }
         }
         streams.remove(dropped)
         search.drop(dropped)
         isBroken = !outcome.moves.isEmpty
-        // If nothing was found and the next read meets it again, there is nothing to be done about it.
-        if hasIntruder, !looks.values.contains(where: { if case .replaced = $0 { true } else { false } }) {
+        // If the probe found no key of another type, `hasWrongType` stays set, so that the next `WRONGTYPE` ends the
+        // reading.
+        if hasWrongType, !probes.values.contains(where: { if case .replaced = $0 { true } else { false } }) {
             return outcome
         }
-        hasIntruder = false
+        hasWrongType = false
         return outcome
     }
 
-    /// The server does not let this reader look.
-    mutating func cannotLook() {
-        mayLook = false
-        isLookDue = false
+    /// The server refuses the commands of a probe: the user has no right to them, or the server does not know them.
+    mutating func probesRefused() {
+        mayProbe = false
+        isProbeDue = false
     }
 
-    /// A key holds no stream, before it was ever read. Returns whether there are others to be read.
+    /// A key holds no stream, which the consumer has found before its first read. Returns whether there are other
+    /// streams to read.
     mutating func refused(_ stream: StreamKey) -> Bool {
-        if unsettledDeliveries.first?.stream == stream { unsettledDeliveries.removeFirst() }
-        return streams.count > 0 || !unsettledDeliveries.isEmpty
+        if unresolvedStarts.first?.stream == stream { unresolvedStarts.removeFirst() }
+        return streams.count > 0 || !unresolvedStarts.isEmpty
     }
 
     private func dropping(_ index: Int) -> Discontinuity {
@@ -319,7 +328,7 @@ struct StreamConsumerStateMachine: ~Copyable {
         return Discontinuity(.replaced, stream: offset.stream, position: offset.id, lastID: .zero)
     }
 
-    private mutating func judge(_ stream: StreamObservation?, _ index: Int, _ outcome: inout Outcome) {
+    private mutating func evaluate(_ stream: StreamObservation?, _ index: Int, _ outcome: inout Outcome) {
         let offset = streams.positions[index]
         switch streams.withHistory(index, { $0.compare(stream, at: offset.id) }) {
         case .sound: break
@@ -329,48 +338,48 @@ struct StreamConsumerStateMachine: ~Copyable {
             let lastID = stream?.lastID ?? .zero
             let found = Discontinuity(kind, stream: offset.stream, position: offset.id, lastID: lastID)
             outcome.events.append(.discontinuity(found))
-            answer(found, index, &outcome)
+            applyPolicy(to: found, index, &outcome)
         }
     }
 
-    private mutating func answer(_ found: Discontinuity, _ index: Int, _ outcome: inout Outcome) {
+    private mutating func applyPolicy(to found: Discontinuity, _ index: Int, _ outcome: inout Outcome) {
         switch recovery.policy {
         case .ignore: return streams.withHistory(index) { $0.stay(despite: found.kind) }
         case .stop: outcome.failure = .discontinuity(found)
         case .latest:
             streams.move(index, to: found.lastID)
-            streams.withHistory(index) { $0.startAnew(isKnown: found.kind != .missing) }
+            streams.withHistory(index) { $0.reset(isKnown: found.kind != .missing) }
         case .follow: follow(found, index)
         }
         outcome.moves.append(streams.positions[index])
     }
 
-    /// For how long before a loss the same ids need not be the same entries: that of a split.
+    /// How long before a loss two servers may have used the same ids for different entries, because both were master.
     private static let doubtfulTime = Duration.seconds(1)
 
     private mutating func follow(_ found: Discontinuity, _ index: Int) {
         let history = streams.histories[index]
-        // Ids that a clock has made do not come twice: a stream that ends with one that was seen is the same stream, with
-        // less in it.
+        // A recreated stream does not repeat an id that a clock has generated. So a stream that ends with an id that
+        // was read is the same stream with fewer entries.
         let isSame = found.lastID.isMadeByClock && history.seen.contains(found.lastID)
         guard found.kind == .diverged || (found.kind == .regressed && isSame) else {
             streams.move(index, to: .zero)
-            return streams.withHistory(index) { $0.startAnew(isKnown: found.kind != .missing) }
+            return streams.withHistory(index) { $0.reset(isKnown: found.kind != .missing) }
         }
         let lostID = history.lostID ?? found.position
         let known = min(lostID, found.position, found.lastID)
         let target = known.rewound(by: recovery.rewind)
-        streams.withHistory(index) { $0.rewind(to: target, leavingOutUpTo: known.rewound(by: Self.doubtfulTime)) }
-        isLeavingOut = isLeavingOut || streams.histories[index].isLeavingOut
+        streams.withHistory(index) { $0.rewind(to: target, filteringUpTo: known.rewound(by: Self.doubtfulTime)) }
+        isFilteringSeen = isFilteringSeen || streams.histories[index].isFilteringSeen
         streams.move(index, to: target)
     }
 }
 
 extension StreamID {
-    /// Whether the server's clock may have made the id: from the year 2001 on.
+    /// Whether the server may have generated the id from its clock: from the year 2001 on.
     fileprivate var isMadeByClock: Bool { milliseconds >= 1_000_000_000_000 }
 
-    /// The last id before the time that is `duration` before this one.
+    /// The last id before the time that lies `duration` before this id's.
     fileprivate func rewound(by duration: Duration) -> StreamID {
         let span = UInt64(Swift.max(0, duration.wholeMilliseconds))
         guard milliseconds > span else { return .zero }
@@ -379,19 +388,19 @@ extension StreamID {
 }
 
 extension RedisError {
-    /// The error for a reader that is to stop when its stream does not go on where it was.
+    /// The error of a consumer with the policy `stop`.
     static func discontinuity(_ found: Discontinuity) -> RedisError {
         let what =
             switch found.kind {
-            case .missing: "is not there any more"
+            case .missing: "does not exist any more"
             case .regressed:
-                "ends before the position \(found.position), with \(found.lastID): it was made anew, or lost"
-            case .diverged: "has no entry at the position \(found.position) any more: a server has lost entries"
-            case .replaced: "has been replaced by something else"
+                "ends before the position \(found.position), with \(found.lastID): it was recreated, or lost entries"
+            case .diverged: "has no entry at the position \(found.position) any more: a server lost entries"
+            case .replaced: "was replaced: the key holds another type"
             }
         return RedisError(
             .discontinuity,
-            "The stream \(what). Decide where to go on, or choose another policy for discontinuities."
+            "The stream \(what). Choose a new start, or another policy for discontinuities."
         )
     }
 }

@@ -1,65 +1,70 @@
 internal import Logging
 internal import NIOCore
 
-/// What is known of a stream that was looked at without scripts, so that it need not be asked for entries again.
+/// The length of a stream at its last probe without a script. As long as it stays the same, the engine does not ask for
+/// entries again.
 struct KnownLength {
     var length: Int
     var position: StreamID
-    /// How often nothing had changed since.
+    /// How often the length was asked for since then, and had not changed.
     var age = 0
 
-    /// So often at most: a stream of the same length may still be another one.
+    /// The highest age. A stream of the same length may still be a different one, so it is probed now and then.
     static let maxAge = 12
 }
 
 extension StreamEngine {
-    /// Looks whether the streams go on where they were. Nothing is on its way.
-    func look(at offsets: [StreamOffset], on connection: RedisConnection) async throws(RedisError) {
+    /// Probes whether the streams continue from the positions. No read is in flight.
+    func probe(_ offsets: [StreamOffset], on connection: RedisConnection) async throws(RedisError) {
         askRole(on: connection)
-        var looks: [StreamKey: StreamProbe]
+        var probes: [StreamKey: StreamProbe]
         do throws(RedisError) {
-            looks = try await probe(offsets, on: connection)
+            probes = try await sendProbes(offsets, on: connection)
         } catch {
             if error.isRetriable { throw error }
-            logger.notice("cannot look for discontinuities", metadata: [LogKey.reason: "\(error.code)"])
-            return machine.cannotLook()
+            logger.notice("cannot probe the streams for discontinuities", metadata: [LogKey.reason: "\(error.code)"])
+            return machine.probesRefused()
         }
-        let outcome = machine.looked(looks)
+        let outcome = machine.probed(probes)
         for event in outcome.events { report(event) }
         for move in outcome.moves { keeper?.moved(to: move) }
         if let failure = outcome.failure { throw failure }
     }
 
-    /// By a script, where that is permitted: else a look brings entries, and is taken only when something has changed.
-    private func probe(
+    /// Probes by a script where the user has the right to. Otherwise a probe returns whole entries, so it is sent only
+    /// when the length or the position has changed.
+    private func sendProbes(
         _ offsets: [StreamOffset],
         on connection: RedisConnection
     ) async throws(RedisError) -> [StreamKey: StreamProbe] {
         if probesByScript {
             do throws(RedisError) {
-                var looks = try await StreamProbe.probe(offsets.map(\.stream), on: connection)
-                let suspects = Dictionary(grouping: machine.suspects(among: looks), by: \.stream)
-                if suspects.isEmpty { return looks }
-                let ids = suspects.mapValues { $0.map(\.id) }
-                looks.merge(try await StreamProbe.probe(Array(ids.keys), ids: ids, on: connection)) { $1 }
-                return looks
+                var probes = try await StreamProbe.probe(offsets.map(\.stream), on: connection)
+                let entries = Dictionary(grouping: machine.entriesToCheck(in: probes), by: \.stream)
+                if entries.isEmpty { return probes }
+                let ids = entries.mapValues { $0.map(\.id) }
+                probes.merge(try await StreamProbe.probe(Array(ids.keys), ids: ids, on: connection)) { $1 }
+                return probes
             } catch {
                 if error.isRetriable { throw error }
                 probesByScript = false
             }
         }
         let changed = try await changed(offsets, on: connection)
-        var looks = try await StreamProbe.look(at: changed.map(\.stream), on: connection)
+        var probes = try await StreamProbe.probeWithoutScript(changed.map(\.stream), on: connection)
         for offset in changed {
-            guard case .there(let stream) = looks[offset.stream] else { continue }
+            guard case .there(let stream) = probes[offset.stream] else { continue }
             knownLengths[offset.stream] = KnownLength(length: stream.length, position: offset.id)
         }
-        let suspects = machine.suspects(among: looks)
-        if !suspects.isEmpty { looks.merge(try await StreamProbe.lookCloser(at: suspects, on: connection)) { $1 } }
-        return looks
+        let entries = machine.entriesToCheck(in: probes)
+        if !entries.isEmpty {
+            probes.merge(try await StreamProbe.probeEntriesWithoutScript(entries, on: connection)) { $1 }
+        }
+        return probes
     }
 
-    /// Those of which the length or the position has changed, or that were not looked at for long.
+    /// Returns the offsets whose stream has changed its length, or whose position has changed, or that were not probed
+    /// for long.
     private func changed(
         _ offsets: [StreamOffset],
         on connection: RedisConnection
@@ -84,8 +89,8 @@ extension StreamEngine {
         return changed
     }
 
-    /// The last id that a stream has given out; zero if there is no stream. Not that of its last entry, which may have been
-    /// deleted.
+    /// Returns the last id that a stream has given out; zero if there is no stream. This is not the id of its last
+    /// entry, which may have been deleted.
     func lastID(of stream: StreamKey, on connection: RedisConnection) async throws(RedisError) -> StreamID {
         if probesByScript {
             do throws(RedisError) {
@@ -106,7 +111,8 @@ extension StreamEngine {
 // MARK: Masters and replicas
 
 extension StreamEngine {
-    /// Asks the server whether it is a master. Leaves together with what is asked next, and is not waited for.
+    /// Asks the server for its role. The command is sent in one write with the probe, and the engine does not wait for
+    /// its reply.
     private func askRole(on connection: RedisConnection) {
         guard master.mayAsk else { return }
         let command = ROLE()

@@ -1,7 +1,7 @@
 internal import Logging
 internal import NIOCore
 
-/// Performs what `StreamConsumerStateMachine` decides, and delivers to the buffer.
+/// Performs the steps that `StreamConsumerStateMachine` decides on, and adds the messages to the buffer.
 actor StreamEngine: ConsumerEngine {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
@@ -11,21 +11,21 @@ actor StreamEngine: ConsumerEngine {
     let logger: Logger
     var machine: StreamConsumerStateMachine
     var readsInFlight = ReadsInFlight()
-    /// Whether a read is on its way: the next one begins where it ends.
+    /// Whether a read is in flight: the next one starts where it ends.
     private var isReading = false
     private var isInterrupted = false
-    /// Whether it is known where to read.
+    /// Whether the positions of all streams are known.
     private var isReady = false
-    /// Why reading has ended, if it failed.
+    /// Why the loop has ended, if it failed.
     private var endReason: RedisError?
-    /// Which of the consumer's loops this is.
+    /// The number of this loop; see `Readiness`.
     private let loop: Int
-    /// Whether streams are looked at by a script.
+    /// Whether streams are probed by a script.
     var probesByScript = true
-    /// What is known of streams that are looked at without one.
+    /// The lengths of the streams at their last probe without a script.
     var knownLengths: [StreamKey: KnownLength] = [:]
     var master = MasterMonitor()
-    /// Keeps positions in Redis; `nil` if none is to be kept.
+    /// Saves positions in Redis; `nil` if the consumer saves none.
     nonisolated let keeper: PositionKeeper?
 
     private nonisolated var observer: ConsumerObserver { consumer.observer }
@@ -48,8 +48,8 @@ actor StreamEngine: ConsumerEngine {
         keeper = keepsPositions ? PositionKeeper(consumer: consumer, eventLoop: eventLoop) : nil
     }
 
-    /// Serves the buffer until it stops, or until something fails that trying again does not mend; and keeps positions
-    /// until nothing is handled any more.
+    /// Fills the buffer until it stops, or until a failure that trying again does not fix; and saves positions until no
+    /// more messages are handled.
     nonisolated func run() async {
         logger.info("consumer started")
         defer { if !buffer.hasFailed { logger.info("consumer stopped") } }
@@ -67,11 +67,12 @@ actor StreamEngine: ConsumerEngine {
     }
 
     private func reportEnd() {
-        consumer.readiness.ended(loop, because: endReason ?? Readiness.left)
+        consumer.readiness.ended(loop, because: endReason ?? Readiness.loopEnded)
     }
 
     private nonisolated func readWhileOpen() async {
-        // A stream of which nothing is heard is looked at between reads. One that is never quiet is looked at as well.
+        // The streams are probed after reads that returned nothing. A stream that is never quiet has to be probed as
+        // well.
         let interval = TimeAmount(consumer.configuration.block)
         let ticks = eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { _ in
             self.assumeIsolated { $0.machine.tick() }
@@ -88,11 +89,11 @@ actor StreamEngine: ConsumerEngine {
         switch machine.next() {
         case .restore(let stream, let name):
             try await restore(stream, name, on: connection)
-            served()
+            reportReconnected()
             return true
         case .findLast(let stream):
             try await findLast(of: stream, on: connection)
-            served()
+            reportReconnected()
             return true
         default: break
         }
@@ -102,9 +103,9 @@ actor StreamEngine: ConsumerEngine {
             consumer.readiness.ready(loop)
         }
         switch machine.next() {
-        case .look(let offsets):
-            try await look(at: offsets, on: connection)
-            served()
+        case .probe(let offsets):
+            try await probe(offsets, on: connection)
+            reportReconnected()
         case .readAlone(let offset):
             let command = XREAD([offset], count: machine.count)
             try deliver(try await connection.execute(command))
@@ -112,7 +113,11 @@ actor StreamEngine: ConsumerEngine {
         case .readBehind(let offset):
             let read = try await connection.execute(XREAD([offset], count: 1))
             if let id = machine.readBehind(read, of: offset.stream) {
-                passedOver(id, of: offset.stream, "connections ended whenever it was read, and not behind it")
+                reportSkipped(
+                    id,
+                    of: offset.stream,
+                    "the connection closed each time this entry was read, but not when the next one was"
+                )
             }
             if !read.isEmpty { try deliver(read) }
         case .restore, .findLast, .read: return false
@@ -127,21 +132,22 @@ actor StreamEngine: ConsumerEngine {
     ) async throws(RedisError) {
         let saved = try await connection.execute(RestorePosition(key: SavedPosition.key(name, of: stream)))
         machine.restored(saved?.id, of: stream)
-        // Without one it is known when reading begins, and for some starts the server is asked first.
+        // Without a saved position, the start is known here, unless the server has to be asked for it first.
         if let saved {
             keeper?.begin(stream, name: name, at: saved, isSaved: true)
         } else if let start = machine.position(of: stream) {
-            keep(start, of: stream, isSaved: true)
+            beginSaving(start, of: stream, isSaved: true)
         }
     }
 
-    /// Has the position kept, if that was asked for.
-    private func keep(_ id: StreamID, of stream: StreamKey, isSaved: Bool) {
+    /// Starts to save the position of a stream, if its start is `resume`.
+    private func beginSaving(_ id: StreamID, of stream: StreamKey, isSaved: Bool) {
         guard let keeper, case .resume(let name, _) = consumer.streams[stream] else { return }
         keeper.begin(stream, name: name, at: SavedPosition(id: id, epoch: 0), isSaved: isSaved)
     }
 
-    /// Finds out the last id that the stream has given out. Not that of its last entry, which may have been deleted.
+    /// Asks for the last id that the stream has given out. This is not the id of its last entry, which may have been
+    /// deleted.
     private func findLast(of stream: StreamKey, on connection: RedisConnection) async throws(RedisError) {
         let last: StreamID
         do throws(RedisError) {
@@ -153,7 +159,7 @@ actor StreamEngine: ConsumerEngine {
             throw error
         }
         machine.foundLast(last, of: stream)
-        keep(last, of: stream, isSaved: false)
+        beginSaving(last, of: stream, isSaved: false)
     }
 
     func report(_ event: ConsumerEvent) {
@@ -161,7 +167,7 @@ actor StreamEngine: ConsumerEngine {
         if case .discontinuity(let found) = event, found.kind == .replaced { keeper?.drop(found.stream) }
     }
 
-    private func served() {
+    private func reportReconnected() {
         guard isInterrupted else { return }
         isInterrupted = false
         observer.reconnected()
@@ -173,7 +179,7 @@ actor StreamEngine: ConsumerEngine {
         readOn(besides: 0, on: connection)
     }
 
-    /// - Parameter arrived: How many messages have arrived and are not in the buffer yet.
+    /// - Parameter arrived: How many messages have arrived that are not in the buffer yet.
     private func readOn(besides arrived: Int, on connection: RedisConnection) {
         guard !isReading, readsInFlight.isRunning, buffer.hasRoom(besides: arrived) else { return }
         guard case .read(let positions) = machine.next() else { return }
@@ -184,16 +190,17 @@ actor StreamEngine: ConsumerEngine {
         self.begin(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.isReading = false
             let read = try command.result(of: outcome).get()
-            // Who answers at once that there is nothing would be asked without a pause.
-            if read.isEmpty, engine.eventLoop.now - begin < TimeAmount(block / 2) { throw Self.cameBackEarly }
+            // Otherwise the consumer would ask a server that answers at once with nothing again without a pause.
+            if read.isEmpty, engine.eventLoop.now - begin < TimeAmount(block / 2) { throw Self.returnedEarly }
             try engine.deliver(read, readingOnWith: connection)
         }
-        // While there is a backlog the server shall work at once; else first comes who waits for the message.
+        // While there is a backlog, this read is sent at once, so that the server is never idle. Otherwise the task
+        // that waits for the message runs first.
         if arrived > 0 { connection.assumeIsolated { $0.flush() } }
     }
 
-    private static var cameBackEarly: RedisError {
-        RedisError(.unblocked, "A read came back with nothing long before its BLOCK was over.", command: XREAD.name)
+    private static var returnedEarly: RedisError {
+        RedisError(.unblocked, "A read returned nothing long before its BLOCK time was over.", command: XREAD.name)
     }
 
     private func deliver(
@@ -201,10 +208,11 @@ actor StreamEngine: ConsumerEngine {
         readingOnWith connection: RedisConnection? = nil
     ) throws(RedisError) {
         let isBacklog = try machine.read(read)
-        served()
-        let batches = machine.leavingOutSeen(read)
+        reportReconnected()
+        let batches = machine.filteringSeen(read)
         let count = batches.reduce(0) { $0 + $1.count }
-        // First the next read: the server works while these are handled. But not before what somebody waits for.
+        // During a backlog, the next read is sent first, so that the server works while these messages are handled.
+        // Otherwise a task may be waiting for the message, and gets it first.
         if isBacklog, let connection { readOn(besides: count, on: connection) }
         for batch in batches {
             keeper?.delivered(batch)
@@ -221,15 +229,15 @@ actor StreamEngine: ConsumerEngine {
             let entry = try NextEntry(try await connection.run(call), to: call)
             let isLarge = entry.map { $0.isLarge(for: consumer.client.configuration.connection.limits) } ?? false
             guard let id = machine.identified(entry?.id, isLarge: isLarge, behind: offset), let entry else { return }
-            passedOver(id, of: offset.stream, "\(entry.bytes) bytes in \(entry.elements) fields and values")
+            reportSkipped(id, of: offset.stream, "\(entry.bytes) bytes in \(entry.elements) fields and values")
         } catch {
             if error.isRetriable { throw error }
             if let reason = machine.cannotIdentify(behind: offset) { throw reason }
         }
     }
 
-    private func passedOver(_ id: StreamID, of stream: StreamKey, _ reason: String) {
-        keeper?.passedOver(id, of: stream)
+    private func reportSkipped(_ id: StreamID, of stream: StreamKey, _ reason: String) {
+        keeper?.skipped(id, of: stream)
         report(.unreadable(id: id, stream: stream, reason: reason))
     }
 
@@ -246,21 +254,21 @@ actor StreamEngine: ConsumerEngine {
         observer.interrupted(by: error, retryAfter: delay)
     }
 
-    /// By the end of the client: a loop never just ends.
+    /// The client has shut down. The loop ends with an error, never silently.
     func cancelled() {
         endReason = PoolStateMachine<RedisConnection>.shutDown
         end(with: PoolStateMachine<RedisConnection>.shutDown)
     }
 }
 
-/// What the script `nextEntry` tells of an entry.
+/// The reply of the script `nextEntry`.
 private struct NextEntry {
     let id: StreamID
-    /// How many fields and values it has.
+    /// The number of fields and values of the entry.
     let elements: Int
     let bytes: Int
 
-    /// Returns `nil` if there is none.
+    /// Returns `nil` if there is no next entry.
     init?(_ reply: RedisReply, to call: ScriptCall) throws(RedisError) {
         if reply.isNull { return nil }
         let values = Array(try call.elements(reply))
@@ -270,7 +278,7 @@ private struct NextEntry {
         bytes = try call.integer(values[2]).plausible
     }
 
-    /// Whether a reply with this entry may exceed the limits: elements occupy memory, too.
+    /// Whether a reply with this entry may exceed the limits. Each field and value takes memory besides its bytes.
     func isLarge(for limits: RESPLimits) -> Bool {
         elements > limits.maxArrayElements / 2 || bytes + elements * 32 > limits.maxReplyBytes / 2
     }

@@ -1,43 +1,48 @@
-/// What a fan-out reader knows of a stream besides its position: enough to notice that the stream does not go on where it
-/// was, and that entries are gone which were never read. Free of sockets and clocks.
+/// What a stream consumer knows about a stream besides its position. It is enough to notice that the stream no longer
+/// continues from the position, and that entries are gone which the consumer never read. It does no I/O and reads no
+/// clock.
 struct StreamHistory {
-    /// What a look at the stream means.
+    /// What a probe of the stream shows.
     enum Finding: Equatable {
+        /// The stream continues from the position.
         case sound
-        /// Entries are gone that were not read; `count` is `nil` if it is not known how many.
+        /// Entries are gone that the consumer did not read; `count` is `nil` if their number is unknown.
         case lost(count: Int?, after: StreamID, before: StreamID)
+        /// The stream does not continue from the position.
         case broken(Discontinuity.Kind)
     }
 
-    /// Whether the stream was there.
+    /// Whether the stream has existed.
     private var isKnown: Bool
-    /// Whether the stream had come to the position. A time to begin at may lie in the future.
+    /// Whether the stream's last id has reached the position. A start at a time may lie in the future.
     private var isReached: Bool
-    /// Whether there was an entry with the id of the position.
+    /// Whether an entry with the id of the position has existed.
     private var isEntry: Bool
-    /// The position at the last look, if there was an entry. It tells of entries that were lost while reading went on.
+    /// The position at the last probe, if an entry had that id. The next probe checks it too, and so shows entries that
+    /// a server lost while the consumer read on.
     private var anchor: StreamID?
-    /// The lowest id that was found to be lost, if the last look has found one.
+    /// The lowest lost id that the last probe has found, if any.
     private(set) var lostID: StreamID?
-    /// What was found and reported, by a reader that stays where it is.
+    /// The discontinuity that was reported last, while the consumer keeps its position despite it.
     private var reported: Discontinuity.Kind?
 
-    /// How many of the entries ever added had been read, or were known to be gone, when the reader was here.
+    /// How many of the stream's entries ever added were read, or known to be gone, when the consumer was at `position`.
     private var accounted: (entries: Int, position: StreamID)?
-    /// How many messages were read since.
+    /// How many messages were read since then.
     private var readCount = 0
-    /// Up to which id entries are gone that nobody can count.
+    /// The id up to which a loss of unknown count was reported.
     private var lostUpTo = StreamID.zero
 
-    /// What was read last.
+    /// The ids of the most recently read messages.
     private(set) var seen = SeenIDs()
-    /// What a reader that went back leaves out, in ascending order, as long as the stream agrees with it.
-    private var leftOut: (ids: ArraySlice<StreamID>, hasBegun: Bool)?
+    /// After the position went back: the ids of messages to filter out, in ascending order, as long as the stream
+    /// agrees with them.
+    private var filtered: (ids: ArraySlice<StreamID>, hasBegun: Bool)?
 
     /// - Parameters:
-    ///   - isKnown: Whether the stream was there.
-    ///   - isReached: Whether the stream had come to the position.
-    ///   - isEntry: Whether there was an entry with the id of the position.
+    ///   - isKnown: Whether the stream has existed.
+    ///   - isReached: Whether the stream's last id has reached the position.
+    ///   - isEntry: Whether an entry with the id of the position has existed.
     init(isKnown: Bool = false, isReached: Bool = true, isEntry: Bool = false) {
         self.isKnown = isKnown
         self.isReached = isReached
@@ -46,7 +51,7 @@ struct StreamHistory {
 
     // MARK: Reading
 
-    /// Messages were read.
+    /// The consumer read a batch.
     mutating func read(_ batch: MessageBatch) {
         isKnown = true
         isReached = true
@@ -55,25 +60,25 @@ struct StreamHistory {
         seen.append(batch)
     }
 
-    /// The next entry could not be read, and is passed over.
-    mutating func passOver() {
+    /// The consumer skips the next entry, which it could not read.
+    mutating func skipEntry() {
         isKnown = true
         isReached = true
         isEntry = true
         readCount += 1
     }
 
-    /// Whether messages are to be left out.
-    var isLeavingOut: Bool { leftOut != nil }
+    /// Whether messages are filtered out.
+    var isFilteringSeen: Bool { filtered != nil }
 
-    /// A batch without what was seen before the reader went back.
+    /// Returns a batch without the messages that were read before the position went back.
     ///
-    /// Two servers that both took themselves for the master may have given the same id to different entries. So nothing is
-    /// left out any more from the first entry on by which the stream differs from what was seen.
-    mutating func leavingOutSeen(_ batch: MessageBatch) -> MessageBatch {
-        guard var (ids, hasBegun) = leftOut else { return batch }
+    /// Two servers that were both master for a while may have given the same id to different entries. So from the first
+    /// entry on by which the stream differs from what was read, the filter ends.
+    mutating func filteringSeen(_ batch: MessageBatch) -> MessageBatch {
+        guard var (ids, hasBegun) = filtered else { return batch }
         let kept = batch.filter { entry in
-            // What was seen first may have been trimmed since, and what stands before it may have been forgotten.
+            // The first ids may have been trimmed since, and the ids before them may have been forgotten here.
             if !hasBegun { ids = ids.drop { $0 < entry.id } }
             guard ids.first == entry.id else {
                 if hasBegun { ids = [] }
@@ -83,22 +88,23 @@ struct StreamHistory {
             ids.removeFirst()
             return false
         }
-        leftOut = ids.isEmpty ? nil : (ids, hasBegun)
+        filtered = ids.isEmpty ? nil : (ids, hasBegun)
         return kept
     }
 
-    // MARK: Looking
+    // MARK: Probing
 
-    /// Compares what the stream looks like with what is known.
+    /// Compares a probe of the stream with this history.
     ///
-    /// For a look that was taken while nothing was on its way.
+    /// The probe must have run while no read was in flight.
     mutating func compare(_ stream: StreamObservation?, at position: StreamID) -> Finding {
         guard let stream else { return isKnown ? found(.missing) : .sound }
         isKnown = true
         guard stream.lastID >= position else { return isReached ? found(.regressed) : .sound }
         if let accounted, let added = stream.entriesAdded, added < accounted.entries + readCount {
-            // A counter that goes back is another stream's, or that of a server which has lost entries. If everything is
-            // behind the position, nothing has to be read again.
+            // A counter of added entries that goes down belongs to another stream, or to a server that has lost
+            // entries. If all entries are after the position, the consumer can start at the beginning without reading
+            // any entry twice.
             let isAhead = stream.firstEntryID.map { $0 > position } ?? true
             return found(isAhead ? .regressed : .diverged)
         }
@@ -109,7 +115,7 @@ struct StreamHistory {
         return account(for: stream, at: position)
     }
 
-    /// The ids of entries that should be there, unless they were deleted or trimmed.
+    /// The ids of entries that the stream should still have, unless they were deleted or trimmed.
     func landmarks(at position: StreamID) -> [StreamID] {
         guard isEntry else { return [] }
         guard let anchor, anchor != position else { return [position] }
@@ -120,7 +126,7 @@ struct StreamHistory {
         reported == kind ? .sound : .broken(kind)
     }
 
-    /// Finds out whether entries are gone that were not read, whenever it is known how many are left to be read.
+    /// Finds entries that are gone and were not read, whenever the probe tells how many entries are unread.
     private mutating func account(for stream: StreamObservation, at position: StreamID) -> Finding {
         guard isReached, let unread = stream.unreadCount(behind: position) else { return .sound }
         let before = unread > 0 ? stream.firstEntryID ?? stream.lastID : stream.lastID.next ?? .max
@@ -134,30 +140,30 @@ struct StreamHistory {
                 return lost > 0 ? .lost(count: lost, after: known.position, before: before) : .sound
             }
         }
-        // There was something behind the position, and there is nothing.
+        // The stream has given out ids after the position, and has no entry there.
         guard unread == 0, stream.lastID > max(position, lostUpTo) else { return .sound }
         defer { lostUpTo = stream.lastID }
         return .lost(count: nil, after: max(position, lostUpTo), before: before)
     }
 
-    // MARK: Moving
+    // MARK: Changing the position
 
-    /// The discontinuity was reported, and the reader stays where it is.
+    /// The consumer keeps its position after it reported a discontinuity.
     mutating func stay(despite kind: Discontinuity.Kind) {
         reported = kind
         if kind == .missing { isKnown = false }
         forget()
     }
 
-    /// The reader goes to the beginning or the end of what is another stream.
-    mutating func startAnew(isKnown: Bool) {
+    /// The consumer goes to the beginning or the end of a stream that it takes for a new one.
+    mutating func reset(isKnown: Bool) {
         self = StreamHistory(isKnown: isKnown)
     }
 
-    /// The reader goes back, and leaves out what it has seen from there up to an id.
-    mutating func rewind(to position: StreamID, leavingOutUpTo limit: StreamID) {
+    /// The consumer goes back to `position`, and filters out the messages that it has read from there up to `limit`.
+    mutating func rewind(to position: StreamID, filteringUpTo limit: StreamID) {
         let ids = seen.ids(above: position, upTo: limit)
-        leftOut = ids.isEmpty ? nil : (ids[...], false)
+        filtered = ids.isEmpty ? nil : (ids[...], false)
         forget()
     }
 

@@ -1,18 +1,20 @@
 internal import DequeModule
 
-/// Finds the entry that keeps a reader from reading on, once even single entries could not be read. Free of sockets and
-/// clocks.
+/// Finds the entry that a consumer cannot read, once reads of single entries fail as well. It does no I/O and reads no
+/// clock.
 ///
-/// - `idle`: nothing is searched for.
-/// - `alone`: all streams together could not be read, so each is read alone. One that cannot be is a suspect; else `idle`.
-/// - `suspect`: it has to be found out which entry is the next one of a stream. If it is too large, it is passed over.
-/// - `candidate`: connections have ended while an entry was read. It is passed over if the one behind it can be read: else
-///   the server is to blame, and the entry is tried again.
+/// - `idle`: all streams can be read. Goes to `alone`, or, with one stream, to `unreadable`.
+/// - `alone`: the streams could not be read together, so the consumer reads each alone. Goes to `unreadable` for a
+///   stream that cannot be read alone either, and to `idle` after the last stream.
+/// - `unreadable`: a stream could not be read, and the consumer identifies its next entry. If that entry is too large,
+///   the consumer skips it. Goes to `candidate` if connections closed, and otherwise to `alone` or `idle`.
+/// - `candidate`: connections closed while an entry was read. The consumer skips the entry if it can read the next one.
+///   Otherwise the server is at fault, and the consumer tries the entry again.
 struct UnreadableSearch {
     enum Cause: Equatable {
-        /// The reply exceeds what the connection accepts.
+        /// The reply exceeds the limits of the connection.
         case tooLarge
-        /// Connections ended before the reply had come.
+        /// Connections closed before the reply arrived.
         case lost
     }
 
@@ -23,58 +25,58 @@ struct UnreadableSearch {
     }
 
     private var alone: Deque<StreamKey> = []
-    private var suspect: (stream: StreamKey, cause: Cause)?
+    private var unreadable: (stream: StreamKey, cause: Cause)?
     private var candidate: (stream: StreamKey, id: StreamID)?
-    /// The entry that was the next one when the stream could not be read before.
+    /// The next entry of the stream when it could not be read the last time.
     private var known: StreamID?
-    /// How many connections have ended, one after the other, while the same was read.
+    /// How many connections in a row have closed during the same read.
     private var losses = 0
 
-    /// After so many connections that end within the same read of single entries, the entry is looked at.
+    /// After so many connections that closed during the same read of single entries, the next entry is identified.
     private static let manyLosses = 3
 
     var step: Step? {
         if let candidate { return .readBehind(candidate.id, candidate.stream) }
-        if let suspect { return .identify(suspect.stream) }
+        if let unreadable { return .identify(unreadable.stream) }
         return alone.first.map { .readAlone($0) }
     }
 
     // MARK: Reads
 
-    /// A read of these streams, or of one alone, was answered.
+    /// The server answered a read of all streams, or of one alone.
     mutating func wasRead() {
         losses = 0
         candidate = nil
-        if suspect == nil { _ = alone.popFirst() }
+        if unreadable == nil { _ = alone.popFirst() }
     }
 
-    /// The reply to a read was refused, of single entries.
+    /// The reply to a read of single entries was too large.
     mutating func refused(_ streams: some Collection<StreamKey>) {
         losses = 0
         if candidate != nil { return candidate = nil }
-        accuse(.tooLarge, streams)
+        narrowDown(.tooLarge, streams)
     }
 
-    /// A connection has ended within a read. Returns whether less should be asked for at a time.
+    /// The connection closed during a read. Returns whether the next read should ask for fewer messages.
     mutating func connectionEnded() -> Bool {
         losses += 1
         candidate = nil
         return losses >= 2
     }
 
-    /// Less is asked for now.
-    mutating func isHalved() { losses = 0 }
+    /// The next read asks for fewer messages.
+    mutating func batchHalved() { losses = 0 }
 
-    /// Less cannot be asked for.
+    /// The connection closed during a read of single entries, so the next read cannot ask for fewer.
     mutating func lost(_ streams: some Collection<StreamKey>) {
         guard losses >= Self.manyLosses else { return }
         losses = 0
-        accuse(.lost, streams)
+        narrowDown(.lost, streams)
     }
 
-    private mutating func accuse(_ cause: Cause, _ streams: some Collection<StreamKey>) {
+    private mutating func narrowDown(_ cause: Cause, _ streams: some Collection<StreamKey>) {
         if let stream = alone.first ?? (streams.count == 1 ? streams.first : nil) {
-            suspect = (stream, cause)
+            unreadable = (stream, cause)
         } else {
             alone = Deque(streams)
         }
@@ -82,13 +84,13 @@ struct UnreadableSearch {
 
     // MARK: Entries
 
-    /// The next entry of the suspect was identified. Returns whether it is to be passed over.
+    /// The next entry of the unreadable stream was identified. Returns whether the consumer skips it.
     ///
-    /// An entry of usual size is suspected only if it was the next one before as well: another one may have been trimmed in
-    /// between.
+    /// The consumer skips an entry of usual size only if it was the next one the last time as well. Otherwise the entry
+    /// that could not be read may have been trimmed in between.
     mutating func identified(_ id: StreamID?, isLarge: Bool) -> Bool {
-        guard let (stream, cause) = suspect else { return false }
-        suspect = nil
+        guard let (stream, cause) = unreadable else { return false }
+        unreadable = nil
         guard let id else { return false }
         switch cause {
         case .lost:
@@ -96,7 +98,7 @@ struct UnreadableSearch {
             return false
         case .tooLarge:
             if isLarge || known == id {
-                passed()
+                skipped()
                 return true
             }
             known = id
@@ -104,30 +106,31 @@ struct UnreadableSearch {
         }
     }
 
-    /// It cannot be found out which entry it is. Returns why it was to be.
+    /// The next entry cannot be identified. Returns why it was to be identified.
     mutating func cannotIdentify() -> Cause? {
-        defer { suspect = nil }
-        return suspect?.cause
+        defer { unreadable = nil }
+        return unreadable?.cause
     }
 
-    /// The entry behind the candidate was read, or there is none. Returns the entry to be passed over.
+    /// The server answered the read of the entry after the candidate. Returns the candidate's id if the consumer skips
+    /// it.
     mutating func readBehind(isEmpty: Bool) -> StreamID? {
         defer { candidate = nil }
         guard let candidate, !isEmpty else { return nil }
-        passed()
+        skipped()
         return candidate.id
     }
 
-    private mutating func passed() {
+    private mutating func skipped() {
         known = nil
         losses = 0
         _ = alone.popFirst()
     }
 
-    /// A stream is not read any more.
+    /// The consumer stops reading these streams.
     mutating func drop(_ streams: Set<StreamKey>) {
         alone.removeAll { streams.contains($0) }
-        if let suspect, streams.contains(suspect.stream) { self.suspect = nil }
+        if let unreadable, streams.contains(unreadable.stream) { self.unreadable = nil }
         if let candidate, streams.contains(candidate.stream) { self.candidate = nil }
     }
 }

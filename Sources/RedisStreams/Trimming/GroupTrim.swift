@@ -1,35 +1,36 @@
-/// How far a stream is trimmed with regard to those who read it.
+/// How far to trim a stream, given what its groups and readers still need.
 ///
-/// An entry goes when every group of the stream has read it and has it pending no more. What is pending in one group stays,
-/// and so does everything behind the lowest pending entry; only on Redis 8.2 and later, entries behind it that every group
-/// has acknowledged go as well. A stream without groups is not trimmed.
+/// Trimming removes an entry when every group of the stream has read it, and no group has it pending. It keeps an entry
+/// that is pending in one group, and all entries after the lowest pending one. Only on Redis 8.2 and later, it also
+/// removes entries after that one if every group has acknowledged them. It does not trim a stream without groups.
 public struct GroupTrim: Sendable, Hashable {
-    /// How long entries are kept in any case, by their ids. For groups that are yet to be created, and for people.
-    /// Default: `nil`, no longer than needed.
+    /// How long to keep entries in any case, according to their ids: for groups that are created later, and for people
+    /// who inspect the stream. Default: `nil`, no longer than needed.
     public var age: Duration?
 
-    /// The length above which the oldest entries go although a group needs them: about this many are kept, and up to a
-    /// hundred more. Default: `nil`, never.
+    /// The length above which trimming removes the oldest entries even if a group needs them. It keeps about this many
+    /// entries, and up to a hundred more. Default: `nil`, never.
     public var maxLength: Int?
 
-    /// A group none of whose consumers has given a sign of life for this long is not waited for any more. Default: `nil`,
-    /// every group is waited for.
+    /// The time without activity after which trimming ignores a group: no consumer of the group was active for this
+    /// long. Default: `nil`, every group counts.
     ///
-    /// A sign of life is a message that was read, claimed or renewed; with Redis 7.2 and later also an attempt. When the last
-    /// consumer ends cleanly, a name stays in the group that shows since when it is left (`generated:returned`). A group
-    /// that never had a consumer has given no sign, and is waited for.
+    /// A consumer is active when it reads, claims or renews a message; with Redis 7.2 and later also when it tries to.
+    /// When the last consumer of a group ends cleanly, the name `generated:returned` stays in the group, and shows
+    /// since when no consumer is left. A group that never had a consumer is never ignored.
     ///
-    /// It costs the server time with the number of consumers, each time, while everybody waits.
+    /// Each trim then takes the server time in proportion to the number of consumers, and the server executes nothing
+    /// else meanwhile.
     public var abandonedAfter: Duration?
 
-    /// The names of positions (``StreamConsumer/Start/resume(_:else:)``) whose readers are waited for like groups. One that
-    /// is not kept yet needs everything.
+    /// The names of positions (``StreamConsumer/Start/resume(_:else:)``) whose readers count like groups. A reader that
+    /// has not saved its position yet needs all entries.
     public var positions: [String] = []
 
-    /// Waits for every group, and keeps nothing else.
+    /// Keeps what a group needs, and nothing else.
     public init() {}
 
-    /// Waits for every group, and keeps nothing else.
+    /// Keeps what a group needs, and nothing else.
     public static let acknowledgedByAllGroups = GroupTrim()
 
     func validate() throws(RedisError) {
@@ -40,7 +41,7 @@ public struct GroupTrim: Sendable, Hashable {
             throw RedisError(.invalidArgument, "The length to trim to must be at least 1.")
         }
         if let abandonedAfter, abandonedAfter <= .zero {
-            throw RedisError(.invalidArgument, "The time after which a group is not waited for must be positive.")
+            throw RedisError(.invalidArgument, "The time after which a group counts as abandoned must be positive.")
         }
         if positions.contains(where: \.isEmpty) { throw RedisError(.invalidArgument, "A position needs a name.") }
     }
@@ -56,26 +57,26 @@ public struct GroupTrim: Sendable, Hashable {
 }
 
 extension RedisCommandExecutor {
-    /// Removes the entries of a stream that nobody needs any more: that every group has read, and acknowledged.
+    /// Removes the entries of a stream that every group has read and acknowledged.
     ///
     /// ```swift
     /// let report = try await redis.trim("orders", .acknowledgedByAllGroups, keeping: .seconds(3600))
     /// ```
     ///
-    /// One atomic step: nothing that a group is given meanwhile is missed. What is assumed: a group that is created later
-    /// has no claim to what is gone by then, also if it begins at the beginning. Create groups before their first entries,
-    /// or keep a time. Readers without a group (``StreamConsumer``) are not waited for, save those whose
-    /// ``GroupTrim/positions`` are named.
+    /// It is one atomic step: the server delivers no message between the check and the trim. A group that is created
+    /// later does not get the entries that were removed before, even if it starts at the beginning of the stream:
+    /// create groups before you add their first entries, or keep entries for a time. Trimming does not wait for readers
+    /// without a group (``StreamConsumer``), except for those whose ``GroupTrim/positions`` you name.
     ///
-    /// ``StreamTrimmer`` does this again and again. Sent as a script: a user needs the rights to `EVAL` and `EVALSHA`, to
-    /// `XTRIM`, `XINFO`, `XPENDING`, `XLEN`, `XRANGE` and `EXISTS`, for an age to `TIME`, and where positions are
-    /// named to `HGET`.
+    /// ``StreamTrimmer`` repeats this at intervals. The library sends a script: the user needs the rights to `EVAL` and
+    /// `EVALSHA`, to `XTRIM`, `XINFO`, `XPENDING`, `XLEN`, `XRANGE` and `EXISTS`, for an age to `TIME`, and for
+    /// positions to `HGET`.
     ///
     /// - Parameters:
-    ///   - stream: The stream; one that is not there is no error.
+    ///   - stream: The stream; it is no error if it does not exist.
     ///   - goal: How far to trim.
-    ///   - age: How long entries are kept in any case; `nil` for what `goal` says.
-    /// - Throws: ``RedisError``. Trimming again does no harm.
+    ///   - age: How long to keep entries in any case; `nil` for the age of `goal`.
+    /// - Throws: ``RedisError``. It is safe to trim again after an error.
     ///
     /// Source: [XTRIM](https://redis.io/docs/latest/commands/xtrim/).
     @discardableResult
@@ -90,7 +91,7 @@ extension RedisCommandExecutor {
         try RedisError.check("stream", isName: stream.rawValue, command: XTRIM.name)
         let reply = try await run(goal.call(on: stream))
         guard let report = TrimReport(reply) else {
-            throw RedisError(.unexpectedReply, "The script for trimming returned something else.", command: XTRIM.name)
+            throw RedisError(.unexpectedReply, "The reply of the trim script has another shape.", command: XTRIM.name)
         }
         return report
     }

@@ -1,34 +1,38 @@
 internal import Logging
 public import ServiceLifecycle
 
-/// Trims a stream again and again, as far as every group has done with it.
+/// Trims a stream at intervals, up to the first entry that a group still needs.
 ///
 /// ```swift
 /// let trimmer = StreamTrimmer(redis, stream: "orders")
-/// let services = ServiceGroup(services: [redis, billing, trimmer], gracefulShutdownSignals: [.sigterm], logger: logger)
+/// let services = ServiceGroup(
+///     services: [redis, billing, trimmer],
+///     gracefulShutdownSignals: [.sigterm],
+///     logger: logger
+/// )
 /// ```
 ///
-/// Producers then need not trim (`MAXLEN`), which takes what a slow group has yet to read. Several trimmers of one stream
-/// do no harm. A group that nobody reads keeps everything: bound it by ``GroupTrim/maxLength`` or
-/// ``GroupTrim/abandonedAfter``.
+/// Producers then need not trim (`MAXLEN`), which also removes entries that a slow group has yet to read. Several
+/// trimmers of one stream do no harm. A group without readers keeps all entries: set ``GroupTrim/maxLength`` or
+/// ``GroupTrim/abandonedAfter`` to bound the stream.
 ///
-/// **Faults.** Lost connections and servers that are loading or failing over are waited for. What trying again does not
-/// mend is thrown.
+/// **Faults.** The trimmer waits and tries again after a lost connection, and while the server is loading or failing
+/// over. It throws errors that another attempt cannot fix.
 ///
 /// Source: [XTRIM](https://redis.io/docs/latest/commands/xtrim/).
 public struct StreamTrimmer: Service {
-    /// Something that happened while trimming, for logs, metrics and alarms. Nothing depends on anybody looking.
+    /// Something that happened while trimming, for logs, metrics and alerts. You need not read the events.
     ///
-    /// There may be more of them with each version: handle those that you know, and have a `default`.
+    /// New versions may add cases: handle those that you know, and have a `default`.
     public enum Event: Sendable {
-        /// Entries were removed.
+        /// Trimming removed entries.
         case trimmed(TrimReport)
-        /// Trimming is about to take what a group has not done with: `lag` messages are waiting or pending, and the stream
-        /// is kept at about `maxLength`. Told again only when the group had caught up.
+        /// Trimming will soon remove entries that a group has not acknowledged: `lag` messages of the group are unread
+        /// or pending, and the stream is kept at about `maxLength`. Reported again only after the group has caught up.
         case lagNearsTrimming(group: String, lag: Int, maxLength: Int)
-        /// Entries that a group needed, all of them before `before`, were removed, because the stream was too long.
+        /// Trimming removed entries that a group needed, all of them before `before`, because the stream was too long.
         case lost(group: String, before: StreamID)
-        /// A group has given no sign of life for so long that it is not waited for any more.
+        /// No consumer of a group was active for ``GroupTrim/abandonedAfter``, so trimming ignores the group.
         case abandoned(group: String)
         /// The connection or the server failed; the trimmer goes on after `retryAfter`.
         case interrupted(RedisError, retryAfter: Duration)
@@ -36,21 +40,22 @@ public struct StreamTrimmer: Service {
 
     /// How a trimmer works.
     public struct Configuration: Sendable {
-        /// How far to trim. Default: as far as every group has done with.
+        /// How far to trim. Default: up to the first entry that a group still needs.
         public var goal = GroupTrim()
 
-        /// How often to trim; each time, up to a quarter is taken off by chance, so that several trimmers do not work in
-        /// step. Default: 30 s. The first time is after a part of it by chance.
+        /// The interval between trims. Each one is shortened by up to a quarter at random, so that several trimmers do
+        /// not trim at the same time. The first trim comes after a random part of the interval. Default: 30 s.
         public var interval: Duration = .seconds(30)
 
-        /// At which lag of a group to warn. Default: `nil`, at four fifths of the goal's ``GroupTrim/maxLength``, if there
-        /// is one. Set it to somewhat less than what producers trim to, if they do.
+        /// The lag of a group at which to warn. Default: `nil`, which is four fifths of the goal's
+        /// ``GroupTrim/maxLength``, if there is one. If producers trim, set it somewhat lower than the length that they
+        /// trim to.
         public var warningLag: Int?
 
         /// The delays between attempts after a failure of the connection or the server.
         public var backoff = Backoff()
 
-        /// Where in its range each time falls, from 0 to 1; `nil` draws lots.
+        /// The position of each interval in its range, from 0 to 1; `nil` for a random one.
         package var jitter: Double?
 
         /// The defaults.
@@ -71,28 +76,29 @@ public struct StreamTrimmer: Service {
     }
 
     private let client: RedisClient
-    private let feed: AsyncStream<Event>.Continuation
+    private let continuation: AsyncStream<Event>.Continuation
 
-    /// The stream that is trimmed.
+    /// The stream to trim.
     public let stream: StreamKey
 
     /// How the trimmer works.
     public let configuration: Configuration
 
-    /// What happens: the newest few hundred events that nobody has taken. For one loop at a time.
+    /// What happens while trimming. The sequence buffers the newest few hundred events, and drops older ones. Use it
+    /// in one loop at a time.
     public let events: AsyncStream<Event>
 
-    /// A trimmer of a stream. It works while its ``run()`` does.
+    /// A trimmer of a stream. It trims while ``run()`` runs.
     public init(_ client: RedisClient, stream: StreamKey, configuration: Configuration = Configuration()) {
         self.client = client
         self.stream = stream
         self.configuration = configuration
-        (events, feed) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(256))
+        (events, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(256))
     }
 
     /// Trims until the task is cancelled or a graceful shutdown begins.
     ///
-    /// - Throws: ``RedisError``, when trimming cannot go on.
+    /// - Throws: ``RedisError``, if trimming cannot continue.
     public func run() async throws {
         try configuration.validate()
         try RedisError.check("stream", isName: stream.rawValue)
@@ -101,9 +107,10 @@ public struct StreamTrimmer: Service {
 
     private func trimOn() async throws(RedisError) {
         let eventLoop = client.nextEventLoop()
-        var watch = TrimMonitor(warningLag: configuration.effectiveWarningLag, maxLength: configuration.goal.maxLength)
+        let maxLength = configuration.goal.maxLength
+        var monitor = TrimMonitor(warningLag: configuration.effectiveWarningLag, maxLength: maxLength)
         var attempt = 0
-        // Those that begin together do not trim together.
+        // Trimmers that start at the same time must not trim at the same time.
         var delay = configuration.interval * chance()
         while true {
             await eventLoop.sleep(for: delay)
@@ -112,21 +119,21 @@ public struct StreamTrimmer: Service {
                 let report = try await client.trim(stream, configuration.goal)
                 attempt = 0
                 delay = configuration.interval * (1 - chance() / 4)
-                for event in watch.events(of: report) { tell(event) }
+                for event in monitor.events(of: report) { notify(event) }
             } catch {
                 if Task.isCancelled { return }
                 guard error.isRetriable else { throw error }
                 attempt += 1
                 delay = configuration.backoff.delay(attempt: attempt, jitter: chance(), after: error)
-                tell(.interrupted(error, retryAfter: delay))
+                notify(.interrupted(error, retryAfter: delay))
             }
         }
     }
 
     private func chance() -> Double { configuration.jitter ?? client.randomness() }
 
-    private func tell(_ event: Event) {
-        feed.yield(event)
+    private func notify(_ event: Event) {
+        continuation.yield(event)
         var metadata: Logger.Metadata = [LogKey.stream: "\(stream)"]
         switch event {
         case .trimmed(let report):
@@ -139,10 +146,10 @@ public struct StreamTrimmer: Service {
         case .lost(let group, let before):
             metadata[LogKey.group] = "\(group)"
             metadata[LogKey.message] = "\(before)"
-            client.logger.warning("entries were trimmed that a group needed", metadata: metadata)
+            client.logger.warning("trimming removed entries that a group needed", metadata: metadata)
         case .abandoned(let group):
             metadata[LogKey.group] = "\(group)"
-            client.logger.warning("group is not waited for any more", metadata: metadata)
+            client.logger.warning("group counts as abandoned, and trimming ignores it", metadata: metadata)
         case .interrupted(let error, _):
             metadata[LogKey.reason] = "\(error.code)"
             client.logger.info("trimmer interrupted", metadata: metadata)

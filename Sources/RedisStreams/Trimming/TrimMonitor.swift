@@ -1,4 +1,5 @@
-/// What of a trimmer's reports is worth a word: each thing once, until it has passed. Free of sockets and clocks.
+/// Turns the reports of a trimmer into events: a lag or an abandoned group once, until that has passed. No I/O, no
+/// clock.
 struct TrimMonitor: ~Copyable {
     private let warningLag: Int?
     private let maxLength: Int?
@@ -21,9 +22,9 @@ struct TrimMonitor: ~Copyable {
                 abandoned.remove(group.name)
             }
             guard let warningLag else { continue }
-            // A server that does not tell the lag tells at least how much there is.
-            let isBehindAll = group.neededID <= report.firstID
-            let lag = group.lag.map { $0 + group.pendingCount } ?? (isBehindAll ? report.length : 0)
+            // If the server does not report the lag, the lag of a group that needs all entries is the stream's length.
+            let needsAllEntries = group.neededID <= report.firstID
+            let lag = group.lag.map { $0 + group.pendingCount } ?? (needsAllEntries ? report.length : 0)
             if lag < warningLag {
                 lagging.remove(group.name)
             } else if lagging.insert(group.name).inserted {

@@ -1,33 +1,33 @@
-/// What trimming has done, and who needs what is left.
+/// What a trim removed, and which groups need the remaining entries.
 public struct TrimReport: Sendable, Hashable {
-    /// A group, as it was when the stream was trimmed.
+    /// The state of a group when the stream was trimmed.
     public struct Group: Sendable, Hashable {
         /// The group.
         public var name: String
-        /// The lowest id that the group needs: that of the first message pending, or the next one to be read.
+        /// The lowest id that the group needs: the id of its first pending message, or of the next message to read.
         public var neededID: StreamID
         /// How many messages are pending.
         public var pendingCount: Int
         /// How many entries the group has yet to read; `nil` if the server is older than Redis 7.0, or does not know.
         public var lag: Int?
-        /// Whether it was not waited for, since it has given no sign of life.
+        /// Whether trimming ignored the group, since none of its consumers was active (``GroupTrim/abandonedAfter``).
         public var isAbandoned: Bool
-        /// Whether one of the ``TrimReport/forcedCount`` entries was needed by it.
+        /// Whether the group needed one of the ``TrimReport/forcedCount`` entries.
         public var hasLost: Bool
     }
 
-    /// How many entries were removed that nobody needed.
+    /// How many entries the trim removed that no group needed.
     public var removedCount: Int
-    /// How many entries were removed although they were needed, because the stream was too long.
+    /// How many entries the trim removed although they were needed, because the stream was too long.
     public var forcedCount: Int
-    /// How many entries are left.
+    /// How many entries remain.
     public var length: Int
-    /// The id of the first entry that is left; zero if there is none.
+    /// The id of the first remaining entry; zero if there is none.
     public var firstID: StreamID
     /// The groups of the stream.
     public var groups: [Group]
 
-    /// The group that needs the oldest entry, and so keeps the stream from being trimmed further.
+    /// The group that needs the oldest entry, and so prevents further trimming.
     public var holdingBack: Group? {
         groups.filter { !$0.isAbandoned }.min { $0.neededID < $1.neededID }
     }

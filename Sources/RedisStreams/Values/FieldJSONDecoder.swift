@@ -4,7 +4,7 @@ internal import FoundationEssentials
 internal import Foundation
 #endif
 
-/// Reads a property from the text of its field.
+/// Decodes a property from the text of its field.
 final class FieldJSONDecoder {
     private lazy var decoder: JSONDecoder = {
         let decoder = JSONDecoder()
@@ -18,7 +18,8 @@ final class FieldJSONDecoder {
         return decoder
     }()
 
-    /// Text for a `String`; for everything else what the text is as JSON, and failing that, as a string of JSON.
+    /// Returns the text itself for a `String`. Decodes any other type from the text as JSON, or, if that fails, from a
+    /// JSON string that contains the text.
     func decode<Value: Decodable>(_ type: Value.Type, from text: String) throws -> Value {
         if let value = plainValue(type, text) { return value }
         var failure: (any Error)?
@@ -32,21 +33,21 @@ final class FieldJSONDecoder {
         do {
             return try decoder.decode(type, from: Data(JSONText.string(text)))
         } catch {
-            // What was meant for an object or array is better explained as one.
+            // If the text looks like an object or an array, the error of the first attempt explains more.
             throw JSONText.looksStructured(text.utf8) ? failure ?? error : error
         }
     }
 
-    /// A decoder for the property, for types that read it piece by piece.
+    /// A decoder for the property, for types that decode it piece by piece.
     func decoder(forKey key: any CodingKey, text: String) throws -> any Decoder {
         let isJSON = (try? decoder.decode(AnyJSON.self, from: Data(text.utf8))) != nil
-        // As the only property of an object, so that errors name it.
+        // The property is decoded as the only one of an object, so that errors name it.
         let json = isJSON ? Array(text.utf8) : JSONText.string(text)
         let object = [UInt8(ascii: "{")] + JSONText.string(key.stringValue) + [UInt8(ascii: ":")] + json
         return try decoder.decode(OnlyProperty.self, from: Data(object + [UInt8(ascii: "}")])).decoder
     }
 
-    /// The types that need no JSON decoder, if the text is in their usual form.
+    /// The value, for types that need no JSON decoder if the text has their usual form; `nil` otherwise.
     private func plainValue<Value>(_ type: Value.Type, _ text: String) -> Value? {
         switch type {
         case is String.Type: text as? Value
@@ -64,7 +65,7 @@ final class FieldJSONDecoder {
     }
 }
 
-/// JSON of any kind.
+/// Accepts any JSON.
 private struct AnyJSON: Decodable {
     init(from decoder: any Decoder) {}
 }
@@ -79,7 +80,7 @@ private struct OnlyProperty: Decodable {
     }
 }
 
-/// How a type of Foundation is written.
+/// What an error says about the expected text of a Foundation type.
 func foundationExpectation(of type: any Any.Type) -> String? {
     if type == Date.self { return "expected a date as 2024-05-01T12:00:00Z" }
     if type == UUID.self { return "expected a UUID" }

@@ -4,7 +4,7 @@ internal import FoundationEssentials
 internal import Foundation
 #endif
 
-/// Writes a property as the text of its field.
+/// Encodes a property as the text of its field.
 final class FieldJSONEncoder {
     private lazy var encoder: JSONEncoder = {
         let encoder = JSONEncoder()
@@ -19,9 +19,9 @@ final class FieldJSONEncoder {
         return encoder
     }()
 
-    /// Text as it is, a string of JSON as its text, everything else as JSON.
+    /// Returns a `String` unchanged, the text of a value whose JSON is a string, and the JSON of any other value.
     func text<Value: Encodable>(of value: Value) throws -> String {
-        // The types whose JSON is known need no JSON encoder, which costs more than all of them together.
+        // The JSON of these types is known. A JSON encoder would cost more than all these casts together.
         switch value {
         case let value as String: return value
         case let value as Int: return "\(value)"
@@ -48,14 +48,14 @@ final class FieldJSONEncoder {
         return try JSONDecoder().decode(String.self, from: Data(json.utf8))
     }
 
-    /// Whether bare text would be read as another string, or as nil.
+    /// Whether a decoder would read the bare text as another string, or as nil.
     private func isTakenForOtherJSON(_ text: String) -> Bool {
         let start = text.utf8.first { !JSONText.isWhitespace($0) }
         return start == UInt8(ascii: "\"") || JSONText.isNull(text.utf8)
     }
 }
 
-/// Whether JSON has one value for the type, although it encodes itself as an object.
+/// Whether a JSON encoder writes the type as one value, in another form than the type's own `encode(to:)`.
 func isWholeInJSON(_ type: any Any.Type) -> Bool {
     type == URL.self || type == Decimal.self || type == Date.self || type == Data.self
 }

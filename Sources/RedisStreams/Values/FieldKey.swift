@@ -1,4 +1,4 @@
-/// A coding key of any name.
+/// A coding key with any name.
 struct FieldKey: CodingKey {
     let stringValue: String
     let intValue: Int?
@@ -17,6 +17,6 @@ struct FieldKey: CodingKey {
 
     init?(intValue: Int) { self.init(index: intValue) }
 
-    /// The key that classes put the properties of their superclass under.
+    /// The key under which classes encode the properties of their superclass.
     static let superclass = FieldKey("super")
 }

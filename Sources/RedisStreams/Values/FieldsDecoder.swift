@@ -1,17 +1,17 @@
-/// Puts a value together from fields: what it decodes under a key, at the top, is a field.
+/// Decodes a value from fields: each key at the top level of the value is the name of a field.
 final class FieldsDecoder: Decoder {
     private let fields: StreamFields
     private let type: any Any.Type
     private let json = FieldJSONDecoder()
 
-    /// Where each name stands first, for entries with more fields than are found fast by looking at each.
+    /// The first position of each name, for entries with so many fields that a linear search would be slow.
     private lazy var positions: [[UInt8]: Int] = {
         var positions: [[UInt8]: Int] = [:]
         for position in fields.indices.reversed() { positions[fields[position].nameBytes] = position }
         return positions
     }()
 
-    /// What could not be thrown where it was found.
+    /// An error that was found in a method that cannot throw.
     private(set) var failure: RedisError?
 
     let codingPath: [any CodingKey] = []
@@ -22,13 +22,13 @@ final class FieldsDecoder: Decoder {
         self.type = type
     }
 
-    /// Decodes what the fields are: the value itself, or the one that it wraps.
+    /// Decodes the value whose properties are the fields: the value itself, or the one that it wraps.
     func decodeWhole<Value: Decodable>(_ type: Value.Type) throws -> Value {
         guard !isWholeInJSON(type) else { throw refusal(of: type) }
         return try Value(from: self)
     }
 
-    /// That the value is none that has properties.
+    /// The error for a type that has no properties.
     func refusal(of type: any Any.Type) -> DecodingError {
         let error = RedisError(
             .decodingFailed,
@@ -44,7 +44,7 @@ final class FieldsDecoder: Decoder {
         return positions[Array(name.utf8)].map { fields[$0] }
     }
 
-    /// The field that has to be there.
+    /// The field for a key; throws if it is missing.
     func requiredField(_ key: any CodingKey) throws -> StreamField {
         if let field = field(key) { return field }
         let error = RedisError(
@@ -68,7 +68,7 @@ final class FieldsDecoder: Decoder {
 
     func decodeIfPresent<Value: Decodable>(_ type: Value.Type, forKey key: any CodingKey) throws -> Value? {
         guard let field = field(key) else { return nil }
-        // "null" is a text like any other.
+        // For a String, "null" is ordinary text.
         if type != String.self, isNil(field) { return nil }
         return try decode(type, from: field, key: key)
     }
@@ -98,7 +98,7 @@ final class FieldsDecoder: Decoder {
         throw DecodingError.dataCorrupted(context(path: [key], error: error))
     }
 
-    /// A decoder for one field, for types that read it piece by piece.
+    /// A decoder for one field, for types that decode it piece by piece.
     func nestedDecoder(forKey key: any CodingKey) throws -> any Decoder {
         let text = try text(of: requiredField(key), key: key, expected: [String: Any].self)
         return try json.decoder(forKey: key, text: text)
@@ -110,7 +110,7 @@ final class FieldsDecoder: Decoder {
         return fields.compactMap { field in
             guard let key = Key(stringValue: field.name), seen.insert(field.nameBytes).inserted else { return nil }
             if key.stringValue.utf8.elementsEqual(field.nameBytes) { return key }
-            // A type with keys of its own does not know this one; a dictionary would lose it.
+            // A type with fixed keys does not have this one, but a dictionary would lose the field.
             failure =
                 failure
                 ?? RedisError(.decodingFailed, "\(type) cannot be read: the name of a field is not UTF-8 text.")
@@ -141,7 +141,7 @@ private struct KeyedFields<Key: CodingKey>: KeyedDecodingContainerProtocol {
 
     func contains(_ key: Key) -> Bool { decoder.field(key) != nil }
 
-    /// A field that is missing is nil too, since nil properties are not written.
+    /// A missing field is nil, too, since the encoder writes no field for nil.
     func decodeNil(forKey key: Key) -> Bool { decoder.field(key).map(decoder.isNil) ?? true }
 
     func decode<Value: Decodable>(_ type: Value.Type, forKey key: Key) throws -> Value {
@@ -173,7 +173,7 @@ private struct KeyedFields<Key: CodingKey>: KeyedDecodingContainerProtocol {
     func superDecoder(forKey key: Key) throws -> any Decoder { try decoder.nestedDecoder(forKey: key) }
 }
 
-/// A value that is nothing but another one: the fields are the other one's properties.
+/// A value that only wraps another one: the fields are the properties of the wrapped value.
 private struct WrappedValue: SingleValueDecodingContainer {
     let decoder: FieldsDecoder
     var codingPath: [any CodingKey] { [] }
@@ -181,7 +181,7 @@ private struct WrappedValue: SingleValueDecodingContainer {
     func decodeNil() -> Bool { false }
 
     func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
-        // These would ask for a container of a single value again, and so on for ever.
+        // These types would ask for a single value container again, in endless recursion.
         guard !(type is any PlainValue.Type) else { throw decoder.refusal(of: type) }
         return try decoder.decodeWhole(type)
     }

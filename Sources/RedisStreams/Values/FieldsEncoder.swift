@@ -1,7 +1,7 @@
-/// Takes a value apart into fields: what it encodes under a key, at the top, is a field.
+/// Encodes a value as fields: each key at the top level of the value becomes the name of a field.
 ///
-/// A property that is a plain value becomes text at once. One that is built piece by piece, in a nested container, is
-/// kept as a ``JSONNode`` until the value is encoded, since containers do not tell when they are complete.
+/// A plain value becomes text at once. A property that is encoded piece by piece, in a nested container, is kept as a
+/// ``JSONNode`` until the whole value is encoded, since a container does not report when it is complete.
 final class FieldsEncoder: Encoder {
     private enum Property {
         case text(String)
@@ -23,7 +23,7 @@ final class FieldsEncoder: Encoder {
         self.type = type
     }
 
-    /// Encodes what is to become the fields: the value itself, or the one that it wraps.
+    /// Encodes the value whose properties become the fields: the value itself, or the one that it wraps.
     func encodeWhole<Value: Encodable>(_ value: Value) throws {
         guard !isWholeInJSON(Value.self) else { return refuse() }
         if Value.self is any UnorderedValue.Type { sortsNames = true }
@@ -55,14 +55,14 @@ final class FieldsEncoder: Encoder {
     }
 
     func encode<Value: Encodable>(_ value: Value, forKey key: any CodingKey) throws {
-        // Asked of the type: a cast of the value would look through the optional.
+        // This checks the type, since a cast of the value would unwrap the optional.
         if let optional = Value.self as? any OptionalEncodable.Type {
             return try optional.encode(value, forKey: key, to: self)
         }
         set(key, .text(try text(of: value, name: key.stringValue)))
     }
 
-    /// What `key` is to be encoded to piece by piece.
+    /// The node to which the property `key` is encoded piece by piece.
     func node(forKey key: any CodingKey) -> JSONNode {
         if case .pieces(let node) = properties[key.stringValue] { return node }
         let node = JSONNode()
@@ -70,7 +70,7 @@ final class FieldsEncoder: Encoder {
         return node
     }
 
-    /// Notes that the value is none that has properties.
+    /// Records the error for a value that has no properties.
     func refuse() {
         failure =
             failure
@@ -113,7 +113,7 @@ private struct KeyedFields<Key: CodingKey>: KeyedEncodingContainerProtocol {
     let encoder: FieldsEncoder
     var codingPath: [any CodingKey] { [] }
 
-    /// A property that is nil has no field, also if it was encoded on purpose: there is no text that is not text.
+    /// A nil property has no field, even if the value encodes it explicitly: every text could also be a `String`.
     func encodeNil(forKey key: Key) {}
 
     func encode<Value: Encodable>(_ value: Value, forKey key: Key) throws { try encoder.encode(value, forKey: key) }
@@ -140,7 +140,7 @@ private struct KeyedFields<Key: CodingKey>: KeyedEncodingContainerProtocol {
     }
 }
 
-/// A value that is nothing but another one: the other one's properties are the fields.
+/// A value that only wraps another one: the properties of the wrapped value are the fields.
 private struct WrappedValue: SingleValueEncodingContainer {
     let encoder: FieldsEncoder
     var codingPath: [any CodingKey] { [] }
@@ -148,7 +148,7 @@ private struct WrappedValue: SingleValueEncodingContainer {
     func encodeNil() { encoder.refuse() }
 
     func encode<Value: Encodable>(_ value: Value) throws {
-        // These would ask for a container of a single value again, and so on for ever.
+        // These types would ask for a single value container again, in endless recursion.
         if value is any PlainValue { encoder.refuse() } else { try encoder.encodeWhole(value) }
     }
 
@@ -156,11 +156,11 @@ private struct WrappedValue: SingleValueEncodingContainer {
     func encode(_ value: UInt128) { encoder.refuse() }
 }
 
-/// A value whose entries are in no order.
+/// A value whose entries have no order.
 private protocol UnorderedValue {}
 extension Dictionary: UnorderedValue {}
 
-/// An optional property, of which `nil` leaves no trace.
+/// An optional property, for which `nil` writes no field.
 private protocol OptionalEncodable {
     static func encode(_ value: Any, forKey key: any CodingKey, to encoder: FieldsEncoder) throws
 }

@@ -1,4 +1,4 @@
-/// A property that is encoded piece by piece, until it is written as JSON.
+/// Collects the pieces of a property that is encoded piece by piece, until the whole property is written as JSON.
 final class JSONNode {
     private enum Content {
         case nothing
@@ -18,7 +18,7 @@ final class JSONNode {
         if case .nothing = content { content = .value(value) } else { isContradictory = true }
     }
 
-    /// The element behind those there are.
+    /// Appends an empty element to the array, and returns it.
     func appended() -> JSONNode {
         let node = JSONNode()
         guard case .array(var nodes) = content else {
@@ -31,7 +31,7 @@ final class JSONNode {
         return node
     }
 
-    /// The element called `key`, empty.
+    /// Sets the element called `key` to an empty one, and returns it.
     func replaced(_ key: String) -> JSONNode {
         let node = JSONNode()
         guard case .object(var nodes) = content else {
@@ -44,7 +44,7 @@ final class JSONNode {
         return node
     }
 
-    /// The element called `key`, as it is.
+    /// The element called `key`; a new and empty one if there is none.
     func existing(_ key: String) -> JSONNode {
         if case .object(let nodes) = content, let node = nodes[key] { return node }
         return replaced(key)
@@ -94,7 +94,7 @@ extension JSONNode: Encodable {
     }
 }
 
-/// What a class encodes its superclass to.
+/// The encoder to which a class encodes its superclass.
 struct JSONNodeEncoder: Encoder {
     let node: JSONNode
     let codingPath: [any CodingKey]

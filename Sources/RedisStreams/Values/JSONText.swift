@@ -1,11 +1,11 @@
-/// What can be told of JSON by looking at its text.
+/// Facts about JSON that follow from its text, without a decoder.
 enum JSONText {
     static func isWhitespace(_ byte: UInt8) -> Bool {
         byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
     }
 
     static func isNull(_ text: some Collection<UInt8>) -> Bool {
-        // "null" with at most whitespace around it; the length first, since most fields are neither.
+        // "null", with at most whitespace around it. The first checks are cheap, and rule out most fields.
         guard text.count >= 4, let first = text.first, first == UInt8(ascii: "n") || isWhitespace(first) else {
             return false
         }
@@ -13,7 +13,7 @@ enum JSONText {
             && text.drop(while: isWhitespace).dropFirst(4).allSatisfy(isWhitespace)
     }
 
-    /// Whether JSON can begin with this byte.
+    /// Whether JSON text can begin with this byte.
     static func mayBeginValue(_ byte: UInt8?) -> Bool {
         guard let byte else { return false }
         switch byte {

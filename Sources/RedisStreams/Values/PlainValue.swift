@@ -1,4 +1,4 @@
-/// The standard library's types that encode themselves as themselves.
+/// The types of the standard library that encode themselves as a single value.
 protocol PlainValue {}
 
 extension Bool: PlainValue {}

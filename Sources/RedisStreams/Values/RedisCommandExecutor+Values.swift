@@ -1,5 +1,5 @@
-// Disfavored: a dictionary literal is a `Dictionary` first, to the compiler, and an encodable one. Its fields would
-// lose their order, and a name that stands there twice would trap.
+// Disfavored, because the compiler would otherwise read a dictionary literal as a `Dictionary`, which is encodable. Its
+// fields would lose their order, and a name that occurs twice would trap.
 
 extension RedisCommandExecutor {
     /// Adds an entry whose fields are the properties of a value; returns the id of the entry.
@@ -8,13 +8,14 @@ extension RedisCommandExecutor {
     /// try await redis.xadd("orders", Order(item: "book", total: 12.5))
     /// ```
     ///
-    /// How a property becomes a field says ``StreamFieldsToAdd/init(encoding:)``; ``StreamMessage/decode(_:)`` reads the value
-    /// back. Everything else is as with the fields written out; so is a dictionary literal, whose order is kept.
+    /// See ``StreamFieldsToAdd/init(encoding:)`` for how a property becomes a field; ``StreamMessage/decode(_:)``
+    /// decodes the value again. Everything else is the same as with ``StreamFieldsToAdd``. The compiler still reads a
+    /// dictionary literal as ``StreamFieldsToAdd``, so that its fields keep their order.
     ///
     /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
     ///
-    /// - Throws: ``RedisError`` with ``RedisError/Code/encodingFailed``, before anything is sent, for a value that
-    ///   cannot be fields; otherwise what the command throws.
+    /// - Throws: ``RedisError`` with ``RedisError/Code/encodingFailed``, before the command is sent, for a value that
+    ///   cannot be encoded as fields; otherwise the errors of the command.
     @_disfavoredOverload
     @discardableResult
     public func xadd(
@@ -41,8 +42,8 @@ extension RedisCommandExecutor {
     ///
     /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
     ///
-    /// - Throws: ``RedisError`` with ``RedisError/Code/encodingFailed``, before anything is sent, for a value that
-    ///   cannot be fields; otherwise what the command throws.
+    /// - Throws: ``RedisError`` with ``RedisError/Code/encodingFailed``, before the command is sent, for a value that
+    ///   cannot be encoded as fields; otherwise the errors of the command.
     @_disfavoredOverload
     @discardableResult
     public func xaddIfStreamExists(

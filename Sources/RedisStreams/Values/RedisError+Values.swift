@@ -1,13 +1,13 @@
-// Errors of values: they name the field and the types, and say where in a nested value the fault is, but leave out what
-// the fields hold, and the descriptions of other errors, which may repeat it.
+// Errors of encoding and decoding values. They name the field and the types, and say where in a nested value the fault
+// is. They leave out the contents of fields, and the descriptions of other errors, which may repeat these contents.
 
 extension RedisError {
-    /// What `decode(_:)` throws for whatever ended it.
+    /// The error that `decode(_:)` throws for any failure.
     init(decoding type: any Any.Type, failure: any Error) {
         if let error = failure as? RedisError ?? (failure as? DecodingError)?.context.underlyingError as? RedisError {
             self = error
         } else if let error = failure as? DecodingError, let field = error.context.codingPath.first {
-            // From the type's own `init(from:)`, or a container within a field.
+            // The failure comes from the type's own `init(from:)`, or from a container within a field.
             let path = error.context.codingPath.dropFirst()
             self.init(
                 .decodingFailed,
@@ -25,7 +25,7 @@ extension RedisError {
         }
     }
 
-    /// What is wrong with one field.
+    /// The error for a field that could not be decoded.
     init(decodingField name: String, of type: any Any.Type, as expected: any Any.Type, failure: any Error) {
         let reason =
             if let error = failure as? DecodingError {
@@ -40,7 +40,7 @@ extension RedisError {
         )
     }
 
-    /// What `init(encoding:)` throws for whatever ended it.
+    /// The error that `init(encoding:)` throws for any failure.
     init(encoding type: any Any.Type, failure: any Error) {
         if let error = failure as? RedisError ?? (failure as? EncodingError)?.context?.underlyingError as? RedisError {
             self = error
@@ -55,7 +55,7 @@ extension RedisError {
         }
     }
 
-    /// What is wrong with one property; `property` is `nil` for one that is encoded piece by piece.
+    /// The error for a property that could not be encoded; `property` is `nil` if it is encoded piece by piece.
     init(encodingField name: String, of type: any Any.Type, as property: (any Any.Type)?, failure: any Error) {
         var reason = "\(Swift.type(of: failure)) was thrown while it was encoded"
         if case .invalidValue(let value, let context) = failure as? EncodingError {
@@ -77,7 +77,7 @@ extension RedisError {
     }
 }
 
-/// A name fit for a message: short, on one line, in quotation marks.
+/// A name in the form for error messages: short, on one line, in quotation marks.
 func quoted(_ name: String) -> String {
     var text = ""
     for scalar in name.unicodeScalars.prefix(64) {
@@ -96,7 +96,7 @@ extension DecodingError {
         }
     }
 
-    /// Whether the field as a whole is no value of its type.
+    /// Whether the failure is about the whole field, and not about a value inside it.
     fileprivate var isAboutWhole: Bool {
         if case .keyNotFound = self { return false }
         return context.codingPath.isEmpty
@@ -120,7 +120,7 @@ extension EncodingError {
     }
 }
 
-/// Where in a field something is, ending in a colon: `at lines[2].price: `.
+/// A place inside a field, with a colon at the end: `at lines[2].price: `.
 private func placeText(_ path: ArraySlice<any CodingKey>) -> String {
     guard !path.isEmpty else { return "" }
     var text = ""
@@ -134,7 +134,8 @@ private func placeText(_ path: ArraySlice<any CodingKey>) -> String {
     return "at \(text)\(path.count > 12 ? "…" : ""): "
 }
 
-/// The key, if it is a case of an enum, as the properties of types are. The keys of dictionaries are the user's data.
+/// The key, if it is a case of an enum, as the keys of types are; otherwise `*`, since the keys of dictionaries are the
+/// user's data.
 private func shown(_ key: any CodingKey) -> String {
     let mirror = Mirror(reflecting: key)
     return mirror.displayStyle == .enum && mirror.children.isEmpty ? key.stringValue : "*"

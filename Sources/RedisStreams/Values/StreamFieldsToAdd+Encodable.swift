@@ -1,5 +1,5 @@
 extension StreamFieldsToAdd {
-    /// The properties of `value`, each as a field of its own, in the order in which the value encodes them.
+    /// The properties of `value`, each as its own field, in the order in which the value encodes them.
     ///
     /// ```swift
     /// struct Order: Codable {
@@ -18,13 +18,13 @@ extension StreamFieldsToAdd {
     /// - A property that is `nil` gets no field.
     /// - The entries of a dictionary become fields in the order of their names.
     ///
-    /// So that it reads back unchanged, bare text of any type but `String` keeps its JSON quotes if it is `null`, or
-    /// begins with a quotation mark itself. Every reader that takes text for text and everything else for JSON
-    /// understands these fields; ``StreamMessage/decode(_:)`` is one.
+    /// The bare text of any type but `String` keeps its JSON quotes if it is `null`, or if it begins with a quotation
+    /// mark itself, so that it decodes unchanged. Any reader that reads text as text and everything else as JSON can
+    /// decode these fields; ``StreamMessage/decode(_:)`` is one.
     ///
-    /// - Throws: ``RedisError`` with ``RedisError/Code/encodingFailed`` for a value that is no object (a number, a
-    ///   string, an array), for one that has nothing to encode, and, naming the field, for a property that JSON cannot
-    ///   hold, such as a number that is not finite, or whose own `encode(to:)` throws.
+    /// - Throws: ``RedisError`` with ``RedisError/Code/encodingFailed`` for a value that is not an object (a number, a
+    ///   string, an array), for one that has nothing to encode, and, with the name of the field, for a property that
+    ///   JSON cannot represent, such as a number that is not finite, or whose own `encode(to:)` throws.
     public init(encoding value: some Encodable) throws(RedisError) {
         let encoder = FieldsEncoder(type: type(of: value))
         do {

@@ -1,18 +1,20 @@
-// Disfavored, as `xadd` with a value is, and for the same reason.
+// Disfavored for the same reason as `xadd` with a value.
 
 extension StreamProducer {
-    /// Adds a message whose fields are the properties of a value, and waits for its id; see ``send(_:)-(StreamFieldsToAdd)``.
+    /// Adds a message whose fields are the properties of a value, and waits for its id; see
+    /// ``send(_:)-(StreamFieldsToAdd)``.
     ///
-    /// - Throws: ``RedisError``, with ``RedisError/Code/encodingFailed`` for a value that cannot be fields.
+    /// - Throws: ``RedisError``, with ``RedisError/Code/encodingFailed`` for a value that cannot be encoded as fields.
     @_disfavoredOverload
     @discardableResult
     public func send(_ value: some Encodable & Sendable) async throws(RedisError) -> StreamID {
         try await send(StreamFieldsToAdd(encoding: value))
     }
 
-    /// Puts a message into the buffer whose fields are the properties of a value; see ``submit(_:)-(StreamFieldsToAdd)``.
+    /// Adds a message whose fields are the properties of a value to the buffer; see
+    /// ``submit(_:)-(StreamFieldsToAdd)``.
     ///
-    /// - Throws: ``RedisError``, with ``RedisError/Code/encodingFailed`` for a value that cannot be fields.
+    /// - Throws: ``RedisError``, with ``RedisError/Code/encodingFailed`` for a value that cannot be encoded as fields.
     @_disfavoredOverload
     @discardableResult
     public func submit(_ value: some Encodable & Sendable) async throws(RedisError) -> Receipt {

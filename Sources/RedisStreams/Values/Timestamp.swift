@@ -1,6 +1,6 @@
-/// Dates as ISO 8601 has them, in the form of RFC 3339 that every language reads and writes.
+/// Dates in the form of ISO 8601 that RFC 3339 defines, which every language reads and writes.
 ///
-/// Foundation's own style rounds milliseconds down, and reads `25:00` and trailing text.
+/// Foundation's own style rounds milliseconds down, and accepts `25:00` and trailing text.
 /// Source: [RFC 3339](https://www.rfc-editor.org/rfc/rfc3339#section-5.6).
 enum Timestamp {
     /// The date in UTC to the millisecond, as JavaScript writes it: `2024-05-01T12:00:00.250Z`; without a fraction if
@@ -34,7 +34,7 @@ enum Timestamp {
             milliseconds = fraction
         }
         guard let offset = zone(&rest), rest.isEmpty else { return nil }
-        // In milliseconds, which are whole numbers as a rule, so that only one rounding remains.
+        // The sum is in milliseconds, which are usually whole numbers, so that only one rounding remains.
         let seconds = day * 86400 + hour * 3600 + minute * 60 + second - offset
         return (Double(seconds) * 1000 + milliseconds) / 1000
     }
@@ -65,7 +65,7 @@ enum Timestamp {
         return value
     }
 
-    /// The digits behind the point, in milliseconds.
+    /// The digits after the decimal point, in milliseconds.
     private static func fraction(_ rest: inout Substring.UTF8View) -> Double? {
         var value = 0.0
         var scale = 1.0
@@ -73,7 +73,7 @@ enum Timestamp {
         while let byte = rest.first, case let digit = byte &- UInt8(ascii: "0"), digit <= 9 {
             rest = rest.dropFirst()
             count += 1
-            // More digits than a Double has are dropped.
+            // Digits beyond the precision of a Double are dropped.
             if count <= 15 {
                 value = value * 10 + Double(digit)
                 scale *= 10

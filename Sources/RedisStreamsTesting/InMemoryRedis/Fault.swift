@@ -1,21 +1,21 @@
 internal import Synchronization
 
-/// Something that goes wrong with commands on an ``InMemoryRedis``: when, how often, and whether it has happened.
+/// A fault that an ``InMemoryRedis`` applies to commands: what goes wrong, when, how often, and how often it has
+/// happened.
 public final class Fault: Sendable {
-    /// What goes wrong.
+    /// What goes wrong with a command.
     public enum Kind: Sendable, Hashable {
-        /// The connection is closed instead of executing the command.
+        /// The server closes the connection instead of executing the command.
         case close
-        /// The command does not arrive, nor does anything that follows on its connection, and nobody notices: the network
-        /// has gone.
+        /// The network is lost unnoticed: neither the command nor anything after it on the same connection arrives.
         case drop
-        /// The command is executed, and the network has gone before its reply arrives.
+        /// The server executes the command, and the network is lost unnoticed before the reply arrives.
         case dropReply
-        /// The command is executed, and the connection closed without its reply.
+        /// The server executes the command, and closes the connection without a reply.
         case closeAfterExecuting
-        /// The command, and what follows on its connection, arrives so much later.
+        /// The command, and everything after it on the same connection, arrives this much later.
         case delay(Duration)
-        /// The command is answered with this error instead of being executed: `OOM command not allowed …`.
+        /// The server answers the command with this error instead of executing it, such as `OOM command not allowed …`.
         case error(String)
     }
 
@@ -25,7 +25,7 @@ public final class Fault: Sendable {
         var isOver = false
     }
 
-    /// What goes wrong.
+    /// What goes wrong with a command.
     public let kind: Kind
     private let command: [Bytes]
     private let nth: Int
@@ -39,16 +39,17 @@ public final class Fault: Sendable {
         self.times = times
     }
 
-    /// How often it has happened.
+    /// How often the fault has happened.
     public var fired: Int { counts.withLock(\.fired) }
 
-    /// It does not happen any more.
+    /// Stops the fault: it does not happen any more.
     public func stop() { counts.withLock { $0.isOver = true } }
 
     var isSpent: Bool { counts.withLock { $0.isOver || $0.fired >= times } }
 
-    /// Whether it happens to this command: not if another fault does already.
-    func strikes(_ arguments: [Bytes], isTaken: Bool) -> Bool {
+    /// Returns whether the fault happens to this command, and counts it. It does not happen if another fault already
+    /// does (`isTaken`).
+    func applies(to arguments: [Bytes], isTaken: Bool) -> Bool {
         guard arguments.count >= command.count, zip(command, arguments).allSatisfy({ $0 == $1.uppercase }) else {
             return false
         }

@@ -1,5 +1,6 @@
 extension InMemoryRedis {
-    /// Which server an ``InMemoryRedis`` behaves like: in its replies, its errors, and in what becomes of blocked readers.
+    /// The server that an ``InMemoryRedis`` behaves like, in its replies, its errors, and its treatment of blocked
+    /// reads.
     public enum Version: String, Sendable, Hashable, CaseIterable {
         /// Redis 6.2, the oldest that the library supports.
         case redis6_2 = "6.2"
@@ -10,7 +11,7 @@ extension InMemoryRedis {
         /// Valkey 9.1.
         case valkey9_1 = "valkey-9.1"
 
-        /// The version of Redis that the server says it is, or is compatible with.
+        /// The Redis version that the server reports, or with which it reports to be compatible.
         var redisNumber: String {
             switch self {
             case .redis6_2: "6.2.14"
@@ -20,16 +21,18 @@ extension InMemoryRedis {
             }
         }
 
-        /// The version as the server's own maker counts.
+        /// The version number of the server itself.
         var number: String { self == .valkey9_1 ? "9.1.2" : redisNumber }
 
-        /// Counters of entries, ids in parts, lags, and subcommands that are checked as commands are.
+        /// Whether the server counts entries, reports lags, completes ids such as `5-*`, and checks subcommands as it
+        /// checks commands.
         var isAtLeast7_0: Bool { self != .redis6_2 }
 
-        /// Blocked commands are executed once more when their key changes, and consumers have two times.
+        /// Whether the server executes a blocked command again when its key changes, and keeps two times for each
+        /// consumer, of its last attempt and of its last message.
         var isAtLeast7_2: Bool { self == .redis8_2 || self == .valkey9_1 }
 
-        /// `KEEPREF`, `DELREF` and `ACKED`.
+        /// Whether the server has `KEEPREF`, `DELREF` and `ACKED`.
         var hasReferencePolicies: Bool { self == .redis8_2 }
     }
 }

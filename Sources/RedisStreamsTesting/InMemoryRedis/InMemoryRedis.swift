@@ -3,11 +3,11 @@ package import NIOCore
 public import RedisStreams
 internal import Synchronization
 
-/// A Redis server within the process: for tests of code that uses streams, with no server to start and no time to wait.
+/// A Redis server in the process, for tests of code that uses streams: no server to start, and no time to wait.
 ///
-/// It behaves like the real thing, of the version that is asked for: all stream commands with their errors, blocking reads,
-/// groups and pending lists, transactions, expiry, and the scripts that this library sends. Clients of it are ordinary
-/// clients, and speak RESP to it as over a socket. Time stands still until the test moves it.
+/// It behaves like a real server of the chosen version: all stream commands with their errors, blocking reads, groups
+/// and pending lists, transactions, expiry, and the scripts that this library sends. Its clients are ordinary clients,
+/// which speak RESP to it as they do over a socket. Time stands still until the test moves it.
 ///
 /// ```swift
 /// @Test func `An order is billed`() async throws {
@@ -22,26 +22,26 @@ internal import Synchronization
 /// }
 /// ```
 ///
-/// The same on a port, for other clients: `swift run in-memory-redis --port 6380`.
+/// `swift run in-memory-redis --port 6380` runs the same server on a port, for other clients.
 ///
-/// Not here: Lua (other scripts than the library's are refused), access control lists, replicas, cluster, persistence,
-/// and data types other than streams, strings and hashes.
+/// It does not have Lua (it refuses scripts other than the library's), access control lists, replicas, cluster,
+/// persistence, and data types other than streams, strings and hashes.
 public final class InMemoryRedis: Sendable {
-    /// Which server it behaves like.
+    /// The server that it behaves like.
     public let version: Version
 
-    /// The time of everything that happens on this server and to its clients.
+    /// The clock of this server and of its clients.
     public let clock = ManualClock()
 
     private let host: RedisHost
     private let refusals = Mutex(0)
 
-    /// An empty server.
+    /// Creates an empty server.
     ///
     /// - Parameters:
-    ///   - version: Which server it behaves like. Default: Redis 7.0.
-    ///   - password: What clients have to give. Default: `nil`, which lets everybody in.
-    ///   - milliseconds: What its clock says, since 1970. Default: a moment in November 2023.
+    ///   - version: The server that it behaves like. Default: Redis 7.0.
+    ///   - password: The password that clients have to send. Default: `nil`, which accepts every client.
+    ///   - milliseconds: The time of its clock, since 1970. Default: a moment in November 2023.
     public init(
         version: Version = .redis7_0,
         password: String? = nil,
@@ -53,9 +53,9 @@ public final class InMemoryRedis: Sendable {
 
     // MARK: Clients
 
-    /// A client of this server. It works while its `run()` does, as every client.
+    /// Returns a client of this server. Like every client, it works while its `run()` does.
     ///
-    /// - Throws: `RedisError` for a configuration that cannot be.
+    /// - Throws: `RedisError` for an invalid configuration.
     public func makeClient(
         _ configuration: RedisClient.Configuration = .init(),
         logger: Logger = Logger(label: "in-memory", factory: { _ in SwiftLogNoOpLogHandler() })
@@ -63,7 +63,7 @@ public final class InMemoryRedis: Sendable {
         try RedisClient(configuration, transport: self, logger: logger, eventLoopGroup: clock.eventLoop)
     }
 
-    /// Gives `body` a running client of this server.
+    /// Runs a client of this server, and passes it to `body`.
     public func withClient<Result: Sendable>(
         _ configuration: RedisClient.Configuration = .init(),
         isolation: isolated (any Actor)? = #isolation,
@@ -72,9 +72,9 @@ public final class InMemoryRedis: Sendable {
         try await makeClient(configuration).running(body)
     }
 
-    // MARK: What goes wrong
+    // MARK: Faults
 
-    /// Lets something go wrong with commands to come.
+    /// Injects a fault into commands that arrive from now on.
     ///
     /// ```swift
     /// let fault = server.inject(.closeAfterExecuting, on: "XREADGROUP", nth: 2)
@@ -82,14 +82,15 @@ public final class InMemoryRedis: Sendable {
     /// #expect(fault.fired == 1)
     /// ```
     ///
-    /// Of several faults that want the same command, the one that was injected first gets it.
+    /// If several faults match the same command, the one that was injected first applies.
     ///
     /// - Parameters:
     ///   - kind: What goes wrong.
-    ///   - command: The name of the command, with the subcommand if that matters: `XADD`, `XGROUP CREATE`. Default: any.
-    ///   - nth: With which of those commands it begins, counted from now on. Default: the first.
-    ///   - times: With how many of them it happens, one after the other. Default: one.
-    /// - Returns: What tells how often it has happened.
+    ///   - command: The name of the command, with the subcommand if that matters: `XADD`, `XGROUP CREATE`. Default:
+    ///     any.
+    ///   - nth: The first of those commands to which the fault happens, counted from now on. Default: the first.
+    ///   - times: How many of them it happens to, one after the other. Default: one.
+    /// - Returns: The fault, which counts how often it has happened.
     @discardableResult
     public func inject(_ kind: Fault.Kind, on command: String? = nil, nth: Int = 1, times: Int = 1) -> Fault {
         let fault = Fault(kind, on: command, nth: nth, times: times)
@@ -97,19 +98,20 @@ public final class InMemoryRedis: Sendable {
         return fault
     }
 
-    /// Lets the server's clock jump, forward or back: ids, idle times and expiry go by it. Nobody waits for less or longer.
+    /// Makes the server's clock jump, forward or back. Ids, idle times and expiry follow that clock; the time that
+    /// blocked commands wait does not.
     public func stepClock(by duration: Duration) {
         host.stepClock(milliseconds: duration.plausibleMilliseconds)
     }
 
-    /// Ends the server and starts it again: all connections are closed, and scripts are to be sent anew.
+    /// Restarts the server: it closes all connections, and forgets all scripts.
     ///
-    /// - Parameter keepingData: Whether it has the same data as before, or none.
+    /// - Parameter keepingData: Whether the server keeps its data.
     public func restart(keepingData: Bool = true) {
         host.restart(keepingData: keepingData)
     }
 
-    /// Lets the next attempts to connect fail, as if nobody listened.
+    /// Makes the next connection attempts fail, as if no server listened.
     public func refuseConnections(_ count: Int = 1) {
         refusals.withLock { $0 += count }
     }

@@ -26,7 +26,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XADD takes ids of its caller, and refuses lower ones", arguments: TestServer.all)
+        @Test("XADD accepts explicit ids, and refuses lower ones", arguments: TestServer.all)
         func explicitIDs(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -84,7 +84,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XADD with LIMIT removes no more than whole nodes up to it", arguments: TestServer.all)
+        @Test("XTRIM with LIMIT removes whole nodes, and no more entries than LIMIT", arguments: TestServer.all)
         func trimmingApproximately(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -95,7 +95,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XRANGE and XREVRANGE take every kind of bound", arguments: TestServer.all)
+        @Test("XRANGE and XREVRANGE accept every kind of bound", arguments: TestServer.all)
         func ranges(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -118,7 +118,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XREAD reads several streams behind an id", arguments: TestServer.all)
+        @Test("XREAD reads several streams after an id", arguments: TestServer.all)
         func read(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (first, second) = (StreamKey.unique("first"), StreamKey.unique("second"))
@@ -136,7 +136,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XREAD waits for an entry, for as long as it was told", arguments: TestServer.all, Route.allCases)
+        @Test("XREAD waits for an entry, for the time of BLOCK at most", arguments: TestServer.all, Route.allCases)
         func readBlocking(binary: ServerBinary, route: Route) async throws {
             try await TestServer.shared(binary).withClient(route) { redis in
                 let stream = StreamKey.unique()
@@ -145,7 +145,7 @@ extension IntegrationTests {
                 #expect(ContinuousClock.now - start >= .milliseconds(55))
 
                 async let batches = redis.xread([StreamOffset(stream)], block: .seconds(20))
-                try await eventually("the read is parked") {
+                try await eventually("the read is blocked") {
                     try await redis.info("clients")["blocked_clients"] != "0"
                 }
                 let id = try await redis.xadd(stream, ["n": 1])
@@ -156,7 +156,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XDEL deletes what is there", arguments: TestServer.all)
+        @Test("XDEL deletes and counts the entries that exist", arguments: TestServer.all)
         func delete(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -183,9 +183,9 @@ extension IntegrationTests {
 }
 
 extension IntegrationTests {
-    /// The ends of what there is.
+    /// Commands at their limits: the highest and the lowest id, the last entry, what a server lacks.
     @Suite struct Ends {
-        @Test("paging comes to its end at the highest id, and at the lowest", arguments: TestServer.all)
+        @Test("paging ends at the highest id, and at the lowest", arguments: TestServer.all)
         func paging(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -214,17 +214,17 @@ extension IntegrationTests {
                 #expect(try await redis.xrange(stream, to: .excluding(.zero)).isEmpty)
                 #expect(try await redis.xrevrange(stream, downTo: .excluding(.max)).isEmpty)
 
-                // What is wrong with the stream or the group is told all the same.
+                // A missing group is an error even if the range is empty.
                 await expectError(.noGroup) {
                     try await redis.xpending(stream, group: "none", from: .excluding(.max), count: 1)
                 }
                 let dead = StreamKey.unique("dead")
-                try await redis.xadd(dead, ["a": "no dead letter entry"], id: .id(.max))
+                try await redis.xadd(dead, ["a": "no dead letter"], id: .id(.max))
                 #expect(try await redis.redrive(dead, count: 1).ids.isEmpty)
             }
         }
 
-        @Test("the last entry alone is read, where servers can", arguments: TestServer.all)
+        @Test("the last entry alone is read, if the server can", arguments: TestServer.all)
         func lastEntry(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -240,7 +240,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("MAXBYTES is told as what the server lacks", arguments: TestServer.all)
+        @Test("MAXBYTES is an error that names the version it needs", arguments: TestServer.all)
         func maxBytes(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let error = await expectError(.unsupportedByServer) {

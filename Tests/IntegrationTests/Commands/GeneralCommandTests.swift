@@ -58,7 +58,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("connections are told apart, unblocked and killed", arguments: TestServer.all)
+        @Test("connections are identified, unblocked and killed", arguments: TestServer.all)
         func clients(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -94,12 +94,12 @@ extension IntegrationTests {
             }
         }
 
-        @Test("INFO, ROLE and WAIT tell of the server", arguments: TestServer.all)
+        @Test("INFO, ROLE and WAIT describe the server", arguments: TestServer.all)
         func server(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let info = try await redis.info()
                 let version = try #require(info.version)
-                // The names of the matrix say what to expect.
+                // In the matrix, the name of a server contains its version.
                 let name = "\(info.server == .valkey ? "valkey" : "redis")-\(version.major).\(version.minor)"
                 #expect(binary.name == name || !binary.name.contains(where: \.isNumber))
                 #expect(try await redis.info("memory")["used_memory"] != nil)
@@ -136,9 +136,9 @@ extension IntegrationTests {
         }
     }
 
-    /// What the servers of the matrix are too old for.
+    /// Commands and options that some or all servers of the matrix lack.
     @Suite struct NewCommands {
-        @Test("commands of Redis 8.2 work there, and say so elsewhere", arguments: TestServer.all)
+        @Test("commands of Redis 8.2 work there, and are an error on older servers", arguments: TestServer.all)
         func redis82(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (stream, ids) = try await GroupCommands.makeGroup(redis, count: 6)
@@ -181,7 +181,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("what a server does not have yet is an error that names command and version", arguments: TestServer.all)
+        @Test("a command that the server lacks is an error with command and version", arguments: TestServer.all)
         func newerThanAll(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (stream, ids) = try await GroupCommands.makeGroup(redis)
@@ -207,14 +207,14 @@ extension IntegrationTests {
                 try await Self.expectUnsupported(redis, "XREAD", "8.10") {
                     try await redis.xread([StreamOffset(stream)], maxSize: 100)
                 }
-                // Nothing of it was executed, and nothing was broken.
+                // The server has executed none of these commands, and the connection still works.
                 guard try await redis.isOlder(than: "8.4") else { return }
                 #expect(try await redis.xlen(stream) == 3)
                 #expect(try await redis.xpending(stream, group: "g").count == 0)
             }
         }
 
-        @Test("options of Redis 7.0 work there, and say so elsewhere", arguments: TestServer.all)
+        @Test("options of Redis 7.0 work there, and are an error on older servers", arguments: TestServer.all)
         func redis70(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()

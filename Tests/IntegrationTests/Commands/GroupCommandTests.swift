@@ -102,7 +102,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("what is pending is read again, also what was deleted", arguments: TestServer.all)
+        @Test("pending messages are read again, also deleted ones", arguments: TestServer.all)
         func history(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (stream, ids) = try await Self.makeGroup(redis)
@@ -127,7 +127,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XPENDING tells of each message, by range, idle time and consumer", arguments: TestServer.all)
+        @Test("XPENDING lists messages by range, idle time and consumer", arguments: TestServer.all)
         func pending(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (stream, ids) = try await Self.makeGroup(redis)
@@ -155,7 +155,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XCLAIM takes messages over, with every option", arguments: TestServer.all)
+        @Test("XCLAIM claims messages, with every option", arguments: TestServer.all)
         func claim(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (stream, ids) = try await Self.makeGroup(redis)
@@ -181,7 +181,7 @@ extension IntegrationTests {
                 #expect(entry?.consumer == "b")
                 #expect(entry?.deliveryCount == 7)
                 #expect((entry?.idleTime ?? .zero) >= .seconds(50))
-                // Forced: an entry that was not pending becomes so.
+                // FORCE makes an entry pending that was not.
                 _ = try await redis.xclaim(
                     stream,
                     group: "g",
@@ -200,7 +200,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XAUTOCLAIM walks through all that is pending", arguments: TestServer.all)
+        @Test("XAUTOCLAIM goes through all pending messages", arguments: TestServer.all)
         func autoclaim(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (stream, ids) = try await Self.makeGroup(redis, count: 5)
@@ -226,7 +226,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XAUTOCLAIM tells of deleted entries as far as the server does", arguments: TestServer.all)
+        @Test("XAUTOCLAIM reports deleted entries as far as the server does", arguments: TestServer.all)
         func autoclaimDeleted(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let isOld = try await redis.isOlder(than: "7.0")
@@ -252,7 +252,7 @@ extension IntegrationTests {
                     count: 10,
                     block: .seconds(20)
                 )
-                try await eventually("the read is parked") {
+                try await eventually("the read is blocked") {
                     try await redis.info("clients")["blocked_clients"] != "0"
                 }
                 let id = try await redis.xadd(stream, ["n": 1])

@@ -4,7 +4,7 @@ import Testing
 extension IntegrationTests {
     /// `XINFO`.
     @Suite struct InfoCommands {
-        @Test("XINFO tells of stream, groups and consumers", arguments: TestServer.all)
+        @Test("XINFO describes stream, groups and consumers", arguments: TestServer.all)
         func info(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let isOld = try await redis.isOlder(than: "7.0")
@@ -48,7 +48,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("XINFO STREAM FULL tells everything", arguments: TestServer.all)
+        @Test("XINFO STREAM FULL describes everything", arguments: TestServer.all)
         func full(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (stream, ids) = try await GroupCommands.makeGroup(redis, count: 12)
@@ -71,7 +71,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("what is not there is an error", arguments: TestServer.all)
+        @Test("a missing stream or group is an error", arguments: TestServer.all)
         func missing(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 await expectError(.serverError) { try await redis.xinfoStream(.unique()) }

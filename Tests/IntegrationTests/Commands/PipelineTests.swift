@@ -2,7 +2,7 @@ import RedisStreams
 import Testing
 
 extension IntegrationTests {
-    /// Several commands in one piece.
+    /// Pipelines and transactions.
     @Suite struct Pipelines {
         @Test("each command of a pipeline has its own result", arguments: TestServer.all, Route.allCases)
         func pipeline(binary: ServerBinary, route: Route) async throws {
@@ -40,7 +40,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("what blocks has no place in a pipeline of the client", arguments: TestServer.all)
+        @Test("the client refuses blocking commands in a pipeline", arguments: TestServer.all)
         func blocking(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -61,7 +61,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a transaction is executed as one, and tells of each command", arguments: TestServer.all, Route.allCases)
+        @Test("a transaction runs as one, with a result for each command", arguments: TestServer.all, Route.allCases)
         func transaction(binary: ServerBinary, route: Route) async throws {
             try await TestServer.shared(binary).withClient(route) { redis in
                 let (stream, text) = (StreamKey.unique(), StreamKey.unique("text"))
@@ -77,7 +77,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a transaction that was refused changes nothing, and says why", arguments: TestServer.all)
+        @Test("a refused transaction changes nothing, and its error says why", arguments: TestServer.all)
         func aborted(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()

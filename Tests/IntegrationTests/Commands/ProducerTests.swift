@@ -63,7 +63,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a producer tells what became of each message, and why it takes no more", arguments: TestServer.all)
+        @Test("a producer throws the reason why a message was not added", arguments: TestServer.all)
         func failures(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let key = StreamKey.unique()

@@ -4,7 +4,7 @@ import ServiceLifecycle
 import Testing
 
 extension IntegrationTests {
-    /// Trimming that looks at the groups.
+    /// Trimming that keeps what the groups still need.
     @Suite struct Trimming {
         /// A stream with the entries `1-0` to `n-0`.
         private static func fill(_ stream: StreamKey, upTo count: Int, _ redis: RedisClient) async throws {
@@ -28,7 +28,7 @@ extension IntegrationTests {
             numbers.map { StreamID(milliseconds: $0) }
         }
 
-        @Test("only what every group has done with goes", arguments: TestServer.all)
+        @Test("only entries that every group has acknowledged are trimmed", arguments: TestServer.all)
         func groups(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -36,12 +36,12 @@ extension IntegrationTests {
                 #expect(try await redis.trim(stream).removedCount == 0, "there is no group")
                 try await redis.xgroupCreate(stream, group: "fast", from: .beginning)
                 try await redis.xgroupCreate(stream, group: "slow", from: .beginning)
-                #expect(try await redis.trim(stream).removedCount == 0, "nobody has read anything")
+                #expect(try await redis.trim(stream).removedCount == 0, "no group has read anything")
                 try await Self.read(10, stream, "fast", redis)
                 _ = try await redis.xack(stream, group: "fast", ids: Self.ids(1...10))
-                #expect(try await redis.trim(stream).removedCount == 0, "one has not")
+                #expect(try await redis.trim(stream).removedCount == 0, "one group has read nothing")
                 try await Self.read(6, stream, "slow", redis)
-                #expect(try await redis.trim(stream).removedCount == 0, "it has it pending")
+                #expect(try await redis.trim(stream).removedCount == 0, "they are pending in one group")
                 _ = try await redis.xack(stream, group: "slow", ids: Self.ids(1...2) + Self.ids(4...4))
                 let report = try await redis.trim(stream)
                 let hasAcked = binary.name.contains("8.2")
@@ -63,7 +63,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("entries are kept for a time, and positions are waited for", arguments: TestServer.all)
+        @Test("recent entries, and those after a kept position, are not trimmed", arguments: TestServer.all)
         func keeping(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -83,7 +83,7 @@ extension IntegrationTests {
         }
 
         @Test(
-            "a stream that grows too long is trimmed all the same, and it is told who loses",
+            "a stream that grows too long is trimmed anyway, and the report names the groups that lose entries",
             arguments: TestServer.all
         )
         func limit(binary: ServerBinary) async throws {
@@ -102,7 +102,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a group without a sign of life is not waited for", arguments: TestServer.all)
+        @Test("an abandoned group does not hold entries back", arguments: TestServer.all)
         func abandoned(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -113,7 +113,7 @@ extension IntegrationTests {
                 var goal = GroupTrim()
                 goal.abandonedAfter = .milliseconds(200)
                 #expect(try await redis.trim(stream, goal).removedCount == 0)
-                try await eventually("nobody has read for so long") {
+                try await eventually("the group has been idle for so long") {
                     let consumers = try await redis.xinfoConsumers(stream, group: "gone")
                     return consumers.allSatisfy { $0.idle > .milliseconds(200) }
                 }
@@ -139,14 +139,14 @@ extension IntegrationTests {
                         }
                     }
                 }
-                try await eventually("both groups are there") {
+                try await eventually("both groups exist") {
                     (try? await redis.xinfoGroups(stream).count) == 2
                 }
                 for start in stride(from: 1, through: 10_000, by: 100) {
                     _ = try await redis.pipeline((start..<start + 100).map { XADD(stream, ["n": .integer($0)]) })
                 }
-                try await eventually("all is seen by all") { seen.values.allSatisfy { $0.count == 10_000 } }
-                try await eventually("all is trimmed") { try await redis.xlen(stream) == 0 }
+                try await eventually("both groups have handled all") { seen.values.allSatisfy { $0.count == 10_000 } }
+                try await eventually("all entries are trimmed") { try await redis.xlen(stream) == 0 }
                 for consumer in consumers {
                     consumer.cancel()
                     _ = await consumer.result

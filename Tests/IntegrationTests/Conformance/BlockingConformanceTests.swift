@@ -3,7 +3,7 @@ import RedisStreams
 import Testing
 
 extension IntegrationTests.Conformance {
-    /// What happens while somebody waits.
+    /// What happens while a reader is blocked.
     enum Happening: String, Sendable, CaseIterable, CustomTestStringConvertible {
         case add = "XADD s 200-0 a 1"
         case addLower = "XADD s 5-0 a 1"
@@ -28,7 +28,7 @@ extension IntegrationTests.Conformance {
         }
     }
 
-    @Test("a blocked reader sees the same", arguments: TestServer.all, Happening.allCases)
+    @Test("a blocked reader gets the same replies", arguments: TestServer.all, Happening.allCases)
     func blockedReader(binary: ServerBinary, happening: Happening) async throws {
         try await TestServer.withOwn(binary) { server in
             guard let version = try await Self.version(of: server) else { return }
@@ -45,7 +45,8 @@ extension IntegrationTests.Conformance {
         ["XGROUP", "CREATECONSUMER", "s", "g", "c"], ["XADD", "other", "1-0", "a", "1"],
     ]
 
-    /// The replies to the commands, whether the reader still waits behind them, and what it gets when it no longer does.
+    /// The replies to the commands, whether the reader is still blocked after them, and the reply that it gets in the
+    /// end.
     private static func onServer(
         _ server: TestServer,
         _ reader: [String],

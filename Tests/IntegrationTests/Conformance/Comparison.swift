@@ -1,7 +1,7 @@
 import RedisStreams
 @testable import RedisStreamsTesting
 
-/// Commands on a real server and on the in-memory one of its version.
+/// Compares a real server with the in-memory server of its version.
 struct Comparison {
     /// The first reply that differs.
     struct Difference: CustomStringConvertible {
@@ -27,13 +27,14 @@ struct Comparison {
         command.map { $0.isEmpty || $0.contains(" ") ? "\"\($0.prefix(120))\"" : $0 }.joined(separator: " ")
     }
 
-    /// What makes a server the same as a new one.
+    /// Commands that bring a server to the state of a new one.
     private static let preparation = [
         ["FLUSHALL"], ["SCRIPT", "FLUSH"], ["CONFIG", "SET", "stream-node-max-entries", "100"],
         ["CONFIG", "SET", "stream-node-max-bytes", "4096"],
     ]
 
-    /// Executes the commands on both servers, as if these were new. Returns the first difference; `nil` if there is none.
+    /// Executes the commands on both servers, as if these were new. Returns the first difference; `nil` if there is
+    /// none.
     func difference(_ commands: [[String]]) async throws -> Difference? {
         let real = try await RawConnection(port: server.port)
         let model = ModelServer(version)
@@ -67,7 +68,7 @@ struct Comparison {
         return nil
     }
 
-    /// Leaves out of the commands what is not needed for a difference, as far as half a minute goes.
+    /// Removes commands that are not needed for the difference, for half a minute at most.
     func shortened(_ commands: [[String]], _ first: Difference) async throws -> ([[String]], Difference) {
         var (commands, difference) = (Array(commands[...first.index]), first)
         let end = ContinuousClock.now + .seconds(30)

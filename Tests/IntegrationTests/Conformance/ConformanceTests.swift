@@ -4,17 +4,17 @@ import RedisStreams
 import Testing
 
 extension IntegrationTests {
-    /// The same commands on the in-memory server and on a real one, reply by reply: the fake cannot drift.
+    /// The same commands on the in-memory server and on a real one, compared reply by reply: so the fake cannot drift.
     @Suite struct Conformance {
         /// The in-memory server that behaves like the real one; `nil` if there is none for its version.
         static func version(of server: TestServer) async throws -> InMemoryRedis.Version? {
             try await server.withClient { InMemoryRedis.Version(try await $0.info("server")) }
         }
 
-        /// So many commands belong to one seed.
+        /// The number of commands of one seed.
         private static let length = 3000
 
-        /// `make conformance-fuzz SEED=4711 COUNT=300000` tries others, and more of them.
+        /// `make conformance-fuzz SEED=4711 COUNT=300000` runs other seeds, and more of them.
         static let seeds: [UInt64] = {
             let environment = ProcessInfo.processInfo.environment
             let first = environment["CONFORMANCE_SEED"].flatMap { UInt64($0) } ?? 1

@@ -2,7 +2,7 @@ import Foundation
 import RedisStreams
 @testable import RedisStreamsTesting
 
-/// The in-memory server, as the conformance tests drive it: by the clock of the machine.
+/// The in-memory server on the clock of the machine, for the conformance tests.
 final class ModelServer {
     private let model: RedisModel
     private var connections: [Int: RedisModel.ConnectionID] = [:]
@@ -17,7 +17,7 @@ final class ModelServer {
         return RedisModel.Time(wall: milliseconds, monotonic: milliseconds)
     }
 
-    /// Sends a command on a connection of this number; if it waits, for as long as it wants if need be.
+    /// Sends a command on the connection with this number. With `endingWait`, a command that blocks times out at once.
     func send(_ command: [String], on number: Int = 0, endingWait: Bool = false) {
         let connection = connections[number] ?? model.connect(at: now)
         connections[number] = connection
@@ -28,7 +28,7 @@ final class ModelServer {
         for output in model.takeOutputs() { replies[output.connection, default: []] += output.bytes }
     }
 
-    /// What has come for a connection.
+    /// Removes and returns the replies for a connection.
     func replies(on number: Int = 0) -> [RESPText] {
         guard let connection = connections[number], let bytes = replies.removeValue(forKey: connection) else {
             return []

@@ -1,4 +1,4 @@
-/// A reply as it came, taken apart, so that what depends on the time can be left out of a comparison.
+/// A parsed reply, of which a comparison can mask the parts that depend on the time.
 enum RESPText: Hashable, Sendable, CustomStringConvertible {
     /// A status, an error or a number, with its sign.
     case line(String)
@@ -8,7 +8,7 @@ enum RESPText: Hashable, Sendable, CustomStringConvertible {
     /// `$-1` or `*-1`.
     case null(String)
 
-    /// Reads the reply that begins at `position`, and moves that behind it; `nil` if it is not whole yet.
+    /// Reads the reply that begins at `position`, and moves `position` past it; `nil` if the reply is not complete yet.
     init?(_ bytes: [UInt8], _ position: inout Int) {
         var end = position
         guard let line = Self.line(bytes, &end), let sign = line.first else { return nil }
@@ -37,7 +37,7 @@ enum RESPText: Hashable, Sendable, CustomStringConvertible {
         return bytes[position..<end].map(printable).joined()
     }
 
-    /// The character, or the number of a byte that is none of ASCII.
+    /// The character, or the number of a byte that is not printable ASCII.
     private static func printable(_ byte: UInt8) -> String {
         (0x20..<0x7f).contains(byte) ? String(UnicodeScalar(byte)) : "\\\(byte)"
     }
@@ -75,7 +75,7 @@ extension RESPText {
         mapElements { $0 == position ? .line("TIME") : $1 }
     }
 
-    /// Ids that the clock of the server has made.
+    /// Masks ids that the server has made from its clock.
     private var maskingIDs: RESPText {
         switch self {
         case .bulk(let text):
@@ -87,7 +87,7 @@ extension RESPText {
         }
     }
 
-    /// Values behind names, save for -1, which is none.
+    /// Masks the values of these names, except -1, which means none.
     private func maskingValues(of names: [String]) -> RESPText {
         let elements = elements
         return mapElements { index, element in
@@ -105,7 +105,7 @@ extension RESPText {
         }
     }
 
-    /// Where ids of the clock are, the shape of the tree depends on the moment at which they were made.
+    /// Masks the number of nodes if there are ids from the clock, on which the shape of the tree depends.
     private var maskingNodes: RESPText {
         let isByClock = maskingIDs.elements.contains(.bulk("ID"))
         return isByClock ? maskingValues(of: ["radix-tree-nodes"]) : self

@@ -1,7 +1,8 @@
 @testable import RedisStreams
 import RedisStreamsTesting
 
-/// Commands on few keys, groups, consumers and ids, so that they meet: the same for the same seed.
+/// Random commands on few keys, groups, consumers and ids, so that they affect each other. A seed always gives the same
+/// commands.
 struct RandomCommands {
     private struct Generator: RandomNumberGenerator {
         var state: UInt64
@@ -31,8 +32,8 @@ struct RandomCommands {
         }
     }
 
-    /// The command with an argument that is missing, doubled, or something else. Not where a wait would never end then, nor
-    /// where a few milliseconds would make a difference.
+    /// The command with an argument that is missing, doubled, inserted or replaced. Leaves out blocking commands, which
+    /// might never end, and changes by which the reply would depend on a few milliseconds.
     private mutating func mutated(_ command: [String]) -> [String] {
         guard command[0].hasPrefix("X"), !command.contains("BLOCK") else { return command }
         var command = command
@@ -238,7 +239,7 @@ struct RandomCommands {
             let outputs = ["2", one("", "40"), "2", "out", "1"] + (chance(50) ? ["2", "", "2", "k", "v"] : [])
             return (.publish, [key(), chance(5) ? "text" : "outputs"], subject + [ids[0]] + outputs)
         default:
-            // None is idle for so long: the clocks of the servers that are compared are not the same.
+            // No consumer is idle for so long, since the clocks of the two servers differ.
             let names = ["99999999", one("", "a"), ""] + (chance(50) ? ["a", "b"] : [])
             if chance(30) { return (.removeNames, [key()], subject + names) }
             return chance(50)

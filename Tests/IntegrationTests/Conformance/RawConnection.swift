@@ -2,7 +2,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A connection to a real server that hands out replies as they came.
+/// A connection to a real server that returns its replies unchanged.
 final class RawConnection: Sendable {
     private struct State {
         var received: [UInt8] = []
@@ -53,9 +53,9 @@ final class RawConnection: Sendable {
             if isServed { continuation.resume() }
         }
         return state.withLock { state in
-            let taken = Array(state.replies.prefix(count))
-            state.replies.removeFirst(taken.count)
-            return taken
+            let next = Array(state.replies.prefix(count))
+            state.replies.removeFirst(next.count)
+            return next
         }
     }
 

@@ -5,7 +5,7 @@ import RedisStreams
 import Testing
 
 extension IntegrationTests.Conformance {
-    /// What `in-memory-redis` prints in these cases, and the status with which it ends.
+    /// What `in-memory-redis` prints with these arguments, and its exit status.
     private static func output(_ arguments: [String]) async throws -> String {
         let folders = CommandLine.arguments.filter { $0.contains(".xctest") }.flatMap { argument in
             let parts = argument.split(separator: "/", omittingEmptySubsequences: false)
@@ -22,7 +22,7 @@ extension IntegrationTests.Conformance {
         return try String(contentsOfFile: log, encoding: .utf8)
     }
 
-    @Test("the program says so when its port is in use")
+    @Test("the program reports that its port is in use")
     func portInUse() async throws {
         let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .bind(host: "127.0.0.1", port: 0).get()
@@ -33,7 +33,7 @@ extension IntegrationTests.Conformance {
     }
 
     @Test(
-        "the program tells an option that there is not from one without its value",
+        "the program distinguishes an unknown option from one without a value",
         arguments: [
             ("--foo", "error: There is no option --foo."), ("--port", "error: --port needs a value."),
         ]

@@ -2,9 +2,9 @@ import RedisStreams
 import Testing
 
 extension IntegrationTests {
-    /// What cancelling a task does to the connection that it shares, and to the one that it has for itself.
+    /// What the cancellation of a task does to the shared connection, and to one that the task has leased.
     @Suite struct Cancellations {
-        @Test("a thousand cancellations give nobody the reply of another", arguments: TestServer.all, Route.allCases)
+        @Test("after a thousand cancellations, replies still match", arguments: TestServer.all, Route.allCases)
         func repliesKeepTheirPlace(binary: ServerBinary, route: Route) async throws {
             try await TestServer.shared(binary).withClient(route) { redis in
                 try await redis.ping()
@@ -63,11 +63,11 @@ extension IntegrationTests {
                 let tasks = streams.map { stream in
                     Task { try await redis.xread([StreamOffset(stream)], block: .seconds(30)) }
                 }
-                let parked = {
+                let blocked = {
                     try await redis.connections(named: name).filter { $0["flags"]?.contains("b") == true }
                         .compactMap { $0["id"] }.sorted()
                 }
-                try await eventually("five readers are parked") { try await parked().count == 5 }
+                try await eventually("five readers are blocked") { try await blocked().count == 5 }
                 let before = try await Set(redis.connections(named: name).compactMap { $0["id"] })
 
                 let start = ContinuousClock.now
@@ -79,9 +79,9 @@ extension IntegrationTests {
                 }
                 let after = try await Set(redis.connections(named: name).compactMap { $0["id"] })
                 #expect(after.isSubset(of: before))
-                #expect(try await parked().count == 4)
+                #expect(try await blocked().count == 4)
 
-                // The others get what is theirs.
+                // The other readers get their messages.
                 for index in [0, 1, 3, 4] {
                     let id = try await redis.xadd(streams[index], ["n": .integer(index)])
                     let message = try await tasks[index].value.first?.first
@@ -91,9 +91,9 @@ extension IntegrationTests {
             }
         }
 
-        @Test("readers that wait delay nobody", arguments: TestServer.all)
+        @Test("blocked readers do not delay other commands", arguments: TestServer.all)
         func waitingReaders(binary: ServerBinary) async throws {
-            let name = "parked-\(UInt32.random(in: 0...UInt32.max))"
+            let name = "blocked-\(UInt32.random(in: 0...UInt32.max))"
             try await TestServer.shared(binary).withClient {
                 $0.connection.clientName = name
             } _: { redis in
@@ -102,10 +102,10 @@ extension IntegrationTests {
                     for _ in 0..<20 {
                         group.addTask { _ = try await redis.xread([StreamOffset(stream)], block: .seconds(30)) }
                     }
-                    let countDeferred = {
+                    let countBlocked = {
                         try await redis.connections(named: name).filter { $0["flags"]?.contains("b") == true }.count
                     }
-                    try await eventually("twenty readers are parked") { try await countDeferred() == 20 }
+                    try await eventually("twenty readers are blocked") { try await countBlocked() == 20 }
                     let start = ContinuousClock.now
                     var times: [Duration] = []
                     for _ in 0..<200 {
@@ -114,9 +114,9 @@ extension IntegrationTests {
                         times.append(ContinuousClock.now - begin)
                     }
                     let total = ContinuousClock.now - start
-                    // All of them were answered while everybody still waited.
-                    let stillDeferred = try await countDeferred()
-                    #expect(stillDeferred == 20)
+                    // The server answered all of them while every reader was still blocked.
+                    let stillBlocked = try await countBlocked()
+                    #expect(stillBlocked == 20)
                     times.sort()
                     #expect(times[197] < .seconds(1))
                     #expect(total < .seconds(10))
@@ -126,7 +126,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("who waits for a connection can be cancelled, and has a deadline", arguments: TestServer.all)
+        @Test("waiting for a connection can be cancelled, and times out", arguments: TestServer.all)
         func waitingForALease(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient {
                 $0.maxLeasedConnections = 1
@@ -134,7 +134,7 @@ extension IntegrationTests {
             } _: { redis in
                 let stream = StreamKey.unique()
                 async let first = redis.xread([StreamOffset(stream)], block: .seconds(20))
-                try await eventually("the read is parked") {
+                try await eventually("the read is blocked") {
                     try await redis.info("clients")["blocked_clients"] != "0"
                 }
                 let error = await expectError(.connectionUnavailable, within: .seconds(2)) {
@@ -152,14 +152,14 @@ extension IntegrationTests {
             }
         }
 
-        @Test("the end of a client fails who still waits", arguments: TestServer.all)
+        @Test("the end of a client fails waiting reads", arguments: TestServer.all)
         func shutDown(binary: ServerBinary) async throws {
             let server = try await TestServer.shared(binary)
             let client = try RedisClient(server.configuration(.tcp))
             let running = Task { try await client.run() }
             try await client.ping()
             let read = Task { try await client.xread([StreamOffset(.unique())], block: .seconds(30)) }
-            try await eventually("the read is parked") { try await client.info("clients")["blocked_clients"] != "0" }
+            try await eventually("the read is blocked") { try await client.info("clients")["blocked_clients"] != "0" }
             running.cancel()
             _ = try? await running.value
             await expectError(.clientShutDown, within: .seconds(1)) { try await client.ping() }

@@ -73,7 +73,7 @@ extension IntegrationTests {
             ),
         ]
 
-        @Test("a peer that is no Redis server is an error in time, and the client goes on", arguments: cases)
+        @Test("a peer that is no Redis server causes an error in time, and the client goes on", arguments: cases)
         func peer(_ test: Case) async throws {
             try await ScriptedPeer.with(test.behaviour) { peer in
                 try await withRedisClient(peer.configuration) { redis in
@@ -88,7 +88,7 @@ extension IntegrationTests {
                             if test.codes != [.serverError] { expectNoSecret(in: error) }
                             #expect(!"\(error)".contains("\u{1b}"))
                         } catch is CancellationError {
-                            // The first reply is in order; the second ends the connection.
+                            // The first reply is valid; the second ends the connection.
                         }
                         #expect(ContinuousClock.now - start < .seconds(4))
                     }
@@ -96,7 +96,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a password is in no error, whatever the peer is", arguments: cases)
+        @Test("no error contains the password, whatever the peer sends", arguments: cases)
         func password(_ test: Case) async throws {
             try await ScriptedPeer.with(test.behaviour) { peer in
                 var configuration = peer.configuration
@@ -113,7 +113,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("an address that nobody answers on is an error within the deadline")
+        @Test("an address that does not answer causes an error within the timeout")
         func blackHole() async throws {
             try await ScriptedPeer.withBlackHole { peer in
                 try await withRedisClient(peer.configuration) { redis in
@@ -125,7 +125,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a port that nobody listens on is refused")
+        @Test("a port on which no server listens refuses the connection")
         func refused() async throws {
             let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .bind(host: "127.0.0.1", port: 0).get()
@@ -148,7 +148,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a socket that is not there is refused")
+        @Test("a missing socket refuses the connection")
         func noSocket() async throws {
             var configuration = RedisClient.Configuration(address: .unixSocket(path: "/tmp/there-is-no.sock"))
             configuration.acquireTimeout = .milliseconds(300)
@@ -166,7 +166,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a client that does not run says so")
+        @Test("a client that does not run throws an error that says so")
         func notRunning() async throws {
             var configuration = RedisClient.Configuration()
             configuration.acquireTimeout = .milliseconds(100)

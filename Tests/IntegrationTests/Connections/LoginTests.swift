@@ -29,7 +29,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a wrong password, and an unknown user, are told at once", arguments: TestServer.all, Route.allCases)
+        @Test("a wrong password and an unknown user fail at once", arguments: TestServer.all, Route.allCases)
         func wrongPassword(binary: ServerBinary, route: Route) async throws {
             let server = try await TestServer.shared(binary)
             let name = try await server.withClient { try await Self.makeUser($0, "allkeys", "+@all") }
@@ -57,7 +57,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a server with a password wants it", arguments: TestServer.all)
+        @Test("a server with a password requires it", arguments: TestServer.all)
         func requiredPassword(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary, .init(settings: [["requirepass", secret]])) { server in
                 try await server.withClient { redis in
@@ -76,7 +76,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a password for a server without one is not lost in silence", arguments: TestServer.all)
+        @Test("a password for a server without one is an error", arguments: TestServer.all)
         func needlessPassword(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient {
                 $0.connection.password = Password(secret)
@@ -85,7 +85,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a missing right is told at once, and others still work", arguments: TestServer.all)
+        @Test("a missing right fails at once, and other commands still work", arguments: TestServer.all)
         func missingRights(binary: ServerBinary) async throws {
             let server = try await TestServer.shared(binary)
             let allowed = StreamKey.unique("allowed")
@@ -183,7 +183,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a URL leads to the server", arguments: TestServer.all)
+        @Test("a URL connects to the server", arguments: TestServer.all)
         func urls(binary: ServerBinary) async throws {
             let server = try await TestServer.shared(binary)
             let stream = StreamKey.unique()

@@ -5,7 +5,7 @@ import Testing
 extension IntegrationTests {
     /// An address that leads to another server after a failover, as names and virtual addresses do.
     @Suite struct MovedAddress {
-        @Test("a master that was demoted is left for the new one", arguments: TestServer.all)
+        @Test("a client leaves a demoted master for the new one", arguments: TestServer.all)
         func failover(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { old in
                 try await TestServer.withOwn(binary) { new in

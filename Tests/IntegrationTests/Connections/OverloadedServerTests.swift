@@ -2,9 +2,9 @@ import RedisStreams
 import Testing
 
 extension IntegrationTests {
-    /// Servers that are there, and cannot serve now.
+    /// Servers that are reachable, and cannot serve now.
     @Suite struct OverloadedServers {
-        @Test("a server that stands still is an error within the deadline", arguments: TestServer.all)
+        @Test("a stopped server causes an error within the timeout", arguments: TestServer.all)
         func paused(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { server in
                 try await server.withClient {
@@ -19,7 +19,7 @@ extension IntegrationTests {
                         try await redis.xadd(stream, ["n": 2])
                     }
                     #expect(error?.mayHaveExecuted == true)
-                    // The connection is gone; another cannot be made.
+                    // The client has closed the connection, and cannot open another one.
                     await expectError(.connectTimeout, within: .seconds(3)) { try await redis.xlen(stream) }
                     server.resume()
                     try await eventually("the client serves again") { (try? await redis.xlen(stream)) != nil }
@@ -27,7 +27,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a server that is full is an error, and serves when it has room", arguments: TestServer.all)
+        @Test("a server at maxclients causes an error, and serves again below it", arguments: TestServer.all)
         func full(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary, .init(settings: [["maxclients", "2"]])) { server in
                 try await server.withClient(.unix) { first in
@@ -49,7 +49,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a server that is loading is waited for", arguments: TestServer.all)
+        @Test("the client waits for a server that is loading", arguments: TestServer.all)
         func loading(binary: ServerBinary) async throws {
             let settings = [["enable-debug-command", "yes"]]
             let isOld = binary.name.contains("6.2")
@@ -59,7 +59,7 @@ extension IntegrationTests {
                 try await server.withClient(.unix) { redis in
                     let stream = StreamKey.unique()
                     try await redis.xadd(stream, ["n": 1])
-                    // Servers answer while they load only every 2 MB, and the newer ones wait for each key.
+                    // A server that loads answers only every 2 MB, and newer servers apply the delay to each key.
                     _ = try await redis.send("CONFIG", "SET", "rdbcompression", "no")
                     _ = try await redis.send("DEBUG", "POPULATE", "3000", "filler", "8000")
                     _ = try await redis.send("SAVE")
@@ -89,7 +89,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a server without memory says so, and still gives what it has", arguments: TestServer.all)
+        @Test("a server out of memory refuses new messages, and still delivers", arguments: TestServer.all)
         func outOfMemory(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { server in
                 try await server.withClient { redis in
@@ -114,7 +114,7 @@ extension IntegrationTests {
         }
 
         @Test(
-            "what a script of a consumer is refused, it asks for again",
+            "a consumer calls a script again that the server has refused",
             arguments: TestServer.all,
             ["min-replicas-to-write", "maxmemory"]
         )
@@ -131,12 +131,12 @@ extension IntegrationTests {
                             if message["n"] == "2" { try context.emit(["of": "2"], to: output) }
                         }
                     }
-                    // What is probed at the start is behind it.
+                    // Once the read blocks, the consumer has finished the probes of its start.
                     try await eventually("the consumer reads") {
                         try await redis.info("clients")["blocked_clients"] == "1"
                     }
                     for n in 1...2 {
-                        // Nobody else adds to the count: leases are renewed after seconds only.
+                        // Only the settlement adds to the count: the consumer renews leases after seconds.
                         let calls = try await redis.calls(of: "eval", "evalsha")
                         try await redis.xadd(stream, ["n": .integer(n)])
                         try await eventually("a script was called") {
@@ -154,7 +154,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a busy script is an error that passes", arguments: TestServer.all)
+        @Test("a busy script causes an error until it ends", arguments: TestServer.all)
         func busy(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary, .init(settings: [["lua-time-limit", "50"]])) { server in
                 try await server.withClient(.unix) { redis in

@@ -2,12 +2,12 @@ import Foundation
 import RedisStreams
 import Testing
 
-/// A right of `Documentation/Rights.md`, and what becomes of its use without it.
+/// A right of `Documentation/Rights.md`, and what happens without it.
 struct Right: Sendable {
     enum Lack: Sendable, Hashable {
         /// The call, or the consumer, ends with `permissionDenied`.
         case refused
-        /// Everything else goes on; only the server's `ACL LOG` has it.
+        /// Everything else goes on; only the server's `ACL LOG` shows the refusal.
         case goesOn
     }
 
@@ -21,16 +21,16 @@ struct Right: Sendable {
     }
 }
 
-/// Something that a user does, with exactly the rights that it needs. To amend the page, amend ``all``.
+/// Something that a user does, with exactly the rights that it needs. Change ``all`` when the page changes.
 struct RightsCase: CustomTestStringConvertible, Sendable {
     let testDescription: String
-    /// Rights that are needed, and that another case tests.
+    /// Rights that this case needs, and that another case tests.
     var base: [String] = []
-    /// Rights that are tested, one left out at a time.
+    /// Rights that this case tests, by leaving out one at a time.
     let rights: [Right]
-    /// Prepares the streams `orders`, `dead` and so on, as a user who may do everything.
+    /// Prepares the streams `orders`, `dead` and so on, as an admin with all rights.
     var setup: @Sendable (RedisClient) async throws -> Void = { _ in }
-    /// What is done: by the user, while another one who may do everything can look on.
+    /// What the user does. An admin with all rights can observe it.
     let body: @Sendable (_ user: RedisClient, _ admin: RedisClient) async throws -> Void
 }
 
@@ -75,7 +75,7 @@ extension RightsCase {
             }
         ),
         RightsCase(
-            testDescription: "dead letter entries",
+            testDescription: "dead letters",
             base: connection + consumer,
             rights: [Right("+xadd"), Right("+type"), Right("~dead")],
             setup: { try await orders($0) },
@@ -119,7 +119,7 @@ extension RightsCase {
             setup: { admin in
                 try await orders(admin)
                 let id = try await admin.xrange("orders").first?.id ?? .zero
-                // One whose entry is there still, and one whose entry is not.
+                // One dead letter whose original entry still exists, and one whose original is gone.
                 for id in [id, StreamID(milliseconds: 1)] {
                     try await admin.xadd(
                         "dead",
@@ -186,7 +186,8 @@ extension RightsCase {
 
 // What the cases do.
 extension RightsCase {
-    /// A stream with a group, and a message to read; with two that are pending for this consumer and for one that crashed.
+    /// Creates a stream with a group and a message to read. With `claimable`, two more messages are pending: one for
+    /// this consumer, and one for a consumer that has crashed.
     private static func orders(claimable: Bool = false, _ admin: RedisClient) async throws {
         try await admin.xgroupCreate("orders", group: "g", createStream: true)
         for n in 1...(claimable ? 3 : 1) { try await admin.xadd("orders", ["n": .integer(n)]) }
@@ -209,7 +210,7 @@ extension RightsCase {
         }
     }
 
-    /// Handles messages until so many have been, and nothing is pending.
+    /// Consumes until `count` messages are handled, none is pending, and the consumer has probed the group.
     private static func consume(
         _ user: RedisClient,
         _ admin: RedisClient,
@@ -233,7 +234,7 @@ extension RightsCase {
                 return true
             }
             group.addTask {
-                try await eventually("all is handled, and the group was looked at") {
+                try await eventually("all is handled, and the consumer has probed the group") {
                     guard Set(handled.all).count >= count else { return false }
                     guard try await admin.xpending("orders", group: "g").count == 0 else { return false }
                     return try await admin.calls(of: "xinfo|groups", "xinfo") > 0
@@ -246,7 +247,7 @@ extension RightsCase {
         }
     }
 
-    /// Reads a message, and waits for a probe of the stream.
+    /// Reads a message, and waits until the reader has probed the stream.
     private static func read(_ user: RedisClient, _ admin: RedisClient, from start: StreamConsumer.Start) async throws {
         var configuration = StreamConsumer.Configuration()
         configuration.block = .milliseconds(20)
@@ -259,7 +260,7 @@ extension RightsCase {
                 return true
             }
             group.addTask {
-                try await eventually("it is read, and the stream was looked at") {
+                try await eventually("it is read, and the reader has probed the stream") {
                     guard seen.count > 0 else { return false }
                     if case .resume(let name, _) = start {
                         guard try await admin.exists(StreamKey("{orders}:position:\(name)")) == 1 else { return false }
@@ -278,9 +279,9 @@ extension RightsCase {
 extension IntegrationTests {
     /// `Documentation/Rights.md`, line by line.
     @Suite struct Rights {
-        /// Does it with these rights.
+        /// Runs a case with these rights.
         ///
-        /// - Returns: What was thrown, and what the server has refused.
+        /// - Returns: The error that the case threw, and what the server has refused.
         private static func perform(
             _ rights: RightsCase,
             with rules: [String],
@@ -315,7 +316,7 @@ extension IntegrationTests {
                     _ = await work.result
                     end.add("end")
                 }
-                try? await eventually("it ends, or something is refused", within: .seconds(10)) {
+                try? await eventually("the case ends, or the server refuses something", within: .seconds(10)) {
                     if end.count > 0 { return true }
                     if waitsForEnd { return false }
                     return try await !denied().isEmpty

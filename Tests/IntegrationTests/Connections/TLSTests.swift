@@ -4,7 +4,7 @@ import Testing
 extension IntegrationTests {
     /// Encrypted connections, on the servers that were built with TLS.
     @Suite struct TLS {
-        /// A server with TLS whose password is the secret, and a client of it.
+        /// Runs `body` with a TLS server whose password is the secret.
         private static func withServer(
             _ binary: ServerBinary,
             _ certificate: (TestCertificates) -> TestCertificates.Certificate,
@@ -38,12 +38,12 @@ extension IntegrationTests {
             try await withRedisClient(configuration, body)
         }
 
-        /// How many times somebody has tried to log in: also wrong tries are commands.
+        /// How many times clients have tried to log in: the server counts failed tries, too.
         private static func authentications(_ server: TestServer) async throws -> Int {
             try await server.withClient(.unix) {
                 $0.connection.password = Password(secret)
             } _: { redis in
-                // The one of this client is among them.
+                // The login of this client is counted, too.
                 let stats = try await redis.info("commandstats")["cmdstat_auth"] ?? ""
                 return Int(stats.dropFirst("calls=".count).prefix { $0 != "," }) ?? 0
             }
@@ -106,7 +106,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("what TLS fails for is told in one plain line", arguments: ServerBinary.withTLS)
+        @Test("a TLS error names its cause in one plain line", arguments: ServerBinary.withTLS)
         func plainWords(binary: ServerBinary) async throws {
             let cases: [((TestCertificates) -> TestCertificates.Certificate, trusts: Bool, words: String)] = [
                 (\.local, false, "not from an authority that is trusted here"), (\.foreign, true, "for another host"),
@@ -128,7 +128,7 @@ extension IntegrationTests {
         }
 
         @Test(
-            "a consumer goes on behind a server that was killed",
+            "a consumer goes on after its server was killed and restarted",
             arguments: ServerBinary.withTLS,
             ["kill", "shutdown"]
         )
@@ -160,7 +160,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("who turns verification off is connected to anybody", arguments: ServerBinary.withTLS)
+        @Test("without verification, a client connects to any server", arguments: ServerBinary.withTLS)
         func unverified(binary: ServerBinary) async throws {
             try await Self.withServer(binary, \.foreign) { server, _ in
                 try await Self.withClient(of: server, host: "localhost", trusting: nil) {
@@ -197,7 +197,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a rediss URL verifies", arguments: ServerBinary.withTLS)
+        @Test("a rediss URL verifies the server", arguments: ServerBinary.withTLS)
         func url(binary: ServerBinary) async throws {
             try await Self.withServer(binary, \.local) { server, _ in
                 let port = try #require(server.tlsPort)
@@ -207,7 +207,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("files that hold no certificate are an error that says so", arguments: ServerBinary.withTLS)
+        @Test("a missing certificate file is an invalid configuration", arguments: ServerBinary.withTLS)
         func badFiles(binary: ServerBinary) async throws {
             let server = try await TestServer.shared(binary)
             try await server.withClient {

@@ -4,10 +4,10 @@ import Synchronization
 import Testing
 
 extension IntegrationTests {
-    /// What consumers and clients do to each other when one of them ends, or has not begun.
+    /// Consumers whose client ends or does not run, and messages that are large, slow or released.
     @Suite struct ConsumerLives {
         @Test(
-            "what was finished is acknowledged when everything around the client is cancelled",
+            "finished messages are acknowledged when the scope of the client is cancelled",
             arguments: TestServer.all
         )
         func cancelledScope(binary: ServerBinary) async throws {
@@ -20,12 +20,12 @@ extension IntegrationTests {
                     try await server.withClient { inner in
                         let consumer = GroupConsumer(inner, stream: stream, group: "g")
                         try await consumer.run(concurrency: 4) { _ in
-                            // A handler that does not heed cancellation, and finishes behind it.
+                            // A handler that ignores its cancellation, and finishes after it.
                             await withCheckedContinuation { handlers.add($0) }
                         }
                     }
                 }
-                try await eventually("all are at work") { handlers.count == 4 }
+                try await eventually("all handlers run") { handlers.count == 4 }
                 work.cancel()
                 for handler in handlers.all { handler.resume() }
                 _ = await work.result
@@ -33,7 +33,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a loop says so when the client it reads with ends")
+        @Test("a loop throws when its client ends")
         func clientEnds() async throws {
             let server = try await TestServer.shared(TestServer.all[0])
             let client = try RedisClient(server.configuration(.tcp))
@@ -45,13 +45,13 @@ extension IntegrationTests {
                 return await [group, fanout]
             }
             try await server.withClient { redis in
-                try await eventually("the group is there") { try await redis.exists(stream) == 1 }
+                try await eventually("the group exists") { try await redis.exists(stream) == 1 }
             }
             running.cancel()
             #expect(await loops.value.map { $0?.code } == [.clientShutDown, .clientShutDown])
         }
 
-        @Test("a client that nobody runs is told to whoever consumes or produces")
+        @Test("consumers and producers throw if their client does not run")
         func clientNotRunning() async throws {
             var configuration = try await TestServer.shared(TestServer.all[0]).configuration(.tcp)
             configuration.acquireTimeout = .milliseconds(200)
@@ -65,7 +65,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("messages that are too large for one reply are read in smaller pieces", arguments: TestServer.all)
+        @Test("messages that are too large for one reply are read in smaller batches", arguments: TestServer.all)
         func largeMessages(binary: ServerBinary) async throws {
             let server = try await TestServer.shared(binary)
             var configuration = server.configuration(.tcp)
@@ -102,7 +102,7 @@ extension IntegrationTests {
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     for _ in 1...2 {
                         group.addTask {
-                            // All sixty are read at once by one of them, and take three seconds to handle.
+                            // One consumer reads all sixty at once, and takes three seconds to handle them.
                             let consumer = GroupConsumer(
                                 redis,
                                 stream: stream,

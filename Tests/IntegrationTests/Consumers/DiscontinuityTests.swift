@@ -3,7 +3,7 @@ import RedisStreams
 import Testing
 
 extension IntegrationTests {
-    /// Fan-out readers whose streams do not go on where they were.
+    /// Fan-out readers whose streams are recreated, replaced, or lose entries.
     @Suite struct Discontinuities {
         static let block = Duration.milliseconds(500)
 
@@ -16,7 +16,7 @@ extension IntegrationTests {
             return configuration
         }
 
-        /// Something that is done to a stream, which is then made anew with lower ids.
+        /// A way to lose a stream, which is then recreated with lower ids.
         enum Loss: String, CaseIterable, CustomTestStringConvertible {
             case del, unlink, flushall, flushdb, rename, expire
 
@@ -34,16 +34,16 @@ extension IntegrationTests {
                     try await redis.send("PEXPIRE", key, 1)
                     try await eventually("it has expired") { try await redis.exists(stream) == 0 }
                 }
-                try await redis.xadd(stream, ["n": "anew"], id: .id(StreamID(milliseconds: 5)))
+                try await redis.xadd(stream, ["n": "recreated"], id: .id(StreamID(milliseconds: 5)))
             }
         }
 
         @Test(
-            "a stream made anew with lower ids is noticed within two idle periods, and read",
+            "a stream recreated with lower ids is noticed within two block periods, and read",
             arguments: TestServer.all,
             Loss.allCases
         )
-        func madeAnew(binary: ServerBinary, loss: Loss) async throws {
+        func recreated(binary: ServerBinary, loss: Loss) async throws {
             try await TestServer.withOwn(binary) { server in
                 try await server.withClient { redis in
                     let consumer = StreamConsumer(
@@ -56,7 +56,7 @@ extension IntegrationTests {
                     let reader = Task { for try await message in consumer { seen.add(message["n"] ?? "") } }
                     try await redis.xadd("s", ["n": "old"], id: .id(StreamID(milliseconds: 100)))
                     try await eventually("it is read") { seen.count == 1 }
-                    try await eventually("the reader is parked") {
+                    try await eventually("the reader is blocked") {
                         try await redis.info("clients")["blocked_clients"] == "1"
                     }
                     let start = ContinuousClock.now
@@ -65,8 +65,8 @@ extension IntegrationTests {
                     #expect(ContinuousClock.now - start < Self.block * 2 + .milliseconds(200))
                     try await eventually("it is read") { seen.count == 2 }
                     try await redis.xadd("s", ["n": "next"])
-                    try await eventually("it is read on") { seen.count == 3 }
-                    #expect(seen.all == ["old", "anew", "next"])
+                    try await eventually("the next entry is read") { seen.count == 3 }
+                    #expect(seen.all == ["old", "recreated", "next"])
                     reader.cancel()
                     try await reader.value
                     #expect(consumer.counters.discontinuities == 1)
@@ -74,7 +74,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("without the policy, a stream made anew is not read: the control run", arguments: TestServer.all)
+        @Test("control run: without the policy, a recreated stream is not read", arguments: TestServer.all)
         func control(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -91,14 +91,14 @@ extension IntegrationTests {
                 try await Loss.del.strike(stream, redis)
                 try await eventually("it is noticed") { consumer.counters.discontinuities == 1 }
                 try await redis.xadd(stream, ["n": "behind"], id: .id(StreamID(milliseconds: 101)))
-                try await eventually("what is behind the position is read") { seen.count == 2 }
+                try await eventually("the entry after the position is read") { seen.count == 2 }
                 #expect(seen.all == ["old", "behind"])
                 reader.cancel()
                 try await reader.value
             }
         }
 
-        @Test("a reader that is to stop throws", arguments: TestServer.all)
+        @Test("a reader with the policy stop throws", arguments: TestServer.all)
         func stops(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -117,7 +117,7 @@ extension IntegrationTests {
         }
 
         @Test(
-            "deleting and trimming what was read is no discontinuity, and trimming what was not is counted",
+            "deleting and trimming read entries is no discontinuity, and trimmed unread entries are counted",
             arguments: TestServer.all
         )
         func trimming(binary: ServerBinary) async throws {
@@ -150,7 +150,7 @@ extension IntegrationTests {
 
                     try await redis.xadd("s", ["n": "wait"])
                     try await eventually("it is read") { seen.count == 4 }
-                    // Two more may be on their way or waiting already.
+                    // Two more entries may be in flight or buffered already.
                     for n in 1...20 { try await redis.xadd("s", ["n": .integer(n)]) }
                     try await redis.xtrim("s", .exactly(maxLength: 1))
                     mayGoOn.add(true)
@@ -169,7 +169,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("of several streams, one that is replaced is left out, and the others go on", arguments: TestServer.all)
+        @Test("of several streams, a replaced one is dropped, and the others go on", arguments: TestServer.all)
         func replaced(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (good, bad) = (StreamKey.unique("good"), StreamKey.unique("bad"))
@@ -191,7 +191,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a reader without the right to look reads all the same", arguments: TestServer.all)
+        @Test("a reader without the right to probe its stream still reads", arguments: TestServer.all)
         func rights(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { server in
                 try await server.withClient { admin in
@@ -231,7 +231,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("an idle reader does not download the ends of its stream", arguments: TestServer.all)
+        @Test("an idle reader does not download the first and the last entry", arguments: TestServer.all)
         func idle(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { server in
                 try await server.withClient { redis in
@@ -247,7 +247,7 @@ extension IntegrationTests {
                     let reader = Task { for try await _ in consumer {} }
                     try await consumer.ready()
                     try await redis.moreReads(6)
-                    // Most of it is what this test asks for itself.
+                    // Most of these bytes are replies to this test.
                     let sent = try await Self.bytesSent(redis) - before
                     #expect(sent < 5 << 20)
                     #expect(consumer.counters.discontinuities == 0)
@@ -261,7 +261,7 @@ extension IntegrationTests {
             Int(try await redis.info("stats")["total_net_output_bytes"] ?? "") ?? 0
         }
 
-        @Test("what a failover lost is noticed, and what was added instead is read", arguments: TestServer.all)
+        @Test("entries lost by a failover are noticed, and those added instead are read", arguments: TestServer.all)
         func failover(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { master in
                 try await TestServer.withOwn(binary) { replica in
@@ -274,7 +274,8 @@ extension IntegrationTests {
             }
         }
 
-        /// The master is cut off, goes on for a while, and then becomes a replica of the one that was promoted.
+        /// Promotes the replica while the old master still accepts writes, and then makes the old one a replica of the
+        /// new one.
         private static func failOver(
             from master: (server: TestServer, client: RedisClient),
             to new: RedisClient,
@@ -292,24 +293,27 @@ extension IntegrationTests {
                 return seen.count == 5 && length == 5
             }
             _ = try await new.send("REPLICAOF", "NO", "ONE")
-            // About the same time on both sides, so that some have the same ids. All of the new ones are below the position.
+            // Both add entries at about the same time, so that some have the same ids. All new ones are below the
+            // position.
             for n in 6...8 { try await new.xadd("s", ["n": "new-\(n)"]) }
             for n in 6...8 { try await old.xadd("s", ["n": "lost-\(n)"]) }
             try await eventually("the lost ones are read") { seen.count == 8 }
-            // The reader has looked at the stream since: what it knows of it includes the last one.
-            let looks = try await old.calls(of: "xinfo", "xinfo|stream")
-            try await eventually("it has") { try await old.calls(of: "xinfo", "xinfo|stream") >= looks + 2 }
+            // The reader has to probe the stream after it has read the last entry.
+            let probes = try await old.calls(of: "xinfo", "xinfo|stream")
+            try await eventually("the reader has probed the stream") {
+                try await old.calls(of: "xinfo", "xinfo|stream") >= probes + 2
+            }
             try await new.xadd("s", ["n": "last"])
             let port = try await new.info("server")["tcp_port"] ?? ""
             _ = try await old.send("REPLICAOF", "127.0.0.1", .text(port))
-            let isToldApart = !binary.name.contains("6.2")
-            if isToldApart {
+            let isNoticed = !binary.name.contains("6.2")
+            if isNoticed {
                 try await eventually("it is noticed") { consumer.counters.discontinuities == 1 }
-                try await eventually("what was added instead is read") {
+                try await eventually("the entries added instead are read") {
                     Set(seen.all).isSuperset(of: ["new-6", "new-7", "new-8", "last"])
                 }
             } else {
-                try await eventually("what is behind the position is read") { seen.all.contains("last") }
+                try await eventually("the entry after the position is read") { seen.all.contains("last") }
             }
             #expect(consumer.counters.interruptions > 0)
             reader.cancel()

@@ -30,7 +30,7 @@ extension IntegrationTests {
         }
 
         @Test(
-            "a graceful shutdown finishes what was begun, acknowledges it, and returns",
+            "a graceful shutdown lets handlers finish, acknowledges their messages, and returns",
             arguments: TestServer.all,
             Loop.allCases
         )
@@ -73,7 +73,7 @@ extension IntegrationTests {
                 #expect(ContinuousClock.now - start < .seconds(2))
                 #expect(begun.count == finished.count)
                 #expect(finished.count < 5000)
-                // What is finished is acknowledged, and nothing else is.
+                // Finished messages are acknowledged, and no others.
                 let pending = try await Set(observer.xpending(stream, group: "g", count: 5000).map(\.id))
                 #expect(pending.isDisjoint(with: finished.all))
                 let delivered = try await #require(observer.xinfoGroups(stream).first?.lastDeliveredID)
@@ -82,7 +82,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("cancellation acknowledges what is finished, and returns", arguments: TestServer.all, Loop.allCases)
+        @Test("cancellation acknowledges finished messages, and returns", arguments: TestServer.all, Loop.allCases)
         func cancellation(binary: ServerBinary, loop: Loop) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -96,7 +96,7 @@ extension IntegrationTests {
                 let finished = Recorder<StreamID>()
                 let running = Task {
                     try await loop.consume(consumer) { message in
-                        // A handler that does not care, and ends its work.
+                        // A handler that ignores its cancellation, and ends its work.
                         await Task { try? await redis.ping() }.value
                         finished.add(message.id)
                     }
@@ -109,17 +109,17 @@ extension IntegrationTests {
                 #expect(finished.count < 5000)
                 let isAcknowledged = {
                     let pending = try await Set(redis.xpending(stream, group: "g", count: 1000).map(\.id))
-                    // A loop that is cancelled does not say that its last message was handled.
+                    // A cancelled loop does not show whether it has handled its last message.
                     let unclear = loop == .run ? [] : [finished.all.last]
                     return pending.isDisjoint(with: finished.all.filter { !unclear.contains($0) })
                 }
-                try await eventually("what is finished is acknowledged", within: .seconds(3)) {
+                try await eventually("finished messages are acknowledged", within: .seconds(3)) {
                     try await isAcknowledged()
                 }
             }
         }
 
-        @Test("what is finished long after the cancellation is acknowledged, too", arguments: TestServer.all)
+        @Test("messages finished long after the cancellation are acknowledged, too", arguments: TestServer.all)
         func lateFinish(binary: ServerBinary) async throws {
             let name = "late-\(UInt32.random(in: 0...UInt32.max))"
             let server = try await TestServer.shared(binary)
@@ -140,13 +140,13 @@ extension IntegrationTests {
                     let running = Task {
                         try await consumer.run(concurrency: 4) { message in
                             begun.add(message.number)
-                            // Not cancelled with the handler.
+                            // This task is not cancelled with the handler.
                             await Task { for await _ in gate {} }.value
                         }
                     }
-                    try await eventually("all are begun") { begun.count == 4 }
+                    try await eventually("all handlers run") { begun.count == 4 }
                     running.cancel()
-                    try await eventually("the reader does not wait any more") {
+                    try await eventually("the read is no longer blocked") {
                         try await observer.connections(named: name).allSatisfy { $0["flags"]?.contains("b") == false }
                     }
                     let pending = try await GroupConsumers.pending(observer, stream)
@@ -159,7 +159,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a consumer that waits ends at once", arguments: TestServer.all, Loop.allCases)
+        @Test("a waiting consumer ends at once", arguments: TestServer.all, Loop.allCases)
         func idle(binary: ServerBinary, loop: Loop) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -170,13 +170,13 @@ extension IntegrationTests {
                 running.cancel()
                 try await running.value
                 #expect(ContinuousClock.now - start < .seconds(1))
-                try await eventually("nobody waits any more") {
+                try await eventually("no read is blocked") {
                     try await redis.info("clients")["blocked_clients"] == "0"
                 }
             }
         }
 
-        @Test("a loop that is left leaves its last message pending, and its connection", arguments: TestServer.all)
+        @Test("leaving a loop ends its read, and its last message stays pending", arguments: TestServer.all)
         func leftLoop(binary: ServerBinary) async throws {
             struct Stop: Error {}
             let name = "left-\(UInt32.random(in: 0...UInt32.max))"
@@ -199,7 +199,7 @@ extension IntegrationTests {
                 try await eventually("the first is acknowledged") {
                     try await redis.xpending(stream, group: "g", count: 1).first?.id == ids[1]
                 }
-                try await eventually("the reader does not wait any more") {
+                try await eventually("the read is no longer blocked") {
                     try await redis.connections(named: name).allSatisfy { $0["flags"]?.contains("b") == false }
                 }
             }

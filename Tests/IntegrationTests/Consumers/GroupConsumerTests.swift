@@ -3,7 +3,7 @@ import Synchronization
 import Testing
 
 extension IntegrationTests {
-    /// Consumer groups while nothing is wrong with the server.
+    /// Consumer groups on a healthy server.
     @Suite struct GroupConsumers {
         static func configuration(
             _ acknowledgement: GroupConsumer.Acknowledgement = .afterHandling,
@@ -27,7 +27,7 @@ extension IntegrationTests {
         }
 
         @Test(
-            "all is handled in order, in every mode and both kinds of loop",
+            "all messages are handled in order, in every mode and both kinds of loop",
             arguments: TestServer.all,
             [GroupConsumer.Acknowledgement.afterHandling, .onDelivery, .never, .manual]
         )
@@ -43,7 +43,7 @@ extension IntegrationTests {
                         configuration: Self.configuration(mode)
                     )
                     var seen: [Int] = []
-                    // The group does not exist yet. One loop, which is left, and another that goes on.
+                    // The group does not exist yet. One loop is left, and a second one goes on.
                     for try await message in consumer {
                         seen.append(message.number)
                         if mode == .manual { message.acknowledge() }
@@ -51,10 +51,10 @@ extension IntegrationTests {
                         if seen.count == 600 { break }
                     }
                     #expect(seen == Array(1...600))
-                    // The last one was not finished, since nobody asked for the next.
+                    // The last message was not finished, since the loop did not ask for the next one.
                     let left = mode == .afterHandling ? 1 : 0
                     try await eventually("\(left) pending") { try await Self.pending(redis, stream) == left }
-                    // Without a pending list, what the server gives to a reader that is going is lost.
+                    // Without a pending list, a message that the server delivers to a closing reader is lost.
                     try await eventually("the reader is gone") {
                         try await redis.info("clients")["blocked_clients"] == "0"
                     }
@@ -65,14 +65,14 @@ extension IntegrationTests {
                         if mode == .manual { message.acknowledge() }
                         if again.count == 100 + left { break }
                     }
-                    // The one that was not finished is handled in quarantine, beside the others.
+                    // The unfinished message is handled in quarantine, beside the others.
                     #expect(again.filter { $0 > 600 } == Array(601...700))
                     #expect(again.sorted() == Array((601 - left)...700))
                 }
             }
         }
 
-        @Test("what is acknowledged on delivery is no longer pending when it is handled", arguments: TestServer.all)
+        @Test("a message acknowledged on delivery is not pending when it is handled", arguments: TestServer.all)
         func onDelivery(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -84,7 +84,7 @@ extension IntegrationTests {
                     configuration: Self.configuration(.onDelivery)
                 )
                 for try await message in consumer {
-                    // The next ones may be read by now.
+                    // The consumer may have read the next messages by now.
                     let pending = try await redis.xpending(stream, group: "g", count: 10).map(\.id)
                     #expect(!pending.contains(message.id))
                     if message.number == 10 { break }
@@ -92,7 +92,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("what is acknowledged by hand stays pending until then", arguments: TestServer.all)
+        @Test("a message acknowledged by hand stays pending until then", arguments: TestServer.all)
         func manual(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -112,7 +112,7 @@ extension IntegrationTests {
             }
         }
 
-        /// What a loop is given, up to the message with this number.
+        /// The messages that a loop receives, up to the one with this number.
         private static func messages(of consumer: GroupConsumer, upTo number: Int) async throws -> [GroupMessage] {
             var messages: [GroupMessage] = []
             for try await message in consumer {
@@ -122,7 +122,7 @@ extension IntegrationTests {
             return messages
         }
 
-        @Test("more messages than a script can take at a time are acknowledged by hand", arguments: TestServer.all)
+        @Test("more messages than fit into one script call are acknowledged by hand", arguments: TestServer.all)
         func manyByHand(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -135,7 +135,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a group begins where it was told to", arguments: TestServer.all)
+        @Test("a new group starts at the configured position", arguments: TestServer.all)
         func start(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -161,7 +161,7 @@ extension IntegrationTests {
                 )
                 iterator = consumer.makeAsyncIterator()
                 async let next = iterator.next()
-                try await eventually("the group is there") { try await redis.xinfoGroups(stream).count == 2 }
+                try await eventually("the group exists") { try await redis.xinfoGroups(stream).count == 2 }
                 try await Self.add(11...11, to: stream, redis)
                 message = try await next
                 #expect(message?.number == 11)
@@ -231,14 +231,14 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a consumer that comes back gets first what it had", arguments: TestServer.all)
+        @Test("a restarted consumer gets its own pending messages first", arguments: TestServer.all)
         func ownPendingFirst(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
                 try await Self.add(1...250, to: stream, redis)
                 let configuration = Self.configuration {
                     $0.claimIdleTime = .seconds(60)
-                    // It holds a full batch at once, without knowing yet how long messages take.
+                    // The consumer reads a full batch at once, although it does not know yet how long handlers take.
                     $0.prefetchTime = .seconds(3600)
                 }
                 var seen: [Int] = []
@@ -269,7 +269,7 @@ extension IntegrationTests {
                     #expect(message.isRedelivered == (message.source != .new))
                     if again.count == 246 { break }
                 }
-                // The one that was not finished comes apart from the others: its reader may have died of it.
+                // The unfinished message is quarantined: its consumer may have crashed on it.
                 #expect(again.map(\.0).sorted() == Array(5...250))
                 let others = again.filter { $0.0 != 5 }
                 #expect(others.prefix(held - 1).allSatisfy { $0.1 == .pending })
@@ -277,7 +277,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("what another left is claimed in time, also on an idle stream", arguments: TestServer.all)
+        @Test("messages of a dead consumer are claimed in time, also on an idle stream", arguments: TestServer.all)
         func claim(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -295,7 +295,7 @@ extension IntegrationTests {
                 )
                 let running = Task { try await consumer.run { seen.add(($0.number, $0.source)) } }
                 try await eventually("the consumer waits") { try await redis.info("clients")["blocked_clients"] != "0" }
-                // Another takes messages and dies; nothing is added after that.
+                // A consumer that does not run reads messages. Nothing is added after that.
                 try await redis.withConnection { other in
                     for batch in 0..<5 {
                         let (_, read) = try await redis.transaction(
@@ -318,7 +318,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("claiming and reading take turns when there is much of both", arguments: TestServer.all)
+        @Test("claiming and reading take turns when there are many messages for both", arguments: TestServer.all)
         func claimMuch(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -344,7 +344,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("deleted entries are reported and acknowledged, never handed out", arguments: TestServer.all)
+        @Test("deleted entries are reported and acknowledged, never delivered", arguments: TestServer.all)
         func deleted(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -381,13 +381,13 @@ extension IntegrationTests {
                 #expect(seen.all.sorted() == [1, 4, 5, 6, 9, 10])
                 #expect(reported.all.sorted() == (own + foreign).sorted())
                 try await Self.add(11...11, to: stream, redis)
-                try await eventually("it goes on") { seen.all.last == 11 }
+                try await eventually("the next message is handled") { seen.all.last == 11 }
                 running.cancel()
                 try await running.value
             }
         }
 
-        @Test("a handler that throws gets its message again, and holds up nobody", arguments: TestServer.all)
+        @Test("a handler that throws gets its message again, and delays no other", arguments: TestServer.all)
         func throwingHandler(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -411,7 +411,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a message that is long in the hand keeps its lease", arguments: TestServer.all)
+        @Test("a message keeps its lease while its handler is slow", arguments: TestServer.all)
         func slowHandler(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -440,14 +440,15 @@ extension IntegrationTests {
                     guard seen.count >= 3 else { return false }
                     return try await Self.pending(redis, stream) == 0
                 }
-                // What has waited meanwhile may have been given back, and come again in any order.
+                // The consumer may have returned the waiting messages to the group, and received them again in any
+                // order.
                 #expect(seen.all.first == 1 && seen.all.sorted() == [1, 2, 3])
                 running.cancel()
                 try await running.value
             }
         }
 
-        @Test("a key that holds no stream is thrown, at the start and later", arguments: TestServer.all)
+        @Test("a key that holds no stream is an error, at the start and later", arguments: TestServer.all)
         func wrongType(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let key = StreamKey.unique()
@@ -459,7 +460,7 @@ extension IntegrationTests {
 
                 _ = try await redis.del(key)
                 let running = Task { try await consumer.run { _ in } }
-                try await eventually("the group is there") {
+                try await eventually("the group exists") {
                     (try? await redis.xinfoGroups(key).count) == 1
                 }
                 _ = try await redis.send("SET", .text(key.rawValue), "text")
@@ -467,7 +468,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a configuration that cannot work is thrown", arguments: TestServer.all)
+        @Test("an invalid configuration is an error", arguments: TestServer.all)
         func configuration(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 for change: (inout GroupConsumer.Configuration) -> Void in [

@@ -2,15 +2,15 @@ import RedisStreams
 import Testing
 
 extension IntegrationTests {
-    /// Consumer groups while everything goes wrong.
+    /// Consumer groups while the server, the stream or the connections fail.
     @Suite struct GroupFaults {
-        /// What is done to the server while consumers are under load.
+        /// A fault of the server, the stream or the connections.
         enum Fault: String, Sendable, CaseIterable, CustomTestStringConvertible {
             case destroyGroup, deleteStream, flushAll, restart, killConnections, rename, expire, swapDatabases
 
             var testDescription: String { rawValue }
 
-            /// Whether the messages that were there are gone.
+            /// Whether the existing messages are lost.
             var losesData: Bool { self != .destroyGroup && self != .restart && self != .killConnections }
 
             func strike(_ server: TestServer, _ redis: RedisClient, _ stream: StreamKey) async throws {
@@ -26,7 +26,7 @@ extension IntegrationTests {
                 case .rename: _ = try await redis.send("RENAME", key, .text("\(stream)-renamed"))
                 case .expire:
                     _ = try await redis.send("PEXPIRE", key, "1")
-                    // Gone, or there again and without an end.
+                    // The key is gone, or the producer has created it again without an expiry.
                     try await eventually("it has expired") { try await redis.send("PTTL", key).integer ?? 0 < 0 }
                 case .swapDatabases: _ = try await redis.send("SWAPDB", "0", "1")
                 }
@@ -41,7 +41,7 @@ extension IntegrationTests {
         }
 
         @Test(
-            "consumers under load go on by themselves, and nothing is lost that the server has",
+            "consumers under load go on by themselves, and handle everything that the server keeps",
             arguments: TestServer.all,
             Fault.allCases
         )
@@ -85,9 +85,9 @@ extension IntegrationTests {
 
             try await progress(50)
             for _ in 0..<2 {
-                // Another client strikes, since a connection does not kill itself.
+                // Another client strikes, since CLIENT KILL spares the connection that sends it.
                 try await server.withClient(.unix) { striker in
-                    try await eventually("there is something to strike at") {
+                    try await eventually("the group exists") {
                         (try? await striker.xinfoGroups(stream)).map { $0.count == 1 } ?? false
                     }
                     try await fault.strike(server, striker, stream)
@@ -95,29 +95,29 @@ extension IntegrationTests {
                 let survivor = producer.lastTried.count
                 try await progress(50)
                 let expected = producer.confirmed.all.filter { $0 > survivor }
-                try await eventually("what was added since is handled") {
+                try await eventually("the messages added since are handled") {
                     handled.holdsAll(expected)
                 }
             }
             producing.cancel()
             await producing.value
             let expected = fault.losesData ? [] : producer.confirmed.all
-            try await eventually("all that the server has had is handled") {
+            try await eventually("all messages that the server has kept are handled") {
                 handled.holdsAll(expected)
             }
-            try await eventually("nothing is left") {
+            try await eventually("all messages are read and acknowledged") {
                 let pending = try await GroupConsumers.pending(redis, stream)
                 let group = try await redis.xinfoGroups(stream).first
                 let last = try await redis.xinfoStream(stream).lastGeneratedID
                 return pending == 0 && group?.lastDeliveredID == last
             }
-            // Once at the start, and after each blow that took the group away; the second swap brings the first one back.
+            // At the start, and after each fault that removed the group; the second swap brings the first group back.
             if fault.losesData || fault == .destroyGroup { #expect(created.count >= (fault == .swapDatabases ? 2 : 3)) }
             for task in consumers { task.cancel() }
             for task in consumers { try await task.value }
         }
 
-        @Test("a consumer that waits notices what happens to its stream", arguments: TestServer.all, Fault.allCases)
+        @Test("a waiting consumer notices what happens to its stream", arguments: TestServer.all, Fault.allCases)
         func whileWaiting(binary: ServerBinary, fault: Fault) async throws {
             try await TestServer.withOwn(binary, .init(isDurable: fault == .restart)) { server in
                 try await server.withClient(.unix) { redis in
@@ -141,7 +141,7 @@ extension IntegrationTests {
                     }
                     let start = ContinuousClock.now
                     try await eventually("the second is handled") { handled.all.contains(2) }
-                    // No later than at the end of a BLOCK.
+                    // The consumer notices it at the end of a BLOCK at the latest.
                     #expect(ContinuousClock.now - start < .seconds(3))
                     running.cancel()
                     try await running.value
@@ -149,7 +149,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a name whose connection was lost gets what its lost reply held", arguments: TestServer.all)
+        @Test("a consumer recovers the messages of a reply that was lost", arguments: TestServer.all)
         func lostReply(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -167,14 +167,14 @@ extension IntegrationTests {
                         configuration: GroupConsumers.configuration { $0.claimIdleTime = nil }
                     )
                     let running = Task { try await consumer.run { handled.add($0.number) } }
-                    let parked = {
+                    let blocked = {
                         try await redis.connections(named: name).filter { $0["flags"]?.contains("b") == true }
                             .compactMap { $0["id"] }
                     }
                     for round in 0..<10 {
-                        try await eventually("the consumer waits") { try await parked().count == 1 }
-                        let id = try #require(try await parked().first)
-                        // In one step: the reply is written to a connection that is closed before it is sent.
+                        try await eventually("the consumer waits") { try await blocked().count == 1 }
+                        let id = try #require(try await blocked().first)
+                        // In one step: the server closes the connection before it sends the reply of the read.
                         _ = try await redis.transaction(
                             XADD(stream, ["n": .integer(round)]),
                             RawCommand("CLIENT", "KILL", "ID", .text(id))
@@ -188,7 +188,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a server that stands still is left, and what it has is handled later", arguments: TestServer.all)
+        @Test("a stopped server interrupts a consumer, and its messages are handled later", arguments: TestServer.all)
         func paused(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { server in
                 try await server.withClient {

@@ -3,7 +3,8 @@ import Synchronization
 import Testing
 
 extension IntegrationTests {
-    /// What a group consumer does when the group, the stream or the connection is taken from under it.
+    /// What a group consumer does when its group or stream is lost, entries are trimmed, or a message crashes its
+    /// process.
     @Suite struct GroupRecoveries {
         private static func configuration(
             _ change: (inout GroupConsumer.Configuration) -> Void = { _ in }
@@ -15,7 +16,8 @@ extension IntegrationTests {
             return configuration
         }
 
-        /// What is delivered after the group was destroyed, when ten messages were done with and one was added since.
+        /// The messages that are delivered after the group was destroyed, when ten messages were handled before, and
+        /// one was added in the same step.
         private static func afterLoss(
             of binary: ServerBinary,
             _ change: (inout GroupConsumer.Configuration) -> Void = { _ in }
@@ -35,12 +37,12 @@ extension IntegrationTests {
                 let running = Task { try await consumer.run { seen.add($0.number) } }
                 try await eventually("ten are handled") { seen.count == 10 }
                 let begin = ContinuousClock.now
-                try await eventually("the consumer has looked at the group") {
+                try await eventually("the consumer has probed the group") {
                     ContinuousClock.now - begin > .milliseconds(700)
                 }
-                // In one step: else the group is there again before the message is.
+                // In one step: otherwise the consumer could recreate the group before the message is added.
                 _ = try await redis.transaction(XGROUP.DESTROY(stream, group: "g"), XADD(stream, ["n": 11]))
-                try await eventually("the group is there again") { created.count > 0 }
+                try await eventually("the consumer has recreated the group") { created.count > 0 }
                 try await GroupConsumers.add(12...12, to: stream, redis)
                 try await eventually("the last one is handled") { seen.all.contains(12) }
                 running.cancel()
@@ -50,26 +52,26 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a lost group goes on where it was", arguments: TestServer.all)
+        @Test("a lost group goes on at its last position", arguments: TestServer.all)
         func resume(binary: ServerBinary) async throws {
             let (numbers, _) = try await Self.afterLoss(of: binary)
             #expect(numbers == [11, 12])
         }
 
-        @Test("a lost group begins anew if it is told to", arguments: TestServer.all)
+        @Test("a lost group starts at the beginning if configured so", arguments: TestServer.all)
         func beginning(binary: ServerBinary) async throws {
             let (numbers, _) = try await Self.afterLoss(of: binary) { $0.groupLoss = .beginning }
             #expect(numbers == Array(1...12))
         }
 
-        @Test("without what it remembers, a lost group would skip a message", arguments: TestServer.all)
+        @Test("control run: without its watermark, a lost group skips a message", arguments: TestServer.all)
         func control(binary: ServerBinary) async throws {
             let (numbers, _) = try await Self.afterLoss(of: binary) { $0.safeguards.remove(.watermark) }
             #expect(!numbers.contains(11))
         }
 
-        @Test("a stream that was made anew is read from its beginning", arguments: TestServer.all)
-        func madeAnew(binary: ServerBinary) async throws {
+        @Test("a recreated stream is read from its beginning", arguments: TestServer.all)
+        func recreated(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
                 _ = try await redis.xadd(stream, ["n": 1], id: .id(StreamID(milliseconds: 100)))
@@ -89,7 +91,7 @@ extension IntegrationTests {
 
         @Test("entries trimmed before they were read are counted", arguments: TestServer.all)
         func trimmed(binary: ServerBinary) async throws {
-            // Redis 6.2 does not tell what was deleted.
+            // Redis 6.2 does not count what a group has read.
             if binary.name == "redis-6.2" { return }
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -112,7 +114,7 @@ extension IntegrationTests {
                 }
                 let read = try #require(try await redis.xinfoGroups(stream)[0].entriesRead)
                 _ = try await redis.xtrim(stream, .exactly(maxLength: 3))
-                try await eventually("the loss is told") { consumer.counters.trimmedUnread > 0 }
+                try await eventually("the loss is counted") { consumer.counters.trimmedUnread > 0 }
                 #expect(consumer.counters.trimmedUnread == 20 - 3 - read)
                 gate.add(())
                 try await eventually("nothing is pending") { try await GroupConsumers.pending(redis, stream) == 0 }
@@ -122,7 +124,7 @@ extension IntegrationTests {
         }
 
         @Test(
-            "a poison message is handled alone, and becomes a dead letter; redrive puts it back",
+            "a poison message is quarantined, and becomes a dead letter; redrive delivers it again",
             arguments: TestServer.all
         )
         func poison(binary: ServerBinary) async throws {
@@ -131,7 +133,7 @@ extension IntegrationTests {
                 let dead = StreamKey("\(stream):dead")
                 try await redis.xgroupCreate(stream, group: "g", createStream: true)
                 try await GroupConsumers.add(1...10, to: stream, redis)
-                // Another process dies of the third, again and again: it never says what came of it.
+                // Another process crashes on the third message again and again: it never settles it.
                 let entries = try await redis.xrange(stream)
                 for _ in 1...4 {
                     let read = try await redis.xreadgroup(
@@ -168,16 +170,16 @@ extension IntegrationTests {
                         working.withLock { $0 -= 1 }
                     }
                 }
-                try await eventually("all is decided") {
+                try await eventually("all messages are settled") {
                     guard try await redis.xlen(dead) == 1 else { return false }
                     return try await GroupConsumers.pending(redis, stream) == 0
                 }
                 #expect(seen.all.sorted() == [1, 2, 4, 5, 6, 7, 8, 9, 10])
-                #expect(level.all.max() ?? 0 <= 2, "what a process may have crashed on uses half of the handlers")
+                #expect(level.all.max() ?? 0 <= 2, "quarantined messages use half of the handlers")
                 #expect(try await redis.redrive(dead).ids == [entries[2].id])
                 try await eventually("it is handled in the end") { seen.all.contains(3) }
-                let deadLetterEntries = try await redis.xlen(dead)
-                #expect(deadLetterEntries == 0)
+                let deadLetters = try await redis.xlen(dead)
+                #expect(deadLetters == 0)
                 running.cancel()
                 try await running.value
             }

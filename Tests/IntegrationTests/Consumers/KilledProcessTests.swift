@@ -24,7 +24,7 @@ extension IntegrationTests {
             return try #require(program, "consumer-process is not beside the tests: \(CommandLine.arguments)")
         }
 
-        /// A consumer in a process of its own.
+        /// Starts a consumer in its own process.
         private static func start(_ name: String, on server: TestServer, _ stream: StreamKey) throws -> ChildProcess {
             try ChildProcess(
                 [
@@ -42,7 +42,7 @@ extension IntegrationTests {
                     let stream = StreamKey("stream")
                     let producer = Producer(redis: redis, stream: stream)
                     let producing = Task { await producer.run() }
-                    // One name that comes back, so that also its own pending messages are handled, and then others.
+                    // Five processes have the same name, so that a restarted one recovers its own pending messages.
                     for number in 0..<10 {
                         let name = number < 5 ? "same" : "other-\(number)"
                         let before = try await Self.begun(by: name, of: stream, redis)
@@ -74,7 +74,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("what a killed process held is taken over in time, on an idle stream", arguments: TestServer.all)
+        @Test("messages of a killed process are claimed in time, on an idle stream", arguments: TestServer.all)
         func idleStream(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { server in
                 try await server.withClient(.unix) { redis in
@@ -83,7 +83,7 @@ extension IntegrationTests {
                     try await eventually("the survivor waits") {
                         try await redis.info("clients")["blocked_clients"] == "1"
                     }
-                    // The other one stands still in the middle of its work, and dies.
+                    // The victim is stopped while it holds messages, and then killed.
                     let victim = try Self.start("victim", on: server, stream)
                     try await eventually("the victim waits") {
                         try await redis.info("clients")["blocked_clients"] == "2"

@@ -4,7 +4,7 @@ import ServiceLifecycle
 import Testing
 
 extension IntegrationTests {
-    /// Messages belong to one consumer at a time, and what becomes of them is decided once.
+    /// A message belongs to one consumer at a time, and is settled once.
     @Suite struct Leases {
         private static func consumer(
             _ redis: RedisClient,
@@ -20,8 +20,8 @@ extension IntegrationTests {
             return GroupConsumer(redis, stream: stream, group: "g", consumer: name, configuration: configuration)
         }
 
-        /// Runs two consumers with handlers that take five leases, and returns how many handlers of one message were ever
-        /// at work at the same time, and how many ran in all.
+        /// Runs two consumers with handlers that take five leases. Returns how many handlers of one message ran at the
+        /// same time at most, and how many handlers ran in all.
         private static func slowHandlers(
             on binary: ServerBinary,
             _ change: @escaping @Sendable (inout GroupConsumer.Configuration) -> Void = { _ in }
@@ -68,13 +68,13 @@ extension IntegrationTests {
             #expect(runs == 4)
         }
 
-        @Test("without renewals, it runs several times at once", arguments: TestServer.all)
+        @Test("control run: without renewals, it runs several times", arguments: TestServer.all)
         func control(binary: ServerBinary) async throws {
             let (most, runs) = try await Self.slowHandlers(on: binary) { $0.safeguards.remove(.renewal) }
             #expect(most > 1 || runs > 4)
         }
 
-        @Test("a lease that was lost cancels the handler, and what it does has no effect", arguments: TestServer.all)
+        @Test("a lease that was lost cancels the handler, and its outcome has no effect", arguments: TestServer.all)
         func lost(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -84,23 +84,23 @@ extension IntegrationTests {
                 let running = Task {
                     try await owner.run(concurrency: 1) { message, context in
                         guard message.number == 1 else { return seen.add("next") }
-                        let stolen = try await redis.xclaim(
+                        let claimed = try await redis.xclaim(
                             stream,
                             group: "g",
-                            consumer: "thief",
+                            consumer: "other",
                             minIdle: .zero,
                             ids: [message.id]
                         )
-                        #expect(stolen.count == 1)
-                        try? await eventually("the handler is told") { context.leaseLost }
+                        #expect(claimed.count == 1)
+                        try? await eventually("the context says so") { context.leaseLost }
                         try await eventually("its task is cancelled") { Task.isCancelled }
                         try context.emit(["k": "v"], to: StreamKey("\(stream):out"))
-                        seen.add("told")
+                        seen.add("lost")
                     }
                 }
-                try await eventually("the next message is handled") { seen.all == ["told", "next"] }
-                try await eventually("only the stolen one is pending") {
-                    try await redis.xpending(stream, group: "g", count: 10).map(\.consumer) == ["thief"]
+                try await eventually("the next message is handled") { seen.all == ["lost", "next"] }
+                try await eventually("only the claimed message is pending") {
+                    try await redis.xpending(stream, group: "g", count: 10).map(\.consumer) == ["other"]
                 }
                 #expect(try await redis.xlen(StreamKey("\(stream):out")) == 0)
                 #expect(owner.counters.leasesLost == 1)
@@ -109,7 +109,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("what is emitted is there once, with the acknowledgement", arguments: TestServer.all)
+        @Test("outputs are added once, with the acknowledgement", arguments: TestServer.all)
         func emit(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -136,7 +136,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a handler that fails is tried again by the policy, then gives up", arguments: TestServer.all)
+        @Test("a handler that fails is retried by the policy, then dead-lettered", arguments: TestServer.all)
         func retries(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -158,7 +158,7 @@ extension IntegrationTests {
                         }
                     }
                 }
-                try await eventually("all is decided") {
+                try await eventually("all messages are settled") {
                     guard try await redis.xlen(dead) == 2 else { return false }
                     return try await GroupConsumers.pending(redis, stream) == 0
                 }
@@ -167,19 +167,19 @@ extension IntegrationTests {
                 #expect(attempts.all.filter { $0.0 == 1 }.map(\.1) == [1, 2, 3])
                 #expect(attempts.all.filter { $0.0 == 2 }.map(\.1) == [1])
                 #expect(attempts.all.filter { $0.0 == 3 }.map(\.1) == [1, 2])
-                let deadLetterEntries = try await redis.xrange(dead)
-                let failed = try #require(deadLetterEntries.first { $0["n"] == "1" })
+                let deadLetters = try await redis.xrange(dead)
+                let failed = try #require(deadLetters.first { $0["n"] == "1" })
                 #expect(failed["dead-letter.stream"] == stream.rawValue)
                 #expect(failed["dead-letter.group"] == "g")
                 #expect(failed["dead-letter.attempts"] == "3")
                 #expect(failed["dead-letter.error"] == "Failure")
-                let rejected = try #require(deadLetterEntries.first { $0["n"] == "2" })
+                let rejected = try #require(deadLetters.first { $0["n"] == "2" })
                 #expect(rejected["dead-letter.reason"] == "no such customer")
                 #expect(consumer.counters.deadLettered == 2)
             }
         }
 
-        @Test("a graceful shutdown gives back what was not begun, at once", arguments: TestServer.all)
+        @Test("a graceful shutdown returns messages that no handler has begun, at once", arguments: TestServer.all)
         func handOver(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -190,7 +190,7 @@ extension IntegrationTests {
                     services: [
                         leaving.service(concurrency: 2) { message in
                             begun.add(message.number)
-                            // Told of it behind the consumer: what is triggered has not happened yet.
+                            // The consumer learns of the shutdown before this handler, so that it starts no other one.
                             try await gracefulShutdown()
                         }
                     ],
@@ -203,7 +203,7 @@ extension IntegrationTests {
                 #expect(begun.count == 2)
                 let pending = try await redis.xpending(stream, group: "g", count: 100)
                 #expect(pending.allSatisfy { $0.deliveryCount == 0 && ($0.idleTime ?? .zero) >= .seconds(59) })
-                // Others need not wait for the lease to end.
+                // Other consumers need not wait until the lease expires.
                 let seen = Recorder<(Int, Int)>()
                 let next = Self.consumer(redis, stream, "next", lease: .seconds(60))
                 let following = Task {

@@ -20,7 +20,7 @@ extension IntegrationTests {
             StreamConsumer(redis, stream: stream, from: .resume("audit", else: start), configuration: fast)
         }
 
-        /// Handles `count` messages and asks for one more, as a loop does that is cancelled while it waits.
+        /// Handles `count` messages in a loop, which is cancelled while it waits for the next one.
         private static func handle(_ count: Int, of consumer: StreamConsumer) async throws -> [String] {
             let seen = Recorder<String>()
             let loop = Task { for try await message in consumer { seen.add(message["n"] ?? "") } }
@@ -34,7 +34,7 @@ extension IntegrationTests {
             try await redis.send("HGET", .text("{\(stream)}:position:audit"), "id").string
         }
 
-        @Test("a reader goes on behind the last message that was handled", arguments: TestServer.all)
+        @Test("a reader resumes after the last message that was handled", arguments: TestServer.all)
         func resume(binary: ServerBinary) async throws {
             let server = try await TestServer.shared(binary)
             let stream = StreamKey.unique()
@@ -46,19 +46,20 @@ extension IntegrationTests {
                     if seen.count == 4 { break }
                 }
             }
-            // The end of the client has waited for the position. The fourth was not handled: its loop was left.
+            // The client wrote the position before it ended. The fourth message was not handled, since its loop was
+            // left.
             try await server.withClient { redis in
                 let seen = try await Self.handle(7, of: Self.reader(redis, stream))
                 #expect(seen == (4...10).map { "\($0)" })
                 let last = try await redis.xinfoStream(stream).lastGeneratedID
-                try await eventually("the end is kept") { try await Self.kept(stream, redis) == "\(last)" }
+                try await eventually("the last id is kept") { try await Self.kept(stream, redis) == "\(last)" }
                 try await redis.xadd(stream, ["n": "11"])
                 let more = try await Self.handle(1, of: Self.reader(redis, stream))
                 #expect(more == ["11"])
             }
         }
 
-        @Test("where latest was is kept, though nothing was handled", arguments: TestServer.all)
+        @Test("the position of latest is kept, although no message was handled", arguments: TestServer.all)
         func latest(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -73,7 +74,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a reader left over from before sets no position back", arguments: TestServer.all)
+        @Test("an old reader does not set back a newer position", arguments: TestServer.all)
         func stale(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary) { server in
                 try await server.withClient { redis in
@@ -83,10 +84,10 @@ extension IntegrationTests {
                     for _ in 0..<3 { _ = try await old.next() }
                     _ = try await Self.handle(10, of: Self.reader(redis, stream))
                     let last = try await redis.xinfoStream(stream).lastGeneratedID
-                    try await eventually("the end is kept") { try await Self.kept(stream, redis) == "\(last)" }
+                    try await eventually("the last id is kept") { try await Self.kept(stream, redis) == "\(last)" }
                     let saves = try await redis.calls(of: "eval", "evalsha")
                     for _ in 0..<3 { _ = try await old.next() }
-                    try await eventually("the old one saves") {
+                    try await eventually("the old reader saves its position") {
                         try await redis.calls(of: "eval", "evalsha") > saves
                     }
                     let kept = try await Self.kept(stream, redis)
@@ -103,10 +104,10 @@ extension IntegrationTests {
                 _ = try await Self.handle(1, of: Self.reader(redis, stream))
                 try await eventually("it is kept") { try await Self.kept(stream, redis) == "100-0" }
                 _ = try await redis.del(stream)
-                try await redis.xadd(stream, ["n": "anew"], id: .id(StreamID(milliseconds: 5)))
+                try await redis.xadd(stream, ["n": "recreated"], id: .id(StreamID(milliseconds: 5)))
                 let consumer = Self.reader(redis, stream)
                 let seen = try await Self.handle(1, of: consumer)
-                #expect(seen == ["anew"])
+                #expect(seen == ["recreated"])
                 #expect(consumer.counters.discontinuities == 1)
                 try await eventually("it is set back") { try await Self.kept(stream, redis) == "5-0" }
                 let again = Self.reader(redis, stream)
@@ -117,7 +118,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("ids beyond the exact numbers of Lua are compared as they are", arguments: TestServer.all)
+        @Test("ids beyond the exact numbers of Lua are compared exactly", arguments: TestServer.all)
         func largeNumbers(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -132,7 +133,7 @@ extension IntegrationTests {
                 _ = try await old.next()
                 try await eventually("the higher one is kept") { try await Self.kept(stream, redis) == "\(high)" }
                 _ = try await Self.handle(1, of: Self.reader(redis, stream))
-                try await eventually("the end is kept") { try await Self.kept(stream, redis) == "10-0" }
+                try await eventually("the last id is kept") { try await Self.kept(stream, redis) == "10-0" }
             }
         }
     }

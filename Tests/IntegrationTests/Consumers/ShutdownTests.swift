@@ -4,11 +4,11 @@ import ServiceLifecycle
 import Testing
 
 extension IntegrationTests {
-    /// Ends that the server takes no part in, and consumers whose user may not do everything.
+    /// Shutdowns without a server, and consumers whose user lacks a right.
     @Suite struct Limits {
         enum Fault: String, Sendable, CaseIterable { case paused, killed }
 
-        @Test("a server that is gone does not hold up a shutdown", arguments: TestServer.all, Fault.allCases)
+        @Test("a server that is gone does not delay a shutdown", arguments: TestServer.all, Fault.allCases)
         func shutdown(binary: ServerBinary, fault: Fault) async throws {
             try await TestServer.withOwn(binary) { server in
                 try await server.withClient { redis in
@@ -24,7 +24,7 @@ extension IntegrationTests {
                     let consumer = GroupConsumer(redis, stream: stream, group: "g", configuration: configuration)
                     let service = consumer.service(concurrency: 2) { message in
                         begun.add(message.id)
-                        // It is done when the server is gone.
+                        // The handler returns when the server is gone.
                         try await gracefulShutdown()
                     }
                     let group = ServiceGroup(services: [service], logger: Logger(label: "test"))
@@ -42,13 +42,14 @@ extension IntegrationTests {
             }
         }
 
-        /// The rights of the section in Guarantees.md.
+        /// The rights that a consumer with dead letters needs; see `Documentation/Rights.md`.
         private static let rights: [FieldValue] = [
             "-@all", "+xreadgroup", "+xack", "+xautoclaim", "+xclaim", "+xpending", "+xgroup", "+xinfo", "+eval",
             "+evalsha", "+ping", "+xadd", "+type", "+client",
         ]
 
-        /// Runs a consumer for a user whose rights are these, and returns what it throws, or else what it lacks.
+        /// Runs a consumer for a user with these rights, except one. Returns the error, the commands that the consumer
+        /// reports as missing, and the number of handled messages.
         private static func outcome(
             _ binary: ServerBinary,
             without right: FieldValue?
@@ -93,14 +94,14 @@ extension IntegrationTests {
             }
         }
 
-        @Test("all rights of the list suffice", arguments: TestServer.all)
+        @Test("these rights suffice", arguments: TestServer.all)
         func rights(binary: ServerBinary) async throws {
             let outcome = try await Self.outcome(binary, without: nil)
             #expect(outcome.error == nil && outcome.missing.isEmpty && outcome.handled == 1)
         }
 
         @Test(
-            "a right that a guarantee depends on is missed at the start",
+            "a missing right that a guarantee depends on is an error at the start",
             arguments: TestServer.all,
             ["xclaim", "xpending", "type", "eval", "evalsha"]
         )
@@ -111,8 +112,8 @@ extension IntegrationTests {
             #expect(outcome.handled == 0)
         }
 
-        @Test("a right that only helps is told", arguments: TestServer.all)
-        func told(binary: ServerBinary) async throws {
+        @Test("a missing right that only helps is reported", arguments: TestServer.all)
+        func reported(binary: ServerBinary) async throws {
             let outcome = try await Self.outcome(binary, without: "-xinfo")
             #expect(outcome.error == nil && outcome.handled == 1)
             #expect(outcome.missing == ["XINFO GROUPS", "XINFO STREAM", "XINFO CONSUMERS"])

@@ -24,7 +24,7 @@ extension IntegrationTests {
             return read
         }
 
-        @Test("reading begins where it was told to", arguments: TestServer.all, Route.allCases)
+        @Test("reading starts at the configured position", arguments: TestServer.all, Route.allCases)
         func starts(binary: ServerBinary, route: Route) async throws {
             try await TestServer.shared(binary).withClient(route) { redis in
                 let stream = StreamKey.unique()
@@ -47,7 +47,7 @@ extension IntegrationTests {
         }
 
         @Test(
-            "nothing that is added after the start is missed, though connections are killed",
+            "no message added after the start is missed, although connections are killed",
             arguments: TestServer.all
         )
         func latest(binary: ServerBinary) async throws {
@@ -66,14 +66,14 @@ extension IntegrationTests {
                             if message["n"] == "end" { break }
                         }
                     }
-                    let parked = {
+                    let blocked = {
                         try await producer.connections(named: name).filter { $0["flags"]?.contains("b") == true }
                     }
-                    try await eventually("the reader is parked") { try await parked().count == 1 }
+                    try await eventually("the reader is blocked") { try await blocked().count == 1 }
                     var expected: [String] = []
                     for round in 0..<5 {
-                        // While it is away, before and after.
-                        for id in try await parked().compactMap({ $0["id"] }) {
+                        // Messages are added while the reader is disconnected, and after it has come back.
+                        for id in try await blocked().compactMap({ $0["id"] }) {
                             _ = try await producer.send("CLIENT", "KILL", "ID", .text(id))
                         }
                         for n in 0..<20 {
@@ -81,7 +81,7 @@ extension IntegrationTests {
                             expected.append("\(round)-\(n)")
                         }
                         try await eventually("all is read") { seen.count == expected.count }
-                        try await eventually("the reader is parked") { try await parked().count == 1 }
+                        try await eventually("the reader is blocked") { try await blocked().count == 1 }
                     }
                     try await producer.xadd(stream, ["n": "end"])
                     try await reader.value
@@ -90,7 +90,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("latest is a concrete place before the first message", arguments: TestServer.all)
+        @Test("latest is a concrete position before the first message", arguments: TestServer.all)
         func latestBeforeAnything(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -98,7 +98,7 @@ extension IntegrationTests {
                 _ = try await redis.xdel(stream, ids: [id])
                 var iterator = StreamConsumer(redis, stream: stream, configuration: Self.fast).makeAsyncIterator()
                 async let first = iterator.next()
-                try await eventually("the reader is parked") {
+                try await eventually("the reader is blocked") {
                     try await redis.info("clients")["blocked_clients"] != "0"
                 }
                 try await redis.xadd(stream, ["n": "1"])
@@ -107,7 +107,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("several streams are read, each in its order, also one that comes to be later", arguments: TestServer.all)
+        @Test("several streams are read, each in its order, also one that is created later", arguments: TestServer.all)
         func severalStreams(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let (first, second, late) = (StreamKey.unique("a"), StreamKey.unique("b"), StreamKey.unique("late"))
@@ -133,7 +133,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("readers see all, each", arguments: TestServer.all)
+        @Test("each reader receives all messages", arguments: TestServer.all)
         func fanOut(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let stream = StreamKey.unique()
@@ -150,7 +150,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a key that holds no stream is thrown", arguments: TestServer.all)
+        @Test("a key that holds no stream is an error", arguments: TestServer.all)
         func wrongType(binary: ServerBinary) async throws {
             try await TestServer.shared(binary).withClient { redis in
                 let key = StreamKey.unique()
@@ -163,7 +163,7 @@ extension IntegrationTests {
             }
         }
 
-        @Test("a server that restarts is waited for", arguments: TestServer.all)
+        @Test("a reader waits for a server that restarts", arguments: TestServer.all)
         func restart(binary: ServerBinary) async throws {
             try await TestServer.withOwn(binary, .init(isDurable: true)) { server in
                 try await server.withClient { redis in
@@ -202,14 +202,14 @@ extension IntegrationTests {
                 let reader = Task {
                     for try await _ in StreamConsumer(redis, stream: stream) {}
                 }
-                try await eventually("the reader is parked") {
+                try await eventually("the reader is blocked") {
                     try await redis.info("clients")["blocked_clients"] != "0"
                 }
                 let start = ContinuousClock.now
                 reader.cancel()
                 try await reader.value
                 #expect(ContinuousClock.now - start < .seconds(1))
-                try await eventually("nobody waits any more") {
+                try await eventually("no read is blocked") {
                     try await redis.info("clients")["blocked_clients"] == "0"
                 }
             }

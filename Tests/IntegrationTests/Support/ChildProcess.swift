@@ -10,8 +10,8 @@ import Darwin
 
 /// A process that does not outlive this one, however this one ends.
 ///
-/// It is started by a shell that leaves a watchman behind: that reads from a pipe whose other end this process holds,
-/// and kills the process once the pipe is closed.
+/// A shell starts it, and leaves a guard shell running, which reads from a pipe whose other end this process holds.
+/// When the pipe closes, the guard shell kills the process.
 final class ChildProcess: Sendable {
     struct Failure: Error, CustomStringConvertible {
         let description: String
@@ -19,7 +19,7 @@ final class ChildProcess: Sendable {
 
     let pid: pid_t
     /// The end of the pipe that this process holds; `nil` once the child has been waited for.
-    private let leash: Mutex<CInt?>
+    private let pipeEnd: Mutex<CInt?>
 
     private static let script = """
         folder=$1; shift
@@ -41,9 +41,9 @@ final class ChildProcess: Sendable {
     ///   - log: The file that gets what it prints.
     ///   - folder: Removed with the process if this one ends first.
     init(_ arguments: [String], log: String, removing folder: String = "") throws {
-        let (pid, leash) = try Self.start(arguments, log: log, removing: folder)
+        let (pid, pipeEnd) = try Self.start(arguments, log: log, removing: folder)
         self.pid = pid
-        self.leash = Mutex(leash)
+        self.pipeEnd = Mutex(pipeEnd)
     }
 
     private static func start(_ arguments: [String], log: String, removing folder: String) throws -> (pid_t, CInt) {
@@ -90,19 +90,19 @@ final class ChildProcess: Sendable {
 
     /// Whether the process has ended.
     var hasExited: Bool {
-        leash.withLock { leash in
-            guard let end = leash else { return true }
+        pipeEnd.withLock { pipeEnd in
+            guard let end = pipeEnd else { return true }
             guard waitpid(pid, nil, WNOHANG) != 0 else { return false }
-            Self.dismiss(end)
-            leash = nil
+            Self.endGuardShell(end)
+            pipeEnd = nil
             return true
         }
     }
 
     /// Sends a signal, if the process has not ended.
     func send(_ number: CInt) {
-        leash.withLock { leash in
-            if leash != nil { _ = kill(pid, number) }
+        pipeEnd.withLock { pipeEnd in
+            if pipeEnd != nil { _ = kill(pid, number) }
         }
     }
 
@@ -113,14 +113,14 @@ final class ChildProcess: Sendable {
     }
 
     private func release() {
-        leash.withLock { leash in
-            if let end = leash.take() { Self.dismiss(end) }
+        pipeEnd.withLock { pipeEnd in
+            if let end = pipeEnd.take() { Self.endGuardShell(end) }
         }
     }
 
-    /// Tells the watchman that there is nothing to watch any more.
-    private static func dismiss(_ leash: CInt) {
-        unsafe [UInt8(ascii: "\n")].withUnsafeBytes { _ = unsafe write(leash, $0.baseAddress, $0.count) }
-        close(leash)
+    /// Ends the guard shell, which exits without killing once it has read a line.
+    private static func endGuardShell(_ pipeEnd: CInt) {
+        unsafe [UInt8(ascii: "\n")].withUnsafeBytes { _ = unsafe write(pipeEnd, $0.baseAddress, $0.count) }
+        close(pipeEnd)
     }
 }

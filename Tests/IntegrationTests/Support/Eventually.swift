@@ -1,11 +1,11 @@
 import Testing
 
-/// What was waited for did not come about.
+/// A condition did not hold in time.
 struct NeverHappened: Error, CustomStringConvertible {
     let description: String
 }
 
-/// Waits until something holds that can only be found out by asking, such as the state of a server.
+/// Polls until a condition holds, such as a state of the server.
 func eventually(
     _ what: String,
     within limit: Duration = .seconds(20),

@@ -2,10 +2,10 @@ import Foundation
 import RedisStreams
 import Testing
 
-/// What no error may ever show.
+/// A text that no error may ever contain.
 let secret = "hunter2-secret"
 
-/// Expects `body` to throw a `RedisError` of a kind that shows no secret.
+/// Expects `body` to throw a `RedisError` with one of these codes, and without the secret.
 @discardableResult
 func expectError(
     _ codes: RedisError.Code...,
@@ -39,20 +39,20 @@ func expectNoSecret(in error: RedisError, sourceLocation: SourceLocation = #_sou
 }
 
 extension Result where Failure == RedisError {
-    /// The error, if it is one.
+    /// The error of a failure.
     var failure: RedisError? {
         if case .failure(let error) = self { error } else { nil }
     }
 }
 
 extension RedisReply {
-    /// The texts of an array, with nothing for what is not text.
+    /// The strings of an array, without elements that are no strings.
     var texts: [String] { (array ?? nil).map { $0.compactMap(\.string) } ?? [] }
 }
 
 extension RedisClient {
-    /// How often the server was sent commands of these names, by anybody. A subcommand is `xinfo|stream`; Redis 6.2 counts it
-    /// as `xinfo`.
+    /// How often the server has received commands with these names, from all clients. A subcommand is `xinfo|stream`;
+    /// Redis 6.2 counts it as `xinfo`.
     func calls(of names: String...) async throws -> Int {
         let statistics = try await info("commandstats")
         let lines = names.compactMap { statistics["cmdstat_\($0)"] }
@@ -60,7 +60,7 @@ extension RedisClient {
         return counts.compactMap { Int($0) }.reduce(0, +)
     }
 
-    /// Waits until somebody has read so many times more.
+    /// Waits until the server has received `count` more `XREAD`s.
     func moreReads(_ count: Int) async throws {
         let before = try await calls(of: "xread")
         try await eventually("\(count) more reads") { try await calls(of: "xread") >= before + count }

@@ -2,7 +2,7 @@ import RedisStreams
 import Synchronization
 import Testing
 
-/// Notes what was seen, by any number of tasks.
+/// Collects values from any number of tasks.
 final class Recorder<Value: Sendable>: Sendable {
     private let state = Mutex<[Value]>([])
 
@@ -14,7 +14,7 @@ final class Recorder<Value: Sendable>: Sendable {
     }
 }
 
-/// Adds numbered messages to a stream, one after the other, through whatever happens to the server.
+/// Adds numbered messages to a stream, one after the other, and goes on when the server fails.
 ///
 /// Only what the server has confirmed counts as added.
 struct Producer: Sendable {
@@ -40,7 +40,7 @@ extension GroupMessage {
     var number: Int { self["n"].flatMap { Int($0) } ?? -1 }
 }
 
-/// The numbers that were seen at least once, by any number of tasks.
+/// Collects distinct numbers from any number of tasks.
 final class NumberSet: Sendable {
     private let state = Mutex<Set<Int>>([])
 

@@ -3,17 +3,17 @@ import NIOPosix
 import RedisStreams
 import Testing
 
-/// Something that listens on a port and is no Redis server.
+/// A server that listens on a port and is no Redis server.
 struct ScriptedPeer: Sendable {
     /// What the peer does with a connection.
     enum Behaviour: Sendable {
-        /// Sends bytes as soon as somebody connects.
+        /// Sends these bytes as soon as a client connects.
         case greets(String)
-        /// Answers whatever arrives first with bytes, and ignores the rest.
+        /// Answers the first bytes that arrive with these, and ignores the rest.
         case answers(String)
-        /// Answers whatever arrives first with bytes, and closes.
+        /// Answers the first bytes that arrive with these, and closes the connection.
         case answersAndCloses(String)
-        /// Answers what arrives first as Redis answers a handshake (`CLIENT ID`, `PING`), and all else with these bytes.
+        /// Answers the handshake (`CLIENT ID`, `PING`) like Redis, and everything else with these bytes.
         case answersAfterHandshake(String, closes: Bool)
     }
 
@@ -27,7 +27,7 @@ struct ScriptedPeer: Sendable {
         return configuration
     }
 
-    /// Listens for as long as `body` runs.
+    /// Listens while `body` runs.
     static func with<Result>(
         _ behaviour: Behaviour,
         _ body: (ScriptedPeer) async throws -> Result
@@ -50,7 +50,7 @@ struct ScriptedPeer: Sendable {
         }
     }
 
-    /// Listens for as long as `body` runs, and lets nobody in: the kernel answers no more attempts to connect.
+    /// Listens while `body` runs, and accepts no connection: the kernel answers no more attempts to connect.
     static func withBlackHole<Result>(_ body: (ScriptedPeer) async throws -> Result) async throws -> Result {
         let group = MultiThreadedEventLoopGroup.singleton
         let channel = try await ServerBootstrap(group: group)
@@ -59,7 +59,7 @@ struct ScriptedPeer: Sendable {
             .bind(host: "127.0.0.1", port: 0).get()
         let address = try #require(channel.localAddress)
         var fillers: [any Channel] = []
-        // Until the queue of the kernel is full, which shows in an attempt that is not answered.
+        // Fills the queue of the kernel, until it no longer answers an attempt.
         while fillers.count < 16,
             let filler = try? await ClientBootstrap(group: group).connectTimeout(.milliseconds(200))
                 .connect(to: address).get()

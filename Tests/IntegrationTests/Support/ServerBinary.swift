@@ -21,7 +21,8 @@ struct ServerBinary: Sendable, Hashable, CustomTestStringConvertible {
     private static let advice =
         "Set REDIS_STREAMS_SERVERS to name=path,… or install redis-server; `make test` and `make test-matrix` do so."
 
-    /// Those of `REDIS_STREAMS_SERVERS`, or else those on the `PATH`. Never empty: what is missing fails when started.
+    /// The servers of `REDIS_STREAMS_SERVERS`, or else those on the `PATH`. Never empty: a missing one fails when
+    /// started.
     static let all: [ServerBinary] = {
         if let list = ProcessInfo.processInfo.environment["REDIS_STREAMS_SERVERS"] { return parse(list) }
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
@@ -40,7 +41,7 @@ struct ServerBinary: Sendable, Hashable, CustomTestStringConvertible {
         return entries.isEmpty ? [ServerBinary(name: "REDIS_STREAMS_SERVERS", path: "")] : entries
     }
 
-    /// Those that were built with TLS, which shows in their messages.
+    /// The servers that were built with TLS: only their programs contain this message.
     static let withTLS: [ServerBinary] = all.filter { binary in
         let program = try? Data(contentsOf: URL(fileURLWithPath: binary.path), options: .alwaysMapped)
         return program?.range(of: Data("Failed to load certificate".utf8)) != nil

@@ -34,7 +34,7 @@ struct TestCertificates: Sendable {
         expired = try await Self.makeExpiredCertificate("expired", in: folder)
     }
 
-    /// Certificates that are there for `body` only.
+    /// Runs `body` with certificates, and removes them after it.
     static func with<Result>(_ body: (TestCertificates) async throws -> Result) async throws -> Result {
         let folder = "/tmp/redis-streams-tls-\(UInt64.random(in: 0...UInt64.max))"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)

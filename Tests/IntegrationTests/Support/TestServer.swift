@@ -11,13 +11,13 @@ import Glibc
 import Darwin
 #endif
 
-/// A server of its own, in a temporary folder, on a free port and on a Unix socket.
+/// A private server in a temporary folder, on a free port and a Unix socket.
 final class TestServer: Sendable {
     /// How a server is started.
     struct Options: Sendable {
         /// Lines of `redis.conf`, each with its arguments.
         var settings: [[String]] = []
-        /// Whether everything that a command was confirmed for survives `kill -9`.
+        /// Whether every confirmed write survives `kill -9`.
         var isDurable = false
         /// The certificate of the TLS port; `nil` for no TLS.
         var certificate: TestCertificates.Certificate?
@@ -51,7 +51,7 @@ final class TestServer: Sendable {
         }
     }
 
-    /// A port that nobody listens on, and that the system gives to no outgoing connection.
+    /// A port on which no process listens, and which the system does not use for outgoing connections.
     private static func freePort() async throws -> Int {
         while true {
             let port = Int.random(in: 20_000..<32_000)
@@ -78,7 +78,7 @@ final class TestServer: Sendable {
         return try await task.value
     }
 
-    /// A server that is there for `body` only.
+    /// Runs `body` with its own server.
     @discardableResult
     static func withOwn<Result>(
         _ binary: ServerBinary,
@@ -101,7 +101,7 @@ final class TestServer: Sendable {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    // MARK: Life
+    // MARK: Start and end
 
     /// Starts the program, and waits until it answers.
     private func launch() async throws {
@@ -137,7 +137,7 @@ final class TestServer: Sendable {
             + (settings + options.settings).flatMap { ["--\($0[0])"] + $0.dropFirst() }
     }
 
-    /// Ends the server as a power cut would.
+    /// Ends the server as `kill -9` does.
     func kill() async throws {
         try await process.withLock { $0.take() }?.terminate()
     }
@@ -147,10 +147,10 @@ final class TestServer: Sendable {
         try await launch()
     }
 
-    /// Lets the server stand still: connections stay open, and nobody answers.
+    /// Stops the server's process: connections stay open, and the server does not answer.
     func pause() { process.withLock { $0?.send(SIGSTOP) } }
 
-    /// Lets a paused server go on.
+    /// Continues a paused server.
     func resume() { process.withLock { $0?.send(SIGCONT) } }
 
     // MARK: Clients
@@ -162,7 +162,7 @@ final class TestServer: Sendable {
         }
     }
 
-    /// A client for as long as `body` runs.
+    /// Runs `body` with a client.
     @discardableResult
     func withClient<Result: Sendable>(
         _ route: Route = .tcp,

@@ -10,14 +10,14 @@ import Testing
 
     // MARK: Adding and deleting
 
-    @Test func `XADD returns the id, or nil where the stream is not to be created`() throws {
+    @Test func `XADD returns the id, or nil if it creates no stream`() throws {
         #expect(try XADD("s", ["f": "v"]).decode(reply("$3\r\n1-0\r\n")) == Self.one)
         #expect(try XADD("s", ["f": "v"], createStream: false).decode(reply("$-1\r\n")) == nil)
         let failure = error { () throws(RedisError) in try XADD("s", ["f": "v"]).decode(reply("$-1\r\n")) }
         #expect(failure?.code == .unexpectedReply)
     }
 
-    @Test func `Counts are numbers`() throws {
+    @Test func `Counts are decoded as numbers`() throws {
         #expect(try XLEN("s").decode(reply(":9223372036854775807\r\n")) == .max)
         #expect(try XACK("s", group: "g", ids: [Self.one]).decode(reply(":1\r\n")) == 1)
         #expect(try XNACK("s", group: "g", .fail, ids: [Self.one]).decode(reply(":0\r\n")) == 0)
@@ -30,7 +30,7 @@ import Testing
         #expect(try WAIT(replicas: 0, timeout: .seconds(1)).decode(reply(":0\r\n")) == 0)
     }
 
-    @Test func `Yes and no are 1 and 0`() throws {
+    @Test func `The integers 1 and 0 are decoded as true and false`() throws {
         #expect(try XGROUP.DESTROY("s", group: "g").decode(reply(":1\r\n")))
         #expect(try !XGROUP.CREATECONSUMER("s", group: "g", consumer: "c").decode(reply(":0\r\n")))
         #expect(try EXPIRE("s", after: .seconds(1)).decode(reply(":1\r\n")))
@@ -38,7 +38,7 @@ import Testing
         #expect(try !CLIENT.UNBLOCK(id: 9).decode(reply(":0\r\n")))
     }
 
-    @Test func `XDELEX and XACKDEL tell what became of each id`() throws {
+    @Test func `XDELEX and XACKDEL return a result for each id`() throws {
         let ids = [Self.one, Self.two, Self.three]
         let wire = "*3\r\n:-1\r\n:1\r\n:2\r\n"
         #expect(try XDELEX("s", ids: ids).decode(reply(wire)) == [.notFound, .deleted, .stillReferenced])
@@ -53,7 +53,7 @@ import Testing
 
     static let entries = "*2\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n*2\r\n$3\r\n2-0\r\n*-1\r\n"
 
-    @Test func `Ranges are batches, also of a stream that does not exist`() throws {
+    @Test func `A range is a batch, even of a stream that does not exist`() throws {
         let batch = try XRANGE("s").decode(reply(Self.entries))
         #expect(batch.map(\.id) == [Self.one, Self.two])
         #expect(batch[0]["a"] == "1")
@@ -63,7 +63,7 @@ import Testing
         #expect(try XRANGE("s", count: 1).decode(reply("*-1\r\n")).isEmpty)
     }
 
-    @Test func `Reads are a batch for each stream that has entries`() throws {
+    @Test func `A read returns a batch for each stream that has entries`() throws {
         let command = XREAD([StreamOffset("s"), StreamOffset("none"), StreamOffset("t")])
         let wire = "*2\r\n*2\r\n$1\r\ns\r\n\(Self.entries)*2\r\n$1\r\nt\r\n*0\r\n"
         let batches = try command.decode(reply(wire))
@@ -76,7 +76,7 @@ import Testing
     }
 
     @Test(arguments: [":2500\r\n:3\r\n", "$4\r\n2500\r\n$1\r\n3\r\n"])
-    func `Claimed messages tell how long they were pending and how often delivered`(extra: String) throws {
+    func `Claimed messages have an idle time and a delivery count`(extra: String) throws {
         let wire =
             "*1\r\n*2\r\n$1\r\ns\r\n*2\r\n*4\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n\(extra)"
             + "*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\na\r\n$1\r\n2\r\n"
@@ -91,7 +91,7 @@ import Testing
 
     // MARK: Pending
 
-    @Test func `XPENDING sums up, with the count of a consumer as a string or a number`() throws {
+    @Test func `XPENDING returns a summary, with the count of a consumer as a string or a number`() throws {
         let command = XPENDING("s", group: "g")
         let wire = "*4\r\n:3\r\n$3\r\n1-0\r\n$3\r\n3-0\r\n*2\r\n*2\r\n$2\r\nc1\r\n$1\r\n2\r\n*2\r\n$2\r\nc2\r\n:1\r\n"
         #expect(
@@ -109,7 +109,7 @@ import Testing
         )
     }
 
-    @Test func `XPENDING lists entries, and released ones have neither owner nor idle time`() throws {
+    @Test func `XPENDING lists entries, and returned ones have neither owner nor idle time`() throws {
         let wire =
             "*2\r\n*4\r\n$3\r\n1-0\r\n$2\r\nc1\r\n:242\r\n:1\r\n"
             + "*4\r\n$3\r\n2-0\r\n$0\r\n\r\n:-1\r\n:9223372036854775807\r\n"
@@ -142,7 +142,7 @@ import Testing
         #expect(ids == AutoclaimedIDs(next: Self.two, ids: [Self.one], deletedIDs: []))
     }
 
-    @Test func `XAUTOCLAIM of 7.0 and later tells the ids of deleted entries`() throws {
+    @Test func `XAUTOCLAIM of 7.0 and later returns the ids of deleted entries`() throws {
         let command = XAUTOCLAIM("s", group: "g", consumer: "c", minIdle: .zero)
         let result = try command.decode(
             reply("*3\r\n$3\r\n2-0\r\n*1\r\n*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n*1\r\n$3\r\n3-0\r\n")
@@ -157,7 +157,7 @@ import Testing
 
     // MARK: The server
 
-    @Test func `ROLE tells masters, replicas and sentinels apart`() throws {
+    @Test func `ROLE distinguishes masters, replicas and sentinels`() throws {
         let role = ROLE()
         #expect(try role.decode(reply("*3\r\n$6\r\nmaster\r\n:7\r\n*0\r\n")) == .master(offset: 7, replicaCount: 0))
         #expect(
@@ -177,7 +177,7 @@ import Testing
         #expect(try role.decode(reply("*1\r\n$3\r\nnew\r\n")) == .other("new"))
     }
 
-    @Test func `INFO is read by name, whatever the line ends`() throws {
+    @Test func `INFO is decoded by name, with any line endings`() throws {
         let text = "# Server\r\nredis_version:7.0.15\r\nexecutable:/usr/bin/x:y\r\nempty:\r\nnoise\r\n"
         let info = try INFO().decode(reply("$\(text.utf8.count)\r\n\(text)\r\n"))
         #expect(info.server == .redis)
@@ -192,7 +192,7 @@ import Testing
         #expect(ServerInfo("").version == nil)
     }
 
-    @Test func `OK and PONG are what they must be`() throws {
+    @Test func `Only OK and PONG are accepted where they are expected`() throws {
         try PING().decode(reply("+PONG\r\n"))
         try XGROUP.CREATE("s", group: "g").decode(reply("+OK\r\n"))
         let failure = error { () throws(RedisError) in try PING().decode(reply("+OK\r\n")) }

@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// What times that no server ever sees do to a command: they are refused, or written as something.
+/// Extreme times: a command refuses them, or writes them as a valid number.
 @Suite struct DurationTests {
     static let extremes: [Duration] = [
         .seconds(Int64.max), .seconds(Int64.max) + .nanoseconds(999_999_999), .seconds(Int64.min),
@@ -32,7 +32,7 @@ import Testing
         ]
     }
 
-    @Test(arguments: extremes) func `No time ends the process`(time: Duration) {
+    @Test(arguments: extremes) func `No duration traps`(time: Duration) {
         for command in Self.blocking(time) + Self.others(time) {
             let refusal = error { () throws(RedisError) in try command.validate() }
             #expect(refusal == nil || refusal?.code == .invalidArgument)
@@ -46,7 +46,7 @@ import Testing
         #expect((time.wholeMilliseconds > 0) == (time > .zero))
     }
 
-    @Test(arguments: extremes) func `A command blocks from a millisecond to a day`(time: Duration) {
+    @Test(arguments: extremes) func `A command can block for a millisecond to a day`(time: Duration) {
         for command in Self.blocking(time) {
             let refusal = error { () throws(RedisError) in try command.validate() }
             let isFit = time >= .milliseconds(1) && time <= .seconds(86_400)
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    @Test func `Times are clamped towards the side that they are on`() {
+    @Test func `Times beyond the limits are clamped to the nearer limit`() {
         #expect(Duration.seconds(Int64.min).wholeMilliseconds == .min)
         #expect(Duration.seconds(Int64.max).wholeMilliseconds == .max)
         #expect((Duration.milliseconds(Int.max) + .microseconds(1)).wholeMilliseconds == .max)

@@ -20,7 +20,7 @@ import Testing
         ("last-entry", entry("3-0")),
     ]
 
-    @Test func `XINFO STREAM of 6.2 lacks what came with 7.0`() throws {
+    @Test func `XINFO STREAM of 6.2 lacks the values that 7.0 added`() throws {
         let info = try XINFO.STREAM("s").decode(Self.reply(Self.flat(Self.stream62)))
         #expect(info.length == 2)
         #expect(info.groupCount == 2)
@@ -33,7 +33,7 @@ import Testing
         #expect(info.details.maxDeletedEntryID == nil)
     }
 
-    @Test func `XINFO STREAM takes what later versions add, and ignores what it does not know`() throws {
+    @Test func `XINFO STREAM decodes values of later versions, and ignores unknown ones`() throws {
         let added: [(String, Value)] = [
             ("max-deleted-entry-id", .bulk("2-0")), ("entries-added", .integer(4)),
             ("recorded-first-entry-id", .bulk("1-0")), ("idmp-duration", .integer(100)), ("idmp-maxsize", .integer(50)),
@@ -61,7 +61,7 @@ import Testing
         #expect(info.firstEntry == nil && info.lastEntry == nil)
     }
 
-    @Test func `The lag of a group is nil where the server is too old, or does not know`() throws {
+    @Test func `The lag of a group is nil if the server is too old, or does not know it`() throws {
         let old = Self.flat([
             ("name", .bulk("g")), ("consumers", .integer(2)), ("pending", .integer(3)),
             ("last-delivered-id", .bulk("3-0")),
@@ -85,7 +85,7 @@ import Testing
         #expect(try XINFO.GROUPS("s").decode(Self.reply(.array([]))).isEmpty)
     }
 
-    @Test func `A consumer has an inactive time from 7.2 on, unless it never read`() throws {
+    @Test func `From 7.2 on, a consumer has an inactive time, unless it never read`() throws {
         let old = Self.flat([("name", .bulk("a")), ("pending", .integer(3)), ("idle", .integer(245))])
         let new = Self.flat([
             ("name", .bulk("b")), ("pending", .integer(0)), ("idle", .integer(5)), ("inactive", .integer(9)),
@@ -100,7 +100,7 @@ import Testing
         #expect(consumers.map(\.pendingCount) == [3, 0, 0])
     }
 
-    @Test func `XINFO STREAM FULL tells the groups with their consumers and what is pending`() throws {
+    @Test func `XINFO STREAM FULL returns the groups with their consumers and pending messages`() throws {
         let consumer = Self.flat([
             ("name", .bulk("c1")), ("seen-time", .integer(1_795_368_938_136)), ("active-time", .integer(-1)),
             ("pel-count", .integer(1)), ("pending", .array([.array([.bulk("1-0"), .integer(99), .integer(.max)])])),

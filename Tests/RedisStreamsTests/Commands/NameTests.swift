@@ -3,10 +3,10 @@ import Testing
 
 @testable import RedisStreams
 
-/// What takes a stream, a group or a consumer by name, with one of the names given by the test.
+/// A command with the name of a stream, a group or a consumer, one of which the test sets.
 struct NameCase: CustomTestStringConvertible, Sendable {
     let testDescription: String
-    /// The parameter that the name is given for, as the error must call it.
+    /// The parameter that gets the name, as the error must call it.
     let parameter: String
     let refusal: @Sendable (String) -> RedisError?
 
@@ -29,7 +29,8 @@ struct NameCase: CustomTestStringConvertible, Sendable {
     }
 }
 
-/// Empty and unprintable names, which come of an environment variable that is not set, or that ends with a line break.
+/// Empty names and names with control characters. Their usual cause is an environment variable that is not set, or that
+/// ends with a line break.
 @Suite struct NameTests {
     static let id = StreamID(milliseconds: 5)
 
@@ -80,7 +81,7 @@ struct NameCase: CustomTestStringConvertible, Sendable {
     static let good = ["orders", "a b", "ü", "{eu}:orders", "~", "\u{1F600}", "0", "a\u{80}"]
 
     @Test(arguments: streams + groups + consumers)
-    func `A name that is empty, or has control characters, is refused as what it is given for`(command: NameCase) {
+    func `An empty name, or one with control characters, is refused with the name of its parameter`(command: NameCase) {
         for name in Self.bad {
             let refusal = command.refusal(name)
             #expect(refusal?.code == .invalidArgument, "\(name.debugDescription)")
@@ -90,7 +91,7 @@ struct NameCase: CustomTestStringConvertible, Sendable {
         for name in Self.good { #expect(command.refusal(name) == nil, "\(name.debugDescription)") }
     }
 
-    @Test func `Keys of other commands are free, so that what is there can be reached`() throws {
+    @Test func `Other commands accept any key, so that existing keys can be used`() throws {
         for name in Self.bad {
             try RawCommand("XLEN", .text(name)).validate()
             try DEL([StreamKey(name)]).validate()
@@ -100,12 +101,12 @@ struct NameCase: CustomTestStringConvertible, Sendable {
     }
 }
 
-/// Nothing may be sent: nobody answers.
+/// These tests have no server that replies, so they would not end if a command were sent.
 @Suite(.limitedTime) struct RefusedNameTests {
     @Test(arguments: [
         ("", "g", "c", "stream"), ("s", "", "c", "group"), ("s", "g", "", "consumer"), ("s", "g", "c\n", "consumer"),
     ])
-    func `A group consumer refuses such names before it sends anything, however it is used`(
+    func `A group consumer refuses such names before it sends anything, in every kind of use`(
         stream: String,
         group: String,
         name: String,
@@ -124,7 +125,7 @@ struct NameCase: CustomTestStringConvertible, Sendable {
         }
     }
 
-    @Test func `A group consumer refuses such names of the stream for its dead letter entries`() async throws {
+    @Test func `A group consumer refuses such names for its dead letter stream`() async throws {
         try await FakeTransport().withClient(.patient) { redis in
             var configuration = GroupConsumer.Configuration()
             configuration.deadLetter = DeadLetter("")

@@ -32,7 +32,7 @@ import Testing
     ]
 
     @Test(arguments: blocking)
-    func `Whether a raw command blocks is told by its arguments`(command: RawCommand, time: Duration?) {
+    func `The arguments of a raw command determine whether it blocks`(command: RawCommand, time: Duration?) {
         #expect(command.blockingTime == time)
         let refusal = error { () throws(RedisError) in try command.validate() }
         #expect(refusal?.code == nil)
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test(arguments: refused)
-    func `What would wait for ever, or change the connection for others, is refused`(command: RawCommand) {
+    func `A command that would wait for ever, or change a shared connection, is refused`(command: RawCommand) {
         let refusal = error { () throws(RedisError) in try command.validate() }
         #expect(refusal?.code == .invalidArgument)
         #expect(refusal?.description.contains("hunter2") == false)
@@ -82,7 +82,7 @@ import Testing
     ]
 
     @Test(arguments: names)
-    func `The name of a raw command is that of its first argument, with the subcommand`(
+    func `The name of a raw command is its first argument, with the subcommand`(
         command: RawCommand,
         name: String
     ) {
@@ -98,7 +98,7 @@ import Testing
         #expect(!dumped.contains("hunter2"))
     }
 
-    @Test func `The reply is handed over as it is, and an error is thrown`() throws {
+    @Test func `A reply is returned as it is, and an error is thrown`() throws {
         #expect(
             try Value(RawCommand("LRANGE").response(to: reply("*2\r\n:1\r\n-ERR x\r\n")))
                 == .array([.integer(1), .error("ERR x")])

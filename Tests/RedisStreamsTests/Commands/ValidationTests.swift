@@ -104,7 +104,7 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
     ]
 
     @Test(arguments: refused)
-    func `What no server would accept is refused before it is sent`(command: RefusedCase) {
+    func `A command refuses arguments that no server would accept`(command: RefusedCase) {
         #expect(command.refusal?.code == .invalidArgument)
         #expect(command.refusal?.command != nil)
     }
@@ -162,7 +162,7 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
         ("redis_version:unstable", "8.6", nil, true),
     ]
 
-    @Test func `What only Valkey has is told so`() {
+    @Test func `The error for a feature that only Valkey has names Valkey`() {
         let requirement = ServerRequirement("XTRIM with MAXBYTES", redis: nil, valkey: "9.2")
         let redis = ServerInfo("redis_version:8.10.1")
         #expect(!requirement.isMet(by: redis))
@@ -172,7 +172,7 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
     }
 
     @Test(arguments: servers)
-    func `A server that is too old is told by its version`(
+    func `The version of a server determines whether it is too old`(
         server: (info: String, redis: String, valkey: String?, isMet: Bool)
     ) {
         let requirement = ServerRequirement("XNACK", redis: server.redis, valkey: server.valkey)

@@ -85,7 +85,7 @@ struct WireCase: CustomTestStringConvertible, Sendable {
             "XREVRANGE s (5-1 0-0 COUNT 2",
             XREVRANGE("s", from: .excluding(id), downTo: .including(.zero), count: 2)
         ),
-        // Behind the highest id, and before the lowest one, a page is empty: the range is one that no entry lies in.
+        // A page after the highest id, or before the lowest one, is empty. The command sends a range without entries.
         WireCase("XRANGE s \(StreamID.max) 0-0", XRANGE("s", from: .excluding(.max))),
         WireCase(
             "XRANGE s \(StreamID.max) 0-0 COUNT 2",

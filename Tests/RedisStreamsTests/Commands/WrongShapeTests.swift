@@ -2,7 +2,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// A command, by how it reads a reply.
+/// A command, reduced to the decoding of its reply.
 struct ReadingCase: CustomTestStringConvertible, Sendable {
     let testDescription: String
     let decode: @Sendable (RedisReply) -> RedisError?
@@ -44,7 +44,7 @@ struct ReadingCase: CustomTestStringConvertible, Sendable {
         ReadingCase(ROLE()), ReadingCase(AUTH(username: nil, password: "p")), ReadingCase(SELECT(0)),
     ]
 
-    /// Shapes that no command has, each wrong for another reason.
+    /// Replies that no command expects, each for a different reason.
     static let shapes: [String] = [
         "+QUEUED\r\n", "*1\r\n+QUEUED\r\n", "*1\r\n*1\r\n:1\r\n", "*2\r\n:1\r\n:2\r\n", "*3\r\n:1\r\n:2\r\n:3\r\n",
         "*1\r\n*2\r\n$3\r\nx-y\r\n*0\r\n", "*1\r\n*2\r\n$3\r\n1-0\r\n*1\r\n$1\r\na\r\n",
@@ -59,7 +59,7 @@ struct ReadingCase: CustomTestStringConvertible, Sendable {
         "*2\r\n$5\r\nslave\r\n:1\r\n", "*2\r\n$8\r\nsentinel\r\n:1\r\n", "*1\r\n-ERR inside\r\n",
     ]
 
-    /// Those of them that are right for these commands: a text, a role without details, and an empty stream.
+    /// The exceptions, which are valid for these commands: a text, a role without details, and an empty stream.
     static let accepted: [String: [String]] = [
         "INFO": ["+QUEUED\r\n"],
         "ROLE": [
@@ -71,7 +71,7 @@ struct ReadingCase: CustomTestStringConvertible, Sendable {
     ]
 
     @Test(arguments: commands, shapes)
-    func `A reply of a shape that the command does not have is an error that says so`(
+    func `A reply of a shape that the command does not expect is an error`(
         command: ReadingCase,
         shape: String
     ) {
@@ -93,7 +93,7 @@ struct ReadingCase: CustomTestStringConvertible, Sendable {
         }
     }
 
-    /// Replies with numbers at the limits of what there is, in the shapes that commands have.
+    /// Replies of valid shapes with numbers at the limits of `Int`, or negative.
     @Test(arguments: commands, ["9223372036854775807", "-9223372036854775808", "-1"])
     func `Numbers at the limits never trap`(command: ReadingCase, number: String) {
         let n = ":\(number)\r\n"

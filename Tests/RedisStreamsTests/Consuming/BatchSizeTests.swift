@@ -3,7 +3,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct BatchSizeTests {
-    @Test func `With every full batch it doubles up to the bound, and shrinks when there is no backlog`() {
+    @Test func `Full batches double it up to the bound, and it shrinks when there is no backlog`() {
         var size = BatchSize(100...1000, bytes: .max)
         var counts: [Int] = []
         for _ in 0..<5 {
@@ -17,14 +17,14 @@ import Testing
         }
     }
 
-    @Test func `Nothing says nothing about size`() {
+    @Test func `An empty reply changes nothing`() {
         var size = BatchSize(10...100, bytes: 100)
         size.received(10, bytes: 10)
         size.received(0, bytes: 0)
         #expect(size.count == 20)
     }
 
-    @Test func `It never asks for more bytes than a batch may have, but for one message in any case`() {
+    @Test func `It asks for no more bytes than a batch may have, but for at least one message`() {
         var size = BatchSize(100...1000, bytes: 10_000)
         size.received(100, bytes: 100_000)
         #expect(size.count == 10)
@@ -36,13 +36,13 @@ import Testing
         #expect(size.count == 100, "a batch that is not full")
     }
 
-    @Test func `After a reply that was too large its messages are asked for one by one, and then it grows again`() {
+    @Test func `After a reply that was too large it asks for its messages one by one, and then grows again`() {
         var size = BatchSize(8...64, bytes: .max)
         size.received(8, bytes: 0)
         let isSmaller = size.tooLarge()
         #expect(isSmaller && size.count == 1)
         let isEnd = !size.tooLarge()
-        #expect(isEnd, "less than one cannot be asked for")
+        #expect(isEnd, "one message is the least")
         for _ in 0..<15 {
             size.received(1, bytes: 0)
             #expect(size.count == 1)
@@ -55,7 +55,7 @@ import Testing
         #expect(counts == [2, 4, 8, 16, 32, 64, 64])
     }
 
-    @Test func `Connections that end halve it, for longer each time`() {
+    @Test func `Connections that close halve it, for longer each time`() {
         var size = BatchSize(4...8, bytes: .max)
         for (expected, messages) in [(2, 256), (2, 1024)] {
             size.received(4, bytes: 0)
@@ -74,7 +74,7 @@ import Testing
         #expect(size.count == 1)
     }
 
-    @Test(arguments: seeds) func `On a random walk it stays within its bounds`(seed: UInt64) {
+    @Test(arguments: seeds) func `In random runs it stays within its bounds`(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let least = Int.random(in: 1...200, using: &random)
         let most = least + Int.random(in: 0...2000, using: &random)

@@ -11,58 +11,58 @@ private typealias Queue = DeliveryQueue<[Int]>
         _ = queue.append([3])
         let count = queue.count
         #expect(count == 3)
-        let taken = (0..<4).map { _ in queue.take() }
-        #expect(taken == [.message(1), .message(2), .message(3), .nothing])
+        let delivered = (0..<4).map { _ in queue.deliver() }
+        #expect(delivered == [.message(1), .message(2), .message(3), .nothing])
         let rest = queue.count
         #expect(rest == 0)
     }
 
-    @Test func `An empty batch is none`() {
+    @Test func `An empty batch changes nothing`() {
         var queue = Queue()
-        let handed = queue.append([])
-        #expect(handed.isEmpty)
-        let next = queue.take()
+        let deliveries = queue.append([])
+        #expect(deliveries.isEmpty)
+        let next = queue.deliver()
         #expect(next == .nothing)
     }
 
-    @Test func `What is there is handed out before an error, and the error is told once`() {
+    @Test func `Waiting messages are delivered before an error, and the error is delivered once`() {
         var queue = Queue()
         _ = queue.append([1])
-        let told = queue.fail(refusedByTest)
-        #expect(told.isEmpty)
+        let resumed = queue.fail(refusedByTest)
+        #expect(resumed.isEmpty)
         let late = queue.append([2])
         #expect(late.isEmpty)
-        let taken = (0..<4).map { _ in queue.take() }
-        #expect(taken == [.message(1), .failure(.wrongType), .end, .end])
+        let delivered = (0..<4).map { _ in queue.deliver() }
+        #expect(delivered == [.message(1), .failure(.wrongType), .end, .end])
     }
 
     @Test func `A second error is ignored`() {
         var queue = Queue()
         _ = queue.fail(refusedByTest)
         _ = queue.fail(RedisError(.timeout, "later"))
-        let first = queue.take()
+        let first = queue.deliver()
         #expect(first == .failure(.wrongType))
     }
 
-    @Test func `After the end nothing is handed out, not even the error`() {
+    @Test func `After the end nothing is delivered, not even the error`() {
         var queue = Queue()
         _ = queue.append([1, 2])
         _ = queue.fail(refusedByTest)
         _ = queue.end()
         let count = queue.count
         #expect(count == 0)
-        let next = queue.take()
+        let next = queue.deliver()
         #expect(next == .end)
         _ = queue.append([3])
-        let later = queue.take()
+        let later = queue.deliver()
         #expect(later == .end)
     }
 
-    @Test func `What was not handed out is the rest, once nothing is handed out any more`() {
+    @Test func `After the end, takeRest returns the undelivered messages`() {
         var queue = Queue()
         _ = queue.append([1, 2, 3])
         _ = queue.append([4])
-        _ = queue.take()
+        _ = queue.deliver()
         let early = queue.takeRest()
         #expect(early.isEmpty)
         _ = queue.end()
@@ -73,7 +73,7 @@ private typealias Queue = DeliveryQueue<[Int]>
         #expect(again.isEmpty)
     }
 
-    @Test func `What comes behind an error is rest too`() {
+    @Test func `Messages that arrive after an error belong to the undelivered ones, too`() {
         var queue = Queue()
         _ = queue.append([1])
         _ = queue.fail(refusedByTest)
@@ -83,7 +83,7 @@ private typealias Queue = DeliveryQueue<[Int]>
         #expect(Set(rest) == [[1], [2]])
     }
 
-    @Test(arguments: seeds) func `On a random walk every message is handed out once and in order`(seed: UInt64) {
+    @Test(arguments: seeds) func `In random runs every message is delivered once and in order`(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var queue = Queue()
         var model: [Int] = []
@@ -95,8 +95,8 @@ private typealias Queue = DeliveryQueue<[Int]>
                 model += batch
                 _ = queue.append(batch)
             } else {
-                let taken = queue.take()
-                #expect(taken == (model.isEmpty ? .nothing : .message(model.removeFirst())))
+                let delivered = queue.deliver()
+                #expect(delivered == (model.isEmpty ? .nothing : .message(model.removeFirst())))
             }
             let count = queue.count
             #expect(count == model.count)
@@ -106,8 +106,8 @@ private typealias Queue = DeliveryQueue<[Int]>
 
 let refusedByTest = RedisError(.wrongType, "not a stream")
 
-/// What a queue hands out, to compare with.
-private enum Taken: Equatable {
+/// What a queue delivers, in a form that can be compared.
+private enum Delivery: Equatable {
     case message(Int)
     case nothing
     case end
@@ -115,7 +115,7 @@ private enum Taken: Equatable {
 }
 
 extension DeliveryQueue where Batch == [Int] {
-    fileprivate mutating func take() -> Taken {
+    fileprivate mutating func deliver() -> Delivery {
         switch next() {
         case .message(let message): .message(message)
         case .nothing: .nothing

@@ -5,9 +5,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// What iterating costs apart from the messages: nothing, on whatever actor.
+/// Iterating over buffered messages causes no actor hop, whichever actor iterates.
 @Suite(.limitedTime) struct IterationTests {
-    @Test func `Messages that are there are handed out without leaving the actor, each of a thousand`() async throws {
+    @Test func `A thousand buffered messages are delivered without leaving the actor`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let reader = Reader(StreamConsumer(redis, stream: "orders", from: .beginning))
@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test func `The same with a group, where each message is acknowledged as well`() async throws {
+    @Test func `A thousand messages of a group are delivered and settled without leaving the actor`() async throws {
         let play = GroupPlay { $0.batchSize = 1000 }
         try await play.running { consumer in
             let reader = Reader(consumer)
@@ -35,7 +35,7 @@ import Testing
 
 private let thousand = array([array([bulk("orders"), array((1...1000).map { entry("\($0)-0") })])])
 
-/// An actor that counts how often its executor is given a job.
+/// An actor that counts the jobs of its executor.
 private actor Reader<Messages: AsyncSequence & Sendable> {
     private nonisolated let executor = CountingExecutor()
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe executor.asUnownedSerialExecutor() }

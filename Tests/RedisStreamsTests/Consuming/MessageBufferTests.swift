@@ -3,7 +3,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct MessageBufferTests {
-    @Test func `Who waits gets the messages in the order of asking`() async throws {
+    @Test func `Waiting tasks get the messages in the order in which they asked`() async throws {
         let buffer = MessageBuffer<[Int]>(prefetch: 10)
         let readers = await waitingReaders(3, of: buffer)
         buffer.deliver([1, 2])
@@ -15,7 +15,7 @@ import Testing
         #expect(rest == 4)
     }
 
-    @Test func `What was not handed out can be taken, once it has stopped`() async throws {
+    @Test func `Once it has stopped, takeRest returns the undelivered messages`() async throws {
         let buffer = MessageBuffer<[Int]>(prefetch: 10)
         buffer.deliver([1, 2, 3])
         _ = try await buffer.next()
@@ -29,7 +29,7 @@ import Testing
         #expect(buffer.hasFailed)
     }
 
-    @Test func `What is handled and not settled takes no room that a free handler has`() async throws {
+    @Test func `Handled messages that are held back take no room from a free handler`() async throws {
         let budget = PrefetchBudget(time: .zero, concurrency: 1, batch: 10, prefetch: 10)
         let buffer = MessageBuffer<[Int]>(prefetch: 10, budget: budget)
         buffer.setHeldBack(5)
@@ -37,7 +37,7 @@ import Testing
         while buffer.waitingCount == 0 { await Task.yield() }
         #expect(buffer.room(besides: 0) == 1)
         buffer.setHeldBack(11)
-        #expect(buffer.room(besides: 0) == 0, "the bound counts it")
+        #expect(buffer.room(besides: 0) == 0, "the bound counts messages that are held back")
         buffer.stop()
         let message = try await waiting.value
         #expect(message == nil)
@@ -74,7 +74,7 @@ import Testing
         await open.value
     }
 
-    @Test func `An error is told to one of those who wait, and the others see the end`() async throws {
+    @Test func `One waiting task gets the error, and the others get the end`() async throws {
         let buffer = MessageBuffer<[Int]>(prefetch: 10)
         let readers = await waitingReaders(4, of: buffer)
         buffer.fail(refusedByTest)
@@ -92,7 +92,7 @@ import Testing
         #expect(failures == [.wrongType])
     }
 
-    @Test func `A reader that is cancelled goes away and takes nothing along`() async throws {
+    @Test func `A cancelled reader takes no message`() async throws {
         let buffer = MessageBuffer<[Int]>(prefetch: 10)
         let readers = await waitingReaders(2, of: buffer)
         readers[0].cancel()
@@ -103,7 +103,7 @@ import Testing
         #expect(message == 1)
     }
 
-    @Test func `A reader that was cancelled before asks for nothing`() async throws {
+    @Test func `A reader that was cancelled before it asks takes no message`() async throws {
         let buffer = MessageBuffer<[Int]>(prefetch: 10)
         buffer.deliver([1])
         let gate = Gate()
@@ -119,7 +119,7 @@ import Testing
         #expect(message == 1)
     }
 
-    @Test func `Cancellation while messages come loses none`() async throws {
+    @Test func `Cancellation while messages arrive loses none`() async throws {
         for round in 0..<300 {
             let buffer = MessageBuffer<[Int]>(prefetch: 10)
             let reader = Task { try await buffer.next() }
@@ -132,7 +132,7 @@ import Testing
         }
     }
 
-    @Test func `Stopping ends everybody's wait and hands out nothing more`() async throws {
+    @Test func `Stopping resumes all waiting tasks, and ends the delivery`() async throws {
         let buffer = MessageBuffer<[Int]>(prefetch: 10)
         let readers = await waitingReaders(3, of: buffer)
         buffer.stop()
@@ -148,7 +148,7 @@ import Testing
         #expect(!hasRoom)
     }
 
-    @Test(arguments: [0, 1, 5]) func `There is room until more than the prefetch waits`(prefetch: Int) async throws {
+    @Test(arguments: [0, 1, 5]) func `There is room while at most prefetch messages wait`(prefetch: Int) async throws {
         let buffer = MessageBuffer<[Int]>(prefetch: prefetch)
         buffer.deliver(Array(0..<(prefetch + 3)))
         let engine = Task { await buffer.waitForRoom() }
@@ -158,10 +158,10 @@ import Testing
             order.record("room")
         }
         for _ in 0..<2 { _ = try await buffer.next() }
-        order.record("two taken")
+        order.record("two delivered")
         _ = try await buffer.next()
         await observed.value
-        #expect(order.all == ["two taken", "room"])
+        #expect(order.all == ["two delivered", "room"])
     }
 
     @Test(arguments: [0, 1, 5]) func `The sequential reader makes room, too`(prefetch: Int) async throws {
@@ -174,7 +174,7 @@ import Testing
         #expect(hasRoom)
     }
 
-    @Test func `Readers that take everything wake the engine`() async throws {
+    @Test func `Readers that empty the buffer wake the engine`() async throws {
         for _ in 0..<200 {
             let buffer = MessageBuffer<[Int]>(prefetch: 1)
             buffer.deliver([1, 2, 3, 4])
@@ -200,14 +200,14 @@ import Testing
         await engine.value
     }
 
-    @Test func `A buffer that stopped before lets the engine not even begin to wait`() async {
+    @Test func `A buffer that has stopped before cancels the engine's reading at once`() async {
         let buffer = MessageBuffer<[Int]>(prefetch: 1)
         buffer.stop()
         await buffer.whileOpen { await untilCancelled() }
     }
 }
 
-/// Tasks that wait for a message: each of them does when this returns.
+/// Returns tasks that wait for a message. Each of them already waits when this returns.
 private func waitingReaders(_ count: Int, of buffer: MessageBuffer<[Int]>) async -> [Task<Int?, any Error>] {
     var readers: [Task<Int?, any Error>] = []
     for index in 0..<count {

@@ -13,7 +13,7 @@ import Testing
         PrefetchBudget(time: time, concurrency: concurrency, batch: batch, prefetch: prefetch)
     }
 
-    @Test(arguments: [1, 4, 16]) func `It begins with one message for each handler, besides the one at work`(
+    @Test(arguments: [1, 4, 16]) func `It starts with one waiting message per handler, besides the one at work`(
         concurrency: Int
     ) {
         let budget = budget(concurrency: concurrency)
@@ -30,12 +30,12 @@ import Testing
         }
         #expect(reads <= 10)
         for _ in 0..<200 { budget.handled(in: .microseconds(2)) }
-        #expect(!budget.measuresEach, "the clock is looked at for some only")
-        #expect(budget.room(waiting: 0, free: 0) == 400, "one batch more than may wait when a read is sent")
+        #expect(!budget.measuresEach, "only some handler calls are measured")
+        #expect(budget.room(waiting: 0, free: 0) == 400, "one batch more than prefetch")
         #expect(budget.room(waiting: 301, free: 0) == 0)
     }
 
-    @Test func `Handlers that are slower than the time hold nothing but what they are at work on`() {
+    @Test func `If handlers take longer than the time, no messages wait besides those they work on`() {
         var budget = budget(concurrency: 4)
         for _ in 0..<20 { budget.handled(in: .milliseconds(500)) }
         #expect(budget.measuresEach)
@@ -45,7 +45,7 @@ import Testing
         #expect(budget.room(waiting: 3, free: 3) == 0)
     }
 
-    @Test func `What waits is about what handlers get done in the time`() {
+    @Test func `About as many messages wait as the handlers process in the time`() {
         for (milliseconds, expected) in [(1, 80...120), (10, 8...10), (25, 3...4), (50, 1...2)] {
             var budget = budget()
             for _ in 0..<1000 { budget.handled(in: .milliseconds(Int64(milliseconds))) }
@@ -63,7 +63,7 @@ import Testing
         #expect(most <= 2)
     }
 
-    @Test func `Half of it is asked for at a time, and not each message that leaves`() {
+    @Test func `It asks for half of the allowance at a time, not for one message after the other`() {
         var budget = budget()
         for _ in 0..<1000 { budget.handled(in: .milliseconds(2)) }
         let allowance = budget.allowance
@@ -72,7 +72,7 @@ import Testing
         #expect(budget.room(waiting: allowance / 2, free: 0) == allowance - allowance / 2)
     }
 
-    @Test func `Without prefetch nothing is asked for while all handlers are busy, however fast they are`() {
+    @Test func `Without prefetch it asks for nothing while all handlers are busy, however fast they are`() {
         var budget = budget(batch: 1, prefetch: 0)
         for _ in 0..<1000 { budget.handled(in: .microseconds(1)) }
         #expect(budget.room(waiting: 0, free: 0) == 0)
@@ -80,7 +80,7 @@ import Testing
         #expect(budget.room(waiting: 1, free: 2) == 0)
     }
 
-    @Test func `Once something has waited in vain, it begins anew`() {
+    @Test func `Once a message has waited in vain, it starts over`() {
         var budget = budget()
         for _ in 0..<1000 { budget.handled(in: .microseconds(1)) }
         budget.waited(for: .seconds(10))

@@ -2,8 +2,8 @@ import Testing
 
 @testable import RedisStreams
 
-@Suite struct PipelineTests {
-    @Test func `It is finished when nothing is on its way any more`() async {
+@Suite struct ReadsInFlightTests {
+    @Test func `It finishes when no command is in flight any more`() async {
         var readsInFlight = ReadsInFlight()
         let isIdle = !readsInFlight.isRunning
         #expect(isIdle)
@@ -22,7 +22,7 @@ import Testing
         expectUnfinished(&readsInFlight)
     }
 
-    @Test func `After a failure nothing begins, and what is on its way is waited for`() async {
+    @Test func `After a failure no command starts, and the commands in flight are waited for`() async {
         var readsInFlight = ReadsInFlight()
         let failure = await withCheckedContinuation { waiter in
             readsInFlight.run(waiter)
@@ -37,10 +37,10 @@ import Testing
             readsInFlight.failed(RedisError(.connectionClosed, "the second"))
             finish(&readsInFlight)
         }
-        #expect(failure?.code == .noGroup, "the first failure is told")
+        #expect(failure?.code == .noGroup, "the task gets the first failure")
     }
 
-    @Test func `It can run again, and has forgotten the failure`() async {
+    @Test func `It can run again, without the failure of the last run`() async {
         var readsInFlight = ReadsInFlight()
         for code in [RedisError.Code.loading, nil] {
             let failure = await withCheckedContinuation { waiter in
@@ -57,7 +57,7 @@ import Testing
 
 private func expectUnfinished(_ readsInFlight: inout ReadsInFlight, sourceLocation: SourceLocation = #_sourceLocation) {
     guard let (waiter, failure) = readsInFlight.takeFinished() else { return }
-    Issue.record("It is finished already.", sourceLocation: sourceLocation)
+    Issue.record("It has finished already.", sourceLocation: sourceLocation)
     waiter.resume(returning: failure)
 }
 

@@ -2,7 +2,7 @@ import Foundation
 import RedisStreams
 import Testing
 
-/// The code of the README, compiled here, so that it cannot rot.
+/// The code of the README. It is compiled here, so that it stays valid.
 private enum Readme {
     struct Order: Codable, Sendable {
         var item: String

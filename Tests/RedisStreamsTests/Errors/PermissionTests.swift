@@ -2,9 +2,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// What the four servers answer to a user who lacks a right, in the words that they use.
+/// The replies of the four servers to a user who lacks a right.
 @Suite struct PermissionTests {
-    /// An error text, the command that was sent, and what the message must name.
+    /// An error text, the command that was sent, and the words that the message must contain.
     struct Refusal: CustomTestStringConvertible, Sendable {
         let testDescription: String
         let refusal: RedisError?
@@ -64,7 +64,7 @@ import Testing
         ]
     }
 
-    /// 6.2, 7.0, and 8.2 with Valkey 9.1: thrown by `redis.call`, and returned by `redis.pcall`.
+    /// Texts of 6.2, of 7.0, and of 8.2 with Valkey 9.1, as `redis.call` throws them and as `redis.pcall` returns them.
     static let scripts: [Refusal] = [
         Refusal(
             "ERR Error running script (call to f_\(script)): @user_script:1: @user_script: 1: "
@@ -122,7 +122,7 @@ import Testing
     ]
 
     @Test(arguments: commands + keys + scripts)
-    func `A right that lacks is told as such, with what it is needed for`(refusal: Refusal) {
+    func `The error for a missing right says what the right is needed for`(refusal: Refusal) {
         #expect(refusal.refusal?.code == .permissionDenied)
         #expect(refusal.refusal?.serverCode == "NOPERM")
         for name in refusal.names { #expect(refusal.refusal?.message.contains(name) == true, "\(name)") }
@@ -131,13 +131,13 @@ import Testing
     }
 
     @Test(arguments: ["ERR no such key", "WRONGTYPE x", "ERR User said: ACL failure"])
-    func `Other errors do not name keys`(text: String) {
+    func `Errors that are not about rights do not name keys`(text: String) {
         let refusal = Refusal(text, of: XLEN("orders"))
         #expect(refusal.refusal?.code != .permissionDenied)
         #expect(refusal.refusal?.message.contains("orders") == false)
     }
 
-    @Test func `Long keys are cut`() {
+    @Test func `An error cuts long keys`() {
         let refusal = Refusal(
             "NOPERM No permissions to access a key",
             of: XLEN(StreamKey(String(repeating: "k", count: 9999)))

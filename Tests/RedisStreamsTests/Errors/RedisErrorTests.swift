@@ -40,7 +40,7 @@ import Testing
     ]
 
     @Test(arguments: wordings)
-    func `A server error is told by its first word`(text: String, code: RedisError.Code) {
+    func `The first word of a server error determines its code`(text: String, code: RedisError.Code) {
         let error = RedisError(serverText: text, command: "XADD")
         #expect(error.code == code)
         #expect(error.serverCode == String(text.prefix { $0 != " " }))
@@ -63,7 +63,8 @@ import Testing
             ("@user_script: 2: ", .serverError), ("@user_script: 2", .serverError), ("-OOM", .serverError),
         ] as [(String, RedisError.Code)]
     )
-    func `An error of a command in a script is told by its own first word`(text: String, code: RedisError.Code) {
+    func `The first word of the error of a command in a script determines its code`(text: String, code: RedisError.Code)
+    {
         #expect(RedisError(serverText: text, command: "EVALSHA").code == code)
     }
 
@@ -72,20 +73,20 @@ import Testing
         "ERR unknown command `HELLO`, with args beginning with: `3`, `AUTH`, `default`, `hunter2`, ",
         "ERR unknown command 'XACKDEL', with args beginning with: 'hunter2'\r\n'x'",
     ])
-    func `Arguments that a server repeats are left out`(text: String) {
+    func `Errors leave out arguments that a server repeats`(text: String) {
         let error = RedisError(serverText: text, command: nil)
         #expect(!error.description.contains("hunter2"))
         #expect(error.message.hasPrefix("ERR unknown command"))
     }
 
     @Test(arguments: ["AUTH", "auth", "HELLO", "ACL SETUSER", "CONFIG SET", "MIGRATE"])
-    func `Of a command that carries secrets only the first word of an error is kept`(command: String) {
+    func `For a command with secrets, only the first word of an error is kept`(command: String) {
         let error = RedisError(serverText: "ERR something about hunter2", command: command)
         #expect(!error.description.contains("hunter2"))
         #expect(error.serverCode == "ERR")
     }
 
-    @Test func `Messages have no control characters and do not go on for ever`() {
+    @Test func `Messages have no control characters and a limited length`() {
         let error = RedisError(
             serverText: "ERR a\nb\u{7}c\u{1b}[31m" + String(repeating: "x", count: 10_000),
             command: nil
@@ -96,7 +97,7 @@ import Testing
         #expect((word.serverCode?.utf8.count ?? 0) <= 32)
     }
 
-    @Test func `Of a long text only the beginning is looked at`() {
+    @Test func `Only the beginning of a long text is read`() {
         let text = "ERR " + String(repeating: "x", count: 60_000)
         #expect(RedisError(serverText: text + " max number of clients", command: nil).code == .serverError)
         #expect(RedisError(serverText: "@user_script:" + text, command: nil).message.utf8.count < 400)
@@ -116,7 +117,7 @@ import Testing
         #expect(error.code == RedisError(serverText: text, command: "XADD").code)
     }
 
-    @Test func `A secret that is a word of Redis does not hide what happened`() {
+    @Test func `A secret that is a word of Redis does not hide the code of the error`() {
         let error = RedisError(serverText: "READONLY You can't write", command: "XADD", secret: "READONLY")
         #expect(error.code == .readOnly)
         #expect(error.serverCode == "READONLY")
@@ -124,7 +125,7 @@ import Testing
         #expect(RedisError(serverText: "ERR no such key", command: nil, secret: "").message == "ERR no such key")
     }
 
-    @Test func `What can succeed by itself later is retriable`() {
+    @Test func `Errors that can pass without any change are retriable`() {
         let retriable = [
             "LOADING x", "BUSY x", "OOM x", "MISCONF x", "READONLY x", "MASTERDOWN x", "TRYAGAIN x", "UNBLOCKED x",
         ]

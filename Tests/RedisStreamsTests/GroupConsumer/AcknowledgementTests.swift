@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct AcknowledgementTests {
-    @Test func `What was handled is acknowledged with the next read, in one write`() async throws {
+    @Test func `Handled messages are acknowledged with the next read, in one write`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -16,7 +16,7 @@ import Testing
             await server.expect(acknowledge("1-0", "2-0"), answer: ":2\r\n")
             await server.expect(readNew())
             #expect(play.log.joined.contains(["XACK", "XREADGROUP"]))
-            // The third is still being handled, and the fourth waits.
+            // The third message is still being handled, and the fourth waits.
             let fourth = try await messages.next()
             #expect(fourth?.name == "4-0")
         }
@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test func `On delivery, a message is handed out once the server has it as acknowledged`() async throws {
+    @Test func `On delivery, a message is handed out once the server has acknowledged it`() async throws {
         let play = GroupPlay { $0.acknowledgement = .onDelivery }
         try await play.running { consumer in
             let handled = Journal<String>()
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func `On delivery, what may not have been acknowledged is not handed out`() async throws {
+    @Test func `On delivery, a message whose acknowledgement may be lost is not handed out`() async throws {
         let play = GroupPlay { $0.acknowledgement = .onDelivery }
         try await play.running { consumer in
             let handled = Journal<String>()
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func `Without acknowledgement nothing is kept pending`() async throws {
+    @Test func `Without acknowledgement, the server keeps nothing pending`() async throws {
         let play = GroupPlay { $0.acknowledgement = .never }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -89,7 +89,7 @@ import Testing
         }
     }
 
-    @Test func `By hand, only what was acknowledged is`() async throws {
+    @Test func `With manual acknowledgement, only messages that the user acknowledged are acknowledged`() async throws {
         let play = GroupPlay { $0.acknowledgement = .manual }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -109,7 +109,7 @@ import Testing
         }
     }
 
-    @Test func `Several can be acknowledged with the server's word`() async throws {
+    @Test func `Several messages can be acknowledged with a confirmation of the server`() async throws {
         let play = GroupPlay { $0.acknowledgement = .manual }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -127,21 +127,21 @@ import Testing
             #expect(acknowledged == 1)
             let none = try await consumer.acknowledge([])
             #expect(none == 0)
-            // They are not acknowledged a second time.
+            // The consumer does not acknowledge them a second time.
             for message in got { message.acknowledge() }
             server.send(batch(entry("3-0")))
             await server.expect(readNew())
         }
     }
 
-    @Test func `On delivery, what was pending is handed out once it is acknowledged`() async throws {
+    @Test func `On delivery, a pending message is handed out once it is acknowledged`() async throws {
         let play = GroupPlay { $0.acknowledgement = .onDelivery }
         try await play.running { consumer in
             let handled = Journal<String>()
             let loop = Task { for try await message in consumer { handled.record(message.name) } }
             let server = await play.nextConnection()
             await server.expect(recoveryPage(), answer: pending("1-0"))
-            await server.expect(take("1-0", mode: "known"), answer: taken([("1-0", 1)]))
+            await server.expect(reclaim("1-0", mode: "known"), answer: reclaimed([("1-0", 1)]))
             await server.expect(acknowledge("1-0"))
             await play.clock.calmDown()
             #expect(handled.all.isEmpty)
@@ -152,7 +152,7 @@ import Testing
         }
     }
 
-    @Test func `A message that is held is not handed out again, whatever the server delivers`() async throws {
+    @Test func `A held message is not handed out again, even if the server delivers it again`() async throws {
         let play = GroupPlay { $0.claimInterval = .seconds(1) }
         try await play.running { consumer in
             let handled = Journal<String>()
@@ -166,9 +166,9 @@ import Testing
             let server = await play.start()
             await server.expect(readNew(block: 1000), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew(block: 1000))
-            // The server has lost patience with both of them: one is being handled, the other waits its turn.
+            // A claim brings both messages again: one is being handled, the other waits for a handler.
             await play.idle(forSeconds: 1, thenClaim: ["1-0", "2-0", "3-0"], on: server)
-            await play.reclaiming().expect(take("3-0"), answer: taken([("3-0", 1)]))
+            await play.reclaiming().expect(reclaim("3-0"), answer: reclaimed([("3-0", 1)]))
             gate.open()
             #expect(await handled.wait(for: 3) == ["1-0", "2-0", "3-0"])
             guard case .claimed(let count) = await play.events.wait(for: 1)[0] else { return }

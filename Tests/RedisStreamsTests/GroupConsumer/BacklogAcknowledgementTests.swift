@@ -3,9 +3,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// When what is settled is acknowledged, while there is a backlog and at its end.
+/// When outcomes are sent, while there is a backlog and at its end.
 @Suite(.limitedTime) struct BacklogAcknowledgementTests {
-    @Test func `Under a backlog an acknowledgement wakes nobody, and travels with the next read`() async throws {
+    @Test func `On a backlog, an acknowledgement wakes no task, and goes with the next read`() async throws {
         let play = GroupPlay.manual()
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -22,12 +22,12 @@ import Testing
         }
     }
 
-    @Test func `When the backlog has ended, an acknowledgement waits for no read that blocks`() async throws {
+    @Test func `After a backlog, an acknowledgement does not wait for a read that blocks`() async throws {
         let play = GroupPlay.manual()
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.startBacklog()
-            // The batch was full, and it was the last.
+            // The last batch of the stream was full.
             server.send(nothing + nothing)
             await server.expect(readNew(count: 2))
             try await messages.next()?.acknowledge()
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func `What is due is sent soon when reading pauses for want of room`() async throws {
+    @Test func `Outcomes are sent soon when reading pauses because the buffer is full`() async throws {
         let play = GroupPlay.manual { $0.prefetch = 4 }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -47,8 +47,8 @@ import Testing
         }
     }
 
-    @Test func `What is due is sent soon when reading has failed`() async throws {
-        // So long that no second attempt comes.
+    @Test func `Outcomes are sent soon when reading has failed`() async throws {
+        // So long that there is no second attempt.
         let play = GroupPlay.manual {
             $0.backoff.limit = .seconds(3600)
             $0.backoff.base = .seconds(3600)
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test func `What is due is sent when the consumer stops, and both reads end`() async throws {
+    @Test func `Outcomes are sent when the consumer stops, and both reads end`() async throws {
         let play = GroupPlay.manual()
         try await play.running { consumer in
             let handled = Journal<String>()
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    @Test func `Everything that is due goes with a read, however much it is`() async throws {
+    @Test func `All queued acknowledgements go with a read, however many there are`() async throws {
         let play = GroupPlay {
             $0.batchSize = 1500
             $0.prefetch = 6000
@@ -114,7 +114,7 @@ import Testing
 }
 
 extension GroupPlay {
-    /// With batches of two messages, which are acknowledged by hand.
+    /// With batches of two messages and manual acknowledgement.
     fileprivate static func manual(_ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) -> GroupPlay {
         small {
             $0.acknowledgement = .manual

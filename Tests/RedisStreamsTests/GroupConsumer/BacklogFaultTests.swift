@@ -3,9 +3,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// One of two reads on their way fails: nothing is lost, and nothing handed out twice.
+/// One of two reads in flight fails: no message is lost, and none is handed out twice.
 @Suite(.limitedTime) struct BacklogFaultTests {
-    @Test func `After a lost connection, what the lost replies brought is handed out, and nothing else again`()
+    @Test func `After a lost connection, only the messages of the lost replies are delivered again`()
         async throws
     {
         let play = GroupPlay.small()
@@ -18,7 +18,7 @@ import Testing
             let next = try await play.reconnection()
             await next.expect(recoveryPage(count: 2), answer: pending("1-0", "2-0"))
             await next.expect(recoveryPage(after: "2-0", count: 2), answer: pending("3-0", "4-0"))
-            await next.expect(take("4-0", mode: "known"), answer: taken([("4-0", 1)]))
+            await next.expect(reclaim("4-0", mode: "known"), answer: reclaimed([("4-0", 1)]))
             await next.expect(recoveryPage(after: "4-0", count: 2), answer: noPending)
             await next.expect(readNew(count: 2), answer: batch(entry("5-0")))
             var got: [String] = []
@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [true, false]) func `A group that vanishes under two reads is created once`(
+    @Test(arguments: [true, false]) func `A group that is lost with two reads in flight is created once`(
         both: Bool
     ) async throws {
         let play = GroupPlay.small()
@@ -38,14 +38,15 @@ import Testing
             server.send("-NOGROUP gone\r\n")
             await server.expectCreation(after: "0-0", last: "9-0")
             await server.expect(readNew(count: 2), answer: batch(entry("4-0")))
-            // What had not been handed out may be other entries by now; it comes again if it is still there.
+            // The ids of buffered messages may belong to other entries now. Entries that still exist are delivered
+            // again.
             let next = try await messages.next()
             #expect(next?.name == "4-0")
             #expect(play.log.names.filter { $0 == "XGROUP" }.count == 1)
         }
     }
 
-    @Test func `A key of another type is thrown after what was read before`() async throws {
+    @Test func `The error for a key of another type is thrown after the messages that were read before`() async throws {
         let play = GroupPlay.small()
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -59,7 +60,7 @@ import Testing
         }
     }
 
-    @Test func `A reply that is too large is asked for in pieces, and acknowledgements behind it are sent again`()
+    @Test func `After a reply that is too large, smaller reads follow, and later acknowledgements are sent again`()
         async throws
     {
         var play = GroupPlay.small()
@@ -86,7 +87,7 @@ import Testing
         }
     }
 
-    @Test func `On delivery, batches are handed out in order, each once it is acknowledged`() async throws {
+    @Test func `On delivery, batches are handed out in order, each after its acknowledgement`() async throws {
         let play = GroupPlay.small { $0.acknowledgement = .onDelivery }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()

@@ -3,20 +3,20 @@ import Testing
 
 @testable import RedisStreams
 
-/// How a group consumer reads while there is more than one read brings.
+/// How a group consumer reads while the stream has more messages than one read brings.
 @Suite(.limitedTime) struct BacklogTests {
-    @Test func `On a backlog two reads are on their way, sent before the batch is handed out`() async throws {
+    @Test func `On a backlog two reads are in flight, sent before the batch is handed out`() async throws {
         let play = GroupPlay.small()
         try await play.running { consumer in
-            let session = consumer.makeSession(concurrency: 1)
-            let engine = GroupEngine(consumer: consumer, session: session, awaitsHandlers: true)
-            let running = Task { await engine.run() }
-            let reading = Task { try await session.buffer.next() }
+            let dispatcher = consumer.makeDispatcher(concurrency: 1)
+            let partition = Partition(consumer, dispatcher, awaitsHandlers: true)
+            let running = Task { await partition.run() }
+            let reading = Task { try await dispatcher.buffer.next() }
             let server = await play.start()
             await server.expect(readNew(count: 2))
-            while session.buffer.waitingCount == 0 { await Task.yield() }
+            while dispatcher.buffer.waitingCount == 0 { await Task.yield() }
             let waiting = Journal<Int>()
-            play.log.watch { _ in waiting.record(session.buffer.waitingCount) }
+            play.log.onWrite { _ in waiting.record(dispatcher.buffer.waitingCount) }
             server.send(batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew(block: nil, count: 2))
             await server.expect(readNew(block: nil, count: 2))
@@ -24,7 +24,7 @@ import Testing
             #expect(play.log.joined.contains(["XREADGROUP", "XREADGROUP"]))
             let first = try await reading.value
             #expect(first?.name == "1-0")
-            session.finish()
+            dispatcher.finish()
             play.answerTheRest()
             await running.value
         }
@@ -40,14 +40,14 @@ import Testing
             await server.expect(readNew(block: nil, count: 2))
             let reads = play.log.names.count
             await play.clock.calmDown()
-            #expect(play.log.names.count == reads, "there is one on its way")
+            #expect(play.log.names.count == reads, "one read is in flight")
             server.send(nothing)
             await server.expect(readNew(count: 2))
             _ = messages
         }
     }
 
-    @Test func `A claim goes in the same write as a read, and its reply is not waited for`() async throws {
+    @Test func `A claim goes in the same write as a read, and the read does not wait for its reply`() async throws {
         let play = GroupPlay.small {
             $0.claimInterval = .seconds(1)
             $0.prefetch = 20
@@ -56,15 +56,15 @@ import Testing
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
             await server.expect(recoveryPage(count: 2), answer: noPending)
-            await server.expectLook()
+            await server.expectSnapshot()
             await server.expect(claim(count: 2))
             await server.expect(readNew(block: 1000, count: 2))
             #expect(play.log.joined.contains(["XAUTOCLAIM", "XREADGROUP"]))
             server.send(claimed(["1-0"]) + batch(entry("2-0"), entry("3-0")))
-            await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1)]))
+            await play.reclaiming().expect(reclaim("1-0"), answer: reclaimed([("1-0", 1)]))
             await server.expect(readNew(block: nil, count: 2))
             await server.expect(readNew(block: nil, count: 2))
-            // Under a backlog, too.
+            // On a backlog, too.
             await play.clock.advance(by: .seconds(1))
             server.send(batch(entry("4-0"), entry("5-0")))
             await server.expect(claim(count: 2), answer: nil)
@@ -73,13 +73,13 @@ import Testing
             await server.expect(readNew(block: 1000, count: 2))
             var got: [String] = []
             for _ in 0..<5 { if let message = try await messages.next() { got.append(message.name) } }
-            // What is reclaimed comes over another connection, at any time between the others.
+            // Reclaimed messages arrive on another connection, at any time between the others.
             #expect(got.filter { $0 != "1-0" } == ["2-0", "3-0", "4-0", "5-0"])
             #expect(got.contains("1-0"))
         }
     }
 
-    @Test func `No more is read ahead than may wait, and reading goes on when there is room`() async throws {
+    @Test func `No more messages are read ahead than may wait, and reading goes on when there is room`() async throws {
         let play = GroupPlay.small { $0.prefetch = 4 }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test func `No more bytes are read ahead than may wait`() async throws {
-        // An entry has 13 bytes, so that a batch of two is a quarter.
+        // An entry has 13 bytes, so that a batch of two is a quarter of the limit.
         let play = GroupPlay.small {
             $0.prefetch = 1000
             $0.prefetchBytes = 104
@@ -116,7 +116,7 @@ import Testing
             let reads: @Sendable () -> Int = { server.commands.all.filter { $0.last == ">" }.count }
             while reads() < 7 { await play.clock.calmDown() }
             await play.clock.calmDown()
-            // When the sixth came, five were waiting: more than may. The seventh was on its way.
+            // When the sixth batch arrived, five were waiting: more than may. The seventh read was in flight.
             #expect(reads() == 7)
             var got: [String] = []
             for _ in 0..<40 { if let message = try await messages.next() { got.append(message.name) } }
@@ -135,7 +135,7 @@ extension GroupPlay {
         }
     }
 
-    /// Plays the start, and a first batch of `1-0` and `2-0`: two reads are on their way then.
+    /// Plays the start, and a first batch of `1-0` and `2-0`: then two reads are in flight.
     func startBacklog() async -> FakeConnection {
         let server = await start()
         await server.expect(readNew(count: 2), answer: batch(entry("1-0"), entry("2-0")))

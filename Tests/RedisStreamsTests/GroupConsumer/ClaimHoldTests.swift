@@ -3,14 +3,14 @@ import Testing
 @testable import RedisStreams
 @testable import RedisStreamsTesting
 
-/// A server that was away for longer than a lease, here of thirty seconds: what its consumers hold can be claimed, although
-/// they live.
+/// A server was unreachable for longer than a lease, here of thirty seconds: the messages of its consumers can be
+/// claimed, although these consumers live.
 @Suite(.limitedTime) struct ClaimHoldTests {
-    @Test func `Behind an outage, claims wait until those that were away with the server can have renewed`() {
+    @Test func `After an outage, claims wait until consumers that lost the server too can have renewed`() {
         var machine = consuming()
         machine.lose(from: 1000, until: 31_000)
         let recovery = machine.next(now: .at(31_000))
-        #expect(recovery == .recover(after: .zero), "what is its own is no matter of leases")
+        #expect(recovery == .recover(after: .zero), "the own pending list needs no claim")
         machine.recovered(last: nil)
         let read = machine.next(now: .at(31_000))
         #expect(read == .readNew(block: .seconds(5)))
@@ -20,7 +20,7 @@ import Testing
         #expect(claim == .claim(from: .zero))
     }
 
-    @Test func `A claim scan that an outage interrupts waits too, and goes on where it was`() {
+    @Test func `A claim scan that an outage interrupts waits too, and continues at its cursor`() {
         var machine = consuming()
         machine.claimed(next: id("10-0"), didWork: true, now: .at(0))
         machine.lose(from: 1000, until: 31_000)
@@ -31,7 +31,7 @@ import Testing
         #expect(claim == .claim(from: id("10-0")))
     }
 
-    @Test func `Nor does a claim come first while the server refuses on a connection that stays`() {
+    @Test func `Claims also wait after the server has refused commands on an open connection`() {
         var machine = consuming()
         for second in 0..<31 {
             _ = machine.failed(RedisError(.busy, "test"))
@@ -46,7 +46,7 @@ import Testing
         #expect(claim == .claim(from: .zero))
     }
 
-    @Test func `A short interruption makes no lease end, and holds nothing up`() {
+    @Test func `A short interruption lets no lease expire, and delays no claim`() {
         var machine = consuming()
         machine.lose(from: 1000, until: 5999)
         machine.recovered(last: nil)
@@ -54,7 +54,7 @@ import Testing
         #expect(claim == .claim(from: .zero))
     }
 
-    @Test func `A command that timed out does not tell how long the server was away`() {
+    @Test func `After a command that timed out, it is not known how long the server was unreachable`() {
         var machine = consuming()
         machine.lose(from: 100_000, until: 100_001, because: .timeout)
         machine.recovered(last: nil)
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(arguments: [(3000, 5000, 3000), (12_000, 5000, 5000), (60_000, 5000, 20_000), (60_000, 30_000, 30_000)])
-    func `Claims wait for a third of a lease, or as long as others may take to connect, but no longer than a lease`(
+    func `Claims wait for a third of a lease, or the time that others need to connect, but no longer than a lease`(
         lease: Int,
         backoff: Int,
         expected: Int
@@ -84,15 +84,15 @@ import Testing
         #expect(claim == .claim(from: .zero))
     }
 
-    private func consuming(_ configuration: GroupConsumer.Configuration = .init()) -> GroupConsumerStateMachine {
-        var machine = GroupConsumerStateMachine(configuration, now: .at(0))
+    private func consuming(_ configuration: GroupConsumer.Configuration = .init()) -> GroupReaderStateMachine {
+        var machine = GroupReaderStateMachine(configuration, now: .at(0))
         machine.recovered(last: nil)
         return machine
     }
 }
 
-extension GroupConsumerStateMachine {
-    /// The connection is lost, and there is another one later.
+extension GroupReaderStateMachine {
+    /// The connection is lost at `start`, and replaced at `end`.
     fileprivate mutating func lose(from start: Int, until end: Int, because code: RedisError.Code = .connectionClosed) {
         for time in [start, (start + end) / 2] {
             let error = RedisError(time == start ? code : .loading, "test")
@@ -106,11 +106,11 @@ extension GroupConsumerStateMachine {
 // MARK: Whole consumers
 
 extension ClaimHoldTests {
-    @Test func `What was handled while the server was away is acknowledged, and not claimed by who is back first`()
+    @Test func `Messages handled during an outage are acknowledged, not claimed by the first consumer that is back`()
         async throws
     {
         let server = InMemoryRedis()
-        // The owner takes five seconds to come back, the other about half a second.
+        // The owner needs five seconds to reconnect, the other consumer about half a second.
         let (slow, quick) = try (server.makeClient(jitter: 1), server.makeClient(jitter: 0.01))
         try await slow.running { slow in
             try await quick.running { quick in
@@ -127,7 +127,7 @@ extension ClaimHoldTests {
                 let other = Task { try await consumer("other", of: quick).run { _ in handled.record("other") } }
                 let loading = server.inject(.error("LOADING for a while"), times: .max)
                 server.restart()
-                // The owner's message is not lost yet.
+                // The owner has not lost its message yet.
                 await server.clock.advance(by: .seconds(15))
                 gate.open()
                 while handled.all.isEmpty { await Task.yield() }

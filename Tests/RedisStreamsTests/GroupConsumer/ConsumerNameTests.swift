@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// What consumers leave of themselves in their group.
+/// Which consumer names stay in the group.
 @Suite(.limitedTime) struct ConsumerNameTests {
     private static let versions: [InMemoryRedis.Version] = [.redis6_2, .redis7_0, .redis8_2, .valkey9_1]
 
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test(arguments: versions)
-    func `Of consumers that end cleanly with messages in hand, no name stays`(
+    func `A consumer that ends cleanly while it holds messages removes its name`(
         version: InMemoryRedis.Version
     )
         async throws
@@ -63,7 +63,7 @@ import Testing
     }
 
     @Test(arguments: versions)
-    func `The names of killed consumers go when others have claimed their messages`(
+    func `The names of killed consumers are removed when others have claimed their messages`(
         version: InMemoryRedis.Version
     )
         async throws
@@ -80,7 +80,7 @@ import Testing
             let running = Task { try await consumer.run(concurrency: 8) { handled.record($0.id) } }
             for _ in 0..<200 where handled.all.count < 70 {
                 await server.clock.advance(by: .seconds(1))
-                // Else the time for connecting is over before a connection is made.
+                // Otherwise the connect timeout passes before a connection is open.
                 await server.clock.calmDown()
             }
             for _ in 0..<200 where try await Self.names(redis).count > 2 {
@@ -96,17 +96,18 @@ import Testing
     }
 
     @Test(arguments: versions)
-    func `Generated names that are idle for an hour go, and what holds a message stays`(
+    func `Generated names that are idle for an hour are removed, except with pending messages`(
         version: InMemoryRedis.Version
     ) async throws {
         let server = InMemoryRedis(version: version)
-        // The first search is somewhen within an hour: let it be in the first minute.
+        // The first search is at a random time within an hour: here in the first minute.
         try await server.makeClient(jitter: 0.01).running { redis in
             try await redis.xgroupCreate("orders", group: "billing", createStream: true)
             for name in ["generated:gone", "generated:returned", "gone"] {
                 try await redis.xgroupCreateConsumer("orders", group: "billing", consumer: name)
             }
-            // The name that was seen last stays where the consumer has none yet: let it be the one that holds a message.
+            // If the consumer has no name in the group yet, the last active name stays: here the one with a pending
+            // message.
             await server.clock.advance(by: .seconds(3600))
             try await redis.xadd("orders", ["n": "1"])
             let offset = GroupOffset("orders")
@@ -120,7 +121,7 @@ import Testing
                 await server.clock.calmDown()
             }
             let names = try await Self.names(redis)
-            // Before 7.2 a consumer is there with its first message.
+            // Before 7.2 the server creates a consumer with its first message.
             #expect(names.filter { $0 != consumer.name } == ["generated:holding", "gone"])
             running.cancel()
             try await running.value
@@ -128,7 +129,7 @@ import Testing
     }
 
     @Test(arguments: versions)
-    func `Chosen names are removed by hand, but for the last and what holds a message`(
+    func `removeIdleConsumers removes chosen names, except the last one and those with pending messages`(
         version: InMemoryRedis.Version
     ) async throws {
         let server = InMemoryRedis(version: version)
@@ -157,9 +158,9 @@ import Testing
         }
     }
 
-    /// A group that others have left behind must not look abandoned from the moment on at which its last consumer ends.
+    /// A group with old names must not count as abandoned as soon as its last consumer ends.
     @Test(arguments: versions, [true, false])
-    func `A group that is left cleanly is given up when it has been left for long enough`(
+    func `A group counts as abandoned after its time without consumers`(
         version: InMemoryRedis.Version,
         hasOldName: Bool
     ) async throws {
@@ -178,8 +179,8 @@ import Testing
             let kept = try await redis.trim("orders", goal)
             #expect(kept.groups.map(\.isAbandoned) == [false])
             await server.clock.advance(by: .seconds(200))
-            let given = try await redis.trim("orders", goal)
-            #expect(given.groups.map(\.isAbandoned) == [true])
+            let later = try await redis.trim("orders", goal)
+            #expect(later.groups.map(\.isAbandoned) == [true])
         }
     }
 }

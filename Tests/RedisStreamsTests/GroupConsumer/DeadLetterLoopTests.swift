@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct DeadLetterLoopTests {
-    @Test func `Two consumers that dead-letter into each other's stream do not pass a message round`() async throws {
+    @Test func `Consumers that dead-letter into each other's stream do not exchange a message for ever`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             try await redis.xadd("a", ["item": "book"])

@@ -11,14 +11,14 @@ import Testing
         #expect(shares.allSatisfy { $0 >= 15 }, "\(shares)")
     }
 
-    @Test func `Fast jobs with slow ones among them are done nearly as soon as can be`() async throws {
+    @Test func `Fast jobs with slow ones among them finish in nearly the shortest possible time`() async throws {
         let jobs = (0..<300).map { Duration.milliseconds($0 % 20 == 7 ? 2000 : 1) }
         let ideal = jobs.reduce(.zero, +) / .seconds(3)
         let (seconds, shares) = try await handle(jobs)
         #expect(seconds < ideal * 1.25, "\(shares)")
     }
 
-    @Test func `A busy consumer without prefetch holds no job that an idle one could do`() async throws {
+    @Test func `A busy consumer without prefetch holds no job that an idle one could handle`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             var configuration = GroupConsumer.Configuration()
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func `What has waited for a third of a lease goes to a free consumer, and is no crash`() async throws {
+    @Test func `A message that waited for a third of a lease goes to a free consumer, without a crash`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             for number in 1...3 { try await redis.xadd("jobs", ["n": "\(number)"]) }
@@ -65,7 +65,7 @@ import Testing
             func consumer(_ name: String) -> GroupConsumer {
                 var configuration = GroupConsumer.Configuration()
                 configuration.claimJitter = 0
-                // As if handlers were known to be fast.
+                // The consumer prefetches as if its handlers were fast.
                 configuration.prefetchTime = .seconds(3600)
                 return GroupConsumer(
                     redis,
@@ -107,8 +107,8 @@ import Testing
         }
     }
 
-    /// Has three consumers that start together handle jobs, one at a time each. Returns after how many seconds the last was
-    /// done, and how many each has handled.
+    /// Three consumers that start together handle jobs, one at a time each. Returns after how many seconds the last job
+    /// has ended, and how many each consumer has handled.
     private func handle(_ jobs: [Duration]) async throws -> (seconds: Double, shares: [Int]) {
         let server = InMemoryRedis()
         let eventLoop = server.clock.eventLoop
@@ -118,7 +118,7 @@ import Testing
             let tasks = (0..<3).map { number in
                 Task {
                     let consumer = GroupConsumer(redis, stream: "jobs", group: "workers", consumer: "\(number)")
-                    // On the event loop, so that the clock goes on only when nobody has anything to do.
+                    // On the event loop, so that the clock advances only when no task can run.
                     try await consumer.run(on: .eventLoop) { message in
                         await eventLoop.sleep(for: message["n"].flatMap { Int($0) }.map { jobs[$0] } ?? .zero)
                         handled.record(number)

@@ -3,35 +3,35 @@ import Testing
 
 @testable import RedisStreams
 
-/// By what acknowledgements are kept from taking effect on what is others'.
+/// What keeps acknowledgements from taking effect on messages that another consumer owns.
 @Suite(.limitedTime) struct FencingTests {
-    /// How a consumer is set up, and what it does when a message has been handled for so long.
+    /// A configuration, the time for which a message is handled, and whether its acknowledgement then checks the owner.
     struct Case: CustomTestStringConvertible, Sendable {
         let testDescription: String
         let seconds: Int
-        let looksAtOwner: Bool
+        let checksOwner: Bool
         let change: @Sendable (inout GroupConsumer.Configuration) -> Void
     }
 
     static let cases = [
-        Case(testDescription: "within three quarters of the lease", seconds: 22, looksAtOwner: false) { _ in },
-        Case(testDescription: "after three quarters of the lease", seconds: 23, looksAtOwner: true) { _ in },
-        Case(testDescription: "always", seconds: 0, looksAtOwner: true) { $0.fencing = .always },
-        Case(testDescription: "without the safeguard", seconds: 29, looksAtOwner: false) {
+        Case(testDescription: "within three quarters of the lease", seconds: 22, checksOwner: false) { _ in },
+        Case(testDescription: "after three quarters of the lease", seconds: 23, checksOwner: true) { _ in },
+        Case(testDescription: "always", seconds: 0, checksOwner: true) { $0.fencing = .always },
+        Case(testDescription: "without the safeguard", seconds: 29, checksOwner: false) {
             $0.safeguards.remove(.fencing)
         },
-        Case(testDescription: "always, without the safeguard", seconds: 0, looksAtOwner: false) {
+        Case(testDescription: "always, without the safeguard", seconds: 0, checksOwner: false) {
             $0.fencing = .always
             $0.safeguards.remove(.fencing)
         },
-        Case(testDescription: "without leases", seconds: 60, looksAtOwner: false) { $0.claimIdleTime = nil },
+        Case(testDescription: "without leases", seconds: 60, checksOwner: false) { $0.claimIdleTime = nil },
     ]
 
-    @Test(arguments: cases) func `An acknowledgement goes by a script as soon as the lease is in doubt`(
+    @Test(arguments: cases) func `After the fencing deadline, a script sends the acknowledgement`(
         setup: Case
     ) async throws {
         let play = GroupPlay {
-            // So that the lease is as old as the message.
+            // Without renewals, the lease is as old as the message.
             $0.safeguards.remove(.renewal)
             $0.acknowledgement = .manual
             setup.change(&$0)
@@ -45,15 +45,15 @@ import Testing
             await play.clock.advance(by: .seconds(setup.seconds))
             for message in got.reversed() { message?.acknowledge() }
             let sent = await play.clock.advance(by: .milliseconds(1)) { [shared = play.shared] in
-                await shared.nextBesidesLooks()
+                await shared.nextBesidesSnapshots()
             }
-            #expect(sent == (setup.looksAtOwner ? acknowledgeIfOwned("1-0", "2-0") : acknowledge("2-0", "1-0")))
+            #expect(sent == (setup.checksOwner ? acknowledgeIfOwned("1-0", "2-0") : acknowledge("2-0", "1-0")))
             play.shared.send(":2\r\n")
         }
     }
 
     @Test(arguments: [true, false])
-    func `One whose reply is waited for looks at the owner in any case, where messages can be claimed`(
+    func `An acknowledgement with confirmation always checks the owner, if messages can be claimed`(
         canBeClaimed: Bool
     ) async throws {
         let play = GroupPlay {
@@ -67,7 +67,7 @@ import Testing
             await server.expect(readNew())
             let got = [try await messages.next(), try await messages.next()].compactMap { $0 }
             async let count = consumer.acknowledge(got.reversed())
-            let sent = await play.shared.nextBesidesLooks()
+            let sent = await play.shared.nextBesidesSnapshots()
             #expect(sent == (canBeClaimed ? acknowledgeIfOwned("1-0", "2-0") : acknowledge("2-0", "1-0")))
             play.shared.send(":1\r\n")
             let acknowledged = try await count
@@ -75,7 +75,7 @@ import Testing
         }
     }
 
-    @Test func `What was acknowledged for nobody is not counted`() async throws {
+    @Test func `An acknowledgement without effect is not counted`() async throws {
         let play = GroupPlay { $0.fencing = .always }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()

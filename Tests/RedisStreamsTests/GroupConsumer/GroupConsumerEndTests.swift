@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct GroupConsumerEndTests {
-    @Test func `A loop that is left has acknowledged all but the last`() async throws {
+    @Test func `A loop that ends with break has acknowledged all messages but the last`() async throws {
         let play = GroupPlay()
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"), entry("4-0"))))
         try await play.running { consumer in
@@ -14,12 +14,12 @@ import Testing
         #expect(server.acknowledged == ["1-0", "2-0"])
     }
 
-    @Test func `A loop that is left leaves nothing in memory`() async throws {
+    @Test func `A loop that ends with break keeps nothing in memory`() async throws {
         let play = GroupPlay()
         let kept = try await play.running { consumer in
             let loop = Task {
-                for try await message in consumer { return WeakSession(message.batch.session) }
-                return WeakSession(nil)
+                for try await message in consumer { return WeakPending(message.batch.pending) }
+                return WeakPending(nil)
             }
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
@@ -27,12 +27,12 @@ import Testing
             while await server.nextCommand() != nil {}
             return kept
         }
-        // Until its last timer is over.
+        // Until its last timer has fired.
         await play.clock.advance(by: .milliseconds(1))
-        #expect(kept.session == nil)
+        #expect(kept.pending == nil)
     }
 
-    @Test func `What was handled is acknowledged also if the client ends right then`() async throws {
+    @Test func `Handled messages are acknowledged also if the client ends right then`() async throws {
         for _ in 0..<20 {
             let play = GroupPlay()
             let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"))))
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test func `What a read took along when it was ended is acknowledged`() async throws {
+    @Test func `An acknowledgement that was sent with the last read is confirmed`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let (_, loop, _) = await play.untilAcknowledgementIsUnanswered(by: consumer)
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func `Cancelling run ends it without an error, and what was handled is acknowledged`() async throws {
+    @Test func `Cancelling run ends it without an error, and handled messages are acknowledged`() async throws {
         for concurrency in [1, 3] {
             let play = GroupPlay()
             let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"))))
@@ -70,7 +70,7 @@ import Testing
         }
     }
 
-    @Test func `A handler that is at work when run is cancelled is waited for, and acknowledged`() async throws {
+    @Test func `When run is cancelled it waits for a running handler, and acknowledges its message`() async throws {
         let play = GroupPlay()
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))))
         try await play.running { consumer in
@@ -113,7 +113,7 @@ import Testing
         }
     }
 
-    @Test func `A message that a cancelled task was not given is not acknowledged`() async throws {
+    @Test func `A message that a cancelled task did not get is not acknowledged`() async throws {
         let play = GroupPlay()
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))))
         try await play.running { consumer in
@@ -135,7 +135,7 @@ import Testing
         #expect(server.acknowledged == ["1-0"])
     }
 
-    @Test func `Handlers work side by side, as many as allowed`() async throws {
+    @Test func `As many handlers run at the same time as allowed`() async throws {
         let play = GroupPlay()
         let entries: [String] = (1...9).map { entry("\($0)-0") }
         let server = play.serve(new: Replies(array([array([bulk("orders"), array(entries)])])))
@@ -160,7 +160,7 @@ import Testing
         }
     }
 
-    @Test func `It reads no further ahead than it may`() async throws {
+    @Test func `A consumer reads no further ahead than it may`() async throws {
         let play = GroupPlay { $0.prefetch = 1 }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -183,10 +183,10 @@ import Testing
 }
 
 // SAFETY: A weak reference may be read by several threads; this one is never written after it was made.
-private struct WeakSession: @unchecked Sendable {
-    private(set) weak var session: GroupSession?
+private struct WeakPending: @unchecked Sendable {
+    private(set) weak var pending: PendingMessages?
 
-    init(_ session: GroupSession?) {
-        self.session = session
+    init(_ pending: PendingMessages?) {
+        self.pending = pending
     }
 }

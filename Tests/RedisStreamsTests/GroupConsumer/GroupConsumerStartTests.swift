@@ -4,25 +4,25 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct GroupConsumerStartTests {
-    @Test func `It takes what it has pending, page by page, claims, and then reads new messages`() async throws {
+    @Test func `A consumer recovers its pending list page by page, claims, and then reads new messages`() async throws {
         let play = GroupPlay.small { $0.prefetch = 100 }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
             await server.expect(recoveryPage(count: 2), answer: pending("1-0", "2-0"))
-            await server.expect(take("1-0", "2-0"), answer: taken([("1-0", 1), ("2-0", 2001)]))
+            await server.expect(reclaim("1-0", "2-0"), answer: reclaimed([("1-0", 1), ("2-0", 2001)]))
             await server.expect(recoveryPage(after: "2-0", count: 2), answer: pending("3-0"))
-            await server.expect(take("3-0"), answer: taken([("3-0", 1)]))
-            await server.expectLook()
+            await server.expect(reclaim("3-0"), answer: reclaimed([("3-0", 1)]))
+            await server.expectSnapshot()
             await server.expect(claim(count: 2), answer: claimed(next: "9-0", ["4-0"]))
             await server.expect(readNew(count: 2))
             // On another connection, since the read waits on this one.
-            await play.reclaiming().expect(take("4-0"), answer: taken([("4-0", 1001)]))
+            await play.reclaiming().expect(reclaim("4-0"), answer: reclaimed([("4-0", 1001)]))
             await play.clock.calmDown()
             server.send(batch(entry("20-0")))
             await server.expect(claim(from: "9-0", count: 2), answer: claimed(["10-0"]))
             await server.expect(readNew(block: nil, count: 2))
-            await play.reclaiming().expect(take("10-0"), answer: taken([("10-0", 1)]))
+            await play.reclaiming().expect(reclaim("10-0"), answer: reclaimed([("10-0", 1)]))
             await play.clock.calmDown()
             server.send(batch(entry("21-0")))
             await server.expect(readNew(count: 2))
@@ -60,11 +60,11 @@ import Testing
             if let info { await server.expect(probe(), answer: info) }
             await server.expect(creation(after: position), answer: "+OK\r\n")
             await server.expect(recoveryPage(), answer: noPending)
-            await server.expectLook()
+            await server.expectSnapshot()
             await server.expect(claim(), answer: claimed())
             await server.expect(readNew())
             guard case .groupCreated(let after, wasLost: false) = await play.events.wait(for: 1)[0] else {
-                Issue.record("not told of the new group")
+                Issue.record("the new group was not reported")
                 return
             }
             #expect(after == id(position))
@@ -72,14 +72,14 @@ import Testing
         }
     }
 
-    @Test func `A read that the server ends is sent again after a while`() async throws {
+    @Test func `A read that the server unblocks is sent again after a pause`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
             let server = await play.start()
             await server.expect(readNew(), answer: "-UNBLOCKED the stream key no longer exists\r\n")
             guard case .interrupted(let error, let delay) = await play.events.wait(for: 1)[0] else {
-                Issue.record("not told of the interruption")
+                Issue.record("the interruption was not reported")
                 return
             }
             #expect(error.code == .unblocked)
@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    @Test func `A group that is taken away again and again is not created in a storm`() async throws {
+    @Test func `A group that is deleted again and again is not created without a pause`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
@@ -104,7 +104,7 @@ import Testing
                 await server.expect(readNew(), answer: "-NOGROUP gone\r\n")
                 let events = await play.events.wait(for: round * 2)
                 guard case .interrupted(let error, let delay) = events[round * 2 - 1] else {
-                    Issue.record("it does not wait")
+                    Issue.record("the consumer does not pause")
                     return
                 }
                 #expect(error.code == .noGroup)
@@ -114,7 +114,7 @@ import Testing
         }
     }
 
-    @Test func `A key of another type is thrown`() async throws {
+    @Test func `The error for a key of another type is thrown`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             async let error = caught { for try await _ in consumer {} }
@@ -125,7 +125,7 @@ import Testing
     }
 
     @Test(arguments: ["-NOPERM this user has no permissions\r\n", "-NOAUTH Authentication required.\r\n"])
-    func `A missing right is thrown, also by run, and after what was read before`(reply: String) async throws {
+    func `The error for a missing right is thrown after messages that were read before`(reply: String) async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let handled = Journal<String>()
@@ -133,21 +133,21 @@ import Testing
             let error = await play.clock.advance(by: .milliseconds(1)) {
                 await caught { try await consumer.run { handled.record($0.name) } }
             }
-            // What was handled is still acknowledged.
+            // Handled messages are still acknowledged.
             #expect(server.acknowledged == ["1-0"])
             #expect(error?.code == .permissionDenied || error?.code == .authenticationFailed)
             #expect(handled.all == ["1-0"])
         }
     }
 
-    @Test func `An idle stream is looked through for what to claim, on time`() async throws {
+    @Test func `On an idle stream, claim scans come on time`() async throws {
         let play = GroupPlay { $0.claimInterval = .seconds(2) }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.start()
             await server.expect(readNew(block: 2000))
             await play.idle(forSeconds: 2, thenClaim: ["1-0"], on: server)
-            await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1)]))
+            await play.reclaiming().expect(reclaim("1-0"), answer: reclaimed([("1-0", 1)]))
             await play.clock.calmDown()
             await play.clock.advance(by: .milliseconds(500))
             server.send(batch(entry("2-0")))
@@ -157,14 +157,14 @@ import Testing
         }
     }
 
-    @Test func `A consumer without a name has one of its own`() throws {
+    @Test func `A consumer without a name gets a unique one`() throws {
         let redis = try FakeTransport().makeClient()
         let names = (0..<100).map { _ in GroupConsumer(redis, stream: "a", group: "b").name }
         #expect(Set(names).count == 100)
         #expect(names.allSatisfy { !$0.isEmpty })
     }
 
-    @Test func `What cannot be is refused before anything is sent`() async throws {
+    @Test func `A wrong configuration is refused before anything is sent`() async throws {
         let redis = try FakeTransport().makeClient()
         let changes: [@Sendable (inout GroupConsumer.Configuration) -> Void] = [
             { $0.batchSize = 0 }, { $0.prefetch = -1 }, { $0.block = .zero }, { $0.block = .seconds(3601) },

@@ -3,10 +3,11 @@ import Testing
 
 @testable import RedisStreams
 
-private typealias Machine = GroupConsumerStateMachine
+private typealias Machine = GroupReaderStateMachine
 
 @Suite struct GroupConsumerWalkTests {
-    @Test(arguments: seeds) func `On a random walk claims happen on time, and the steps follow from what came of them`(
+    @Test(arguments: seeds)
+    func `On a random walk claims happen on time, and each step follows from the replies before it`(
         seed: UInt64
     ) {
         var random = SeededGenerator(seed: seed)
@@ -25,14 +26,14 @@ private typealias Machine = GroupConsumerStateMachine
     }
 }
 
-/// What has to be true of each step, given what came of those before.
+/// Checks each step, given the replies to those before.
 private struct Walk {
     let interval: Int
     var now = 0
     var recoversAfter: StreamID? = .zero
     var needsGroup = false
     var cursor: StreamID = .zero
-    /// The last claim has found something, and there is more to look through.
+    /// The last claim has found messages, and the scan has not reached the end.
     var isFinding = false
     var hasClaimedLast = false
     var isClaiming = false
@@ -54,7 +55,7 @@ private struct Walk {
         case .claim(let from):
             #expect(!needsGroup && recoversAfter == nil)
             #expect(from == cursor)
-            #expect(!isClaiming, "one at a time")
+            #expect(!isClaiming, "one claim at a time")
             #expect(!(isFinding && hasClaimedLast), "reads and claims take turns")
             #expect(isFinding || now >= nextClaim, "too early")
         case .readNew(let block):
@@ -80,7 +81,7 @@ private struct Walk {
         case .claim(let from):
             machine.claimSent()
             isClaiming = true
-            // Mostly a read goes with it, and is answered behind it.
+            // Mostly a read goes with it, and is answered after it.
             let read = random.chance(0.8) ? machine.next(now: .at(now)) : nil
             if let read { check(read) }
             claim(from: from, on: &machine, &random)

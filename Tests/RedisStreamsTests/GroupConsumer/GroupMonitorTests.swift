@@ -3,73 +3,73 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct GroupMonitorTests {
-    @Test func `Up to the lowest pending entry everything was done with, or else up to the last delivered`() {
-        var watch = GroupMonitor()
-        #expect(watch.watermark == nil)
-        watch.created(after: id("3-0"))
-        #expect(watch.watermark == id("3-0"))
-        _ = watch.observe(group("9-0"), stream(), lowestPending: nil)
-        #expect(watch.watermark == id("9-0"))
-        _ = watch.observe(group("9-0"), stream(), lowestPending: id("5-2"))
-        #expect(watch.watermark == id("5-1"))
-        _ = watch.observe(group("9-0"), stream(), lowestPending: id("5-0"))
-        #expect(watch.watermark == id("4-18446744073709551615"))
-        _ = watch.observe(group("9-0"), stream(), lowestPending: id("10-0"))
-        #expect(watch.watermark == id("9-0"), "what was delivered between the two looks is not done with")
-        _ = watch.observe(group("9-0"), stream(), lowestPending: .zero)
-        #expect(watch.watermark == .zero)
+    @Test func `The watermark is before the lowest pending entry, or at the last delivered entry`() {
+        var monitor = GroupMonitor()
+        #expect(monitor.watermark == nil)
+        monitor.created(after: id("3-0"))
+        #expect(monitor.watermark == id("3-0"))
+        _ = monitor.observe(group("9-0"), stream(), lowestPending: nil)
+        #expect(monitor.watermark == id("9-0"))
+        _ = monitor.observe(group("9-0"), stream(), lowestPending: id("5-2"))
+        #expect(monitor.watermark == id("5-1"))
+        _ = monitor.observe(group("9-0"), stream(), lowestPending: id("5-0"))
+        #expect(monitor.watermark == id("4-18446744073709551615"))
+        _ = monitor.observe(group("9-0"), stream(), lowestPending: id("10-0"))
+        #expect(monitor.watermark == id("9-0"), "an entry delivered after the snapshot is not acknowledged")
+        _ = monitor.observe(group("9-0"), stream(), lowestPending: .zero)
+        #expect(monitor.watermark == .zero)
     }
 
-    @Test func `Entries that were trimmed before they were read are told once, with their number`() {
-        var watch = GroupMonitor()
+    @Test func `Entries that were trimmed unread are reported once, with their number`() {
+        var monitor = GroupMonitor()
         let group = group("5-0", read: 5)
-        // Of 6 to 20, 6 to 10 are gone.
-        let first = watch.observe(group, stream(10, "11-0", added: 20), lowestPending: nil)
+        // Of 6 to 20, 6 to 10 were trimmed.
+        let first = monitor.observe(group, stream(10, "11-0", added: 20), lowestPending: nil)
         #expect(first == GroupMonitor.Trimmed(count: 5, after: id("5-0"), before: id("11-0")))
-        let again = watch.observe(group, stream(10, "11-0", added: 20), lowestPending: nil)
+        let again = monitor.observe(group, stream(10, "11-0", added: 20), lowestPending: nil)
         #expect(again == nil)
-        let more = watch.observe(group, stream(8, "13-0", added: 20), lowestPending: nil)
-        #expect(more == GroupMonitor.Trimmed(count: 2, after: id("5-0"), before: id("13-0")), "only what is new")
+        let more = monitor.observe(group, stream(8, "13-0", added: 20), lowestPending: nil)
+        #expect(more == GroupMonitor.Trimmed(count: 2, after: id("5-0"), before: id("13-0")), "only new ones")
     }
 
-    @Test func `A gap behind another position is another gap`() {
-        var watch = GroupMonitor()
+    @Test func `A gap after another position is another gap`() {
+        var monitor = GroupMonitor()
         let trimmed = stream(10, "11-0", added: 20)
-        _ = watch.observe(group("5-0", read: 5), trimmed, lowestPending: nil)
-        let next = watch.observe(group("8-0", read: 8), trimmed, lowestPending: nil)
+        _ = monitor.observe(group("5-0", read: 5), trimmed, lowestPending: nil)
+        let next = monitor.observe(group("8-0", read: 8), trimmed, lowestPending: nil)
         #expect(next == GroupMonitor.Trimmed(count: 2, after: id("8-0"), before: id("11-0")))
-        watch.created(after: id("8-0"))
-        let anew = watch.observe(group("8-0", read: 8), trimmed, lowestPending: nil)
-        #expect(anew?.count == 2, "to a new group it is news")
+        monitor.created(after: id("8-0"))
+        let first = monitor.observe(group("8-0", read: 8), trimmed, lowestPending: nil)
+        #expect(first?.count == 2, "for a new group the gap is new")
     }
 
-    @Test func `Where the server cannot count, nothing is told: it may have been read and deleted`() {
-        var watch = GroupMonitor()
-        let uncounted = watch.observe(group("5-0", read: 5), stream(10, "11-0", added: nil), lowestPending: nil)
+    @Test func `If the server cannot count, nothing is reported: entries may have been read and deleted`() {
+        var monitor = GroupMonitor()
+        let uncounted = monitor.observe(group("5-0", read: 5), stream(10, "11-0", added: nil), lowestPending: nil)
         #expect(uncounted == nil)
-        let unread = watch.observe(group("5-0"), stream(10, "11-0", added: 20), lowestPending: nil)
+        let unread = monitor.observe(group("5-0"), stream(10, "11-0", added: 20), lowestPending: nil)
         #expect(unread == nil)
     }
 
-    @Test func `A stream that was emptied unread is told by the id that comes next`() {
-        var watch = GroupMonitor()
+    @Test func `In a stream that was emptied unread, the gap ends before the next id`() {
+        var monitor = GroupMonitor()
         let empty = stream(0, nil, added: 20)
-        let told = watch.observe(group("5-0", read: 5), empty, lowestPending: nil)
-        #expect(told == GroupMonitor.Trimmed(count: 15, after: id("5-0"), before: id("20-1")))
+        let gap = monitor.observe(group("5-0", read: 5), empty, lowestPending: nil)
+        #expect(gap == GroupMonitor.Trimmed(count: 15, after: id("5-0"), before: id("20-1")))
     }
 
     @Test(
         arguments: [
-            // Nothing was deleted behind the position.
+            // No entry was deleted after the position.
             ("10-0", 10, "11-0"),
-            // Something was, but the entries before it are there: it was deleted, not trimmed.
+            // One was, but entries before it exist: it was deleted, not trimmed.
             ("5-0", 5, "3-0"),
         ] as [(String, Int, String)]
     )
-    func `What was read, or deleted by name, is not told`(delivered: String, read: Int, first: String) {
-        var watch = GroupMonitor()
-        let told = watch.observe(group(delivered, read: read), stream(10, first, added: 20), lowestPending: nil)
-        #expect(told == nil)
+    func `Entries that were read, or deleted by id, are not reported`(delivered: String, read: Int, first: String) {
+        var monitor = GroupMonitor()
+        let gap = monitor.observe(group(delivered, read: read), stream(10, first, added: 20), lowestPending: nil)
+        #expect(gap == nil)
     }
 
     private func group(_ delivered: String, read: Int? = nil) -> (delivered: StreamID, read: Int?) {

@@ -5,13 +5,13 @@ import Testing
 @testable import RedisStreams
 @testable import RedisStreamsTesting
 
-/// Servers that answer everything at once, in a wrong way, to a consumer of a group.
+/// Servers that answer every command of a group consumer at once, in a wrong way.
 @Suite(.limitedTime) struct GroupPaceTests {
     struct Server: Sendable, CustomTestStringConvertible {
         var testDescription: String
-        /// With what the consumer ends, if it does.
+        /// The error that ends the consumer, if one does.
         var ends: RedisError.Code?
-        /// What is answered to a command; `nil` for what a server answers where nothing happens.
+        /// The answer to a command; `nil` for the answer of a server on which nothing happens.
         var answer: @Sendable ([String]) -> String?
     }
 
@@ -28,45 +28,53 @@ import Testing
     )
 
     static let servers = [
-        Server(testDescription: "nothing, long before BLOCK is over", answer: to("XREADGROUP", nothing)),
+        Server(testDescription: "an empty read long before its BLOCK time", answer: to("XREADGROUP", nothing)),
         Server(
             testDescription: "a read that says the group exists",
             answer: to("XREADGROUP", "-BUSYGROUP Consumer Group name already exists\r\n")
         ),
         Server(testDescription: "a read that finds no group", answer: to("XREADGROUP", "-NOGROUP gone\r\n")),
-        Server(testDescription: "a read that is ended", answer: to("XREADGROUP", "-UNBLOCKED by somebody\r\n")),
         Server(
-            testDescription: "what is no reply to a read",
+            testDescription: "a read that the server unblocks",
+            answer: to("XREADGROUP", "-UNBLOCKED by another client\r\n")
+        ),
+        Server(
+            testDescription: "an unexpected reply to a read",
             ends: .unexpectedReply,
             answer: to("XREADGROUP", ":1\r\n")
         ),
         Server(testDescription: "a claim scan without an end", answer: to("XAUTOCLAIM", claimed(next: "5-0"))),
-        Server(testDescription: "a claim that is always there", answer: to("XAUTOCLAIM", claimed(["1-0"]))),
-        Server(testDescription: "the same page of what is pending", answer: to("XPENDING", page)),
         Server(
-            testDescription: "what is pending can never be taken",
-            answer: { $0.first == "XPENDING" ? pending("1-0", "2-0") : to(.reclaim, taken([]))($0) }
+            testDescription: "a claim that always finds the same message",
+            answer: to("XAUTOCLAIM", claimed(["1-0"]))
+        ),
+        Server(testDescription: "the same page of the pending list, always", answer: to("XPENDING", page)),
+        Server(
+            testDescription: "pending messages that can never be reclaimed",
+            answer: { $0.first == "XPENDING" ? pending("1-0", "2-0") : to(.reclaim, reclaimed([]))($0) }
         ),
         Server(
-            testDescription: "a take that is no reply",
+            testDescription: "an unexpected reply to a reclaim",
             ends: .unexpectedReply,
             answer: { $0.first == "XAUTOCLAIM" ? claimed(["1-0"]) : to(.reclaim, ":1\r\n")($0) }
         ),
         Server(
-            testDescription: "a take that may not be",
+            testDescription: "a reclaim without the right to it",
             ends: .permissionDenied,
             answer: { $0.first == "XAUTOCLAIM" ? claimed(["1-0"]) : to(.reclaim, "-NOPERM no\r\n")($0) }
         ),
         Server(
-            testDescription: "a take that is always refused for a while",
-            answer: { $0.first == "XAUTOCLAIM" ? claimed(["1-0", "2-0"]) : to(.reclaim, "-BUSY Redis is busy\r\n")($0) }
+            testDescription: "a reclaim that the server always refuses for now",
+            answer: {
+                $0.first == "XAUTOCLAIM" ? claimed(["1-0", "2-0"]) : to(.reclaim, "-BUSY Redis is busy\r\n")($0)
+            }
         ),
         Server(testDescription: "loading") { _ in "-LOADING Redis is loading\r\n" },
         Server(testDescription: "errors to all") { _ in "-TRYAGAIN later\r\n" },
         Server(testDescription: "no master") { $0.first == "CLIENT" ? nil : "-READONLY You can't write\r\n" },
     ]
 
-    @Test(arguments: servers) func `It is asked at a bounded pace`(server: Server) async throws {
+    @Test(arguments: servers) func `A consumer asks such a server at a bounded pace`(server: Server) async throws {
         let transport = FakeTransport()
         let asked = Journal<[String]>()
         let playing = Task {
@@ -75,7 +83,7 @@ import Testing
                 Task {
                     while let command = await connection.nextCommand() {
                         asked.record(command)
-                        // So that a consumer which knows no pace fails this test, and does not keep it for ever.
+                        // A consumer without a pace fails this test, and does not keep it running for ever.
                         if asked.all.count > 3000 { continue }
                         if let answer = server.answer(command) {
                             connection.send(answer)

@@ -3,9 +3,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// What a consumer leaves behind when it ends, and what becomes of connections that were lost.
+/// What a consumer returns and removes when it ends, and how it kills lost connections on the server.
 @Suite(.limitedTime) struct HandOverTests {
-    @Test func `What was not handed out is given back, and a consumer that has nothing left is removed`() async throws {
+    @Test func `A consumer that ends returns its buffered messages, and deregisters`() async throws {
         let play = GroupPlay()
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"), entry("4-0"))))
         try await play.running { consumer in
@@ -14,11 +14,11 @@ import Testing
         }
         #expect(server.acknowledged == ["1-0"])
         #expect(server.calls(of: .requeue) == [["3-0", "30000", "0", "4-0", "30000", "0"]])
-        // Somebody may be at work on the one in hand: the name stays for it, and with all that it had.
+        // The body of the loop may still handle its last message: the name keeps all its pending messages.
         #expect(server.calls(of: .deregister) == [["generated:returned", "30000", ""]])
     }
 
-    @Test func `A loop that is cancelled gives back all that its body did not get, and the one in hand is done with`()
+    @Test func `A loop that is cancelled returns buffered messages, and acknowledges the one that its body handled`()
         async throws
     {
         let play = GroupPlay()
@@ -43,11 +43,11 @@ import Testing
         #expect(server.calls(of: .requeue) == [["2-0", "30000", "0", "3-0", "30000", "0"]])
     }
 
-    @Test func `What the server still has for it is given back too, but for what is handled or was given back`()
+    @Test func `Other pending messages are returned too, except those that are handled or were returned`()
         async throws
     {
         let play = GroupPlay()
-        // The first page is that of the sweep at the start.
+        // The first page is that of the recovery at the start.
         let pages = Replies(noPending, pending(("1-0", 1), ("2-0", 1001), ("7-0", 1), ("8-0", 2002)))
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))), pending: pages)
         try await play.running { consumer in
@@ -59,7 +59,7 @@ import Testing
         #expect(server.calls(of: .requeue).count == 2)
     }
 
-    @Test func `Without the safeguard the consumer stays, with what it had`() async throws {
+    @Test func `Without the safeguard the consumer stays in the group, with its pending messages`() async throws {
         let play = GroupPlay { $0.safeguards.remove(.handOver) }
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"), entry("3-0"))))
         try await play.running { consumer in
@@ -71,7 +71,7 @@ import Testing
         #expect(server.commands.all.filter { $0.first == "XPENDING" && $0.count > 3 }.count == 1)
     }
 
-    @Test func `A handler that is cancelled with its task and throws gives its message back`() async throws {
+    @Test func `The message of a handler that is cancelled with its task and throws is returned`() async throws {
         let play = GroupPlay()
         let server = play.serve(new: Replies(batch(entry("1-0"), entry("2-0"))))
         try await play.running { consumer in
@@ -92,8 +92,8 @@ import Testing
         #expect(server.acknowledged.isEmpty)
     }
 
-    @Test func `A read that waits on the server is ended there, and what it has brought is given back`() async throws {
-        let play = GroupPlay(tellsIDs: true)
+    @Test func `A read that waits on the server is unblocked, and its messages are returned`() async throws {
+        let play = GroupPlay(answersClientID: true)
         try await play.running { consumer in
             let shared = play.shared
             let loop = Task { for try await _ in consumer {} }
@@ -107,16 +107,16 @@ import Testing
             let returned = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() }
             #expect(returned == requeue("1-0", idle: 30_000, count: 0))
             shared.send("*0\r\n")
-            // The connection is whole, and is leased once more.
+            // The connection is still open, and is leased once more.
             await server.expect(recoveryPage(count: 200), answer: noPending)
-            await server.expect(call(.deregister, ["generated:returned", "30000", "-"]), answer: hasLeft())
+            await server.expect(call(.deregister, ["generated:returned", "30000", "-"]), answer: deregistered())
         }
     }
 
-    @Test(arguments: [true, false]) func `A lost connection is ended on the server, where it may still wait`(
+    @Test(arguments: [true, false]) func `A lost connection that may still wait in a read is killed on the server`(
         isGuarded: Bool
     ) async throws {
-        let play = GroupPlay(tellsIDs: true) { if !isGuarded { $0.safeguards.remove(.staleConnectionKill) } }
+        let play = GroupPlay(answersClientID: true) { if !isGuarded { $0.safeguards.remove(.staleConnectionKill) } }
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
             let server = await play.start()
@@ -140,10 +140,10 @@ import Testing
         "id=2 addr=10.0.0.7:50123 name=billing-cron age=6 idle=0 cmd=xreadgroup\n",
         "id=2 addr=10.0.0.7:50123 name= age=6 idle=0 cmd=get\n", "",
     ])
-    func `After a restart the identifier of a lost connection is somebody else's, or nobody's`(
+    func `The id of a lost connection may belong to another client after a restart, or to none`(
         client: String
     ) async throws {
-        let play = GroupPlay(tellsIDs: true)
+        let play = GroupPlay(answersClientID: true)
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
             let server = await play.start()
@@ -161,7 +161,7 @@ import Testing
 }
 
 extension ScriptedServer {
-    /// Waits until a script was called.
+    /// Waits until the client has called a script.
     func waitForCall(of script: Script) async {
         var seen = 0
         while calls(of: script).isEmpty { seen = await commands.wait(for: seen + 1).count }

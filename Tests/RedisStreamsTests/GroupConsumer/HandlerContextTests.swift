@@ -4,9 +4,9 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct HandlerContextTests {
-    private let session = GroupSession(group: "billing", prefetch: 10, eventLoop: NIOAsyncTestingEventLoop())
+    private let pending = PendingMessages(group: "billing", eventLoop: NIOAsyncTestingEventLoop())
 
-    @Test func `What is emitted is staged in order, with its stream and its trimming`() throws {
+    @Test func `Emitted entries are staged in order, with their streams and their trimming`() throws {
         let context = HandlerContext(message())
         try context.emit(["a": "1", "b": "2"], to: "out")
         try context.emit(["c": "3"], to: "other", maxLength: 100)
@@ -16,14 +16,14 @@ import Testing
         #expect(outputs.map(\.fields) == [[.text("a"), "1", .text("b"), "2"], [.text("c"), "3"]])
     }
 
-    @Test func `A value is emitted as the fields of its properties, as it is added`() throws {
+    @Test func `A value is emitted as the fields of its properties`() throws {
         struct Invoice: Codable, Sendable {
             var order: String
             var total: Double
         }
         let context = HandlerContext(message())
         try context.emit(Invoice(order: "1-0", total: 12.5), to: "out", maxLength: 10)
-        // What is written out keeps its order, and is not taken for a dictionary.
+        // A literal keeps its order: it is not a dictionary.
         try context.emit(["b": "1", "a": "2"], to: "out")
         #expect(context.outputs[0].fields == [.text("order"), "1-0", .text("total"), "12.5"])
         #expect(context.outputs[0].maxLength == 10)
@@ -32,7 +32,7 @@ import Testing
         #expect(context.outputs.count == 2)
     }
 
-    @Test func `An entry that cannot be is refused at once, and not staged`() {
+    @Test func `An invalid entry is refused at once, and not staged`() {
         let context = HandlerContext(message())
         #expect { try context.emit([:], to: "out") } throws: { ($0 as? RedisError)?.code == .invalidArgument }
         #expect { try context.emit(["a": "1"], to: "out", maxLength: -1) } throws: {
@@ -43,47 +43,46 @@ import Testing
         #expect(context.outputs.isEmpty)
     }
 
-    @Test func `Where a message is acknowledged before it is handled, nothing can be added with that`() {
-        let session = GroupSession(
+    @Test func `If a message is acknowledged before it is handled, a handler cannot emit entries`() {
+        let pending = PendingMessages(
             group: "billing",
             keepsPending: false,
-            prefetch: 10,
             eventLoop: NIOAsyncTestingEventLoop()
         )
-        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, leaseStart: .at(0))
+        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, pending: pending, leaseStart: .at(0))
         let context = HandlerContext(GroupMessage(batch: batch, position: 0))
         #expect { try context.emit(["a": "1"], to: "out") } throws: { ($0 as? RedisError)?.code == .invalidArgument }
         #expect(context.outputs.isEmpty)
     }
 
-    @Test func `Copies of a context stage together`() throws {
+    @Test func `Copies of a context share their staged entries`() throws {
         let context = HandlerContext(message())
         let copy = context
         try copy.emit(["a": "1"], to: "out")
         #expect(context.outputs.count == 1)
     }
 
-    @Test func `It tells the attempt, and whether the lease was lost`() {
+    @Test func `A context has the attempt, and whether the lease was lost`() {
         let batch = DeliveredBatch(
             messageBatch(["1-0", "2-0"]),
             counts: [DeliveryCount(1), DeliveryCount(3002)],
             source: .claimed,
-            session: session,
+            pending: pending,
             leaseStart: .at(0)
         )
-        session.deliver(batch, bytes: 0, isHeld: true)
+        _ = pending.hold(batch)
         let messages = [GroupMessage(batch: batch, position: 0), GroupMessage(batch: batch, position: 1)]
         let contexts = messages.map { HandlerContext($0) }
         #expect(contexts.map(\.attempt) == [1, 4])
         #expect(messages.map(\.crashes) == [0, 1])
         #expect(contexts.map(\.leaseLost) == [false, false])
-        _ = session.lose(ids("1-0"))
+        _ = pending.change { $0.lose(ids("1-0")) }
         #expect(contexts.map(\.leaseLost) == [true, false])
         #expect(messages.map(\.isHeld) == [false, true])
     }
 
     private func message() -> GroupMessage {
-        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, leaseStart: .at(0))
+        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, pending: pending, leaseStart: .at(0))
         return GroupMessage(batch: batch, position: 0)
     }
 }

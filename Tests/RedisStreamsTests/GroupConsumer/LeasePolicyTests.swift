@@ -4,60 +4,60 @@ import Testing
 
 @testable import RedisStreams
 
-/// What the ledger makes of leases, and of messages that are not simply acknowledged.
+/// How the table treats leases, and messages that are not simply acknowledged.
 @Suite struct LeasePolicyTests {
-    private let session = GroupSession(group: "billing", prefetch: 10, eventLoop: NIOAsyncTestingEventLoop())
-    private let leasePolicy = SettlementLedger.LeasePolicy(lease: .seconds(40), fencingTime: .seconds(30))
+    private let pending = PendingMessages(group: "billing", eventLoop: NIOAsyncTestingEventLoop())
+    private let leasePolicy = LeasePolicy(lease: .seconds(40), fencingTime: .seconds(30))
 
     @Test(arguments: [(29_999, true), (30_000, false), (50_000, false)])
-    func `A message is this consumer's beyond doubt for as long as the leasePolicy say`(now: Int, isProven: Bool) {
-        var ledger = SettlementLedger(leasePolicy)
+    func `A consumer certainly owns a message for as long as the lease policy says`(now: Int, isCertain: Bool) {
+        var table = PendingTable(leasePolicy)
         let batch = delivered(["1-0", "2-0"])
-        ledger.hold(batch)
-        _ = ledger.settle(batch, 1)
-        _ = ledger.settle(batch, 0)
-        let taken = ledger.take(at: now)
-        #expect(taken?.isProven == isProven)
-        #expect(taken?.settlement.ids == ids("2-0", "1-0"))
+        table.hold(batch)
+        _ = table.acknowledge(batch, 1)
+        _ = table.acknowledge(batch, 0)
+        let sent = table.next(at: now)
+        #expect(sent?.isCertain == isCertain)
+        #expect(sent?.settlement.ids == ids("2-0", "1-0"))
     }
 
-    @Test func `A renewal counts from when it was sent, for what is settled after it`() {
-        var ledger = SettlementLedger(leasePolicy)
+    @Test func `After a renewal, the fencing deadline counts from the time when the renewal was sent`() {
+        var table = PendingTable(leasePolicy)
         let batch = delivered(["1-0", "2-0"])
-        ledger.hold(batch)
-        _ = ledger.settle(batch, 0)
-        batch.grant(.at(20_000))
-        _ = ledger.settle(batch, 1)
-        let first = ledger.take(1, at: 30_000)
-        let second = ledger.take(1, at: 49_999)
-        #expect([first?.isProven, second?.isProven] == [false, true])
+        table.hold(batch)
+        _ = table.acknowledge(batch, 0)
+        batch.renewLease(from: .at(20_000))
+        _ = table.acknowledge(batch, 1)
+        let first = table.next(1, at: 30_000)
+        let second = table.next(1, at: 49_999)
+        #expect([first?.isCertain, second?.isCertain] == [false, true])
     }
 
-    @Test func `One that is in doubt takes the others of its step along`() {
-        var ledger = SettlementLedger(leasePolicy)
+    @Test func `If one message needs a script, so do the others of its step`() {
+        var table = PendingTable(leasePolicy)
         let old = delivered(["1-0"])
         let fresh = delivered(["2-0"], at: 20_000)
-        ledger.hold(old)
-        ledger.hold(fresh)
-        _ = ledger.settle(fresh, 0)
-        _ = ledger.settle(old, 0)
-        let taken = ledger.take(at: 35_000)
-        #expect(taken?.isProven == false)
-        #expect(taken?.settlement.ids == ids("2-0", "1-0"))
+        table.hold(old)
+        table.hold(fresh)
+        _ = table.acknowledge(fresh, 0)
+        _ = table.acknowledge(old, 0)
+        let sent = table.next(at: 35_000)
+        #expect(sent?.isCertain == false)
+        #expect(sent?.settlement.ids == ids("2-0", "1-0"))
     }
 
-    @Test func `Where nobody claims everything is proven, and where everything is fenced nothing is`() {
-        for (leasePolicy, isProven) in [(SettlementLedger.LeasePolicy(), true), (.init(lease: nil, fencingTime: .zero), false)] {
-            var ledger = SettlementLedger(leasePolicy)
+    @Test func `Without leases a plain XACK always suffices, and with fencing always it never does`() {
+        for (leasePolicy, isCertain) in [(LeasePolicy(), true), (.init(lease: nil, fencingTime: .zero), false)] {
+            var table = PendingTable(leasePolicy)
             let batch = delivered(["1-0"])
-            ledger.hold(batch)
-            _ = ledger.settle(batch, 0)
-            let taken = ledger.take(at: isProven ? 1_000_000 : 0)
-            #expect(taken?.isProven == isProven)
+            table.hold(batch)
+            _ = table.acknowledge(batch, 0)
+            let sent = table.next(at: isCertain ? 1_000_000 : 0)
+            #expect(sent?.isCertain == isCertain)
         }
     }
 
-    @Test func `The leasePolicy follow from the configuration`() {
+    @Test func `The lease policy follows from the configuration`() {
         var configuration = GroupConsumer.Configuration()
         #expect(configuration.leasePolicy.lease == .seconds(30))
         #expect(configuration.leasePolicy.fencingTime == .milliseconds(22_500))
@@ -70,109 +70,94 @@ import Testing
         #expect(configuration.leasePolicy.lease == nil && configuration.leasePolicy.fencingTime == nil)
         configuration.claimIdleTime = .seconds(10)
         configuration.acknowledgement = .onDelivery
-        #expect(configuration.leasePolicy.lease == nil, "nothing is pending while it is handled")
+        #expect(configuration.leasePolicy.lease == nil, "messages are not pending while they are handled")
     }
 
-    @Test func `What is set requeue is sent behind acknowledgements, and before outputs`() throws {
-        var ledger = SettlementLedger(leasePolicy)
+    @Test func `Requeues are sent after acknowledgements, and before publications`() throws {
+        var table = PendingTable(leasePolicy)
         let batch = delivered(["1-0", "2-0", "3-0"])
-        ledger.hold(batch)
+        table.hold(batch)
         let output = Publication.Output(stream: "out", maxLength: nil, fields: [.text("a"), .text("1")])
-        let emitted = ledger.publish(batch, 0, Publication(id: id("1-0"), outputs: [output]))
-        let isRequeued = ledger.requeue(batch, 1, requeue("2-0", 1000))
-        let settled = ledger.settle(batch, 2)
-        #expect([emitted, isRequeued, settled] == [true, true, true])
-        expectUnknown(ledger, ["1-0", "2-0", "3-0"], [])
+        let published = table.publish(batch, 0, Publication(id: id("1-0"), outputs: [output]))
+        let isRequeued = table.requeue(batch, 1, requeue("2-0", 1000))
+        let settled = table.acknowledge(batch, 2)
+        #expect([published, isRequeued, settled] == [true, true, true])
+        expectUnknown(table, ["1-0", "2-0", "3-0"], [])
         var kinds: [String] = []
-        while let sent = ledger.take() {
+        while let sent = table.next() {
             switch sent.settlement {
             case .acknowledge(let ids, _): kinds.append("acknowledge \(ids)")
-            case .requeue(let requeues): kinds.append("set requeue \(requeues.map(\.id)) \(requeues.map(\.count.rawValue))")
-            case .publish(let publication): kinds.append("emit \(publication.id)")
+            case .requeue(let requeues): kinds.append("requeue \(requeues.map(\.id)) \(requeues.map(\.count.rawValue))")
+            case .publish(let publication): kinds.append("publish \(publication.id)")
             }
         }
-        #expect(kinds == ["acknowledge [3-0]", "set requeue [2-0] [1000]", "emit 1-0"])
-        expectUnknown(ledger, ["1-0", "2-0", "3-0"], [])
+        #expect(kinds == ["acknowledge [3-0]", "requeue [2-0] [1000]", "publish 1-0"])
+        expectUnknown(table, ["1-0", "2-0", "3-0"], [])
     }
 
-    @Test func `What was set requeue or emitted in vain is due again, before the rest`() throws {
-        var ledger = SettlementLedger(leasePolicy)
-        ledger.add(.requeue([requeue("1-0", 1000)]))
-        let set = try ledger.mustTake()
-        ledger.add(.requeue([requeue("2-0", 2000)]))
-        ledger.restore(set.number)
-        let again = try ledger.mustTake()
+    @Test func `After a lost reply, a requeue or publication is sent again before the others`() throws {
+        var table = PendingTable(leasePolicy)
+        table.settle(.requeue([requeue("1-0", 1000)]))
+        let first = try table.requireNext()
+        table.settle(.requeue([requeue("2-0", 2000)]))
+        table.restore(first)
+        let again = try table.requireNext()
         #expect(again.settlement.ids == ids("1-0", "2-0"))
-        ledger.confirm(again.number)
-        ledger.add(.publish(Publication(id: id("3-0"), outputs: [])))
-        let emitted = try ledger.mustTake()
-        ledger.add(.publish(Publication(id: id("4-0"), outputs: [])))
-        ledger.restore(emitted.number)
-        let order = [ledger.take(), ledger.take(), ledger.take()].map { $0?.settlement.ids }
-        #expect(order == [ids("3-0"), ids("4-0"), nil], "one at a time")
+        table.confirm(again)
+        table.settle(.publish(Publication(id: id("3-0"), outputs: [])))
+        let published = try table.requireNext()
+        table.settle(.publish(Publication(id: id("4-0"), outputs: [])))
+        table.restore(published)
+        let order = [table.next(), table.next(), table.next()].map { $0?.settlement.ids }
+        #expect(order == [ids("3-0"), ids("4-0"), nil], "one publication at a time")
     }
 
-    @Test func `Two hundred at most are set requeue in one step`() {
-        var ledger = SettlementLedger(leasePolicy)
-        ledger.add(.requeue((1...450).map { requeue("\($0)-0", 1000) }))
+    @Test func `One step requeues two hundred messages at most`() {
+        var table = PendingTable(leasePolicy)
+        table.settle(.requeue((1...450).map { requeue("\($0)-0", 1000) }))
         var sizes: [Int] = []
-        while let sent = ledger.take(1000) { sizes.append(sent.settlement.ids.count) }
+        while let sent = table.next(1000) { sizes.append(sent.settlement.ids.count) }
         #expect(sizes == [200, 200, 50])
     }
 
-    @Test func `What waits without its message is known, until it does not wait any more`() {
-        var ledger = SettlementLedger(leasePolicy)
-        ledger.wait(for: ids("1-0", "2-0", "3-0", "4-0"))
-        expectUnknown(ledger, ["1-0", "2-0", "3-0", "4-0", "5-0"], ids("5-0"))
-        ledger.stopWaiting(for: ids("1-0"))
-        let lost = ledger.lose(ids("2-0"))
-        #expect(lost.isEmpty, "it was not held")
-        ledger.forget(ids("3-0"))
-        expectUnknown(ledger, ["1-0", "2-0", "3-0", "4-0"], ids("1-0", "2-0", "3-0"))
-        let waiting = ledger.waiting
-        #expect(waiting == Set(ids("4-0")))
-    }
-
-    @Test func `What is lost has no outcome here, and is told with its place`() {
-        var ledger = SettlementLedger(leasePolicy)
+    @Test func `A lost message has no outcome here, and its position is returned`() {
+        var table = PendingTable(leasePolicy)
         let first = delivered(["1-0", "2-0"])
         let second = delivered(["3-0", "4-0"])
-        ledger.hold(first)
-        ledger.hold(second)
-        _ = ledger.settle(first, 0)
-        let lost = ledger.lose(ids("1-0", "2-0", "4-0", "9-0"))
-        #expect(lost.map(\.id) == ids("2-0", "4-0"), "what was settled is no loss")
+        table.hold(first)
+        table.hold(second)
+        _ = table.acknowledge(first, 0)
+        let lost = table.lose(ids("1-0", "2-0", "4-0", "9-0"))
+        #expect(lost.map(\.id) == ids("2-0", "4-0"), "a message with an outcome is not lost")
         #expect(lost.map(\.position) == [1, 1])
         #expect(first.mayHaveLosses && second.mayHaveLosses)
-        let settled = [ledger.settle(first, 1), ledger.settle(second, 1), ledger.settle(second, 0)]
+        let settled = [table.acknowledge(first, 1), table.acknowledge(second, 1), table.acknowledge(second, 0)]
         #expect(settled == [false, false, true])
-        let held = ledger.held.count
-        #expect(held == 0)
-        expectUnknown(ledger, ["2-0", "4-0"], ids("2-0", "4-0"))
+        let isHolding = table.isHolding
+        #expect(!isHolding)
+        expectUnknown(table, ["2-0", "4-0"], ids("2-0", "4-0"))
     }
 
-    @Test func `What is forgotten is held no more, and no loss`() {
-        var ledger = SettlementLedger(leasePolicy)
+    @Test func `A deleted entry is not held any more, and does not count as lost`() {
+        var table = PendingTable(leasePolicy)
         let batch = delivered(["1-0", "2-0"])
-        ledger.hold(batch)
-        ledger.forget(ids("1-0"))
-        let settled = ledger.settle(batch, 0)
+        table.hold(batch)
+        table.delete(ids("1-0"))
+        let settled = table.acknowledge(batch, 0)
         #expect(!settled)
         #expect(!batch.mayHaveLosses)
-        let open = ledger.openIDs(of: batch)
-        #expect(open == ids("2-0"))
+        #expect(batch.heldIDs == ids("2-0"))
     }
 
-    @Test func `The batches whose leases are old enough are found, with what is open of them`() {
-        var ledger = SettlementLedger(leasePolicy)
+    @Test func `The batches with old leases are found, with their held messages`() {
+        var table = PendingTable(leasePolicy)
         let batches = [delivered(["1-0", "2-0"], at: 0), delivered(["3-0"], at: 100), delivered(["4-0"], at: 50)]
-        for batch in batches { ledger.hold(batch) }
-        _ = ledger.settle(batches[0], 0)
-        _ = ledger.settle(batches[2], 0)
-        let old = ledger.batches(leaseStartedBefore: .at(99))
-        #expect(identities(old) == identities([batches[0]]), "nothing is open of the third")
-        let open = ledger.openIDs(of: batches[0])
-        #expect(open == ids("2-0"))
+        for batch in batches { table.hold(batch) }
+        _ = table.acknowledge(batches[0], 0)
+        _ = table.acknowledge(batches[2], 0)
+        let old = table.leases(startedBefore: .at(99))
+        #expect(identities(old.map(\.0)) == identities([batches[0]]), "no message of the third batch is held")
+        #expect(old.map(\.1) == [ids("2-0")])
     }
 
     private func requeue(_ text: String, _ count: Int) -> Requeue {
@@ -180,6 +165,6 @@ import Testing
     }
 
     private func delivered(_ ids: [String], at milliseconds: Int = 0) -> DeliveredBatch {
-        DeliveredBatch(messageBatch(ids), source: .new, session: session, leaseStart: .at(milliseconds))
+        DeliveredBatch(messageBatch(ids), source: .new, pending: pending, leaseStart: .at(milliseconds))
     }
 }

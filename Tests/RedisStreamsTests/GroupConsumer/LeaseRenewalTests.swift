@@ -5,7 +5,7 @@ import Testing
 
 /// Leases are renewed every third of their time, here of thirty seconds.
 @Suite(.limitedTime) struct LeaseRenewalTests {
-    @Test func `What is handled and what waits is renewed every third of a lease, and what is done with is not`()
+    @Test func `Handled and waiting messages are renewed every third of a lease, those with an outcome are not`()
         async throws
     {
         let play = GroupPlay()
@@ -29,7 +29,7 @@ import Testing
             await play.clock.advance(by: .milliseconds(1))
             let shared = play.shared
             await shared.expect(renew("1-0", "2-0", "3-0"), answer: renewed())
-            await shared.expectLook(delivered: "3-0", lowestPending: "1-0")
+            await shared.expectSnapshot(delivered: "3-0", lowestPending: "1-0")
             await play.clock.calmDown()
             gates["1-0"]?.open()
             _ = await handled.wait(for: 2)
@@ -38,12 +38,12 @@ import Testing
             }
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("2-0", "3-0"), answer: renewed())
-            await shared.expectLook(delivered: "3-0", lowestPending: "2-0")
+            await shared.expectSnapshot(delivered: "3-0", lowestPending: "2-0")
             await play.clock.calmDown()
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("2-0", "3-0"), answer: renewed())
-            await shared.expectLook(delivered: "3-0", lowestPending: "2-0")
-            // Long after the lease that it came with, a message that is renewed is handled.
+            await shared.expectSnapshot(delivered: "3-0", lowestPending: "2-0")
+            // A renewed message is handled long after its first lease would have expired.
             await play.clock.calmDown()
             gates["2-0"]?.open()
             #expect(await handled.wait(for: 3) == ["1-0", "2-0", "3-0"])
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [false, true]) func `A handler that hangs is told of after the time that was set, as is a loop`(
+    @Test(arguments: [false, true]) func `A handler that hangs is reported after the configured time, and so is a loop`(
         isLoop: Bool
     ) async throws {
         let play = GroupPlay { $0.handlerWarning = .seconds(15) }
@@ -77,15 +77,15 @@ import Testing
             for _ in 0..<7 {
                 await play.clock.advance(by: .seconds(10))
                 await play.shared.expect(renew("1-0"), answer: renewed())
-                await play.shared.expectLook(delivered: "1-0", lowestPending: "1-0")
+                await play.shared.expectSnapshot(delivered: "1-0", lowestPending: "1-0")
                 await play.clock.calmDown()
             }
-            let told = play.events.all.compactMap { event -> String? in
+            let reported = play.events.all.compactMap { event -> String? in
                 if case .handlerRunsLong(let id, let age) = event { "\(id) \(age / .seconds(1))" } else { nil }
             }
-            #expect(told == ["1-0 20.0", "1-0 30.0", "1-0 60.0"])
+            #expect(reported == ["1-0 20.0", "1-0 30.0", "1-0 60.0"])
             let snapshot = consumer.snapshot()
-            // A loop's body counts from the first renewal on.
+            // The time of a loop's body counts from the first renewal on.
             #expect(snapshot.handling == 1)
             #expect(snapshot.oldestHandling == .seconds(isLoop ? 60 : 70))
             await play.end(running, [gate])
@@ -93,7 +93,7 @@ import Testing
         }
     }
 
-    @Test func `A handler that hangs is told of although its message is another consumer's by now`() async throws {
+    @Test func `A handler that hangs is reported although another consumer owns its message`() async throws {
         let play = GroupPlay { $0.handlerWarning = .seconds(30) }
         try await play.running { consumer in
             let begun = Journal<String>()
@@ -114,15 +114,15 @@ import Testing
                 await play.clock.advance(by: .seconds(10))
                 await play.clock.calmDown()
             }
-            let told = play.events.all.compactMap { event -> StreamID? in
+            let reported = play.events.all.compactMap { event -> StreamID? in
                 if case .handlerRunsLong(let id, _) = event { id } else { nil }
             }
-            #expect(told.first == id("1-0"))
+            #expect(reported.first == id("1-0"))
             await play.end(running, [gate])
         }
     }
 
-    @Test func `Without renewals, what has waited for a lease is not handled, and what was handled is in doubt`()
+    @Test func `Without renewals, a message that waited for a lease is requeued, and an outcome needs a script`()
         async throws
     {
         let play = GroupPlay { $0.safeguards.remove(.renewal) }
@@ -142,7 +142,7 @@ import Testing
             _ = await handled.wait(for: 1)
             for _ in 0..<3 {
                 await play.clock.advance(by: .seconds(10))
-                await shared.expectLook(delivered: "2-0", lowestPending: "1-0")
+                await shared.expectSnapshot(delivered: "2-0", lowestPending: "1-0")
             }
             gate.open()
             await play.clock.advance(by: .milliseconds(1)) {
@@ -154,7 +154,7 @@ import Testing
         }
     }
 
-    @Test func `What is fresh is not renewed, and is old enough the next time`() async throws {
+    @Test func `A fresh lease is not renewed before the next round`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
@@ -168,9 +168,9 @@ import Testing
             server.send(batch(entry("2-0")))
             await server.expect(readNew())
             await play.clock.advance(by: .seconds(1))
-            // What counts is when the reads were sent, the first at the start, and the second at six seconds.
+            // A lease starts when its read was sent: the first at the start, the second at six seconds.
             await shared.expect(renew("1-0"), answer: renewed())
-            await shared.expectLook()
+            await shared.expectSnapshot()
             await play.clock.calmDown()
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0", "2-0"), answer: renewed())
@@ -178,7 +178,7 @@ import Testing
         }
     }
 
-    @Test func `Whoever claims before a lease that was renewed is over is named`() async throws {
+    @Test func `A consumer that claims messages before their renewed leases expire is reported by name`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
@@ -187,7 +187,7 @@ import Testing
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0"), entry("3-0")))
             await server.expect(readNew())
             await play.clock.advance(by: .seconds(10))
-            // The third is nobody's: acknowledged by hand, for example.
+            // The third is not pending any more: it was acknowledged manually, for example.
             let answer = renewed(others: ["1-0", "2-0", "3-0"], owners: ["bob", "bob", ""])
             await shared.expect(renew("1-0", "2-0", "3-0"), answer: answer)
             await play.clock.calmDown()
@@ -200,7 +200,7 @@ import Testing
         }
     }
 
-    @Test func `A message whose lease was over may be anybody's`() async throws {
+    @Test func `Another consumer may own a message whose lease has expired`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
@@ -234,7 +234,7 @@ import Testing
             for _ in 0..<2 {
                 await play.clock.advance(by: .seconds(5))
                 await play.shared.expect(renew("1-0"), answer: renewed())
-                await play.shared.expectLook()
+                await play.shared.expectSnapshot()
                 await play.clock.calmDown()
             }
             _ = messages
@@ -263,7 +263,7 @@ import Testing
             _ = await handled.wait(for: concurrency)
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0", "2-0"), answer: renewed(others: ["1-0"]))
-            await shared.expectLook(delivered: "2-0", lowestPending: "1-0")
+            await shared.expectSnapshot(delivered: "2-0", lowestPending: "1-0")
             let journal = await handled.wait(for: 3)
             #expect(journal.contains("1-0 lost: true, held: false"))
             #expect(journal.contains("2-0 begins"))
@@ -271,11 +271,11 @@ import Testing
             #expect(lost == ids("1-0"))
             #expect(consumer.counters.leasesLost == 1)
             gate.open()
-            // Nothing is said of the first.
+            // The first message has no outcome.
             await play.clock.advance(by: .milliseconds(1)) {
                 await shared.expect(acknowledge("2-0"), answer: ":1\r\n")
             }
-            // Those who handle messages are as many as before.
+            // There are as many workers as before.
             server.send(batch(entry("3-0"), entry("4-0")))
             _ = await handled.wait(for: 5)
             await play.end(running)
@@ -300,7 +300,7 @@ import Testing
             await server.expect(readNew())
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0", "2-0"), answer: renewed(others: ["1-0"]))
-            await shared.expectLook()
+            await shared.expectSnapshot()
             _ = await handled.wait(for: 2)
             await play.clock.advance(by: .milliseconds(1)) {
                 await shared.expect(acknowledge("2-0"), answer: ":1\r\n")
@@ -310,7 +310,7 @@ import Testing
         }
     }
 
-    @Test func `What cannot be renewed for as long as a lease counts as lost`() async throws {
+    @Test func `Messages that cannot be renewed for as long as a lease count as lost`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let handled = Journal<String>()
@@ -327,7 +327,7 @@ import Testing
             for _ in 0..<2 {
                 await play.clock.advance(by: .seconds(10))
                 await shared.expect(renew("1-0"), answer: "-LOADING Redis is loading\r\n")
-                await shared.expectLook()
+                await shared.expectSnapshot()
             }
             #expect(handled.all.isEmpty)
             await play.clock.calmDown()
@@ -354,7 +354,7 @@ import Testing
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0"), answer: "-NOPERM this user has no permissions to run 'evalsha'\r\n")
             await play.clock.calmDown()
-            // Who is at work is heard.
+            // The outcome of a running handler still counts.
             gate.open()
             play.answerTheRest()
             let error = await play.clock.advance(by: .milliseconds(100)) { await running.value }
@@ -362,7 +362,7 @@ import Testing
         }
     }
 
-    @Test func `An entry that is deleted while it is handled is reported, and no business of anybody's any more`()
+    @Test func `An entry that is deleted while it is handled is reported, and not renewed or acknowledged`()
         async throws
     {
         let play = GroupPlay()
@@ -381,7 +381,7 @@ import Testing
             await server.expect(readNew())
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0"), answer: renewed(deleted: ["1-0"]))
-            await shared.expectLook()
+            await shared.expectSnapshot()
             guard case .deleted(let gone) = await play.events.wait(for: 1)[0] else { return }
             #expect(gone == ids("1-0"))
             gate.open()
@@ -395,7 +395,7 @@ import Testing
 }
 
 extension GroupPlay {
-    /// Cancels a consumer, lets its handlers go on, answers what is left, and waits for it to end.
+    /// Cancels a consumer, opens the gates of its handlers, answers the remaining commands, and waits for its end.
     func end(_ running: Task<Void, any Error>, _ gates: some Sequence<Gate> = []) async {
         running.cancel()
         for gate in gates { gate.open() }

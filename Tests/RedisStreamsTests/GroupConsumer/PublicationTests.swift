@@ -3,9 +3,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// Entries that come of a message, and dead letters, which are such entries too.
+/// Entries that are added when a message is acknowledged: those that a handler emits, and dead letters.
 @Suite(.limitedTime) struct PublicationTests {
-    @Test func `What a handler emits is added in the step in which its message is acknowledged`() async throws {
+    @Test func `Emitted entries are added in the step in which their message is acknowledged`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let gate = Gate()
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func `A handler that throws, or that is not the owner any more, has emitted nothing`() async throws {
+    @Test func `A handler that throws, or whose message was lost, adds no entries`() async throws {
         let play = GroupPlay { $0.retry = .fixed(.seconds(2)) }
         try await play.running { consumer in
             let gate = Gate()
@@ -52,7 +52,7 @@ import Testing
             await server.expect(readNew())
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0", "2-0"), answer: renewed(others: ["1-0"]))
-            await shared.expectLook()
+            await shared.expectSnapshot()
             _ = await play.events.wait(for: 1)
             gate.open()
             _ = await play.events.wait(for: 2)
@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    @Test func `Outputs that the server refuses are the handler's failure`() async throws {
+    @Test func `Entries that the server refuses count as a failure of the handler`() async throws {
         let play = GroupPlay { $0.retry = .fixed(.seconds(2)) }
         try await play.running { consumer in
             let gate = Gate()
@@ -84,7 +84,7 @@ import Testing
             }
             shared.send("-WRONGTYPE The output goes to a key that holds no stream\r\n")
             guard case .retrying(_, failures: 1, after: .seconds(2)) = await play.events.wait(for: 1)[0] else {
-                Issue.record("not told of the failure")
+                Issue.record("the failure was not reported")
                 return
             }
             await play.clock.advance(by: .milliseconds(1)) {
@@ -107,13 +107,15 @@ import Testing
             let shared = play.shared
             let server = await play.nextConnection()
             await server.expect(recoveryPage(), answer: pending(("1-0", 2000)))
-            await server.expect(take("1-0"), answer: taken([("1-0", 2001)]))
-            await server.expectLook()
+            await server.expect(reclaim("1-0"), answer: reclaimed([("1-0", 2001)]))
+            await server.expectSnapshot()
             let command = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() } ?? []
             expectDeadLetter(command, limit: "500", attempts: "3", error: "Failed", reason: "Failed 3 times.")
             shared.send(array([bulk("7-0")]))
-            guard case .deadLettered(let dead, let deadLetterEntry, "Failed 3 times.") = await play.events.wait(for: 1)[0] else {
-                Issue.record("not told of the dead letter")
+            guard
+                case .deadLettered(let dead, let deadLetterEntry, "Failed 3 times.") = await play.events.wait(for: 1)[0]
+            else {
+                Issue.record("the dead letter was not reported")
                 return
             }
             #expect(dead == id("1-0"))
@@ -125,7 +127,7 @@ import Testing
         }
     }
 
-    @Test func `A message that is refused becomes a dead letter at once`() async throws {
+    @Test func `A rejected message becomes a dead letter at once`() async throws {
         let play = GroupPlay { $0.deadLetter = DeadLetter("orders:dead") }
         try await play.running { consumer in
             let gate = Gate()
@@ -148,7 +150,7 @@ import Testing
     }
 
     @Test(arguments: [(5000, "5", "unknown"), (1005, "1", "crash")])
-    func `A message that has failed or killed too often becomes one before it is handled again`(
+    func `A message with too many failures or crashes becomes one before it is handled again`(
         count: Int,
         attempts: String,
         error: String
@@ -160,23 +162,24 @@ import Testing
             let shared = play.shared
             let server = await play.nextConnection()
             await server.expect(recoveryPage(), answer: pending(("1-0", count - 1), ("2-0", 0)))
-            await server.expect(take("1-0", "2-0"), answer: taken([("1-0", count), ("2-0", 1)]))
-            await server.expectLook()
+            await server.expect(reclaim("1-0", "2-0"), answer: reclaimed([("1-0", count), ("2-0", 1)]))
+            await server.expectSnapshot()
             _ = await handled.wait(for: 1)
             let first = await play.clock.advance(by: .milliseconds(1)) {
                 [await shared.nextCommand() ?? [], await shared.nextCommand() ?? []]
             }
-            // Replies to both.
+            // Replies to both commands.
             for command in first { shared.send(GroupReplies.usual(to: command)) }
             let command = first.first { $0.starts(with: ["EVALSHA", Script.publish.sha1]) } ?? []
-            let reason = error == "crash" ? "Whoever handled it died or lost it, 3 times." : "Failed 5 times."
+            let crashes = "The process that handled it crashed or lost it, 3 times."
+            let reason = error == "crash" ? crashes : "Failed 5 times."
             expectDeadLetter(command, attempts: attempts, error: error, reason: reason)
             #expect(handled.all == ["2-0"])
             await play.end(running)
         }
     }
 
-    @Test func `A dead letter whose reply was lost is sent again, and told without its id`() async throws {
+    @Test func `A dead letter whose reply was lost is sent again, and reported without its id`() async throws {
         let play = GroupPlay { $0.deadLetter = DeadLetter("orders:dead", maxAttempts: 1) }
         try await play.running { consumer in
             let gate = Gate()
@@ -196,7 +199,7 @@ import Testing
             let next = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
             await next.expect(first, answer: "$-1\r\n")
             guard case .deadLettered(_, entry: nil, _) = await play.events.wait(for: 1)[0] else {
-                Issue.record("not told of the dead letter")
+                Issue.record("the dead letter was not reported")
                 return
             }
             await play.end(running)
@@ -237,12 +240,12 @@ import Testing
         reason: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
-        let told: [String] = [
+        let description: [String] = [
             "dead-letter.stream", "orders", "dead-letter.group", "billing", "dead-letter.id", "1-0",
             "dead-letter.attempts", attempts, "dead-letter.error", error, "dead-letter.reason", reason,
             "dead-letter.time",
         ]
-        let expected = call(.publish, targets: ["orders:dead"], ["1-0", "2", limit, "16"] + told)
+        let expected = call(.publish, targets: ["orders:dead"], ["1-0", "2", limit, "16"] + description)
         #expect(Array(command.prefix(expected.count)) == expected, sourceLocation: sourceLocation)
         #expect(command.count == expected.count + 3, sourceLocation: sourceLocation)
         #expect(Array(command.suffix(2)) == ["field", "value"], sourceLocation: sourceLocation)

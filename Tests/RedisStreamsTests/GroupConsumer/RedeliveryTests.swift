@@ -10,14 +10,14 @@ import Testing
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
             await server.expect(recoveryPage(), answer: pending("1-0", "2-0", "3-0"))
-            let page = taken([("2-0", 1)], deleted: ["1-0", "3-0"])
-            await server.expect(take("1-0", "2-0", "3-0"), answer: page)
-            await server.expectLook()
+            let page = reclaimed([("2-0", 1)], deleted: ["1-0", "3-0"])
+            await server.expect(reclaim("1-0", "2-0", "3-0"), answer: page)
+            await server.expectSnapshot()
             await server.expect(claim(), answer: claimed())
             await server.expect(readNew())
             await play.expectShared(acknowledgeIfOwned("1-0", "3-0"), answer: ":2\r\n")
             guard case .deleted(let gone) = await play.events.wait(for: 1)[0] else {
-                Issue.record("not told of the deleted entries")
+                Issue.record("the deleted entries were not reported")
                 return
             }
             #expect(gone == ids("1-0", "3-0"))
@@ -32,7 +32,7 @@ import Testing
             let messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
             await server.expect(recoveryPage(), answer: noPending)
-            await server.expectLook()
+            await server.expectSnapshot()
             await server.expect(claim(), answer: claimed([], deleted: ["1-0"]))
             await server.expect(readNew())
             guard case .deleted(let gone) = await play.events.wait(for: 1)[0] else { return }
@@ -41,17 +41,17 @@ import Testing
         }
     }
 
-    @Test func `Deleted entries that Redis 6.2 does not name are found when they are taken`() async throws {
+    @Test func `Deleted entries that Redis 6.2 does not name are found when they are reclaimed`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
             let server = await play.nextConnection()
             await server.expect(recoveryPage(), answer: noPending)
-            await server.expectLook()
+            await server.expectSnapshot()
             await server.expect(claim(), answer: array([bulk("0-0"), array([bulk("4-0"), bulk("5-0")])]))
-            // It went along with the claim.
+            // The read was sent with the claim.
             await server.expect(readNew(), answer: nothing)
-            await play.reclaiming().expect(take("4-0", "5-0"), answer: taken([("5-0", 1)], deleted: ["4-0"]))
+            await play.reclaiming().expect(reclaim("4-0", "5-0"), answer: reclaimed([("5-0", 1)], deleted: ["4-0"]))
             await server.expect(readNew())
             await play.expectShared(acknowledgeIfOwned("4-0"), answer: ":1\r\n")
             let first = try await messages.next()
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test func `After a lost connection it asks for what is pending and takes only what it does not hold`()
+    @Test func `After a lost connection a consumer reclaims only pending messages that it does not hold`()
         async throws
     {
         let play = GroupPlay()
@@ -74,23 +74,23 @@ import Testing
             server.close()
             let next = try await play.reconnection()
             await next.expect(recoveryPage(), answer: pending("1-0", "2-0", "3-0"))
-            // It was this consumer that did not get it: that is no mark against the message.
-            await next.expect(take("3-0", mode: "known"), answer: taken([("3-0", 1)]))
+            // This consumer did not receive it: that is no crash.
+            await next.expect(reclaim("3-0", mode: "known"), answer: reclaimed([("3-0", 1)]))
             await next.expect(readNew())
             let second = try await messages.next()
             let third = try await messages.next()
             #expect([first?.name, second?.name, third?.name] == ["1-0", "2-0", "3-0"])
             #expect(third?.source == .pending)
-            #expect(play.events.all.count == 1, "it serves again when a read has been answered")
+            #expect(play.events.all.count == 1, "the interruption ends when a read was answered")
             next.send(batch(entry("4-0")))
             guard case .reconnected = await play.events.wait(for: 2)[1] else {
-                Issue.record("not told of the new connection")
+                Issue.record("the end of the interruption was not reported")
                 return
             }
         }
     }
 
-    @Test func `Without its sweep it would not find what a lost reply has brought`() async throws {
+    @Test func `Without the recovery, a consumer does not find the messages of a lost reply`() async throws {
         let play = GroupPlay { $0.safeguards.remove(.recovery) }
         try await play.running { consumer in
             let messages = consumer.makeAsyncIterator()
@@ -123,7 +123,7 @@ import Testing
         }
     }
 
-    @Test func `What was taken without a reply is taken once more, alone, and not counted as a death`() async throws {
+    @Test func `After a reclaim without a reply, each message is reclaimed alone, without a crash`() async throws {
         let play = GroupPlay { $0.claimInterval = .seconds(1) }
         try await play.running { consumer in
             let handled = Journal<Int>()
@@ -132,17 +132,17 @@ import Testing
             await server.expect(readNew(block: 1000))
             await play.idle(forSeconds: 1, thenClaim: ["1-0"], on: server)
             let reclaiming = await play.reclaiming()
-            await reclaiming.expect(take("1-0"))
+            await reclaiming.expect(reclaim("1-0"))
             reclaiming.close()
             await play.clock.calmDown()
             let next = await play.clock.advance(by: .milliseconds(10)) { await play.nextConnection() }
-            await next.expect(take("1-0", mode: "known"), answer: taken([("1-0", 1)]))
+            await next.expect(reclaim("1-0", mode: "known"), answer: reclaimed([("1-0", 1)]))
             #expect(await handled.wait(for: 1) == [1])
             await play.end(running)
         }
     }
 
-    @Test func `What a claim brings of what is held, or on its way to be settled, is not taken`() async throws {
+    @Test func `A claim does not reclaim messages that are held or being settled`() async throws {
         let play = GroupPlay { $0.claimInterval = .seconds(1) }
         try await play.running { consumer in
             var messages = consumer.makeAsyncIterator()
@@ -152,7 +152,7 @@ import Testing
             let first = try await messages.next()
             await play.idle(forSeconds: 1, thenClaim: ["1-0"], on: server)
             await play.clock.calmDown()
-            #expect(play.log.names.filter { $0 == "EVALSHA" }.count == 1, "the look at the group")
+            #expect(play.log.names.filter { $0 == "EVALSHA" }.count == 1, "the snapshot of the group")
             #expect(first?.isHeld == true)
         }
     }

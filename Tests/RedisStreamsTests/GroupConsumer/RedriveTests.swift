@@ -6,7 +6,7 @@ import Testing
 @Suite(.limitedTime) struct RedriveTests {
     private typealias Field = DeadLetter.Field
 
-    @Test func `What is no dead letter, or a broken one, is left alone, and in nobody's way`() async throws {
+    @Test func `Entries that are not dead letters, or broken ones, stay, and do not stop a redrive`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             try await redis.xadd("dead", ["item": "book"])
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    /// A dead letter of an entry that is gone.
+    /// A dead letter whose original entry is no longer in the stream.
     private func deadLetterEntry(id: String, item: String?) -> StreamFieldsToAdd {
         var fields: [StreamFieldsToAdd.Field] = [
             .init(Field.stream.rawValue, "in"), .init(Field.group.rawValue, "g"), .init(Field.id.rawValue, .text(id)),

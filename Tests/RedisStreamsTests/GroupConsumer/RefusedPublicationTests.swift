@@ -3,12 +3,11 @@ import Testing
 
 @testable import RedisStreams
 
-/// A server without memory refuses what comes of messages, while it gives out messages as ever.
+/// A server without free memory refuses the entries that handlers emit, while it still delivers messages.
 @Suite(.limitedTime) struct RefusedPublicationTests {
     private let messageCount = 200
 
-    @Test func `Outputs that are refused are few requests, hold up the reading, and keep their messages`() async throws
-    {
+    @Test func `Refused entries cause few requests, stop the reading, and keep their messages`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             try await redis.xgroupCreate("in", group: "g", from: .beginning, createStream: true)
@@ -34,19 +33,19 @@ import Testing
                     }
                 }
             }
-            // Until the first is refused, and five times the lease.
+            // Until the first refusal, and five leases longer.
             while refusal.fired == 0 { await server.clock.advance(by: .milliseconds(1)) }
             for _ in 0..<1000 { await server.clock.advance(by: .milliseconds(10)) }
-            // Of each: what may wait, what two reads bring, and what was under way when the first was refused.
+            // For each consumer: what may wait, what two reads bring, and what was in flight at the first refusal.
             #expect(handled.all.count <= 2 * 60)
-            #expect(refusal.fired <= 2 * 10 * 10, "ten a second")
+            #expect(refusal.fired <= 2 * 10 * 10, "ten requests a second")
             refusal.stop()
             while handled.all.count < messageCount { await server.clock.advance(by: .milliseconds(100)) }
             for _ in 0..<1000 { await server.clock.advance(by: .milliseconds(10)) }
             let outputs = try await redis.xlen("out")
             let pending = try await redis.xpending("in", group: "g").count
             #expect(outputs == messageCount && pending == 0)
-            #expect(handled.all.count == messageCount, "each was handled once")
+            #expect(handled.all.count == messageCount, "each message was handled once")
             #expect(consumers.map(\.counters.redelivered) == [0, 0])
             for task in running {
                 task.cancel()

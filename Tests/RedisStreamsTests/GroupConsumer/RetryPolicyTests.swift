@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct RetryPolicyTests {
-    @Test func `A fixed time is the same always, and at once is no time`() {
+    @Test func `A fixed time is always the same, and immediately is zero`() {
         for failures in [1, 2, 100, Int.max] {
             #expect(RetryPolicy.fixed(.seconds(3)).delay(failures: failures, jitter: 1) == .seconds(3))
             #expect(RetryPolicy.immediately.delay(failures: failures, jitter: 1) == .zero)
@@ -12,24 +12,24 @@ import Testing
     }
 
     @Test(arguments: [(0, 1), (1, 1), (2, 2), (3, 4), (4, 8), (9, 256), (10, 300), (1000, 300), (Int.max, 300)])
-    func `A time that doubles begins with the first, and ends with the limit`(failures: Int, seconds: Int) {
+    func `An exponential time starts with the first one, doubles, and ends at the limit`(failures: Int, seconds: Int) {
         #expect(RetryPolicy.exponential().delay(failures: failures, jitter: 0) == .seconds(seconds))
     }
 
-    @Test func `Jitter leaves out up to the half, also of the limit`() {
+    @Test func `Jitter subtracts up to a half, also from the limit`() {
         let policy = RetryPolicy.exponential(from: .milliseconds(100), upTo: .seconds(1))
         #expect(policy.delay(failures: 2, jitter: 0.5) == .milliseconds(150))
         #expect(policy.delay(failures: 2, jitter: 1) == .milliseconds(100))
         #expect(policy.delay(failures: 50, jitter: 1) == .milliseconds(500))
     }
 
-    @Test func `Doubling ends also where the limit is as far away as can be`() {
+    @Test func `Doubling does not overflow with the largest limit`() {
         let policy = RetryPolicy.exponential(from: .nanoseconds(1), upTo: .seconds(30 * 86_400))
         let delay = policy.delay(failures: .max, jitter: 0)
         #expect(abs(delay.wholeMilliseconds - 30 * 86_400_000) <= 1)
     }
 
-    @Test func `Times must ascend, and be bounded`() {
+    @Test func `Times must be ascending and bounded`() {
         let wrong: [RetryPolicy] = [
             .fixed(.seconds(-1)), .fixed(.seconds(31 * 86_400)), .exponential(from: .zero),
             .exponential(from: .seconds(2), upTo: .seconds(1)), .exponential(upTo: .seconds(31 * 86_400)),
@@ -46,28 +46,27 @@ import Testing
 
     // MARK: The schedule
 
-    @Test func `What is due comes out in ascending order of ids, so much at a time, the earliest first`() {
+    @Test func `The schedule returns the earliest messages first, up to a limit, in ascending order of ids`() {
         var schedule = RetrySchedule()
         for (text, due) in [("3-0", 10), ("1-0", 20), ("2-0", 10), ("4-0", 30)] {
             schedule.add(id(text), due: .at(due))
         }
         #expect(schedule.next == .at(10))
-        let taken1 = schedule.takeDue(now: .at(9), atMost: 10)
-        #expect(taken1.isEmpty)
-        let taken2 = schedule.takeDue(now: .at(10), atMost: 10)
-        #expect(taken2 == ids("2-0", "3-0"))
+        let due1 = schedule.takeDue(now: .at(9), atMost: 10)
+        #expect(due1.isEmpty)
+        let due2 = schedule.takeDue(now: .at(10), atMost: 10)
+        #expect(due2 == ids("2-0", "3-0"))
         #expect(schedule.next == .at(20))
-        let taken3 = schedule.takeDue(now: .at(100), atMost: 1)
-        #expect(taken3 == ids("1-0"))
-        #expect(Array(schedule.ids) == ids("4-0"))
-        let taken4 = schedule.takeDue(now: .at(100), atMost: 1)
-        #expect(taken4 == ids("4-0"))
+        let due3 = schedule.takeDue(now: .at(100), atMost: 1)
+        #expect(due3 == ids("1-0"))
+        let due4 = schedule.takeDue(now: .at(100), atMost: 1)
+        #expect(due4 == ids("4-0"))
         #expect(schedule.next == nil)
-        let taken5 = schedule.takeDue(now: .at(100), atMost: 1)
-        #expect(taken5.isEmpty)
+        let due5 = schedule.takeDue(now: .at(100), atMost: 1)
+        #expect(due5.isEmpty)
     }
 
-    @Test func `It takes ten thousand, and says so when there is no room`() {
+    @Test func `The schedule holds ten thousand messages, and refuses more`() {
         var schedule = RetrySchedule()
         for number in 1...10_000 {
             guard schedule.add(StreamID(milliseconds: UInt64(number)), due: .at(10_000 - number)) else {
@@ -75,15 +74,15 @@ import Testing
                 return
             }
         }
-        let taken6 = schedule.add(id("20000-0"), due: .at(0))
-        #expect(!taken6)
-        let taken7 = schedule.takeDue(now: .at(0), atMost: 10)
-        #expect(taken7 == ids("10000-0"))
+        let isAdded = schedule.add(id("20000-0"), due: .at(0))
+        #expect(!isAdded)
+        let due7 = schedule.takeDue(now: .at(0), atMost: 10)
+        #expect(due7 == ids("10000-0"))
         let added = schedule.add(id("20000-0"), due: .at(0))
         #expect(added)
     }
 
-    @Test(arguments: seeds) func `On a random walk everything comes out once, when it is due`(seed: UInt64) {
+    @Test(arguments: seeds) func `On a random walk each message is returned once, when it is due`(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         var schedule = RetrySchedule()
         var model: [StreamID: Int] = [:]
@@ -95,12 +94,12 @@ import Testing
                 schedule.add(StreamID(milliseconds: UInt64(number)), due: .at(due))
             } else {
                 now += Int.random(in: 0...20, using: &random)
-                let taken = schedule.takeDue(now: .at(now), atMost: 5)
-                #expect(taken == taken.sorted() && taken.count <= 5)
-                let late = taken.compactMap { model.removeValue(forKey: $0) }
-                #expect(late.count == taken.count && late.allSatisfy { $0 <= now })
+                let due = schedule.takeDue(now: .at(now), atMost: 5)
+                #expect(due == due.sorted() && due.count <= 5)
+                let late = due.compactMap { model.removeValue(forKey: $0) }
+                #expect(late.count == due.count && late.allSatisfy { $0 <= now })
                 let isMoreDue = model.values.contains { $0 <= now }
-                #expect(!isMoreDue || taken.count == 5)
+                #expect(!isMoreDue || due.count == 5)
                 #expect((late.max() ?? 0) <= (model.values.min() ?? .max), "the earliest first")
             }
             #expect(schedule.next == model.values.min().map { .at($0) })

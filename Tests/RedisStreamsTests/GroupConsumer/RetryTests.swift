@@ -3,9 +3,9 @@ import Testing
 @testable import RedisStreams
 @testable import RedisStreamsTesting
 
-/// What becomes of messages whose handlers fail, with a lease of thirty seconds.
+/// How messages are retried whose handlers fail, with a lease of thirty seconds.
 @Suite(.limitedTime) struct RetryTests {
-    @Test func `A claim that brings what waits to be retried does not shorten the wait`() async throws {
+    @Test func `A claim of a message that waits for its retry does not shorten the wait`() async throws {
         let play = GroupPlay {
             $0.retry = .fixed(.seconds(3))
             $0.claimInterval = .seconds(1)
@@ -25,7 +25,7 @@ import Testing
             await play.clock.advance(by: .milliseconds(1))
             await play.shared.expect(requeue("1-0", idle: 27_001, count: 1000), answer: "*0\r\n")
             await play.clock.calmDown()
-            // The server's clock has gone ahead: for it the time is over.
+            // The server's clock is ahead: on the server, the time is over.
             await play.clock.advance(by: .milliseconds(999))
             server.send(nothing)
             await server.expect(claim(), answer: claimed(["1-0"]))
@@ -33,13 +33,13 @@ import Testing
             await play.clock.calmDown()
             #expect(!play.log.names.suffix(2).contains("EVALSHA"))
             await play.clock.advance(by: .seconds(2))
-            await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1001)]))
+            await play.reclaiming().expect(reclaim("1-0"), answer: reclaimed([("1-0", 1001)]))
             #expect(await handled.wait(for: 2) == ["1-0 new", "1-0 retried"])
             await play.end(running)
         }
     }
 
-    @Test func `A retry that is due goes before new messages, however many there are`() async throws {
+    @Test func `A retry that is due comes before new messages, however many there are`() async throws {
         let server = InMemoryRedis()
         let eventLoop = server.clock.eventLoop
         try await server.withClient { redis in
@@ -59,7 +59,7 @@ import Testing
                 await server.clock.advance(by: .milliseconds(50))
                 await server.clock.calmDown()
             }
-            #expect(handled.all.count < 15, "it is due behind four others")
+            #expect(handled.all.count < 15, "it is due after four others")
             running.cancel()
             for _ in 0..<10 { await server.clock.advance(by: .milliseconds(100)) }
             try await running.value
@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test(arguments: [(nil, 2000), (Retry(after: .milliseconds(500)), 500), (Retry(), 2000)] as [(Retry?, Int)])
-    func `A handler that throws has its message set requeue, and taken again when it is due`(
+    func `The message of a handler that throws is requeued, and reclaimed when it is due`(
         retry: Retry?,
         delay: Int
     ) async throws {
@@ -90,13 +90,13 @@ import Testing
             for attempt in 1...2 {
                 guard case .retrying(let failed, attempt, let after) = await play.events.wait(for: attempt)[attempt - 1]
                 else {
-                    Issue.record("not told of the failure")
+                    Issue.record("the failure was not reported")
                     return
                 }
                 #expect(failed == id("1-0"))
                 #expect(after == .milliseconds(delay))
                 await play.clock.advance(by: .milliseconds(1))
-                // Idle for so long that it can be claimed when it is due.
+                // The idle time reaches the lease when the message is due.
                 await shared.expect(
                     requeue("1-0", idle: 30_000 - delay + 1, count: attempt * 1000),
                     answer: "*0\r\n"
@@ -106,7 +106,7 @@ import Testing
                 await play.clock.calmDown()
                 #expect(handled.all.count == attempt)
                 await play.clock.advance(by: .milliseconds(1))
-                await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", attempt * 1000 + 1)]))
+                await play.reclaiming().expect(reclaim("1-0"), answer: reclaimed([("1-0", attempt * 1000 + 1)]))
                 _ = await handled.wait(for: attempt + 1)
             }
             #expect(handled.all == ["1-0 new 1", "1-0 retried 2", "1-0 retried 3"])
@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    @Test func `What is due after more than a lease is renewed until it is near`() async throws {
+    @Test func `A message that is due after more than a lease is renewed until then`() async throws {
         let play = GroupPlay { $0.retry = .fixed(.seconds(45)) }
         try await play.running { consumer in
             let handled = Journal<Int>()
@@ -142,7 +142,7 @@ import Testing
             await play.clock.calmDown()
             await play.clock.advance(by: .milliseconds(9999))
             await shared.expect(renew("1-0"), answer: renewed())
-            await shared.expectLook(delivered: "1-0", lowestPending: "1-0")
+            await shared.expectSnapshot(delivered: "1-0", lowestPending: "1-0")
             await play.clock.calmDown()
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0"), answer: renewed())
@@ -154,13 +154,13 @@ import Testing
             await play.clock.calmDown()
             #expect(handled.all == [1])
             await play.clock.advance(by: .milliseconds(1))
-            await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1001)]))
+            await play.reclaiming().expect(reclaim("1-0"), answer: reclaimed([("1-0", 1001)]))
             #expect(await handled.wait(for: 2) == [1, 2])
             await play.end(running)
         }
     }
 
-    @Test func `What was others' when it was to be set requeue is told as lost, and not taken again`() async throws {
+    @Test func `A requeue of a message that another consumer owns is reported as a loss`() async throws {
         let play = GroupPlay { $0.retry = .fixed(.seconds(2)) }
         try await play.running { consumer in
             let gate = Gate()
@@ -184,13 +184,13 @@ import Testing
             await play.clock.calmDown()
             #expect(
                 play.log.names.filter { $0 == "EVALSHA" }.count == 2,
-                "the look at the group, and the setting requeue"
+                "the snapshot of the group, and the requeue"
             )
             await play.end(running)
         }
     }
 
-    @Test func `By hand, a message can be said to have failed, to be refused, or not to have been handled`()
+    @Test func `With manual acknowledgement, a message can be retried, rejected, or released`()
         async throws
     {
         let play = GroupPlay {
@@ -214,7 +214,7 @@ import Testing
             await shared.expect(call(.requeue, requeues), answer: "*0\r\n")
             let events = await play.events.wait(for: 2)
             guard case .retrying = events[0], case .rejected(_, "no such customer") = events[1] else {
-                Issue.record("not told: \(events)")
+                Issue.record("not reported: \(events)")
                 return
             }
             #expect(consumer.counters.rejected == 1)
@@ -222,7 +222,7 @@ import Testing
         }
     }
 
-    @Test func `A settlement that is refused for the time being is sent again`() async throws {
+    @Test func `A settlement that the server refuses for now is sent again`() async throws {
         let play = GroupPlay { $0.retry = .immediately }
         try await play.running { consumer in
             let gate = Gate()
@@ -242,7 +242,7 @@ import Testing
             await shared.expect(requeue("1-0", idle: 30_000, count: 1000), answer: "-LOADING Redis is loading\r\n")
             await play.clock.advance(by: .milliseconds(1)) {
                 await shared.expect(requeue("1-0", idle: 30_000, count: 1000), answer: "*0\r\n")
-                await play.reclaiming().expect(take("1-0"), answer: taken([("1-0", 1001)]))
+                await play.reclaiming().expect(reclaim("1-0"), answer: reclaimed([("1-0", 1001)]))
             }
             await play.end(running)
         }

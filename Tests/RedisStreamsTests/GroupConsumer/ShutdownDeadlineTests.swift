@@ -3,9 +3,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// A server that does not answer cannot hold up the end of a consumer.
+/// A server that does not answer cannot delay the end of a consumer.
 @Suite(.limitedTime) struct ShutdownDeadlineTests {
-    @Test func `An acknowledgement without a reply is told, within two seconds behind the deadline`() async throws {
+    @Test func `An acknowledgement without a reply is reported within two seconds after the deadline`() async throws {
         let play = GroupPlay { $0.shutdownDeadline = .seconds(5) }
         try await play.running { consumer in
             let handled = Journal<String>()
@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func `Who ends with everything settled is told of nothing`() async throws {
+    @Test func `A consumer that ends with everything settled reports nothing`() async throws {
         let play = GroupPlay()
         let server = play.serve(new: Replies(batch(entry("1-0"))))
         try await play.running { consumer in
@@ -48,7 +48,7 @@ import Testing
         #expect(!isTold)
     }
 
-    @Test(arguments: [true, false]) func `A handler that ignores its cancellation is waited for`(
+    @Test(arguments: [true, false]) func `The end waits for a handler that ignores its cancellation`(
         answers: Bool
     )
         async throws

@@ -6,9 +6,10 @@ import Testing
 @testable import RedisStreams
 @testable import RedisStreamsTesting
 
-/// The clock of event loops stands still while a machine is suspended, and leases go on. Here they are of thirty seconds.
+/// The clock of event loops stops while a machine is suspended, and leases expire all the same. Here a lease is thirty
+/// seconds.
 @Suite(.limitedTime) struct SuspendedMachineTests {
-    @Test func `A handler sees that its lease ran out, and its acknowledgement looks at the owner`() async throws {
+    @Test func `A handler sees that its lease has expired, and its acknowledgement checks the owner`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let seen = Journal<String>()
@@ -32,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func `What waited for its handler meanwhile is not handled, and is reported as lost`() async throws {
+    @Test func `A message that waited for a handler meanwhile is not handled, and is reported as lost`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
             let handled = Journal<String>()
@@ -61,7 +62,7 @@ import Testing
         }
     }
 
-    @Test func `What was to leave before the machine was suspended does not leave behind that`() async throws {
+    @Test func `An XACK that was queued before the machine was suspended is not sent after that`() async throws {
         let log = WriteLog()
         let connection = try await log.connectAlone()
         let server = await log.base.nextConnection()
@@ -79,7 +80,7 @@ import Testing
     }
 
     #if os(Linux)
-    @Test func `Sockets go by the time since boot, which is never behind the event loop's`() {
+    @Test func `The lease clock is the time since boot, which is never behind that of the event loop`() {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.any()
         let before = eventLoop.now
         #expect(SocketTransport().leaseClock.now(on: eventLoop) >= before)

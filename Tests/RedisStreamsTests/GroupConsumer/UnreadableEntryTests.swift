@@ -3,7 +3,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// Entries that are larger than a connection accepts, or than a script can add, among others.
+/// Entries that are larger than a connection accepts, or than a script can add, between other entries.
 @Suite(.limitedTime) struct UnreadableEntries {
     private static func client() -> RedisClient.Configuration {
         var configuration = RedisClient.Configuration()
@@ -23,7 +23,7 @@ import Testing
         events.all.compactMap { if case .unreadable(let id, "orders", _) = $0 { id } else { nil } }
     }
 
-    @Test(arguments: [1, 100]) func `One that is too large becomes a dead letter without its body, others are handled`(
+    @Test(arguments: [1, 100]) func `A too large entry becomes a dead letter without its body, others are handled`(
         batchSize: Int
     ) async throws {
         let server = InMemoryRedis()
@@ -59,11 +59,11 @@ import Testing
                 ["dead-letter.stream": "orders", "dead-letter.group": "g", "dead-letter.id": "1-1"]
             )
             let left = try await redis.redrive("dead")
-            #expect(left.ids.isEmpty && left.left.count == 1, "its entry is gone, and so are its fields")
+            #expect(left.ids.isEmpty && left.left.count == 1, "neither the original entry nor its fields exist")
         }
     }
 
-    @Test func `Without a stream for dead letters it is a failed attempt, again and again, and never acknowledged`()
+    @Test func `Without a stream for dead letters a too large entry fails again and again, unacknowledged`()
         async throws
     {
         let server = InMemoryRedis()
@@ -90,13 +90,13 @@ import Testing
         }
     }
 
-    /// Several are asked for at a time, from what a dead consumer left.
-    @Test(arguments: [200, 30]) func `What was refused together is asked for one by one, without asking on and on`(
+    /// A consumer claims the entries of a dead one, and requests several at a time.
+    @Test(arguments: [200, 30]) func `Entries that were refused together are requested one by one, within bounds`(
         kilobytes: Int
     ) async throws {
         let server = InMemoryRedis()
         try await server.withClient(Self.client()) { redis in
-            // All together too large, or the middle one of each three by itself.
+            // Either all together are too large, or the middle one of each three.
             let sizes = kilobytes == 200 ? [1, 200, 1, 1, 200, 1] : Array(repeating: 30, count: 6)
             let dead = GroupOffset("orders")
             try await redis.xgroupCreate("orders", group: "g", from: .beginning, createStream: true)
@@ -108,7 +108,7 @@ import Testing
             let handled = Journal<StreamID>()
             var configuration = GroupConsumer.Configuration()
             configuration.deadLetter = DeadLetter("dead")
-            let takes = server.inject(.delay(.zero), on: "EVALSHA", times: 1000)
+            let scripts = server.inject(.delay(.zero), on: "EVALSHA", times: 1000)
             let consumer = GroupConsumer(redis, stream: "orders", group: "g", configuration: configuration)
             let running = Task { try await consumer.run(concurrency: 16) { handled.record($0.id) } }
             let (large, small) = (kilobytes == 200 ? 2 : 0, kilobytes == 200 ? 4 : 6)
@@ -118,13 +118,13 @@ import Testing
             }
             #expect(Set(handled.all).count == small)
             #expect(consumer.counters.deadLettered == large)
-            #expect(takes.fired < 60, "scripts of all kinds")
+            #expect(scripts.fired < 60, "scripts of all kinds")
             running.cancel()
             try await running.value
         }
     }
 
-    @Test func `A group is created beside an entry that is too large`() async throws {
+    @Test func `A group is created in a stream with an entry that is too large`() async throws {
         let server = InMemoryRedis()
         try await server.withClient(Self.client()) { redis in
             try await redis.xadd("orders", ["value": .text(String(repeating: "x", count: 200 << 10))])
@@ -145,7 +145,7 @@ import Testing
         }
     }
 
-    @Test func `One with more fields than a script can add becomes a dead letter after its attempts`() async throws {
+    @Test func `An entry with too many fields for a script becomes a dead letter after its attempts`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             let fields = StreamFieldsToAdd((0..<5000).map { .init("f\($0)", "v") })

@@ -3,9 +3,9 @@ import NIOCore
 @testable import RedisStreamsTesting
 import Testing
 
-/// No command line ends the process that the in-memory server runs in.
+/// No command crashes the process in which the in-memory server runs.
 @Suite struct CommandLineFuzzTests {
-    /// For each command, lines with all of its options. Tests change them; see ``mutated(_:_:)``.
+    /// For each command, lines with all of its options. The tests change them; see ``mutated(_:_:)``.
     static let lines: [[String]] =
         """
         xadd s NOMKSTREAM KEEPREF MAXLEN ~ 5 LIMIT 10 5-* a 1
@@ -95,7 +95,7 @@ import Testing
         ["eval", script.source.text, "2", "s", "t", "g", "c", "1-0", "1", "5", "2", "a", "1", "2", "", "2", "b", "2"]
     }
 
-    /// What is put in the place of any argument.
+    /// The words that replace arguments.
     private static let words =
         [
             "", "0", "-0", "1", "-1", "-3", "5", "100", "x", "s", "g", "c", "*", "+", "-", "$", ">", "~", "=", "(", "?",
@@ -107,7 +107,7 @@ import Testing
             "fair", "1kb", "9223372036854775807gb", String(repeating: "9", count: 200),
         ] + Set(lines.joined()).sorted()
 
-    /// A line, with none to three of its arguments removed, doubled, swapped or exchanged for something else.
+    /// Returns a line with none to three of its arguments removed, doubled, swapped or replaced.
     private static func mutated(_ line: [String], _ random: inout SeededGenerator) -> [String] {
         var line = line
         for _ in 0..<Int.random(in: 0...3, using: &random) where !line.isEmpty {
@@ -133,9 +133,9 @@ import Testing
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases, 1...4)
-    func `A server answers whatever it was sent before`(version: InMemoryRedis.Version, seed: UInt64) {
+    func `A server still answers after any commands`(version: InMemoryRedis.Version, seed: UInt64) {
         var random = SeededGenerator(seed: seed)
-        // Clocks that began in 1970, before it, and now.
+        // Wall clocks in 1970, before it, and in the present.
         let table = HostTable(version, wallTime: [0, -5_000_000, 1_700_000_000_000].randomElement(using: &random) ?? 0)
         for _ in 0..<100 {
             let (client, connection) = table.connect()
@@ -156,7 +156,7 @@ import Testing
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases, 1...4)
-    func `A server answers whatever bytes came before`(version: InMemoryRedis.Version, seed: UInt64) {
+    func `A server still answers after any bytes`(version: InMemoryRedis.Version, seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         let table = HostTable(version)
         let parts = Self.words + ["\r\n", "*", "$", "*2\r\n", "$4\r\nPING\r\n", "$1\r\n", "\"", "'", "\\x4", " ", "\n"]

@@ -4,7 +4,7 @@ import RedisStreams
 @testable import RedisStreamsTesting
 import Synchronization
 
-/// A ``RedisHost`` on an event loop whose time stands still, spoken to in bytes.
+/// A ``RedisHost`` on an event loop whose time stands still. It takes bytes and returns bytes.
 final class HostTable {
     /// The client's end of a connection.
     final class Client: RedisPeer {
@@ -18,7 +18,7 @@ final class HostTable {
         func received(_ bytes: ByteBuffer) { state.withLock { $0.received += String(buffer: bytes) } }
         func ended() { state.withLock { $0.hasEnded = true } }
 
-        /// What has come since it was asked last.
+        /// Returns the bytes that were received since the last call.
         func take() -> String {
             state.withLock { state in
                 defer { state.received = "" }

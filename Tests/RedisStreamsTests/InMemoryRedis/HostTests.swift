@@ -2,9 +2,9 @@ import NIOCore
 @testable import RedisStreamsTesting
 import Testing
 
-/// What is sent as bytes: requests in both of their forms, and the time for which they wait.
+/// Requests as bytes, in both of their forms, and the time for which they block.
 @Suite struct HostTests {
-    /// What a server answers to these bytes, with `closed` if it closes the connection then.
+    /// Returns the server's answer to these bytes, with `closed` if it closes the connection then.
     private func answer(_ bytes: String, _ version: InMemoryRedis.Version, cut: Int = .max) -> String {
         let table = HostTable(version)
         let (client, connection) = table.connect()
@@ -16,7 +16,7 @@ import Testing
         return client.take() + (client.hasEnded ? "closed" : "")
     }
 
-    /// As four real servers answered them.
+    /// The answers are those of four real servers.
     @Test(arguments: [
         ("PING\r\n", "+PONG\r\n"), ("PING\n", "+PONG\r\n"), ("  ping  \r\n", "+PONG\r\n"),
         ("\r\n\r\nPING\r\n", "+PONG\r\n"),
@@ -40,7 +40,7 @@ import Testing
         ("*1\r\n$" + String(repeating: "1", count: 70_000), "-ERR Protocol error: too big bulk count string\r\nclosed"),
         ("POST / HTTP/1.1\r\n", "closed"), ("Host: foo\r\nPING\r\n", "closed"),
     ])
-    func `A request is understood in a line too, and a mistake is told before the connection closes`(
+    func `Inline commands work, and the server answers a protocol error before it closes the connection`(
         bytes: String,
         expected: String
     ) {
@@ -48,7 +48,7 @@ import Testing
         #expect(answer(bytes, .redis7_0, cut: bytes.utf8.count > 1000 ? 5000 : 1) == expected)
     }
 
-    @Test func `What differs by version`() {
+    @Test func `Protocol errors differ by version`() {
         let (many, quoted, torn) = ("*1048577\r\n", "SET k \"a\"b\r\n", "*1\r\n$4\r\nPINGxx")
         #expect(answer(many, .redis6_2) == "-ERR Protocol error: invalid multibulk length\r\nclosed")
         #expect(answer(many, .redis7_0) == "")
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases)
-    func `A wait lasts for no less than was asked for`(version: InMemoryRedis.Version) {
+    func `A blocked read waits no shorter than BLOCK`(version: InMemoryRedis.Version) {
         let table = HostTable(version)
         table.advance(by: .microseconds(900))
         let (client, connection) = table.connect()
@@ -71,7 +71,7 @@ import Testing
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases, ["18446744073710", "4611686018427387903", "9223372036854775807"])
-    func `A wait may be for longer than there is time`(version: InMemoryRedis.Version, timeout: String) {
+    func `BLOCK may exceed the range of the clock`(version: InMemoryRedis.Version, timeout: String) {
         let table = HostTable(version)
         let (client, connection) = table.connect()
         table.send(["XREAD", "BLOCK", timeout, "STREAMS", "s", "$"].map { Bytes($0) }, from: connection)

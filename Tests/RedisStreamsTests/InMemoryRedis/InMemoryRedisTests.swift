@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 
 @Suite(.limitedTime) struct InMemoryRedisTests {
-    @Test func `A handler gets what was added, and its success is acknowledged`() async throws {
+    @Test func `A loop gets the entry that was added, and the group exists`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             try await redis.xadd("orders", ["item": "book"])
@@ -39,7 +39,7 @@ import Testing
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases)
-    func `A client is told the version`(version: InMemoryRedis.Version) async throws {
+    func `INFO reports the version`(version: InMemoryRedis.Version) async throws {
         try await InMemoryRedis(version: version).withClient { redis in
             let info = try await redis.info("server")
             #expect(info.server == (version == .valkey9_1 ? .valkey : .redis))
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func `Faults happen to the command they are meant for, as often as they may`() async throws {
+    @Test func `A fault happens to its command, as often as it was asked for`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             let fault = server.inject(.error("OOM command not allowed"), on: "XADD", nth: 2, times: 2)
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func `A delayed command is executed later, and what follows it after it`() async throws {
+    @Test func `A delayed command is executed later, and the next ones after it`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             try await redis.ping()
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func `A restart closes connections, and leaves the data if it is to`() async throws {
+    @Test func `A restart closes connections, and keeps the data if asked to`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             try await redis.xadd("s", ["a": "1"])
@@ -120,7 +120,7 @@ import Testing
         }
     }
 
-    @Test func `Ids go by the server's clock, which can step`() async throws {
+    @Test func `Ids follow the server's clock, which can step`() async throws {
         let server = InMemoryRedis(startingAt: 1000)
         try await server.withClient { redis in
             let first = try await redis.xadd("s", ["a": "1"]).milliseconds

@@ -1,9 +1,9 @@
 @testable import RedisStreamsTesting
 import Testing
 
-/// What becomes of blocked readers, by version: the rows of a table that was seen on real servers.
+/// How blocked reads end, by version. The replies were observed on real servers.
 @Suite struct ModelBlockingTests {
-    /// A table with connection 1 blocked as a consumer of a group.
+    /// Returns a table whose connection 1 is blocked in an `XREADGROUP`.
     private func blockedTable(_ version: InMemoryRedis.Version) -> ModelTable {
         let table = ModelTable(version)
         table.run("XGROUP CREATE s g $ MKSTREAM")
@@ -17,14 +17,14 @@ import Testing
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases)
-    func `A new entry goes to the one who waits first`(version: InMemoryRedis.Version) {
+    func `A new entry goes to the client that has waited longest`(version: InMemoryRedis.Version) {
         let table = blockedTable(version)
         #expect(table.run("XREADGROUP GROUP g d BLOCK 1000 STREAMS s >", on: 2) == "")
         #expect(table.run("XADD s 5-0 a 1") == "$3 5-0 | 1: *1 *2 $1 s *1 *2 $3 5-0 *2 $1 a $1 1")
         #expect(table.model.nextDeadline == 1000)
     }
 
-    @Test func `A wait ends when its time has passed, whatever the clock of 1970 does`() {
+    @Test func `A wait ends when its time is over, whatever the wall clock does`() {
         let table = blockedTable(.redis7_0)
         #expect(table.advance(999, jumping: 3_600_000) == "")
         #expect(table.advance(1, jumping: -7_200_000) == "1: *-1")
@@ -32,14 +32,14 @@ import Testing
     }
 
     @Test(arguments: ["DEL s", "UNLINK s", "FLUSHALL", "FLUSHDB", "RENAME s t", "SWAPDB 0 1", "PEXPIRE s 0"])
-    func `A reader whose key goes away learns of it, save from Redis 6_2`(command: String) {
+    func `A read whose key is removed ends with an error, except on Redis 6_2`(command: String) {
         let expected = ["", "-UNBLOCKED", "-NOGROUP", "-NOGROUP"]
         for (version, word) in zip(InMemoryRedis.Version.allCases, expected) {
             #expect(prefix(blockedTable(version).run(command)) == word, "\(version)")
         }
     }
 
-    @Test func `A reader whose key expires learns of it`() {
+    @Test func `A read whose key expires ends with an error, except on Redis 6_2`() {
         let expected = ["", "-UNBLOCKED", "-NOGROUP", "-NOGROUP"]
         for (version, word) in zip(InMemoryRedis.Version.allCases, expected) {
             let table = blockedTable(version)
@@ -49,14 +49,14 @@ import Testing
         }
     }
 
-    @Test func `A reader whose key is replaced by a string learns of it`() {
+    @Test func `A read whose key is replaced by a string ends with an error, except on Redis 6_2`() {
         let expected = ["", "-UNBLOCKED", "-WRONGTYPE", "-WRONGTYPE"]
         for (version, word) in zip(InMemoryRedis.Version.allCases, expected) {
             #expect(prefix(blockedTable(version).run("SET s x")) == word, "\(version)")
         }
     }
 
-    @Test func `A reader whose group is destroyed learns of it`() {
+    @Test func `A read whose group is destroyed ends with an error`() {
         for version in InMemoryRedis.Version.allCases {
             let reply = blockedTable(version).run("XGROUP DESTROY s g")
             #expect(prefix(reply) == "-NOGROUP", "\(version)")
@@ -65,7 +65,7 @@ import Testing
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases)
-    func `A reader waits on when its group is set back, or its stream made anew with lower ids`(
+    func `A read waits on when its group is set back, or its stream recreated with lower ids`(
         version: InMemoryRedis.Version
     ) {
         let table = ModelTable(version)
@@ -81,21 +81,21 @@ import Testing
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases)
-    func `Commands behind one that waits are executed when it no longer does`(version: InMemoryRedis.Version) {
+    func `Commands after a blocked one are executed when it ends`(version: InMemoryRedis.Version) {
         let table = blockedTable(version)
         #expect(table.run("PING", on: 1) == "")
         let error = "1: -UNBLOCKED client unblocked via CLIENT UNBLOCK"
         #expect(table.run("CLIENT UNBLOCK 2 ERROR", on: 2) == "\(error) | 2: :1 | 1: +PONG")
     }
 
-    @Test func `A staleConnection keeps taking messages until it is killed`() {
+    @Test func `After CLIENT KILL, a stale connection takes no more messages`() {
         let table = blockedTable(.redis7_0)
         #expect(table.run("CLIENT KILL ID 2") == "1: closed | :1")
         #expect(table.run("XADD s 5-0 a 1") == "$3 5-0")
         #expect(table.run("XREADGROUP GROUP g c STREAMS s >") == "*1 *2 $1 s *1 *2 $3 5-0 *2 $1 a $1 1")
     }
 
-    @Test func `Nobody waits within a transaction`() {
+    @Test func `Reads do not block in a transaction`() {
         let table = ModelTable()
         table.run("XGROUP CREATE s g $ MKSTREAM")
         table.run("MULTI")

@@ -2,8 +2,8 @@
 @testable import RedisStreamsTesting
 import Testing
 
-/// A few commands, and the reply to the last of them. What real servers say to thousands more, the conformance tests of
-/// the integration tests compare.
+/// A few commands, and the reply to the last one. The conformance tests of the integration tests compare thousands more
+/// with real servers.
 struct ModelCase: Sendable, CustomTestStringConvertible {
     let commands: [String]
     let reply: String
@@ -103,7 +103,7 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
     @Test(arguments: [
         (InMemoryRedis.Version.redis6_2, "*2 $3 0-0 *1 $-1"), (.redis7_0, "*3 $3 0-0 *0 *1 $3 1-0"),
     ])
-    func `A deleted entry is claimed as nothing by Redis 6_2, and named by later ones`(
+    func `XAUTOCLAIM claims a deleted entry as null on Redis 6_2, and lists it as deleted later`(
         version: InMemoryRedis.Version,
         reply: String
     ) {
@@ -116,7 +116,7 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
         #expect(table.run("XAUTOCLAIM s g d 0 0") == reply)
     }
 
-    @Test func `Idle times go by the clock of 1970, and are 0 when it has stepped back`() {
+    @Test func `Idle times follow the wall clock, and are 0 after it stepped back`() {
         let table = ModelTable()
         for command in ["XGROUP CREATE s g 0 MKSTREAM", "XADD s 1-0 a 1", "XREADGROUP GROUP g c STREAMS s >"] {
             table.run(command)
@@ -141,7 +141,7 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
         ),
         (.valkey9_1, ["*1 *2 $1 s *1 *2 $3 2-0 *2 $1 a $1 1", "*-1", "*-1", "*-1"]),
     ])
-    func `The last entry is read from where the version believes it to be`(
+    func `XREAD with + finds the last entry as each version does`(
         version: InMemoryRedis.Version,
         replies: [String]
     ) {
@@ -155,7 +155,7 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases)
-    func `The size of nodes is what CONFIG SET says, and approximate trimming goes by it`(
+    func `CONFIG SET changes the size of nodes, and so approximate trimming`(
         version: InMemoryRedis.Version
     ) {
         let table = ModelTable(version)
@@ -171,7 +171,7 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: InMemoryRedis.Version.allCases)
-    func `HELP says what real servers say`(version: InMemoryRedis.Version) {
+    func `HELP prints what real servers print`(version: InMemoryRedis.Version) {
         let table = ModelTable(version)
         let last = version.isAtLeast7_2 ? "Print this help." : "Prints this help."
         for (name, count) in [("XINFO", 9), ("XGROUP", version == .redis6_2 ? 14 : 17), ("CONFIG", 11)] {
@@ -182,7 +182,7 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: [(["XGROUP CREATE s k 1", "XGROUP DESTROY s k"], "*1 :-1"), ([], "*1 :2")])
-    func `A destroyed group counts for ACKED until a lower one comes`(commands: [String], reply: String) {
+    func `A destroyed group counts for ACKED until one with a lower id is created`(commands: [String], reply: String) {
         let table = ModelTable(.redis8_2)
         let before = ["XADD s 3-1 a 1", "XGROUP CREATE s h $", "XTRIM s MAXLEN 0 ACKED"]
         let after = ["XADD s 9-1 a 1", "XGROUP CREATE s g $", "XGROUP DESTROY s h"]
@@ -190,7 +190,7 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
         #expect(table.run("XDELEX s ACKED IDS 1 7-1") == reply)
     }
 
-    @Test func `A transaction that watches fails when the key was changed`() {
+    @Test func `A transaction fails when a watched key has changed`() {
         let table = ModelTable()
         table.run("WATCH s")
         table.run("XADD s 1-0 a 1", on: 1)
@@ -203,12 +203,12 @@ struct ModelCase: Sendable, CustomTestStringConvertible {
     }
 
     @Test(arguments: Script.all.map(\.name))
-    func `Every script of the library is there`(name: String) throws {
+    func `Every script of the library has its Swift twin`(name: String) throws {
         let script = try #require(Script.all.first { $0.name == name })
         #expect(NativeScript.withSHA1(Bytes(script.sha1.utf8))?.source == Bytes(script.source.utf8))
     }
 
-    @Test func `Scripts of others are refused in words that say so`() {
+    @Test func `Other scripts are refused with an error that says so`() {
         let reply = ModelTable().run("EVAL return 0")
         #expect(reply.hasPrefix("-ERR InMemoryRedis runs only the scripts of swift-redis-streams itself"))
     }

@@ -2,7 +2,7 @@ import RedisStreams
 @testable import RedisStreamsTesting
 import Testing
 
-/// A ``RedisModel`` on a clock of its own, spoken to in words.
+/// A ``RedisModel`` with its own clock, which takes commands as text and returns replies as text.
 final class ModelTable {
     let model: RedisModel
     var time = RedisModel.Time(wall: 1_000_000, monotonic: 0)
@@ -12,7 +12,7 @@ final class ModelTable {
         model = RedisModel(version: version)
     }
 
-    /// Executes a command, whose arguments stand between spaces. Returns what came for all connections.
+    /// Executes a command, whose arguments are separated by spaces. Returns the outputs for all connections.
     @discardableResult
     func run(_ command: String, on number: Int = 0) -> String {
         let arguments = command.split(separator: " ").map { Bytes($0.utf8) }
@@ -20,7 +20,7 @@ final class ModelTable {
         return outputs()
     }
 
-    /// Lets time pass, or only the clock of 1970 jump.
+    /// Lets time pass, and lets the wall clock jump by `jump` in addition.
     func advance(_ milliseconds: Int, jumping jump: Int = 0) -> String {
         time.monotonic += milliseconds
         time.wall += milliseconds + jump
@@ -35,7 +35,8 @@ final class ModelTable {
         return connection
     }
 
-    /// With the number of the connection before each, save for 0, and spaces for the ends of lines.
+    /// The outputs as text. Each begins with the number of its connection, except for connection 0, and has spaces
+    /// instead of line ends.
     private func outputs() -> String {
         model.takeOutputs().map { output in
             let number = connections.first { $0.value == output.connection }?.key ?? -1

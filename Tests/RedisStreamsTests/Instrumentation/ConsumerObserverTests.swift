@@ -103,16 +103,15 @@ import Testing
         ] {
             let transport = FakeTransport()
             let observer = ConsumerObserver()
-            let session = GroupSession(
+            let pending = PendingMessages(
                 group: "billing",
-                prefetch: 10,
                 rules: rules,
                 observer: observer,
                 eventLoop: try transport.makeClient().nextEventLoop()
             )
-            let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, session: session, leaseStart: .at(0))
-            session.deliver(batch, bytes: 0, isHeld: true)
-            session.fail(GroupMessage(batch: batch, position: 0), because: error)
+            let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, pending: pending, leaseStart: .at(0))
+            _ = pending.hold(batch)
+            pending.fail(GroupMessage(batch: batch, position: 0), because: error)
             #expect(observer.counters.failures == 1)
         }
     }

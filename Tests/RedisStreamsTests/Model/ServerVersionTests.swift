@@ -16,7 +16,7 @@ import Testing
     @Test(arguments: [
         "", ".", "8.", "8.x", "v8.2", "-1.0", "8.-2", "8.2.rc1", "99999999999999999999.0", "unstable", "+8.2",
     ])
-    func `What is not a version is nil`(text: String) {
+    func `A text that is not a version is nil`(text: String) {
         #expect(ServerVersion(text) == nil)
     }
 

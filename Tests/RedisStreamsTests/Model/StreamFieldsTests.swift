@@ -12,7 +12,7 @@ import Testing
         return try #require(batch?.first)
     }
 
-    @Test func `A field is found by its name, and the first of several by that name`() throws {
+    @Test func `A name finds the first field with that name`() throws {
         let message = try Self.message([
             (Array("a".utf8), Array("1".utf8)), (Array("ab".utf8), Array("2".utf8)), (Array("a".utf8), Array("3".utf8)),
         ])
@@ -39,7 +39,7 @@ import Testing
         #expect(copied == [0, 13, 10, 255])
     }
 
-    @Test func `A detached message is the same, and keeps its reply no longer`() throws {
+    @Test func `A detached message is the same, and does not keep its reply in memory`() throws {
         let first = "*2\r\n$3\r\n1-0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n"
         let wire = "*2\r\n" + first + "*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\nb\r\n$2\r\n22\r\n"
         var detached: [StreamMessage] = []
@@ -74,14 +74,14 @@ import Testing
         #expect("\(message)" == "s 1-0 (1 fields)")
     }
 
-    @Test func `A batch can be filtered, and is kept as it is when nothing goes`() throws {
+    @Test func `A batch can be filtered, and is unchanged if nothing is filtered out`() throws {
         let wire = "*2\r\n*2\r\n$3\r\n1-0\r\n*-1\r\n*2\r\n$3\r\n2-0\r\n*2\r\n$1\r\na\r\n$1\r\n1\r\n"
         let batch = try #require(MessageBatch(stream: "s", reply: reply(wire)))
         #expect(batch.filter { $0.id > StreamID(milliseconds: 1) }.map(\.id) == [StreamID(milliseconds: 2)])
         #expect(batch.filter { (_: MessageBatch.Entry) in true }.count == 2)
     }
 
-    @Test func `New fields keep their order, and a dictionary is ordered by name`() {
+    @Test func `Fields to add keep their order, and those of a dictionary are ordered by name`() {
         let literal: StreamFieldsToAdd = ["b": "1", "a": 2, "b": .bytes([3])]
         #expect(literal.fields.map(\.name) == ["b", "a", "b"])
         #expect(StreamFieldsToAdd(["b": "1", "a": "2"]).fields.map(\.name) == ["a", "b"])

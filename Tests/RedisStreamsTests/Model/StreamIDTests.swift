@@ -26,7 +26,7 @@ import Testing
     ]
 
     @Test(arguments: invalid)
-    func `What is not an id is nil`(text: String) {
+    func `A text that is not an id is nil`(text: String) {
         #expect(StreamID(text) == nil)
     }
 

@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test func `A server that refuses is asked again after half a second at least, or what the limit allows`() {
+    @Test func `After a refusal by the server the delay is at least half a second, or the limit if that is less`() {
         let (refused, lost) = (RedisError(.noReplicas, "not now"), RedisError(.connectionClosed, "gone"))
         var backoff = Backoff()
         #expect(backoff.delay(attempt: 1, jitter: 0, after: refused) == .milliseconds(500))
@@ -42,7 +42,7 @@ import Testing
         #expect(backoff.delay(attempt: 1, jitter: 1, after: refused) == .milliseconds(100))
     }
 
-    @Test func `A base that equals the limit stays there`() throws {
+    @Test func `If the base equals the limit, so does every delay`() throws {
         var backoff = Backoff()
         backoff.base = .seconds(2)
         backoff.limit = .seconds(2)
@@ -50,7 +50,7 @@ import Testing
         #expect((1...5).allSatisfy { backoff.delay(attempt: $0, jitter: 1) == .seconds(2) })
     }
 
-    @Test func `What cannot be is refused`() {
+    @Test func `An invalid base or limit is refused`() {
         let pairs: [(Duration, Duration)] = [
             (.zero, .seconds(1)), (.seconds(-1), .seconds(1)), (.seconds(2), .seconds(1)),
             (.seconds(1), .seconds(3601)),

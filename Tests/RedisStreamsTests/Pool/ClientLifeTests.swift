@@ -5,7 +5,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct ClientLifeTests {
-    @Test func `The end fails who waits for a connection, and who comes later`() async throws {
+    @Test func `When the client ends, calls that wait for a connection fail, and so do later ones`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "could not connect")
         transport.refuseNextConnection()
@@ -21,7 +21,7 @@ import Testing
         #expect(await caught { try await redis.xread(read, block: .seconds(1)) }?.code == .clientShutDown)
     }
 
-    @Test func `The end closes every connection, and what is under way fails`() async throws {
+    @Test func `When the client ends, every connection is closed, and commands in flight fail`() async throws {
         let transport = FakeTransport()
         let redis = try transport.makeClient()
         let running = Task { try await redis.run() }
@@ -42,7 +42,7 @@ import Testing
         await leased.expectClose()
     }
 
-    @Test func `A client runs once, and a second time does it no harm`() async throws {
+    @Test func `A client runs once, and a second run does not disturb it`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             async let length = redis.xlen("orders")
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func `A shutdown that began before lets the client end at once`() async throws {
+    @Test func `If a shutdown began before the client runs, it ends at once`() async throws {
         let transport = FakeTransport()
         let redis = try transport.makeClient()
         redis.background.stop()
@@ -66,7 +66,7 @@ import Testing
         #expect(await caught { try await redis.xlen("orders") }?.code == .clientShutDown)
     }
 
-    @Test func `A consumer of a client that has ended is told`() async throws {
+    @Test func `A consumer of a client that has ended throws`() async throws {
         let transport = FakeTransport()
         let redis = try transport.makeClient()
         let running = Task { try await redis.run() }
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    @Test func `A call that is cancelled while it waits for a connection is told so`() async throws {
+    @Test func `A call that is cancelled while it waits for a connection throws cancelled`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "could not connect")
         transport.refuseNextConnection()

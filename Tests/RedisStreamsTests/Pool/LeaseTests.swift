@@ -6,7 +6,7 @@ import Testing
 private let offsets = [StreamOffset("orders", after: .zero)]
 
 @Suite(.limitedTime) struct LeaseTests {
-    @Test func `A read that blocks has a connection of its own and delays nobody`() async throws {
+    @Test func `A blocking read has its own connection, and delays no other command`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             async let read = redis.xread(offsets, block: .seconds(5))
@@ -23,7 +23,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `A leased connection is used again, for ever so many reads`() async throws {
+    @Test func `A leased connection is used again, for any number of reads`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             async let first = redis.xread(offsets, block: .seconds(5))
@@ -40,7 +40,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `A connection on which something is under way is closed and not used again`() async throws {
+    @Test func `A connection with a command in flight is closed and not used again`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let opened = Gate()
@@ -63,7 +63,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `An idle connection that the server closes is not given out`() async throws {
+    @Test func `An idle connection that the server closed is not leased`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             for _ in 0..<3 {
@@ -79,7 +79,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `No more connections are leased than allowed, and who waits takes over`() async throws {
+    @Test func `No more connections are leased than allowed, and the next waiter gets a released one`() async throws {
         var configuration = RedisClient.Configuration()
         configuration.maxLeasedConnections = 1
         let transport = FakeTransport()
@@ -103,7 +103,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `Who waits for a lease too long is told what to raise`() async throws {
+    @Test func `If a call waits too long for a lease, the error says which limit to raise`() async throws {
         var configuration = RedisClient.Configuration()
         configuration.maxLeasedConnections = 1
         let transport = FakeTransport()
@@ -118,7 +118,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `Who gives up waiting for a lease leaves it to the next`() async throws {
+    @Test func `A call that is cancelled while it waits does not keep its lease`() async throws {
         var configuration = RedisClient.Configuration()
         configuration.maxLeasedConnections = 1
         let transport = FakeTransport()
@@ -134,7 +134,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `Leases and cancellations at the same time lose no lease`() async throws {
+    @Test func `Concurrent leases and cancellations lose no lease`() async throws {
         var configuration = RedisClient.Configuration.patient
         configuration.maxLeasedConnections = 2
         let transport = FakeTransport()
@@ -152,7 +152,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `A lease is tried again until its deadline, and what does not pass is told at once`() async throws {
+    @Test func `Connecting is tried again until the deadline, but a permanent error is thrown at once`() async throws {
         let transport = FakeTransport(answersHandshake: false)
         try await transport.withClient { redis in
             let call = Task { await caught { try await redis.xread(offsets, block: .seconds(1)) } }

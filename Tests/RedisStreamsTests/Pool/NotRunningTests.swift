@@ -3,7 +3,8 @@ import Testing
 
 @testable import RedisStreams
 
-/// A client that nobody runs refuses everything in the same way, and makes no connection that nobody would close.
+/// A client that does not run fails every call with the same error. It opens no connection, since nothing would close
+/// it.
 @Suite(.limitedTime) struct NotRunningTests {
     enum Use: CaseIterable {
         case command, blocking, connection, consumer, group, handlers
@@ -21,7 +22,7 @@ import Testing
     }
 
     @Test(arguments: Use.allCases)
-    func `What needs a connection is refused after the deadline`(use: Use) async throws {
+    func `A call that needs a connection fails after the deadline`(use: Use) async throws {
         let log = WriteLog()
         let redis = try log.makeClient()
         let error = await log.base.clock.advance(by: .milliseconds(500)) {
@@ -33,7 +34,7 @@ import Testing
         #expect(log.names.isEmpty, "no connection was made")
     }
 
-    @Test func `A client that begins a moment later serves`() async throws {
+    @Test func `A call succeeds if the client begins to run before the deadline`() async throws {
         let transport = FakeTransport()
         let redis = try transport.makeClient()
         let using = Task { try await redis.withConnection { try await $0.xlen("orders") } }
@@ -46,7 +47,7 @@ import Testing
         try await running.value
     }
 
-    @Test func `Who waits for the client to begin can be cancelled`() async throws {
+    @Test func `A call that waits for the client to run can be cancelled`() async throws {
         let redis = try FakeTransport().makeClient()
         let using = Task { await caught { try await redis.withConnection { _ in } } }
         using.cancel()

@@ -13,7 +13,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         "-READONLY You can't write against a read only replica. script: 962a, on @user_script:2.\r\n",
         "-ERR Error running script (call to f_1): @user_script:2: @user_script: 2: -READONLY You can't write.\r\n",
     ])
-    func `Connections to a server that is not the master end behind their replies, and callers get new ones`(
+    func `Connections to a server that is not the master close after their replies, and are replaced`(
         answer: String
     ) async throws {
         let transport = FakeTransport()
@@ -27,13 +27,13 @@ private let offsets = [StreamOffset("orders", after: .zero)]
             let error = try #require(await refused)
             #expect([.readOnly, .masterDown].contains(error.code))
             #expect(!error.mayHaveExecuted)
-            // The address leads elsewhere now.
+            // The next connection leads to another server.
             async let added = redis.xadd("orders", ["n": "1"])
             let new = await transport.nextConnection()
             #expect(await new.nextCommand()?.first == "XADD")
             new.send("$3\r\n1-0\r\n")
             #expect(try await added == id("1-0"))
-            // The old connection waits for the last reply, and no longer.
+            // The old connection stays open until its last reply, and then closes.
             await transport.clock.advance(by: .seconds(1))
             old.send(":7\r\n")
             #expect(try await innocent == 7)
@@ -41,7 +41,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `A leased connection ends behind its read, and is given to nobody else`() async throws {
+    @Test func `A leased connection closes after its read, and is not leased again`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             async let read = redis.xread(offsets, block: .seconds(5))
@@ -60,7 +60,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `An idle connection is closed`() async throws {
+    @Test func `An idle connection to a server that is not the master is closed`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             try await redis.withConnection { _ in }
@@ -70,7 +70,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `A consumer that keeps its connection reads on on another one`() async throws {
+    @Test func `A consumer that keeps its connection continues on another one`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let consumer = StreamConsumer(redis, stream: "orders", from: .beginning)
@@ -90,7 +90,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `A replica that is written to costs connections once a second at most, and no read`() async throws {
+    @Test func `Writes to a replica replace connections once a second at most, and fail no read`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             async let first = redis.xlen("orders")
@@ -107,7 +107,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
                 let next = await transport.nextConnection()
                 await next.expect(["XLEN", "orders"], answer: ":\(round)\r\n")
                 #expect(try await length == round)
-                // Within the second, the new connection is kept.
+                // The client keeps the new connection within the next second.
                 async let again = caught { try await redis.xadd("orders", ["n": "1"]) }
                 #expect(await next.nextCommand()?.first == "XADD")
                 next.send(refusal)
@@ -121,7 +121,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         }
     }
 
-    @Test func `The end of the client closes also what is being retired`() {
+    @Test func `When the client ends, it also closes retiring connections`() {
         var pool = PoolStateMachine<Link>(sharedConnections: 1, maxLeases: 1, maxIdle: 8)
         _ = pool.shared(1)
         let links = [Link(), Link()]

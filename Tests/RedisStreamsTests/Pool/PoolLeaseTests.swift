@@ -3,7 +3,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct PoolLeaseTests {
-    @Test func `Leases are bounded and go on in the order of those who wait`() {
+    @Test func `Leases are bounded, and waiters get them in order`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 2, maxIdle: 8)
         let actions = (1...4).map { pool.lease($0) }
         #expect(actions.map(\.connect) == [[0], [0], [], []])
@@ -20,7 +20,7 @@ import Testing
         #expect(full.waits)
     }
 
-    @Test func `A connection that is given back is used again`() {
+    @Test func `A released connection is leased again`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 2, maxIdle: 8)
         _ = pool.lease(1)
         let link = Link()
@@ -35,7 +35,7 @@ import Testing
         #expect(other.connect == [0])
     }
 
-    @Test func `Who waited for a lease takes over the connection that was given back`() {
+    @Test func `A waiter gets the connection that was released`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 8)
         _ = pool.lease(1)
         let link = Link()
@@ -47,7 +47,7 @@ import Testing
         #expect(taken === link)
     }
 
-    @Test func `A connection that is not reusable is forgotten`() {
+    @Test func `A connection that is not reusable is dropped`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 8)
         _ = pool.lease(1)
         let link = Link()
@@ -60,7 +60,7 @@ import Testing
         #expect(end.connections.isEmpty)
     }
 
-    @Test func `A connection that does not suit is left to others`() {
+    @Test func `An unsuitable connection stays available for others`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 2, maxIdle: 8)
         _ = pool.lease(1)
         let link = Link()
@@ -72,7 +72,7 @@ import Testing
         #expect(suitable.use === link)
     }
 
-    @Test func `Only so many connections are kept for later`() {
+    @Test func `The number of idle connections is bounded`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 3, maxIdle: 2)
         let links = (0..<3).map { _ in Link() }
         for link in links {
@@ -84,7 +84,7 @@ import Testing
         #expect(closed[2].first === links[2])
     }
 
-    @Test func `An idle connection that ends is not given out`() {
+    @Test func `An idle connection that closed is not leased`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 8)
         _ = pool.lease(1)
         let link = Link()
@@ -96,7 +96,7 @@ import Testing
         #expect(again.use == nil)
     }
 
-    @Test func `The end closes also what is leased`() {
+    @Test func `Closing the pool also returns leased connections`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 2, maxIdle: 8)
         let links = [Link(), Link()]
         for link in links {
@@ -111,7 +111,7 @@ import Testing
         #expect(late.next == nil)
     }
 
-    @Test func `A lease that is connected after the end is to be closed`() {
+    @Test func `A lease that is connected after the end has to be closed`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 8)
         _ = pool.lease(1)
         _ = pool.close()
@@ -121,7 +121,7 @@ import Testing
         #expect(release.next == nil)
     }
 
-    @Test func `Who gives up waiting is passed over`() {
+    @Test func `A removed waiter gets no lease`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 8)
         _ = pool.lease(1)
         _ = pool.lease(2)
@@ -132,7 +132,7 @@ import Testing
         #expect(release.next == 3)
     }
 
-    @Test(arguments: seeds) func `On a random walk no more leases are out than allowed and nobody is forgotten`(
+    @Test(arguments: seeds) func `On a random walk leases never exceed the limit, and no waiter is forgotten`(
         seed: UInt64
     ) {
         var random = SeededGenerator(seed: seed)
@@ -169,7 +169,7 @@ import Testing
                 model.waiting.removeAll { $0 == waiter }
             }
             #expect(model.out.count <= maxLeases)
-            #expect(model.waiting.isEmpty || model.out.count == maxLeases, "somebody waits while a lease is free")
+            #expect(model.waiting.isEmpty || model.out.count == maxLeases, "a caller waits although a lease is free")
         }
         let end = pool.close()
         #expect(end.waiters == model.waiting)
@@ -178,7 +178,7 @@ import Testing
     }
 }
 
-/// Who has a lease and who waits for one.
+/// The leased connections and the waiters that the pool must have.
 private struct LeaseModel {
     let maxLeases: Int
     var out: [Link] = []
@@ -192,7 +192,7 @@ private struct LeaseModel {
         #expect(action.waits == (out.count == maxLeases))
         if action.waits { waiting.append(waiter) }
         guard let link = action.use else { return }
-        #expect(!out.contains { $0 === link }, "two have the same connection")
+        #expect(!out.contains { $0 === link }, "two leases have the same connection")
         out.append(link)
     }
 

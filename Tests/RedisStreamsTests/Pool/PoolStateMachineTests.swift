@@ -2,7 +2,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// Stands for a connection.
+/// A stand-in for a connection.
 final class Link: Sendable {}
 
 typealias Pool = PoolStateMachine<Link>
@@ -11,7 +11,7 @@ let refused = RedisError(.connectionRefused, "refused")
 let wrongPassword = RedisError(.authenticationFailed, "wrong")
 
 @Suite struct PoolStateMachineTests {
-    @Test func `The first caller that needs a connection has the empty slots connected`() {
+    @Test func `The first call that needs a connection connects all empty slots`() {
         var pool = Pool(sharedConnections: 2, maxLeases: 1, maxIdle: 1)
         let first = pool.shared(1)
         let second = pool.shared(2)
@@ -19,7 +19,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(second.connect == [])
     }
 
-    @Test func `All callers that wait get the first connection that is ready`() {
+    @Test func `All waiters get the first connection that is ready`() {
         var pool = Pool(sharedConnections: 2, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         _ = pool.shared(2)
@@ -41,7 +41,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         }
     }
 
-    @Test func `A connection that is lost is made again when somebody needs one`() {
+    @Test func `A lost connection is replaced when a call needs one`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         let link = Link()
@@ -52,7 +52,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(action.use == nil)
     }
 
-    @Test func `A lost connection is replaced also while others are ready`() {
+    @Test func `A lost connection is replaced even if others are ready`() {
         var pool = Pool(sharedConnections: 2, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         let lost = Link()
@@ -65,7 +65,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(action.connect == [0])
     }
 
-    @Test func `The end of an earlier connection of a slot does not touch the present one`() {
+    @Test func `The end of an earlier connection of a slot does not affect the present one`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         let earlier = Link()
@@ -79,7 +79,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(used === present)
     }
 
-    @Test func `After a failure that may pass the pool tries again, later each time, and callers go on waiting`() {
+    @Test func `After a temporary failure the pool tries again with growing delays, and no waiter fails`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         for attempt in 1...4 {
@@ -87,17 +87,17 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
             #expect(action.failed == [])
             #expect(action.retry == attempt)
             let backingOff = pool.shared(attempt + 1)
-            #expect(backingOff.connect == [], "a slot that rests is not connected")
+            #expect(backingOff.connect == [], "a slot that is backing off does not connect")
             let connects = pool.backoffEnded(slot: 0)
             #expect(connects)
         }
         let resumed = pool.connected(Link(), slot: 0)
         #expect(resumed == [1, 2, 3, 4, 5])
         let after = pool.connectFailed(refused, slot: 0)
-        #expect(after.retry == 1, "success begins anew")
+        #expect(after.retry == 1, "a success resets the number of attempts")
     }
 
-    @Test func `A slot whose backoff has ended is only connected if a caller waits, and keeps its pace`() {
+    @Test func `After backing off, a slot without waiters does not connect, and keeps its attempt count`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         _ = pool.connectFailed(refused, slot: 0)
@@ -111,7 +111,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(next.retry == 2)
     }
 
-    @Test func `Callers get an error at once that another attempt does not mend`() {
+    @Test func `A permanent failure fails all waiters at once`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         _ = pool.shared(2)
@@ -119,12 +119,12 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(action.failed == [1, 2])
         #expect(action.retry == 1)
         let later = pool.shared(3)
-        #expect(later.connect == [], "also then there is no storm")
+        #expect(later.connect == [], "the slot backs off after such a failure, too")
         let connects = pool.backoffEnded(slot: 0)
         #expect(connects)
     }
 
-    @Test func `The end of a backoff only concerns a slot that is backing off`() {
+    @Test func `Only a slot that is backing off reacts to the end of its delay`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         let empty = pool.backoffEnded(slot: 0)
         _ = pool.shared(1)
@@ -145,7 +145,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(resumed == [])
     }
 
-    @Test func `A caller that waits in vain gets the reason`() {
+    @Test func `The error of a waiter that expires says why`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         let stopped = pool.expired(1, isRunning: false)
@@ -161,10 +161,10 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         let crowded = pool.expired(3, isRunning: true)
         #expect(crowded.message.contains("maxLeasedConnections"))
         let unrelated = pool.expired(1, isRunning: true)
-        #expect(unrelated.code == .connectionRefused, "all leases in use is not why a shared one is missing")
+        #expect(unrelated.code == .connectionRefused, "the number of leases is not why a shared one is missing")
     }
 
-    @Test func `The end returns every caller that waits, and every connection once`() {
+    @Test func `Closing the pool returns all waiters, and every connection once`() {
         var pool = Pool(sharedConnections: 2, maxLeases: 2, maxIdle: 2)
         _ = pool.shared(1)
         let ready = Link()
@@ -184,7 +184,7 @@ let wrongPassword = RedisError(.authenticationFailed, "wrong")
         #expect(again.connections.isEmpty)
     }
 
-    @Test func `After the end nothing is given out and nothing is tried again`() {
+    @Test func `After the end no connection is leased, and no attempt is repeated`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 1)
         _ = pool.shared(1)
         _ = pool.close()

@@ -1,6 +1,6 @@
 @testable import RedisStreams
 
-/// What the pool says to somebody who needs a connection.
+/// What the pool returns to a caller that needs a connection.
 struct Acquired {
     var use: Link?
     /// Slots to connect, or for a lease a single 0.

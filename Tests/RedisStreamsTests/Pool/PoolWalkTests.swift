@@ -3,7 +3,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct PoolWalkTests {
-    @Test(arguments: seeds) func `On a random walk each slot has one connection and each waiter one answer`(
+    @Test(arguments: seeds) func `On a random walk each slot has one connection, and each waiter one result`(
         seed: UInt64
     ) {
         var random = SeededGenerator(seed: seed)
@@ -33,7 +33,7 @@ import Testing
                 #expect(removed)
                 model.waiting.removeAll { $0 == waiter }
             }
-            #expect(model.waiting.isEmpty || model.isMoving, "somebody waits and nothing is under way")
+            #expect(model.waiting.isEmpty || model.isMoving, "a caller waits although no slot connects or backs off")
         }
         let end = pool.close()
         #expect(end.waiters == model.waiting)
@@ -56,7 +56,7 @@ private struct SlotModel {
 
     var readyCount: Int { slots.count { if case .ready = $0 { true } else { false } } }
 
-    /// Whether some slot will come to something by itself.
+    /// Whether the state of some slot will change without another call.
     var isMoving: Bool {
         slots.contains {
             switch $0 {
@@ -71,7 +71,7 @@ private struct SlotModel {
         if action.waits { waiting.append(waiter) }
         if let link = action.use {
             let isReady = slots.contains { if case .ready(let ready) = $0 { ready === link } else { false } }
-            #expect(isReady, "a connection that is not there was given out")
+            #expect(isReady, "the pool returned a connection that is not ready")
         }
         var empty: [Int] = []
         for index in slots.indices {

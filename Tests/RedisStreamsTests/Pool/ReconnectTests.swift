@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct ReconnectTests {
-    @Test func `A connection that is lost is made again when it is needed`() async throws {
+    @Test func `A lost connection is replaced when it is needed`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             for round in 1...3 {
@@ -19,7 +19,7 @@ import Testing
         }
     }
 
-    @Test func `Attempts to connect are made further and further apart, while somebody waits`() async throws {
+    @Test func `While a call waits, the delays between attempts to connect grow`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "could not connect")
         for _ in 0..<5 { transport.refuseNextConnection() }
@@ -38,7 +38,7 @@ import Testing
         }
     }
 
-    @Test func `While nothing happens on the clock, nothing is tried again`() async throws {
+    @Test func `While the clock stands still, no attempt is repeated`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "could not connect")
         for _ in 0..<100 { transport.refuseNextConnection() }
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func `Who waits too long is told the last reason`() async throws {
+    @Test func `A call that waits too long throws the last error`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "could not connect")
         for _ in 0..<1000 { transport.refuseNextConnection() }
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func `A client that does not run says so after the deadline`() async throws {
+    @Test func `A call on a client that does not run throws that after the deadline`() async throws {
         let transport = FakeTransport()
         let redis = try transport.makeClient()
         let error = await transport.clock.advance(by: .milliseconds(500)) {
@@ -79,7 +79,7 @@ import Testing
         #expect(transport.clock.elapsed >= .seconds(5))
     }
 
-    @Test func `What trying again does not mend is told at once, and later callers try anew`() async throws {
+    @Test func `A permanent error is thrown at once, and later calls try again`() async throws {
         let transport = FakeTransport(answersHandshake: false)
         let log = LogJournal(of: "could not connect")
         let redis = try transport.makeClient(logger: log.logger)
@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    @Test func `A server that is loading is waited for`() async throws {
+    @Test func `A call waits for a server that is loading`() async throws {
         let transport = FakeTransport(answersHandshake: false)
         let log = LogJournal(of: "could not connect")
         let redis = try transport.makeClient(.patient, logger: log.logger)
@@ -136,7 +136,7 @@ import Testing
             #expect(value == 1)
             pair[0].close()
             await transport.clock.settle()
-            // Whoever comes next has the other one, and has the lost one replaced.
+            // The next call uses the other connection, and makes the pool replace the lost one.
             let next = try await redis.xlen("orders")
             #expect(next == 1)
             let third = await transport.nextConnection()

@@ -6,7 +6,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// A transport to a server that is down until somebody starts it.
+/// A transport to a server that is down until `end()` is called.
 private final class Outage: Transport {
     let base = FakeTransport()
     private let isDown = Mutex(true)
@@ -64,7 +64,8 @@ private final class Outage: Transport {
     }
 
     @Test(arguments: [nil, .fail] as [RedisClient.Configuration.Startup?])
-    func `Within a scope, a server that is down is told`(startup: RedisClient.Configuration.Startup?) async throws {
+    func `Within a scope, a call fails if the server is down`(startup: RedisClient.Configuration.Startup?) async throws
+    {
         let outage = Outage()
         try await outage.makeClient(startup).running { redis in
             let error = await outage.base.clock.advance(by: .seconds(1)) {
@@ -82,7 +83,7 @@ private final class Outage: Transport {
         }
     }
 
-    @Test func `What waiting does not mend ends a service at once`() async throws {
+    @Test func `An error that waiting cannot fix ends a service at once`() async throws {
         let transport = FakeTransport(answersHandshake: false)
         let redis = try transport.makeClient()
         let running = Task { try await redis.run() }
@@ -98,7 +99,7 @@ private final class Outage: Transport {
         try await running.value
     }
 
-    @Test func `Who waits until the client is ready waits for the server, and can be cancelled`() async throws {
+    @Test func `A call that waits until the client is ready waits for the server, and can be cancelled`() async throws {
         let outage = Outage()
         let redis = try outage.makeClient(nil)
         let running = Task { try await redis.run() }

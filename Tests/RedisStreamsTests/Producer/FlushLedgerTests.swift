@@ -3,20 +3,20 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct FlushLedgerTests {
-    @Test func `Nothing is waited for when everything has its outcome`() {
+    @Test func `There is nothing to wait for when every message has its outcome`() {
         var ledger = FlushLedger()
-        #expect(ledger.flush(behind: 0) == nil)
+        #expect(ledger.flush(unsentCount: 0) == nil)
         let batch = ledger.sent(3)
         ledger.settled(batch)
-        #expect(ledger.flush(behind: 0) == nil)
+        #expect(ledger.flush(unsentCount: 0) == nil)
         #expect(!ledger.isUrgent)
     }
 
-    @Test func `What was sent before is waited for, in whatever order it comes back, and nothing that was sent later`()
+    @Test func `A flush waits for batches that were sent before, in any order of their replies, and for no later ones`()
     {
         var ledger = FlushLedger()
         let batches = [ledger.sent(2), ledger.sent(1)]
-        let flush = ledger.flush(behind: 0)
+        let flush = ledger.flush(unsentCount: 0)
         let later = ledger.sent(5)
         #expect(!ledger.isUrgent)
         ledger.settled(batches[1])
@@ -28,9 +28,9 @@ import Testing
         #expect(ledger.finished().isEmpty)
     }
 
-    @Test func `What was not sent is urgent until it is`() {
+    @Test func `A flush is urgent until its messages are sent`() {
         var ledger = FlushLedger()
-        let flush = ledger.flush(behind: 3)
+        let flush = ledger.flush(unsentCount: 3)
         #expect(ledger.isUrgent)
         let first = ledger.sent(2)
         #expect(ledger.isUrgent)
@@ -42,20 +42,20 @@ import Testing
         #expect(ledger.finished() == [flush])
     }
 
-    @Test func `A message that is withdrawn is not waited for, whoever stood before it or behind`() {
+    @Test func `No flush waits for a cancelled message`() {
         var ledger = FlushLedger()
-        let before = ledger.flush(behind: 1)
-        let behind = ledger.flush(behind: 2)
-        ledger.withdrawn(behind: 1)
+        let before = ledger.flush(unsentCount: 1)
+        let behind = ledger.flush(unsentCount: 2)
+        ledger.cancelled(unsentBefore: 1)
         let batch = ledger.sent(1)
         ledger.settled(batch)
         #expect(ledger.finished() == [before, behind])
     }
 
-    @Test func `At the end nobody waits for what is not sent`() {
+    @Test func `After an abort, no flush waits for messages that are not sent`() {
         var ledger = FlushLedger()
         let batch = ledger.sent(1)
-        let flush = ledger.flush(behind: 10)
+        let flush = ledger.flush(unsentCount: 10)
         ledger.abort()
         #expect(ledger.finished().isEmpty)
         ledger.settled(batch)

@@ -5,7 +5,7 @@ import Testing
 private typealias Machine = ProducerStateMachine<Int, Int>
 
 @Suite struct ProducerStateMachineTests {
-    @Test func `A batch is cut by count`() {
+    @Test func `A batch ends at batchCount messages`() {
         var machine = Machine(bounds(batchCount: 3))
         for item in 0..<7 { _ = machine.add(item) }
         let isFull = machine.isBatchFull
@@ -15,14 +15,14 @@ private typealias Machine = ProducerStateMachine<Int, Int>
         #expect(batches.map(\.bytes) == [3, 3, 1, 0])
     }
 
-    @Test func `A batch is cut when it holds its bytes`() {
+    @Test func `A batch ends when it reaches batchBytes`() {
         var machine = Machine(bounds(batchBytes: 10))
         for (item, bytes) in [4, 4, 4, 12, 1].enumerated() { _ = machine.add(item, bytes: bytes) }
         let batches = (0..<4).map { _ in machine.takeBatch() }
         #expect(batches.map(\.items) == [[0, 1, 2], [3], [4], []])
     }
 
-    @Test func `It knows when waiting for more makes no sense`() {
+    @Test func `A batch is full if waiting for more messages makes no sense`() {
         var machine = Machine(bounds(batchCount: 2, bufferCount: 10))
         let empty = machine.isBatchFull
         _ = machine.add(0)
@@ -42,14 +42,14 @@ private typealias Machine = ProducerStateMachine<Int, Int>
         #expect(whileSomebodyWaits)
     }
 
-    @Test func `A full buffer makes the next ones wait, and lets them in as they came`() {
+    @Test func `If the buffer is full, messages wait, and are accepted in order`() {
         var machine = Machine(bounds(bufferCount: 2))
         let added = (0..<5).map { machine.add($0) }
         #expect(added == [.accepted, .accepted, .waiting, .waiting, .waiting])
         let batch = machine.takeBatch()
         #expect(batch.items == [0, 1])
         let none = machine.add(5)
-        #expect(none == .waiting, "what is on its way counts")
+        #expect(none == .waiting, "sent messages count")
         let first = machine.settled(count: 1, bytes: 1)
         #expect(first == [2])
         let second = machine.settled(count: 1, bytes: 1)
@@ -58,7 +58,7 @@ private typealias Machine = ProducerStateMachine<Int, Int>
         #expect(next.items == [2, 3])
     }
 
-    @Test func `Nobody overtakes who waits, small as they may be`() {
+    @Test func `No message overtakes one that waits, however small it is`() {
         var machine = Machine(bounds(bufferBytes: 10))
         _ = machine.add(0, bytes: 8)
         let large = machine.add(1, bytes: 5)
@@ -69,7 +69,7 @@ private typealias Machine = ProducerStateMachine<Int, Int>
         #expect(admitted == [1, 2])
     }
 
-    @Test func `A message larger than the buffer is let in alone`() {
+    @Test func `A message larger than the buffer is accepted if the buffer is empty`() {
         var machine = Machine(bounds(bufferBytes: 10))
         let alone = machine.add(0, bytes: 100)
         let next = machine.add(1, bytes: 1)
@@ -82,7 +82,7 @@ private typealias Machine = ProducerStateMachine<Int, Int>
         #expect(large == .waiting)
     }
 
-    @Test func `Who waits can go away, and is not sent`() {
+    @Test func `A message that waits for room can be cancelled, and is not sent`() {
         var machine = Machine(bounds(bufferCount: 1))
         _ = machine.add(0)
         _ = machine.add(1)
@@ -92,13 +92,13 @@ private typealias Machine = ProducerStateMachine<Int, Int>
         let accepted = machine.cancel(id: 0).waiter
         #expect(waiter == 1)
         #expect(again == nil)
-        #expect(accepted == nil, "what has its place stays")
+        #expect(accepted == nil, "an accepted message cannot be cancelled")
         _ = machine.takeBatch()
         let admitted = machine.settled(count: 1, bytes: 1)
         #expect(admitted == [2])
     }
 
-    @Test func `Who goes away makes room for those behind`() {
+    @Test func `A cancelled message makes room for those after it`() {
         var machine = Machine(bounds(bufferBytes: 10))
         _ = machine.add(0, bytes: 5)
         _ = machine.add(1, bytes: 9)
@@ -108,7 +108,7 @@ private typealias Machine = ProducerStateMachine<Int, Int>
         #expect(cancelled.admitted == [2])
     }
 
-    @Test func `After the end nothing is accepted, and what waits still gets in`() {
+    @Test func `After the end no message is accepted, except for those that already wait`() {
         var machine = Machine(bounds(bufferCount: 1))
         _ = machine.add(0)
         _ = machine.add(1)
@@ -130,7 +130,7 @@ private typealias Machine = ProducerStateMachine<Int, Int>
         #expect(drainedNow)
     }
 
-    @Test func `Giving up hands back what was not sent, and who waits`() {
+    @Test func `An abort returns the messages that were not sent, and the waiters`() {
         var machine = Machine(bounds(batchCount: 1, bufferCount: 3))
         for item in 0..<5 { _ = machine.add(item) }
         _ = machine.takeBatch()
@@ -138,7 +138,7 @@ private typealias Machine = ProducerStateMachine<Int, Int>
         #expect(items == [1, 2])
         #expect(waiters == [3, 4])
         let drained = machine.isDrained
-        #expect(!drained, "one is on its way")
+        #expect(!drained, "one message is sent and has no reply")
         let admitted = machine.settled(count: 1, bytes: 1)
         #expect(admitted == [])
         let drainedNow = machine.isDrained
@@ -229,7 +229,7 @@ private struct BufferModel {
         #expect(isWithinBounds || held.count == 1)
         guard let next = waiting.first else { return }
         let fits = held.count < configuration.bufferCount && heldBytes + next.bytes <= configuration.bufferBytes
-        #expect(!held.isEmpty && !fits, "somebody waits for nothing")
+        #expect(!held.isEmpty && !fits, "a message waits although there is room")
     }
 }
 
@@ -249,7 +249,7 @@ private func bounds(
     return configuration
 }
 
-/// What became of a message that came in, to compare with.
+/// The result of a submission, for comparisons.
 private enum Added: Equatable {
     case accepted
     case waiting

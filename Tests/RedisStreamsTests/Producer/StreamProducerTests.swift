@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct StreamProducerTests {
-    @Test func `A batch that is full by count leaves at once, in one write`() async throws {
+    @Test func `A batch of batchCount messages is sent at once, in one write`() async throws {
         try await producing({ $0.batchCount = 3 }) { producer, server, log in
             let receipts = try await submit(0..<3, to: producer)
             let line = await server()
@@ -18,7 +18,7 @@ import Testing
         }
     }
 
-    @Test func `A batch that is full by bytes leaves at once`() async throws {
+    @Test func `A batch that reaches batchBytes is sent at once`() async throws {
         try await producing({ $0.batchBytes = 4 }) { producer, server, log in
             _ = try await submit(0..<2, to: producer)
             let line = await server()
@@ -27,7 +27,7 @@ import Testing
         }
     }
 
-    @Test func `Few messages wait for company as long as they may, and no longer`() async throws {
+    @Test func `A batch that is not full is sent after the delay`() async throws {
         try await producing({ $0.delay = .milliseconds(10) }) { producer, server, log in
             _ = try await submit(0..<2, to: producer)
             let line = await log.base.clock.advance(by: .milliseconds(1)) { await server() }
@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    @Test func `A message that is submitted alone does not wait without a delay`() async throws {
+    @Test func `With a delay of zero a single message is sent at once`() async throws {
         try await producing({ $0.delay = .zero }) { producer, server, log in
             _ = try await submit(0..<1, to: producer)
             let line = await server()
@@ -46,7 +46,7 @@ import Testing
         }
     }
 
-    @Test func `Each message has its own disposition`() async throws {
+    @Test func `Each message has its own outcome`() async throws {
         try await producing({ $0.batchCount = 4 }) { producer, server, _ in
             let receipts = try await submit(0..<4, to: producer)
             let line = await server()
@@ -62,13 +62,13 @@ import Testing
             #expect(full?.command == "XADD")
             let none = await caught { try await receipts[2].id() }
             #expect(none?.code == .unexpectedReply)
-            // It can be asked for more than once.
+            // A caller can read the id more than once.
             let again = try await receipts[0].id()
             #expect(again == first)
         }
     }
 
-    @Test func `Flushing ends the delay, and waits for nothing that is submitted meanwhile`() async throws {
+    @Test func `A flush ends the delay, and does not wait for messages that are submitted meanwhile`() async throws {
         try await producing({ _ in }) { producer, server, log in
             _ = try await submit(0..<2, to: producer)
             let flushing = Task { try await producer.flush() }
@@ -84,7 +84,7 @@ import Testing
         }
     }
 
-    @Test func `A full buffer makes the next ones wait until there is room`() async throws {
+    @Test func `If the buffer is full, messages wait until there is room`() async throws {
         try await producing({ $0.bufferCount = 2 }) { producer, server, log in
             _ = try await submit(0..<2, to: producer)
             let order = Journal<String>()
@@ -99,17 +99,17 @@ import Testing
                 await log.base.clock.settle()
                 await Task.yield()
             }
-            order.record("two on their way")
+            order.record("two sent")
             line.send(bulk("1-0") + bulk("2-0"))
             let receipt = try await third.value
             await log.base.clock.advance(by: .seconds(1)) { await line.expect(xadd(2), answer: bulk("3-0")) }
             let id = try await receipt.id()
             #expect("\(id)" == "3-0")
-            #expect(order.all == ["two on their way", "accepted"])
+            #expect(order.all == ["two sent", "accepted"])
         }
     }
 
-    @Test func `Who waits for room and is cancelled is not sent`() async throws {
+    @Test func `A message that is cancelled while it waits for room is not sent`() async throws {
         try await producing({ $0.bufferCount = 1 }) { producer, server, log in
             _ = try await submit(0..<1, to: producer)
             let waiting = Task { await caught { try await producer.submit(fields(1)) } }
@@ -124,7 +124,7 @@ import Testing
         }
     }
 
-    @Test func `After a lost connection a message may have been added, and nothing is sent twice`() async throws {
+    @Test func `After a lost connection a message may have been added, and no message is sent twice`() async throws {
         try await producing({ $0.batchCount = 2 }) { producer, server, _ in
             let receipts = try await submit(0..<2, to: producer)
             let line = await server()
@@ -142,7 +142,7 @@ import Testing
         }
     }
 
-    @Test func `Finishing sends what is left and waits for its replies`() async throws {
+    @Test func `Finishing sends the messages that are left, and waits for their replies`() async throws {
         try await producing({ $0.delay = .seconds(60) }) { producer, server, log in
             let receipts = try await submit(0..<2, to: producer)
             let finishing = Task { try await producer.finish() }
@@ -156,7 +156,7 @@ import Testing
         }
     }
 
-    @Test func `A producer that nobody holds any more sends what is left`() async throws {
+    @Test func `A producer without references sends the messages that are left`() async throws {
         let transport = FakeTransport()
         try await transport.withClient(.patient) { redis in
             var receipt: StreamProducer.Receipt?
@@ -171,7 +171,7 @@ import Testing
         }
     }
 
-    @Test func `What no server would accept is refused before it is sent`() async throws {
+    @Test func `A message that no server would accept is not sent`() async throws {
         try await producing({ $0.delay = .zero }) { producer, server, _ in
             let error = await caught { try await producer.submit([:]) }
             #expect(error?.code == .invalidArgument)
@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    @Test func `If the client ends, every message has its error`() async throws {
+    @Test func `If the client ends, every message fails with an error`() async throws {
         let transport = FakeTransport()
         let redis = try transport.makeClient(.patient)
         let running = Task { try await redis.run() }
@@ -197,7 +197,7 @@ import Testing
         _ = await caught { try await producer.finish() }
     }
 
-    @Test func `Many tasks at the same time each get their own id`() async throws {
+    @Test func `Many concurrent tasks each get their own id`() async throws {
         try await producing({
             $0.batchCount = 16
             $0.bufferCount = 40
@@ -217,7 +217,7 @@ import Testing
     }
 }
 
-/// Gives `body` a producer that waits for company for a minute, unless `change` says otherwise.
+/// Passes a producer with a delay of a minute to `body`, unless `change` sets another delay.
 private func producing(
     _ change: (inout StreamProducer.Configuration) -> Void,
     _ body: (StreamProducer, @escaping @Sendable () async -> FakeConnection, WriteLog) async throws -> Void

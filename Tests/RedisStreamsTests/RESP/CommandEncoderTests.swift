@@ -5,7 +5,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct CommandEncoderTests {
-    /// What hiredis writes for these arguments.
+    /// The bytes that hiredis writes for these arguments.
     static func hiredis(_ arguments: [[UInt8]]) -> [UInt8] {
         var target: UnsafeMutablePointer<CChar>?
         var lengths = arguments.map(\.count)
@@ -52,14 +52,14 @@ import Testing
         #expect(Self.library(arguments) == Self.hiredis(arguments))
     }
 
-    @Test func `Several commands in one buffer are written one behind the other`() {
+    @Test func `Several commands in one buffer are written one after the other`() {
         var writer = CommandWriter()
         for arguments in Self.argumentLists { writer.write(Arguments(list: arguments)) }
         let (buffer, _) = writer.finish()
         #expect(Array(buffer.readableBytesView) == Self.argumentLists.flatMap(Self.hiredis))
     }
 
-    /// A command that is nothing but its arguments.
+    /// A command that consists only of these arguments.
     private struct Arguments: RedisCommand {
         static let name = "ARGUMENTS"
         let list: [[UInt8]]

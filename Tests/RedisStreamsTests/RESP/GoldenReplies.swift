@@ -2,7 +2,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// Replies as servers send them, byte by byte, and what they mean.
+/// Replies with the exact bytes that servers send, and their values.
 struct GoldenReply: CustomTestStringConvertible {
     let wire: [UInt8]
     let value: Value

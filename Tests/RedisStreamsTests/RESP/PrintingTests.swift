@@ -6,9 +6,9 @@ private struct Cause: Error {
     let password = "hunter2"
 }
 
-/// What is printed goes into logs.
+/// Descriptions can end up in logs, so they must be safe to print.
 @Suite struct PrintingTests {
-    @Test func `A status is printed without control characters, and cut`() {
+    @Test func `A status is printed without control characters, and cut if it is long`() {
         let status = reply("+a\u{1b}[31m\u{9b}\u{2028}" + String(repeating: "x", count: 60_000) + "\r\n")
         #expect(status.description.hasPrefix("a?[31m??xxx"))
         #expect(status.description.unicodeScalars.count == 300)
@@ -23,7 +23,7 @@ private struct Cause: Error {
         #expect(reply("-" + String(repeating: "x", count: 60_000) + "\r\n").error?.serverCode?.count == 32)
     }
 
-    @Test func `Of the cause of an error only the type is printed`() {
+    @Test func `Only the type of the cause of an error is printed`() {
         let error = RedisError(.connectionClosed, "It broke.", command: "XADD", cause: Cause())
         #expect(String(reflecting: error) == "connectionClosed (XADD): It broke. (cause: Cause)")
         var dumped = ""

@@ -32,7 +32,7 @@ import Testing
     }
 
     @Test(arguments: seeds)
-    func `Bytes that were tampered with are read as something else, or refused, and never trap`(seed: UInt64) {
+    func `Corrupted bytes are read as something else, or refused, and never trap`(seed: UInt64) {
         var random = SeededGenerator(seed: seed)
         for _ in 0..<100 {
             var wire = (0..<4).flatMap { _ in Self.randomValue(depth: 0, using: &random).wire }

@@ -16,13 +16,13 @@ import Testing
     ]
 
     @Test(arguments: faults)
-    func `What is not RESP2, or beyond a limit, is a protocol violation`(fault: String) {
+    func `Bytes that are not RESP2, or beyond a limit, are a protocol violation`(fault: String) {
         #expect(outcome(ofFeeding: [Array(fault.utf8)]) == Outcome(failure: .protocolViolation))
         #expect(outcome(ofFeeding: fault.utf8.map { [$0] }) == Outcome(failure: .protocolViolation), "byte by byte")
     }
 
     @Test(arguments: faults)
-    func `Replies that were whole before the fault are delivered`(fault: String) {
+    func `Replies that were complete before the fault are delivered`(fault: String) {
         let wire = Array("+first\r\n$6\r\nsecond\r\n".utf8) + Array(fault.utf8)
         let expected = Outcome(replies: [.simple("first"), .bulk("second")], failure: .protocolViolation)
         #expect(outcome(ofFeeding: [wire]) == expected)
@@ -30,7 +30,7 @@ import Testing
     }
 
     @Test(arguments: faults)
-    func `A reader that has failed fails for ever`(fault: String) {
+    func `A reader that has failed fails again on every call`(fault: String) {
         var reader = RESPReader()
         var count = 0
         let first = error { () throws(RedisError) in try reader.take(Array(fault.utf8)) { _ in count += 1 } }
@@ -40,13 +40,13 @@ import Testing
         #expect(count == 0)
     }
 
-    @Test func `A peer that is not Redis is told from a wrong port or missing TLS`() {
+    @Test func `The error for a peer that is not Redis suggests a wrong port or missing TLS`() {
         var reader = RESPReader()
         let http = error { () throws(RedisError) in try reader.take(Array("HTTP/1.1 200 OK\r\n".utf8)) { _ in } }
         #expect(http?.message.contains("Is this the port of a Redis server") == true)
     }
 
-    @Test func `The most elements that are allowed are waited for`() {
+    @Test func `A reader waits for an array of the maximum length`() {
         #expect(outcome(ofFeeding: [Array("*1048576\r\n".utf8)]) == Outcome())
         var limits = RESPLimits()
         limits.maxArrayElements = 2
@@ -58,16 +58,16 @@ import Testing
         "*2147483647\r\n", "*1048577\r\n", "$67108864\r\n", "$9223372036854775807\r\n",
         "*2\r\n$5\r\nfirst\r\n$67108845\r\n",
     ])
-    func `What cannot fit is refused as soon as its length is announced`(header: String) {
+    func `A value that cannot fit is refused as soon as its length is announced`(header: String) {
         let wire = Array("+first\r\n".utf8) + Array(header.utf8)
         let refused = Outcome(replies: [.simple("first")], failure: .replyTooLarge)
         #expect(outcome(ofFeeding: [wire]) == refused)
         #expect(outcome(ofFeeding: wire.map { [$0] }) == refused, "byte by byte")
-        // Nothing is known of the length before its line has ended.
+        // The reader knows the length only after the line has ended.
         #expect(outcome(ofFeeding: [wire.dropLast()]) == Outcome(replies: [.simple("first")]))
     }
 
-    @Test func `An announced length that fits is waited for`() {
+    @Test func `A reader waits for a value whose announced length fits`() {
         for header in ["$67108852\r\n", "*2\r\n$5\r\nfirst\r\n$67108823\r\n", "*1048576\r\n"] {
             #expect(outcome(ofFeeding: [Array(header.utf8)]) == Outcome(), "\(header)")
         }
@@ -75,7 +75,7 @@ import Testing
         limits.maxReplyBytes = 12 * 11
         #expect(outcome(ofFeeding: [Array("*10\r\n".utf8)], limits: limits) == Outcome())
         #expect(outcome(ofFeeding: [Array("*11\r\n".utf8)], limits: limits).failure == .replyTooLarge)
-        // A bulk string that is exactly as long as the limit allows, cut at every place.
+        // This bulk string is exactly as long as the limit allows. It is cut at every position.
         let bulk = Value.bulk(Array(repeating: 0x61, count: limits.maxReplyBytes - 12))
         #expect(outcome(ofFeeding: bulk.wire.map { [$0] }, limits: limits) == Outcome(replies: [bulk]))
     }
@@ -129,7 +129,7 @@ import Testing
         #expect(outcome(ofFeeding: [wire], limits: limits) == Outcome(failure: .protocolViolation))
     }
 
-    @Test func `A header alone takes no memory for what it announces`() {
+    @Test func `A header alone allocates no memory for the length that it announces`() {
         var builder = TapeBuilder(limits: RESPLimits())
         defer { builder.deallocate() }
         let isAccepted = builder.appendArray(count: 1_048_576, depth: 0)
@@ -141,7 +141,7 @@ import Testing
         #expect(builder.tokenCount == 1)
     }
 
-    @Test func `Limits that cannot work are refused`() {
+    @Test func `Invalid limits are refused`() {
         let refusal = error { () throws(RedisError) in try RESPLimits().validate() }
         #expect(refusal?.code == nil)
         let changes: [(inout RESPLimits) -> Void] = [

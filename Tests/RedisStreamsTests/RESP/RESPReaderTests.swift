@@ -4,12 +4,12 @@ import Testing
 
 @Suite struct RESPReaderTests {
     @Test(arguments: GoldenReply.all)
-    func `A reply that is fed whole is read`(golden: GoldenReply) {
+    func `A reply that arrives whole is read`(golden: GoldenReply) {
         #expect(outcome(ofFeeding: [golden.wire]) == Outcome(replies: [golden.value]))
     }
 
     @Test(arguments: GoldenReply.all)
-    func `A reply that is fed byte by byte is read`(golden: GoldenReply) {
+    func `A reply that arrives byte by byte is read`(golden: GoldenReply) {
         #expect(outcome(ofFeeding: golden.wire.map { [$0] }) == Outcome(replies: [golden.value]))
     }
 
@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test(arguments: GoldenReply.all)
-    func `A reply that has not arrived whole is not delivered`(golden: GoldenReply) {
+    func `An incomplete reply is not delivered`(golden: GoldenReply) {
         for length in 0..<golden.wire.count {
             #expect(outcome(ofFeeding: [golden.wire.prefix(length)]) == Outcome(), "\(length) bytes")
         }
@@ -43,7 +43,7 @@ import Testing
     }
 
     @Test(arguments: GoldenReply.all)
-    func `A part of a reply behind whole ones keeps its strings when the whole ones are handed over`(
+    func `A partial reply keeps its strings when the complete replies before it are delivered`(
         golden: GoldenReply
     ) {
         let before = Value.array([.bulk("before"), .integer(1), .simple("and"), .error("ERR x")])
@@ -57,7 +57,7 @@ import Testing
     }
 
     @Test(arguments: [1000, 4096, 65_537])
-    func `A bulk string that is longer than a line may be is read, in whatever pieces it arrives`(length: Int) {
+    func `A bulk string longer than the line limit is read, whatever pieces it arrives in`(length: Int) {
         let long = Value.bulk((0..<200_000).map { UInt8(truncatingIfNeeded: $0) })
         let value = Value.array([.simple("before"), long, .array([long, .integer(1)]), .null])
         let wire = value.wire
@@ -65,7 +65,7 @@ import Testing
         #expect(outcome(ofFeeding: pieces) == Outcome(replies: [value]))
     }
 
-    @Test func `A bulk string that is longer than a line may be is cut anywhere around its ends`() {
+    @Test func `A bulk string longer than the line limit is read when it is cut anywhere near its ends`() {
         let limit = RESPLimits().maxLineBytes
         let value = Value.array([.bulk([UInt8](repeating: 0x61, count: limit + 100)), .integer(1)])
         let wire = value.wire

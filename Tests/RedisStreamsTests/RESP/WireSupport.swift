@@ -2,7 +2,7 @@ import NIOCore
 
 @testable import RedisStreams
 
-/// A reply as a plain tree, to compare with.
+/// A reply as a plain tree, for comparisons.
 indirect enum Value: Equatable {
     case bulk([UInt8])
     case simple(String)
@@ -39,13 +39,13 @@ indirect enum Value: Equatable {
     }
 }
 
-/// What came out of a reader that was fed some pieces.
+/// The replies and the error of a reader that has parsed some pieces.
 struct Outcome: Equatable {
     var replies: [Value] = []
     var failure: RedisError.Code?
 }
 
-/// Feeds a new reader piece by piece, until it fails.
+/// Passes pieces to a new reader, until it fails.
 func outcome(ofFeeding pieces: some Sequence<some Collection<UInt8>>, limits: RESPLimits = RESPLimits()) -> Outcome {
     var reader = RESPReader(limits: limits)
     var outcome = Outcome()
@@ -70,7 +70,7 @@ extension RESPReader {
     }
 }
 
-/// The one reply that `wire` is.
+/// The only reply in `wire`.
 func reply(_ wire: String) -> RedisReply {
     var reader = RESPReader()
     var replies: [RedisReply] = []

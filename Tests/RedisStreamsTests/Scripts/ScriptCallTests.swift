@@ -17,11 +17,11 @@ import Testing
         ),
         ("The quick brown fox jumps over the lazy dog", "2fd4e1c67a2d28fced849ee1bb76e7391b93eb12"),
     ])
-    func `The digest is that of the standard`(text: String, digest: String) {
+    func `The digest is the one of the standard`(text: String, digest: String) {
         #expect(SHA1.hexadecimal(of: text) == digest)
     }
 
-    @Test(arguments: [55, 56, 63, 64, 119, 120]) func `Texts that just fit a block, or do not, are told apart`(
+    @Test(arguments: [55, 56, 63, 64, 119, 120]) func `Texts around the size of a block have different digests`(
         length: Int
     ) {
         let digests = [length - 1, length, length + 1].map { SHA1.hexadecimal(of: String(repeating: "x", count: $0)) }
@@ -29,7 +29,7 @@ import Testing
         #expect(digests.allSatisfy { $0.count == 40 })
     }
 
-    @Test func `Each script has a name and a digest of its own`() {
+    @Test func `Each script has its own name and digest`() {
         #expect(Set(Script.all.map(\.name)).count == Script.all.count)
         #expect(Set(Script.all.map(\.sha1)).count == Script.all.count)
         for script in Script.all { #expect(script.sha1 == SHA1.hexadecimal(of: script.source)) }
@@ -44,9 +44,9 @@ import Testing
         #expect(Set(Script.trim.commands) == Set(trim))
     }
 
-    @Test func `A server that does not know a script is sent its text, and the reply to that counts`() async throws {
+    @Test func `If the server does not know a script, its text is sent, and the reply to that counts`() async throws {
         let line = try await Line.open()
-        async let reply = line.connection.run(leave)
+        async let reply = line.connection.run(deregister)
         await line.server.expect(call(.deregister, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
         await line.server.expect(["EVAL", Script.deregister.source, "1", "orders", "billing", "ann"], answer: ":1\r\n")
         let integer = try await reply.integer
@@ -54,22 +54,22 @@ import Testing
         line.connection.close()
     }
 
-    @Test func `So it is for a call that nobody waits for`() async throws {
+    @Test func `The text is also sent for a call whose reply no task waits for`() async throws {
         let line = try await Line.open()
         let results = Journal<Result<RedisReply, RedisError>>()
-        line.connection.begin(leave) { results.record($0) }
+        line.connection.begin(deregister) { results.record($0) }
         await line.server.expect(call(.deregister, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
         await line.server.expect(["EVAL", Script.deregister.source, "1", "orders", "billing", "ann"], answer: ":0\r\n")
         #expect(try await results.wait(for: 1)[0].get().integer == 0)
         line.connection.close()
     }
 
-    @Test func `Any other error is the caller's, and nothing is sent again`() async throws {
+    @Test func `Any other error is thrown, and nothing is sent again`() async throws {
         let line = try await Line.open()
-        async let error = caught { try await line.connection.run(leave) }
+        async let error = caught { try await line.connection.run(deregister) }
         await line.server.expect(call(.deregister, []), answer: "-NOGROUP No such key\r\n")
         #expect(await error?.code == .noGroup)
-        async let second = caught { try await line.connection.run(leave) }
+        async let second = caught { try await line.connection.run(deregister) }
         await line.server.expect(call(.deregister, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
         #expect(await line.server.nextCommand()?.first == "EVAL")
         line.server.send("-NOPERM this user has no permissions to run the 'eval' command\r\n")
@@ -77,7 +77,7 @@ import Testing
         line.connection.close()
     }
 
-    private var leave: ScriptCall {
+    private var deregister: ScriptCall {
         ScriptCall(.deregister, keys: ["orders"], arguments: [.text("billing"), .text("ann")])
     }
 }

@@ -2,9 +2,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// How far messages have been handled, and what Redis is told of it.
+/// How far messages were handled, and which positions are due to be saved.
 @Suite struct PositionLedgerTests {
-    @Test func `What was handled is due until it was told`() {
+    @Test func `The position of a handled message is due until it is saved`() {
         var ledger = PositionLedger()
         ledger.begin("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 2), isSaved: true)
         expect(ledger.hasDue, equals: false)
@@ -21,29 +21,29 @@ import Testing
         expect(ledger.handled(id("1-0"), of: "other"), equals: 2)
     }
 
-    @Test func `Where a reader begins is told at once, if Redis does not know it`() {
+    @Test func `The start is due at once if Redis does not have it`() {
         var ledger = PositionLedger()
         ledger.begin("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 0), isSaved: false)
         expect(ledger.takeDue(), equals: [save("3-0", epoch: 0)])
     }
 
-    @Test func `An entry that was passed over counts as soon as what was delivered before it is handled`() {
+    @Test func `A skipped entry counts as soon as the messages delivered before it are handled`() {
         var ledger = PositionLedger()
         ledger.begin("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 0), isSaved: true)
-        expect(ledger.passedOver(id("4-0"), of: "a"), equals: true)
+        expect(ledger.skipped(id("4-0"), of: "a"), equals: true)
         let first = ledger.takeDue()
         #expect(first == [save("4-0", epoch: 0)])
         ledger.saved(first[0], epoch: 0)
         ledger.delivered(id("6-0"), of: "a")
-        expect(ledger.passedOver(id("7-0"), of: "a"), equals: false)
-        expect(ledger.passedOver(id("8-0"), of: "a"), equals: false)
+        expect(ledger.skipped(id("7-0"), of: "a"), equals: false)
+        expect(ledger.skipped(id("8-0"), of: "a"), equals: false)
         _ = ledger.handled(id("5-0"), of: "a")
         expect(ledger.takeDue(), equals: [save("5-0", epoch: 0)])
         _ = ledger.handled(id("6-0"), of: "a")
         expect(ledger.takeDue(), equals: [save("8-0", epoch: 0)])
     }
 
-    @Test func `Of several streams each has its position, also when one is dropped`() {
+    @Test func `Each of several streams has its position, also when one is dropped`() {
         var ledger = PositionLedger()
         for stream in ["a", "b", "c"] as [StreamKey] {
             ledger.begin(stream, name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: true)
@@ -55,7 +55,7 @@ import Testing
         expect(Set(ledger.takeDue().map { "\($0.stream) \($0.position.id)" }), equals: ["b 2-0", "c 3-0"])
     }
 
-    @Test func `A position that is set back waits for the messages that were delivered before`() {
+    @Test func `A move back waits for the messages that were delivered before it`() {
         var ledger = PositionLedger()
         ledger.begin("a", name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: true)
         ledger.delivered(id("100-0"), of: "a")
@@ -71,7 +71,7 @@ import Testing
         expect(ledger.takeDue(), equals: [save("5-0", epoch: 1, moves: 1, isMove: false)])
     }
 
-    @Test func `A position is set back at once when everything has been handled, and a second time if need be`() {
+    @Test func `A move applies at once when everything was handled, and a second move replaces it`() {
         var ledger = PositionLedger()
         ledger.begin("a", name: "audit", at: SavedPosition(id: id("9-0"), epoch: 4), isSaved: true)
         ledger.moved(to: id("2-0"), in: "a")
@@ -82,7 +82,7 @@ import Testing
         expect(ledger.takeDue(), equals: [save("0-0", epoch: 5, moves: 2)])
     }
 
-    @Test func `What another reader has moved is left alone until this one moves as well, and takes over the epoch`() {
+    @Test func `A position that another consumer has moved stays until this one moves, in the newer epoch`() {
         var ledger = PositionLedger()
         ledger.begin("a", name: "audit", at: SavedPosition(id: id("9-0"), epoch: 1), isSaved: true)
         _ = ledger.handled(id("10-0"), of: "a")

@@ -3,9 +3,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// How a stream consumer reads while there is more than one read brings.
+/// How a stream consumer reads while there is a backlog.
 @Suite(.limitedTime) struct StreamBacklogTests {
-    @Test func `The next read is sent before the batch is handed out, and asks for more`() async throws {
+    @Test func `The next read is sent before the batch is delivered, and asks for more`() async throws {
         let log = WriteLog()
         let client = try log.makeClient(.patient)
         try await client.running { redis in
@@ -17,7 +17,7 @@ import Testing
             await server.expect(read(after: "0-0", count: 2))
             while buffer.waitingCount == 0 { await Task.yield() }
             let waiting = Journal<Int>()
-            log.watch { _ in waiting.record(buffer.waitingCount) }
+            log.onWrite { _ in waiting.record(buffer.waitingCount) }
             server.send(batch(entry("1-0"), entry("2-0")))
             await server.expect(read(after: "2-0", count: 4))
             #expect(waiting.all == [1], "while the reader still waits")
@@ -47,7 +47,7 @@ import Testing
         }
     }
 
-    @Test func `Many large messages that wait stop the reading, until they are taken`() async throws {
+    @Test func `Large messages in the buffer stop the reading until they are delivered`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             var messages = small(redis).makeAsyncIterator()
@@ -55,7 +55,7 @@ import Testing
             let large = String(repeating: "x", count: 1000)
             let two = batch(entry("1-0", ["field", large]), entry("2-0", ["field", large]))
             await server.expect(read(after: "0-0", count: 2), answer: two)
-            // It had left when there was still room.
+            // This read was sent while the buffer still had room.
             await server.expect(read(after: "2-0", count: 1), answer: batch(entry("3-0", ["field", large])))
             let order = Journal<String>()
             let reading = Task {
@@ -64,14 +64,14 @@ import Testing
             }
             _ = try await messages.next()
             await transport.clock.calmDown()
-            order.record("the batch is not used up")
+            order.record("the batch has one message left")
             _ = try await messages.next()
             await reading.value
-            #expect(order.all == ["the batch is not used up", "read"])
+            #expect(order.all == ["the batch has one message left", "read"])
         }
     }
 
-    @Test func `A lost connection on a backlog loses nothing and brings nothing twice`() async throws {
+    @Test func `A lost connection during a backlog loses no message and repeats none`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "consumer interrupted")
         let redis = try transport.makeClient(.patient, logger: log.logger)
@@ -92,7 +92,7 @@ import Testing
         }
     }
 
-    /// Batches of 2 to 5 messages and 500 bytes.
+    /// A consumer that reads batches of 2 to 5 messages and 500 bytes.
     private func small(_ redis: RedisClient) -> StreamConsumer {
         var configuration = StreamConsumer.Configuration()
         configuration.batchSize = 2

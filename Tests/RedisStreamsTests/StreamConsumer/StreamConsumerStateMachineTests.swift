@@ -5,20 +5,20 @@ import Testing
 private typealias Machine = StreamConsumerStateMachine
 
 @Suite struct StreamConsumerStateMachineTests {
-    @Test func `Concrete positions are read from at once`() {
+    @Test func `Streams with concrete positions are read at once`() {
         let machine = Machine(["b": .after(id("5-1")), "a": .beginning])
         let step = machine.next()
         #expect(step == .read([position("a", "0-0"), position("b", "5-1")]))
     }
 
-    @Test func `A time begins with the first id of its millisecond`() {
+    @Test func `A start at a time begins at the first id of its millisecond`() {
         let machine = Machine(["a": .time(.milliseconds(1000)), "b": .time(.zero), "c": .time(.seconds(-5))])
         let step = machine.next()
         let before = "999-\(UInt64.max)"
         #expect(step == .read([position("a", before), position("b", "0-0"), position("c", "0-0")]))
     }
 
-    @Test func `Latest is found out once for each stream, and nothing is read before`() {
+    @Test func `The last id is asked for once per stream, and nothing is read before`() {
         var machine = Machine(["a": .latest, "b": .beginning, "c": .latest])
         let first = machine.next()
         let again = machine.next()
@@ -32,7 +32,7 @@ private typealias Machine = StreamConsumerStateMachine
         #expect(third == .read([position("b", "0-0"), position("a", "7-0"), position("c", "0-0")]))
     }
 
-    @Test func `The position advances with what was read, for each stream by itself`() throws {
+    @Test func `The position of each stream advances with the messages that were read from it`() throws {
         var machine = Machine(["a": .beginning, "b": .after(id("3-0"))])
         _ = try machine.read([messageBatch(of: "a", ["1-0", "2-0"])])
         let first = machine.next()
@@ -41,7 +41,7 @@ private typealias Machine = StreamConsumerStateMachine
         let second = machine.next()
         #expect(second == .read([position("a", "2-1"), position("b", "4-0")]))
         _ = try machine.read([])
-        _ = machine.looked([:])
+        _ = machine.probed([:])
         let third = machine.next()
         #expect(third == second)
     }
@@ -49,22 +49,22 @@ private typealias Machine = StreamConsumerStateMachine
     @Test(arguments: [
         messageBatch(of: "a", ["5-0"]), messageBatch(of: "a", ["100-0"]), messageBatch(of: "b", ["200-0"]),
     ])
-    func `A server that answers a read with something else is told of, and no position goes back`(
+    func `A reply with other entries than those asked for is an error, and no position goes back`(
         batch: MessageBatch
     ) throws {
         var machine = Machine(["a": .after(id("100-0"))])
         do {
             _ = try machine.read([batch])
-            Issue.record("it was believed")
+            Issue.record("the reply was accepted")
         } catch {
             expect(Reaction(machine.failed(error)), equals: .stop(.unexpectedReply))
         }
         _ = try machine.read([messageBatch(of: "a", [])])
-        _ = machine.looked([:])
+        _ = machine.probed([:])
         expect(machine.next(), equals: .read([position("a", "100-0")]))
     }
 
-    @Test func `A server that is not to be reached at the start is told`() throws {
+    @Test func `A server that is unreachable at the start ends the loop`() throws {
         for code in [RedisError.Code.connectionRefused, .connectTimeout, .hostNotFound, .connectionUnavailable] {
             var machine = Machine(["a": .beginning])
             let first = Reaction(machine.failed(RedisError(code, "away")))
@@ -75,7 +75,7 @@ private typealias Machine = StreamConsumerStateMachine
         }
     }
 
-    @Test func `Failures in a row are counted until something succeeds`() {
+    @Test func `Failures in a row are counted until a step succeeds`() {
         var machine = Machine(["a": .latest])
         let lost = RedisError(.connectionClosed, "lost")
         for attempt in 1...3 {
@@ -87,11 +87,11 @@ private typealias Machine = StreamConsumerStateMachine
         #expect(fresh == .retry(.connectionClosed, attempt: 1))
     }
 
-    @Test(arguments: allCodes) func `What may pass is tried again, and the rest is told`(code: RedisError.Code) throws {
+    @Test(arguments: allCodes) func `Retriable errors are retried, others end the loop`(code: RedisError.Code) throws {
         var machine = Machine(["a": .beginning])
         _ = try machine.read([])
         let reaction = Reaction(machine.failed(RedisError(code, "test")))
-        // Somebody may unblock a read, once.
+        // Somebody may run `CLIENT UNBLOCK`; the first time, the consumer reads on without a pause.
         let usual: Reaction = code == .unblocked ? .proceed : .retry(code, attempt: 1)
         #expect(reaction == (code.isRetriable ? usual : .stop(code)))
     }
@@ -110,7 +110,7 @@ private typealias Machine = StreamConsumerStateMachine
         #expect(!none)
     }
 
-    @Test(arguments: seeds) func `On a random walk positions only go up and equal what was read`(seed: UInt64) throws {
+    @Test(arguments: seeds) func `In random runs, positions only go up and equal what was read`(seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let keys: [StreamKey] = ["a", "b", "c"]
         var model: [StreamKey: StreamID] = [:]
@@ -136,8 +136,8 @@ private typealias Machine = StreamConsumerStateMachine
                 let next = StreamID(milliseconds: last.milliseconds + UInt64.random(in: 1...3, using: &random))
                 _ = try machine.read([messageBatch(of: key, ["\(next)"])])
                 model[key] = next
-            case .look: _ = machine.looked([:])
-            default: Issue.record("nothing else was to be done")
+            case .probe: _ = machine.probed([:])
+            default: Issue.record("the machine took an unexpected step")
             }
         }
     }
@@ -147,7 +147,7 @@ private func position(_ stream: StreamKey, _ last: String) -> StreamOffset {
     .init(stream, after: id(last))
 }
 
-/// What a machine says to a failure, to compare with.
+/// The reaction of a state machine to a failure, in a form that can be compared.
 enum Reaction: Equatable {
     case proceed
     case retry(RedisError.Code, attempt: Int)
@@ -162,7 +162,7 @@ enum Reaction: Equatable {
     }
 }
 
-/// Every code that there is.
+/// All error codes.
 let allCodes: [RedisError.Code] = [
     .invalidArgument, .invalidConfiguration, .hostNotFound, .connectionRefused, .connectTimeout, .tlsFailure,
     .connectionUnavailable, .clientShutDown, .cancelled, .connectionClosed, .timeout, .protocolViolation,

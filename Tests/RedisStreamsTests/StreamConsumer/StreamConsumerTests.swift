@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite(.limitedTime) struct StreamConsumerTests {
-    @Test func `Latest is found out once, and reading goes on from where it came to`() async throws {
+    @Test func `The last id is asked for once, and reading continues from the position`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             var messages = StreamConsumer(redis, stream: "orders", from: .latest).makeAsyncIterator()
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func `After a lost connection it goes on from its position`() async throws {
+    @Test func `After a lost connection it continues from its position`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "consumer interrupted")
         let redis = try transport.makeClient(.patient, logger: log.logger)
@@ -57,7 +57,7 @@ import Testing
         }
     }
 
-    @Test func `Latest stays what it was when the connection is lost before anything came`() async throws {
+    @Test func `The position of latest stays when the connection is lost before the first message`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "consumer interrupted")
         let redis = try transport.makeClient(.patient, logger: log.logger)
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    @Test func `A read that goes on too long is given up and sent again`() async throws {
+    @Test func `A read that takes too long times out and is sent again`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "consumer interrupted")
         let redis = try transport.makeClient(logger: log.logger)
@@ -84,7 +84,7 @@ import Testing
             let messages = StreamConsumer(redis, stream: "orders", from: .beginning).makeAsyncIterator()
             let server = await transport.nextConnection()
             await server.expect(read(after: "0-0"))
-            // BLOCK and the time that any command has.
+            // BLOCK and the timeout of every command.
             await transport.clock.advance(by: .seconds(15))
             await server.expectClose()
             _ = await log.journal.wait(for: 1)
@@ -95,7 +95,7 @@ import Testing
         }
     }
 
-    @Test func `It reads no further ahead than it may`() async throws {
+    @Test func `It reads no further ahead than prefetch allows`() async throws {
         var configuration = StreamConsumer.Configuration()
         configuration.prefetch = 1
         let transport = FakeTransport()
@@ -115,10 +115,10 @@ import Testing
                 await transport.clock.settle()
                 await Task.yield()
             }
-            order.record("one taken, two left")
+            order.record("one delivered, two in the buffer")
             _ = try await messages.next()
             await reading.value
-            #expect(order.all == ["one taken, two left", "read"])
+            #expect(order.all == ["one delivered, two in the buffer", "read"])
         }
     }
 
@@ -136,7 +136,7 @@ import Testing
         }
     }
 
-    @Test func `A key of another type is told, after what was read before`() async throws {
+    @Test func `A key of another type ends the loop, after the messages that were read before`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             var messages = StreamConsumer(redis, stream: "orders", from: .beginning).makeAsyncIterator()
@@ -152,7 +152,7 @@ import Testing
         }
     }
 
-    @Test func `A server that is not to be reached is told and not waited for`() async throws {
+    @Test func `An unreachable server ends the loop without a wait`() async throws {
         let transport = FakeTransport()
         for _ in 0..<1000 { transport.refuseNextConnection() }
         var configuration = RedisClient.Configuration()
@@ -187,7 +187,7 @@ import Testing
         }
     }
 
-    @Test func `A loop that is left ends the read on the server`() async throws {
+    @Test func `Leaving the loop ends the read on the server`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let loop = Task {
@@ -200,12 +200,12 @@ import Testing
             await server.expect(read(after: "0-0"), answer: batch(entry("1-0")))
             let last = try await loop.value
             #expect(last == id("1-0"))
-            // The loop may have been left before the next read was sent.
+            // The loop may have ended before the next read was sent.
             while let command = await server.nextCommand() { #expect(command.first == "XREAD") }
         }
     }
 
-    @Test func `What cannot be is refused before anything is sent`() async throws {
+    @Test func `Invalid arguments fail before anything is sent`() async throws {
         let redis = try FakeTransport().makeClient()
         var configuration = StreamConsumer.Configuration()
         configuration.batchSize = 0

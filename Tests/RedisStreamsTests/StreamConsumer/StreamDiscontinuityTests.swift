@@ -3,9 +3,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// Fan-out readers, and servers whose streams do not go on where they were.
+/// Stream consumers whose streams no longer continue from the position.
 @Suite(.limitedTime) struct StreamDiscontinuityTests {
-    @Test func `An idle reader looks once for each read, and follows a stream that was made anew`() async throws {
+    @Test func `An idle consumer probes once after each read, and follows a recreated stream`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let consumer = StreamConsumer(redis, stream: "orders", from: .after(id("100-0")))
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func `Without scripts, a missing stream is believed only if the key is missing, too`() async throws {
+    @Test func `Without scripts, a stream counts as missing only if EXISTS says so, too`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let consumer = StreamConsumer(redis, stream: "orders", from: .beginning)
@@ -50,7 +50,7 @@ import Testing
             await server.expectIdle(read(after: "7-0"), on: transport.clock)
             await server.expectProbe(answer: "-NOPERM this user has no permissions\r\n", role: "-NOPERM this user\r\n")
             await server.expect(["XLEN", "orders"], answer: ":0\r\n")
-            await server.expect(look, answer: "-ERR no such key\r\n")
+            await server.expect(streamInfoCommand, answer: "-ERR no such key\r\n")
             await server.expect(["EXISTS", "orders"], answer: ":0\r\n")
             await server.expectIdle(read(after: "0-0"), on: transport.clock)
             await server.expect(read(after: "0-0"))
@@ -59,8 +59,7 @@ import Testing
         }
     }
 
-    @Test func `Without scripts, entries are looked at only when something has changed, and else rarely`() async throws
-    {
+    @Test func `Without scripts, a probe asks for entries when something has changed, and else rarely`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let consumer = StreamConsumer(redis, stream: "orders", from: .after(id("7-0")))
@@ -71,18 +70,18 @@ import Testing
             await server.expectProbe(answer: "-NOPERM this user has no permissions\r\n", role: "-NOPERM this user\r\n")
             for round in 0...13 {
                 await server.expect(["XLEN", "orders"], answer: ":1\r\n")
-                if round % 13 == 0 { await server.expect(look, answer: info) }
+                if round % 13 == 0 { await server.expect(streamInfoCommand, answer: info) }
                 await server.expectIdle(read(after: "7-0"), on: transport.clock)
             }
             await server.expect(["XLEN", "orders"], answer: ":0\r\n")
-            await server.expect(look, answer: streamInfo(last: "7-0", length: 0))
+            await server.expect(streamInfoCommand, answer: streamInfo(last: "7-0", length: 0))
             await server.expect(read(after: "7-0"))
             #expect(consumer.counters.discontinuities == 0)
             _ = messages
         }
     }
 
-    @Test func `A server that cannot be asked is not asked again`() async throws {
+    @Test func `A consumer does not ask again for commands that the server refuses`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let consumer = StreamConsumer(redis, stream: "orders", from: .after(id("7-0")))
@@ -91,9 +90,9 @@ import Testing
             await server.expectIdle(read(after: "7-0"), on: transport.clock)
             await server.expectProbe(answer: "-ERR unknown command\r\n", role: "-ERR unknown command\r\n")
             await server.expect(["XLEN", "orders"], answer: "-ERR unknown command\r\n")
-            await server.expect(look, answer: "-ERR unknown command 'XINFO'\r\n")
+            await server.expect(streamInfoCommand, answer: "-ERR unknown command 'XINFO'\r\n")
             await server.expect(["EXISTS", "orders"], answer: ":1\r\n")
-            await server.expect(look, answer: "-ERR unknown command 'XINFO'\r\n")
+            await server.expect(streamInfoCommand, answer: "-ERR unknown command 'XINFO'\r\n")
             await server.expectIdle(read(after: "7-0"), on: transport.clock)
             await server.expect(read(after: "7-0"))
             #expect(consumer.counters.discontinuities == 0)
@@ -101,7 +100,7 @@ import Testing
         }
     }
 
-    @Test func `Of an entry that was lost with a server is told, and what was seen is left out`() async throws {
+    @Test func `After a server lost an entry, the consumer goes back, and repeats no message`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let consumer = StreamConsumer(redis, stream: "orders", from: .beginning)
@@ -129,7 +128,7 @@ import Testing
         }
     }
 
-    @Test func `Interruptions and their ends are told`() async throws {
+    @Test func `A consumer reports interruptions and reconnections`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "consumer interrupted")
         let redis = try transport.makeClient(.patient, logger: log.logger)
@@ -153,7 +152,7 @@ import Testing
         }
     }
 
-    @Test func `A server that was the master and is a replica is connected to anew`() async throws {
+    @Test func `A consumer reconnects when its master has become a replica`() async throws {
         let transport = FakeTransport()
         let log = LogJournal(of: "consumer interrupted")
         let redis = try transport.makeClient(.patient, logger: log.logger)
@@ -164,7 +163,7 @@ import Testing
             await server.expectProbe(answer: probed(last: "7-0"))
             await server.expectIdle(read(after: "7-0"), on: transport.clock)
             await server.expectProbe(answer: probed(last: "7-0"), role: replicaRole)
-            // The connection ends behind the read that has left.
+            // The connection closes after the read that is in flight.
             await server.expectIdle(read(after: "7-0"), on: transport.clock)
             await server.expectClose()
             _ = await log.journal.wait(for: 1)
@@ -176,7 +175,7 @@ import Testing
         }
     }
 
-    @Test func `A reader that has begun on a replica stays there`() async throws {
+    @Test func `A consumer that started on a replica stays there`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let messages = StreamConsumer(redis, stream: "orders", from: .after(id("7-0"))).makeAsyncIterator()
@@ -190,7 +189,7 @@ import Testing
         }
     }
 
-    @Test func `A reader that is never idle looks once in the time of a read`() async throws {
+    @Test func `A consumer that is never idle probes once per BLOCK time`() async throws {
         let transport = FakeTransport()
         let redis = try transport.makeClient(.patient)
         try await redis.running { redis in
@@ -207,58 +206,7 @@ import Testing
     }
 }
 
-/// Positions that are kept in Redis.
-@Suite(.limitedTime) struct PositionKeeperTests {
-    @Test func `A position is asked for, looked at, and kept at intervals and at the end`() async throws {
-        let transport = FakeTransport()
-        let server = ScriptedServer(on: transport) { command in
-            switch command.first {
-            case "HMGET": array([bulk("3-0"), bulk("2")])
-            case "EVALSHA" where command[1] == Script.probe.sha1: probed(last: "5-0", entries: ("1-0", "5-0"))
-            case "XREAD": command.last == "3-0" ? batch(entry("4-0"), entry("5-0")) : nil
-            case "EVALSHA": "-NOSCRIPT No matching script\r\n"
-            default: ":2\r\n"
-            }
-        }
-        try await transport.withClient(.patient) { redis in
-            let start = StreamConsumer.Start.resume("audit")
-            var messages: StreamConsumer.Iterator? = StreamConsumer(redis, stream: "orders", from: start)
-                .makeAsyncIterator()
-            let first = try await messages?.next()
-            #expect(first?.id == id("4-0"))
-            _ = try await messages?.next()
-            _ = await transport.clock.advance(by: .seconds(1)) {
-                _ = await server.saved(atLeast: 1)
-            }
-            #expect(server.commands.all.first == ["HMGET", "{orders}:position:audit", "id", "epoch"])
-            let loop = Task { [messages] in
-                var messages = messages
-                return try await messages?.next()
-            }
-            messages = nil
-            loop.cancel()
-            _ = try await loop.value
-            let saved = await server.saved(atLeast: 2)
-            #expect(saved == [["4-0", "2", "save"], ["5-0", "2", "save"]])
-        }
-    }
-}
-
-extension ScriptedServer {
-    /// The arguments of the scripts that keep positions, in the order in which they came.
-    fileprivate var saved: [[String]] {
-        commands.all.filter { $0.first == "EVAL" }.map { Array($0.dropFirst(4)) }
-    }
-
-    /// Waits until positions have been kept so often.
-    fileprivate func saved(atLeast count: Int) async -> [[String]] {
-        var seen = 0
-        while saved.count < count { seen = await commands.wait(for: seen + 1).count }
-        return saved
-    }
-}
-
-private let look = ["XINFO", "STREAM", "orders"]
+private let streamInfoCommand = ["XINFO", "STREAM", "orders"]
 
 private func read(after id: String) -> [String] {
     ["XREAD", "COUNT", "100", "BLOCK", "5000", "STREAMS", "orders", id]

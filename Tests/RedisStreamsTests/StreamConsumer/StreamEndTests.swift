@@ -5,11 +5,11 @@ import Testing
 
 @testable import RedisStreams
 
-/// How readers begin and end, and that many streams cost no more than few, each.
+/// How loops over a stream consumer start and end, and that the cost per stream is the same for many streams.
 @Suite(.limitedTime) struct StreamEndTests {
     // MARK: Ready
 
-    @Test func `What is added when a reader of the latest is ready is delivered`() async throws {
+    @Test func `A consumer from latest delivers what is added after ready returns`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             for round in 1...20 {
@@ -26,7 +26,7 @@ import Testing
         }
     }
 
-    @Test func `Who waits for a loop that cannot begin is told why`() async throws {
+    @Test func `Waiting for a loop that cannot start throws the reason`() async throws {
         let redis = try FakeTransport().makeClient()
         let consumer = StreamConsumer(redis, streams: [:])
         let waiting = Task { await caught { try await consumer.ready() } }
@@ -37,7 +37,7 @@ import Testing
         #expect(again?.code == .invalidArgument)
     }
 
-    @Test func `Who waits for a loop can be cancelled, and is told when it is left`() async throws {
+    @Test func `Waiting for a loop can be cancelled, and ends when the loop does`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
             let consumer = StreamConsumer(redis, stream: "s", from: .latest)
@@ -57,7 +57,7 @@ import Testing
 
     // MARK: Positions
 
-    @Test func `A loop that is cancelled ends when its position is written`() async throws {
+    @Test func `A cancelled loop ends when its position is saved`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             for n in 1...5 { try await redis.xadd("s", ["n": .integer(n)], id: .id(StreamID(milliseconds: UInt64(n)))) }
@@ -76,7 +76,7 @@ import Testing
         }
     }
 
-    @Test func `A loop waits no longer than two seconds for a server that is silent`() async throws {
+    @Test func `A cancelled loop waits no longer than two seconds for a server that does not answer`() async throws {
         let transport = FakeTransport()
         let server = ScriptedServer(on: transport) { command in
             switch command.first {
@@ -99,14 +99,14 @@ import Testing
             try await transport.clock.advance(by: .milliseconds(100)) { await loop.result }.get()
             #expect(transport.clock.elapsed - before >= .seconds(2))
             #expect(transport.clock.elapsed - before < .seconds(3))
-            // The client waits for the reader, whose own two seconds may have begun a little later.
+            // The client waits for the consumer, whose own two seconds may have begun a little later.
             going.record(Task { while !Task.isCancelled { await transport.clock.advance(by: .milliseconds(100)) } })
         }
         for task in going.all { task.cancel() }
         _ = server
     }
 
-    @Test func `A position is not lost with a client that ends right behind its loop`() async throws {
+    @Test func `A client that shuts down right after the loop still saves the position`() async throws {
         let server = InMemoryRedis()
         try await server.withClient { redis in
             for n in 1...5 { try await redis.xadd("s", ["n": .integer(n)], id: .id(StreamID(milliseconds: UInt64(n)))) }
@@ -116,13 +116,13 @@ import Testing
         }
         try await server.withClient { redis in
             let kept = try await redis.send("HGET", "{s}:position:audit", "id").string
-            #expect(kept == "3-0", "the fourth was not handled: its loop was left")
+            #expect(kept == "3-0", "the fourth message was not handled: its loop ended with break")
         }
     }
 
     // MARK: Services
 
-    @Test func `A service handles what comes, and keeps its position when it is shut down`() async throws {
+    @Test func `A service handles messages, and saves its position on shutdown`() async throws {
         let server = InMemoryRedis()
         let handled = Journal<StreamID>()
         let redis = try server.makeClient()
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test func `What a handler throws ends its service, and its message does not count as handled`() async throws {
+    @Test func `An error of the handler ends its service, and the message does not count as handled`() async throws {
         struct Failure: Error {}
         let server = InMemoryRedis()
         try await server.withClient { redis in
@@ -158,7 +158,7 @@ import Testing
     @Test func `Eight times as many streams cost about eight times as much`() throws {
         let few = try Self.cost(of: 1000)
         let many = try Self.cost(of: 8000)
-        #expect(many < few * 48, "64 times, if each were looked for among all")
+        #expect(many < few * 48, "it would be 64 times if each lookup searched all streams")
     }
 
     private static func cost(of count: Int) throws -> Duration {

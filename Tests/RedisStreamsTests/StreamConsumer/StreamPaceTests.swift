@@ -3,12 +3,12 @@ import Testing
 
 @testable import RedisStreams
 
-/// Servers that answer everything at once, in a wrong way.
+/// Servers that answer everything at once, and wrongly.
 @Suite(.limitedTime) struct StreamPaceTests {
     struct Server: Sendable, CustomTestStringConvertible {
         var testDescription: String
         var streams: [StreamKey: StreamConsumer.Start] = ["orders": .after(id("100-0"))]
-        /// Whether the reader ends with an error at once.
+        /// The error with which the loop ends at once, if it does.
         var ends: RedisError.Code?
         var answer: @Sendable ([String]) -> String?
     }
@@ -21,32 +21,33 @@ import Testing
         Server(testDescription: "entries of another stream", ends: .unexpectedReply) {
             answer($0, read: batch(of: "other", entry("101-0")))
         },
-        Server(testDescription: "what is no reply to a read", ends: .unexpectedReply) { answer($0, read: ":1\r\n") },
+        Server(testDescription: "a reply of another type", ends: .unexpectedReply) { answer($0, read: ":1\r\n") },
         Server(testDescription: "loading") { answer($0, read: "-LOADING Redis is loading\r\n") },
         Server(testDescription: "unblocked") { answer($0, read: "-UNBLOCKED by somebody\r\n") },
         Server(testDescription: "no cluster") { answer($0, read: "-CLUSTERDOWN Hash slot not served\r\n") },
         Server(testDescription: "no stream, of two", streams: ["a": .beginning, "b": .beginning], ends: .wrongType) {
             answer($0, read: "-WRONGTYPE Operation against a key\r\n")
         },
-        Server(testDescription: "a stream that is always made anew") { command in
+        Server(testDescription: "a stream that is recreated again and again") { command in
             guard command.first == "XREAD" else { return answer(command, read: "", last: "5-0") }
             return command.last == "0-0" ? batch(entry("7-0")) : nothing
         },
-        Server(testDescription: "scripts are never known") { command in
+        Server(testDescription: "NOSCRIPT to all scripts") { command in
             command.first == "XREAD" ? nothing : "-NOSCRIPT No matching script\r\n"
         },
-        Server(testDescription: "errors to all but reads") { command in
+        Server(testDescription: "errors to everything but reads") { command in
             command.first == "XREAD" ? nothing : "-ERR unknown command\r\n"
         },
-        Server(testDescription: "errors to all", streams: ["orders": .resume("audit")]) { _ in
+        Server(testDescription: "errors to everything", streams: ["orders": .resume("audit")]) { _ in
             "-TRYAGAIN later\r\n"
         },
     ]
 
-    @Test(arguments: servers) func `It is asked at a bounded pace`(server: Server) async throws {
+    @Test(arguments: servers) func `A consumer asks such a server at a bounded rate`(server: Server) async throws {
         let transport = FakeTransport()
         let asked = Journal<[String]>()
-        // So that a reader which knows no pace fails this test, and does not keep it for ever.
+        // Limits how often the server answers, so that a consumer without a pause fails this test instead of running
+        // for ever.
         let playing = ScriptedServer(on: transport) { command in
             asked.record(command)
             return asked.all.count > 2000 ? nil : server.answer(command)
@@ -75,14 +76,14 @@ import Testing
         }
     }
 
-    @Test func `A server that was a master and is none is told of less and less often`() {
+    @Test func `A master that has become a replica is reported less and less often`() {
         let replica = ServerRole.replica(host: "host", port: 6379, state: "connected")
-        var watch = MasterMonitor()
-        for _ in 0..<10 { expect(watch.observe(replica), equals: false) }
-        expect(watch.observe(.master(offset: 1, replicaCount: 0)), equals: false)
-        let told = (1...130).filter { _ in watch.observe(replica) }
-        #expect(told == [1, 2, 4, 8, 16, 32, 64, 128])
-        expect(watch.observe(.master(offset: 1, replicaCount: 0)), equals: false)
-        expect(watch.observe(replica), equals: true)
+        var monitor = MasterMonitor()
+        for _ in 0..<10 { expect(monitor.observe(replica), equals: false) }
+        expect(monitor.observe(.master(offset: 1, replicaCount: 0)), equals: false)
+        let reported = (1...130).filter { _ in monitor.observe(replica) }
+        #expect(reported == [1, 2, 4, 8, 16, 32, 64, 128])
+        expect(monitor.observe(.master(offset: 1, replicaCount: 0)), equals: false)
+        expect(monitor.observe(replica), equals: true)
     }
 }

@@ -3,9 +3,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// Entries that a fan-out reader cannot read.
+/// Entries that a stream consumer cannot read.
 @Suite(.limitedTime) struct StreamUnreadableTests {
-    @Test func `An entry that is too large is told, counted and passed over, and the others are read`() async throws {
+    @Test func `An entry that is too large is reported, counted and skipped, and the others are read`() async throws {
         let server = InMemoryRedis()
         try await server.withClient(Self.limited) { redis in
             try await Self.add(to: "orders", large: [3, 4, 40], of: 60, redis)
@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    @Test func `So is an entry with too many fields`() async throws {
+    @Test func `An entry with too many fields is skipped, and the others are read`() async throws {
         let server = InMemoryRedis()
         var configuration = RedisClient.Configuration.patient
         configuration.connection.limits.maxArrayElements = 64
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test func `The position is kept behind an entry that is the last one`() async throws {
+    @Test func `The position is saved after a skipped entry that is the last one`() async throws {
         let server = InMemoryRedis()
         try await server.withClient(Self.limited) { redis in
             try await Self.add(to: "orders", large: [2], of: 2, redis)
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func `Of several streams only the one with the entry is held up`() async throws {
+    @Test func `An entry that is too large does not keep other streams from being read`() async throws {
         let server = InMemoryRedis()
         try await server.withClient(Self.limited) { redis in
             try await Self.add(to: "a", large: [], of: 20, redis)
@@ -69,8 +69,8 @@ import Testing
         }
     }
 
-    /// Each entry of the three can be read, and all three together cannot.
-    @Test func `Streams that are too large together are read one by one, and nothing is passed over`() async throws {
+    /// Each of the three streams can be read alone, but not all three in one reply.
+    @Test func `Streams that are too large together are read one by one, and nothing is skipped`() async throws {
         let server = InMemoryRedis()
         try await server.withClient(Self.limited) { redis in
             let value = String(repeating: "x", count: 25_000)
@@ -105,14 +105,14 @@ import Testing
             let error = await transport.clock.advance(by: .milliseconds(50)) { await loop.value }
             #expect(error?.code == .replyTooLarge)
             #expect(error?.message.contains("EVALSHA") == true)
-            #expect(error?.message.contains("orders behind 0-0") == true)
+            #expect(error?.message.contains("orders after 0-0") == true)
             #expect(server.commands.all.filter { $0.first == "XREAD" }.count == 2, "a batch, and one entry")
         }
     }
 
-    // MARK: Connections that end
+    // MARK: Connections that close
 
-    @Test func `After two connections that end within the same read, half as much is asked for`() {
+    @Test func `After two connections that close during the same read, the next one asks for half as much`() {
         var machine = StreamConsumerStateMachine(["a": .beginning], size: BatchSize(8...8, bytes: 1000))
         for count in [8, 4, 4, 2, 2, 1] {
             _ = machine.failed(lost)
@@ -124,13 +124,13 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func `An entry at which connections end is passed over only if the one behind it can be read`(isRead: Bool) throws {
+    func `An entry whose reads close connections is skipped only if the next one can be read`(isRead: Bool) throws {
         var machine = StreamConsumerStateMachine(["a": .beginning], size: BatchSize(1...1, bytes: 1000))
         _ = try machine.read([messageBatch(of: "a", ["1-0"])])
         let position = StreamOffset("a", after: id("1-0"))
         for _ in 0..<3 {
             _ = machine.failed(lost)
-            _ = machine.looked([:])
+            _ = machine.probed([:])
         }
         expect(machine.next(), equals: .identify(position))
         expect(machine.identified(id("2-0"), isLarge: false, behind: position), equals: nil)
@@ -142,12 +142,12 @@ import Testing
             expect(machine.next(), equals: .read([StreamOffset("a", after: id("3-0"))]))
         } else {
             _ = machine.failed(lost)
-            _ = machine.looked([:])
+            _ = machine.probed([:])
             expect(machine.next(), equals: .read([position]))
         }
     }
 
-    @Test func `An entry of usual size is passed over only if it could not be read twice`() throws {
+    @Test func `An entry of usual size is skipped only if it could not be read twice`() throws {
         var machine = StreamConsumerStateMachine(["a": .beginning], size: BatchSize(1...1, bytes: 1000))
         let refused = RedisError(.replyTooLarge, "large", command: "XREAD")
         for expected in [nil, id("2-0")] {
@@ -162,7 +162,7 @@ import Testing
 
     // MARK: Streams
 
-    /// Replies of 64 KiB at most.
+    /// A client that accepts replies of at most 64 KiB.
     private static var limited: RedisClient.Configuration {
         var configuration = RedisClient.Configuration.patient
         configuration.connection.limits.maxReplyBytes = 64 << 10
@@ -177,7 +177,7 @@ import Testing
         }
     }
 
-    /// Reads so many messages, and asks for one more, as a loop does that is cancelled while it waits.
+    /// Reads `count` messages, and then waits for the next one until the loop is cancelled.
     private static func read(_ count: Int, of consumer: StreamConsumer) async throws -> [String] {
         let seen = Journal<String>()
         let loop = Task { for try await message in consumer { seen.record(message["n"] ?? "") } }
@@ -189,7 +189,7 @@ import Testing
 }
 
 extension StreamConsumer {
-    /// Waits for so many entries that could not be read.
+    /// Waits until the consumer has reported `count` unreadable entries.
     fileprivate func unreadable(_ count: Int) async -> [StreamID] {
         var found: [StreamID] = []
         for await case .unreadable(let id, _, _) in events {

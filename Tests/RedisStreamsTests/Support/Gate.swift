@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Holds tasks up until it is opened.
+/// Lets tasks wait until it is opened.
 final class Gate: Sendable {
     private struct State {
         var isOpen = false
@@ -18,7 +18,7 @@ final class Gate: Sendable {
         for waiter in waiters { waiter.resume() }
     }
 
-    /// Waits, cancelled or not.
+    /// Waits until the gate is open, and does not react to cancellation.
     func wait() async {
         await withCheckedContinuation { continuation in
             let isOpen = state.withLock { state in
@@ -30,7 +30,7 @@ final class Gate: Sendable {
     }
 }
 
-/// What happened, in order, for tasks that look at it and for one that waits for it.
+/// Records elements in order. Tasks can read them, or wait until there are enough.
 final class Journal<Element: Sendable>: Sendable {
     private struct State {
         var elements: [Element] = []
@@ -52,7 +52,7 @@ final class Journal<Element: Sendable>: Sendable {
         for (continuation, elements) in ready { continuation.resume(returning: elements) }
     }
 
-    /// Waits until there are so many elements.
+    /// Waits until there are at least `count` elements.
     func wait(for count: Int) async -> [Element] {
         await withCheckedContinuation { continuation in
             let ready: [Element]? = state.withLock { state in
@@ -65,7 +65,7 @@ final class Journal<Element: Sendable>: Sendable {
     }
 }
 
-/// Waits for the cancellation of the task.
+/// Waits until the task is cancelled.
 func untilCancelled() async {
     let gate = Gate()
     await withTaskCancellationHandler {

@@ -5,37 +5,37 @@ import Testing
 
 // The commands of a consumer `ann` of the group `billing` on the stream `orders`.
 
-/// A page of what is pending for the consumer itself.
+/// The command for a page of the consumer's own pending list.
 func recoveryPage(after id: String? = nil, count: Int = 100) -> [String] {
     ["XPENDING", "orders", "billing", id.map { "(\($0)" } ?? "-", "+", "\(count)", "ann"]
 }
 
-/// A call of a script by its SHA-1.
+/// The command that calls a script by its SHA-1.
 ///
-/// - Parameter targets: The keys behind the stream.
+/// - Parameter targets: The keys after the stream.
 func call(_ script: Script, targets: [String] = [], _ arguments: [String]) -> [String] {
     ["EVALSHA", script.sha1, "\(1 + targets.count)", "orders"] + targets + ["billing", "ann"] + arguments
 }
 
-func take(_ ids: String..., mode: String = "fair") -> [String] { call(.reclaim, [mode] + ids) }
+func reclaim(_ ids: String..., mode: String = "fair") -> [String] { call(.reclaim, [mode] + ids) }
 
 func renew(_ ids: String...) -> [String] { call(.renew, ids) }
 
-/// An acknowledgement by the script that looks at the owner.
+/// The command that acknowledges by the script which checks the owner.
 func acknowledgeIfOwned(_ ids: String...) -> [String] { call(.acknowledge, ids) }
 
 func requeue(_ id: String, idle: Int, count: Int) -> [String] { call(.requeue, [id, "\(idle)", "\(count)"]) }
 
 func creation(after id: String) -> [String] { ["XGROUP", "CREATE", "orders", "billing", id, "MKSTREAM"] }
 
-/// A look at the group.
-let lookAtGroup = call(.snapshot, [])
+/// The command that takes a snapshot of the group.
+let snapshotCall = call(.snapshot, [])
 
 func claim(from id: String = "0-0", idle: Int = 30_000, count: Int = 100) -> [String] {
     ["XAUTOCLAIM", "orders", "billing", "ann", "\(idle)", id, "COUNT", "\(count)", "JUSTID"]
 }
 
-/// - Parameter block: In milliseconds; `nil` for a read that does not wait.
+/// - Parameter block: The `BLOCK` time in milliseconds; `nil` for a read that does not wait.
 func readNew(block: Int? = 5000, noAck: Bool = false, count: Int = 100) -> [String] {
     var command: [String] = ["XREADGROUP", "GROUP", "billing", "ann", "COUNT", "\(count)"]
     if let block { command += ["BLOCK", "\(block)"] }
@@ -47,16 +47,16 @@ func acknowledge(_ ids: String...) -> [String] { ["XACK", "orders", "billing"] +
 
 let noPending = "*0\r\n"
 
-/// What the script `leave` returns: that the consumer was removed.
+/// The reply of the script `deregister`: the consumer was removed.
 ///
-/// - Parameter last: The last id of a full page, behind which it is to be called again.
-func hasLeft(last: String = "") -> String { array([":1\r\n", bulk(last), "*0\r\n"]) }
+/// - Parameter last: The last id of a full page, after which the script is to be called again.
+func deregistered(last: String = "") -> String { array([":1\r\n", bulk(last), "*0\r\n"]) }
 
-/// A consumer of a client on a transport that a test plays the server of.
+/// A consumer whose client is connected to the test, which acts as the server.
 struct GroupPlay {
     let log: WriteLog
-    /// Whether the server tells connections what it calls them. Then this play greets them.
-    private let tellsIDs: Bool
+    /// Whether the test answers the handshakes, with the reply of `CLIENT ID`.
+    private let answersClientID: Bool
     let events = Journal<ConsumerEvent>()
     private let connections = Journal<FakeConnection>()
     private let sharedConnections = Journal<FakeConnection>()
@@ -65,45 +65,46 @@ struct GroupPlay {
     let configuration: GroupConsumer.Configuration
     var client = RedisClient.Configuration.patient
 
-    /// Never claims by itself, unless the test says so; and reads as much as it may, however long its handlers take, and
-    /// keeps it.
-    init(tellsIDs: Bool = false, _ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
+    /// Creates a play whose consumer does not claim messages unless the test says so, reads as many messages as it may,
+    /// however long its handlers take, and keeps them.
+    init(answersClientID: Bool = false, _ change: (inout GroupConsumer.Configuration) -> Void = { _ in }) {
         var configuration = GroupConsumer.Configuration()
         configuration.claimInterval = .seconds(86_400)
         configuration.claimJitter = 0
         configuration.renewalInterval = .seconds(10)
         configuration.prefetchTime = .seconds(86_400)
-        // By chance, this could come at any time.
+        // These commands are sent at random times.
         configuration.safeguards.remove(.nameRemoval)
         configuration.safeguards.remove(.rightsProbe)
-        configuration.safeguards.remove(.giveBack)
+        configuration.safeguards.remove(.returnOverdue)
         let events = events
         configuration.onEvent = { events.record($0) }
         change(&configuration)
         self.configuration = configuration
-        self.tellsIDs = tellsIDs
-        log = WriteLog(answersHandshake: !tellsIDs)
+        self.answersClientID = answersClientID
+        log = WriteLog(answersHandshake: !answersClientID)
     }
 
     var transport: FakeTransport { log.base }
     var clock: ManualClock { log.base.clock }
 
-    /// The next connection that is made.
+    /// Waits for the next connection.
     func nextConnection() async -> FakeConnection {
         let connection = await transport.nextConnection()
         connections.record(connection)
-        // As many as there have been.
-        if tellsIDs { await connection.expectHandshake(id: connections.all.count) }
+        // The id is the number of the connection.
+        if answersClientID { await connection.expectHandshake(id: connections.all.count) }
         return connection
     }
 
-    /// Waits until reading is interrupted for the first time, and lets the time pass until it is tried again.
+    /// Waits until reading is interrupted for the first time, and lets the time pass until the consumer tries again.
     func passInterruption() async throws {
         guard case .interrupted(_, let delay) = await events.wait(for: 1)[0] else { throw Unexpected() }
         await clock.advance(by: delay)
     }
 
-    /// The connection over which messages are reclaimed: it is made when there are some for the first time.
+    /// Returns the connection on which messages are reclaimed. The consumer opens it when it reclaims for the first
+    /// time.
     func reclaiming() async -> FakeConnection {
         if let connection = reclaimConnections.all.first { return connection }
         let connection = await nextConnection()
@@ -111,9 +112,9 @@ struct GroupPlay {
         return connection
     }
 
-    /// The connection that takes the place of the first one that was lost.
+    /// Returns the connection that replaces the first lost one.
     func reconnection() async throws -> FakeConnection {
-        // A connection that is opened is waited for.
+        // The client opens the connection while the time passes, so both run at the same time.
         async let passing: Void = passInterruption()
         let connection = await nextConnection()
         try await passing
@@ -122,10 +123,10 @@ struct GroupPlay {
 
     private struct Unexpected: Error {}
 
-    /// The connection over which everything goes that does not block, while the consumer's own may wait.
+    /// The shared connection: the consumer sends commands on it that do not block, while its own connection may wait.
     var shared: FakeConnection { sharedConnections.all[0] }
 
-    /// Has that made before the consumer begins, so that what comes then are connections to read on.
+    /// Opens the shared connection before the consumer starts, so that the next connections are those it reads on.
     private func openShared(of client: RedisClient) async throws {
         let pinging = Task { try await client.execute(PING()) }
         if servers.all.isEmpty {
@@ -136,7 +137,7 @@ struct GroupPlay {
         _ = try await pinging.value
     }
 
-    /// Expects a command on the shared connection, some milliseconds from now.
+    /// Expects a command on the shared connection, and moves the time until it arrives.
     func expectShared(
         _ command: [String]?,
         answer: String? = nil,
@@ -147,10 +148,10 @@ struct GroupPlay {
         }
     }
 
-    /// Answers everything that still comes: the last acknowledgements.
+    /// Answers every further command, such as the last acknowledgements.
     func answerTheRest() {
         for connection in connections.all { Self.answerAll(of: connection) }
-        // A server that goes on by itself does so to the end.
+        // A scripted server answers by itself until the end.
         guard servers.all.isEmpty else { return }
         Task { [transport] in
             while true { Self.answerAll(of: await transport.nextConnection()) }
@@ -163,7 +164,7 @@ struct GroupPlay {
         }
     }
 
-    /// Runs a client, and gives `body` the consumer. What still comes when that is done is answered.
+    /// Runs a client, and passes the consumer to `body`. Afterwards, answers every further command.
     func running<Result: Sendable>(_ body: (GroupConsumer) async throws -> Result) async throws -> Result {
         let client = try log.makeClient(client)
         return try await client.running { client in
@@ -177,11 +178,11 @@ struct GroupPlay {
         GroupConsumer(client, stream: "orders", group: "billing", consumer: "ann", configuration: configuration)
     }
 
-    /// Plays the start of a consumer that has nothing pending and claims nothing.
+    /// Acts as the server during the start of a consumer that has nothing pending and claims nothing.
     ///
     /// - Parameters:
-    ///   - delivered: Up to where the group has handed out its messages.
-    ///   - lowestPending: The first message that is pending for anybody.
+    ///   - delivered: The last id that the group has delivered.
+    ///   - lowestPending: The lowest id that is pending for any consumer.
     ///   - idle: The lease in milliseconds.
     func start(
         delivered: String = "0-0",
@@ -192,7 +193,7 @@ struct GroupPlay {
         if configuration.acknowledgement.usesPendingList {
             let count = configuration.batchSize
             await server.expect(recoveryPage(count: min(count, 100)), answer: noPending)
-            await server.expectLook(delivered: delivered, lowestPending: lowestPending)
+            await server.expectSnapshot(delivered: delivered, lowestPending: lowestPending)
             if configuration.effectiveClaimInterval != nil {
                 await server.expect(claim(idle: idle, count: min(count, 100)), answer: claimed())
             }
@@ -200,8 +201,8 @@ struct GroupPlay {
         return server
     }
 
-    /// Plays that a read which waits brings nothing for some seconds, and the claim that is due then these, while the next
-    /// read waits.
+    /// Lets a blocked read return nothing after some seconds. The claim scan that is due then finds `ids`, while the
+    /// next read waits.
     func idle(forSeconds seconds: Int, thenClaim ids: [String], on server: FakeConnection) async {
         await clock.advance(by: .seconds(seconds))
         server.send(nothing)
@@ -209,8 +210,8 @@ struct GroupPlay {
         await server.expect(readNew(block: seconds * 1000))
     }
 
-    /// Plays a loop that has handled the first two of three messages, and begun with the third. The acknowledgement of
-    /// the first was sent, and nobody answers, so that it is not known what has become of it.
+    /// Runs a loop that has handled the first two of three messages, and has begun the third. The acknowledgement of
+    /// the first was sent, and the server does not answer, so the consumer does not know whether it was executed.
     func untilAcknowledgementIsUnanswered(
         by consumer: GroupConsumer
     ) async -> (server: FakeConnection, loop: Task<Void, any Error>, handled: Journal<String>) {
@@ -235,20 +236,20 @@ struct GroupPlay {
         return (server, loop, handled)
     }
 
-    /// Plays a server that goes on by itself: new messages from `new`, nothing pending but `pending`, nothing to claim.
+    /// Answers by itself: new messages from `new`, nothing pending but `pending`, nothing to claim but `claims`.
     func serve(
         new: Replies,
         pending: Replies = Replies(),
         claims: Replies = Replies(),
-        taken: Replies = Replies()
+        reclaimed: Replies = Replies()
     ) -> ScriptedServer {
         let server = ScriptedServer(on: transport) { command in
             switch command.first {
-            // Whoever asks without waiting has to be told that there is nothing.
+            // A read without `BLOCK` needs a reply even when there is nothing.
             case "XREADGROUP": new.next() ?? (command.contains("BLOCK") ? nil : nothing)
             case "XPENDING" where command.count > 3: pending.next() ?? noPending
             case "XAUTOCLAIM": claims.next() ?? claimed()
-            case "EVALSHA" where command[1] == Script.reclaim.sha1: taken.next() ?? GroupReplies.usual(to: command)
+            case "EVALSHA" where command[1] == Script.reclaim.sha1: reclaimed.next() ?? GroupReplies.usual(to: command)
             default: GroupReplies.usual(to: command)
             }
         }
@@ -258,7 +259,7 @@ struct GroupPlay {
     }
 }
 
-/// What a server replies to whom nothing happens to.
+/// The replies of a server where nothing special happens.
 enum GroupReplies {
     static func usual(to command: [String]) -> String {
         switch command.first {
@@ -277,12 +278,12 @@ enum GroupReplies {
         switch sha1 {
         case Script.renew.sha1: renewed()
         case Script.requeue.sha1: "*0\r\n"
-        case Script.deregister.sha1: hasLeft()
+        case Script.deregister.sha1: deregistered()
         case Script.removeNames.sha1: "*2\r\n*0\r\n:1\r\n"
         case Script.snapshot.sha1: groupSnapshot(delivered: "0-0")
         case Script.probe.sha1: probed(last: "0-0")
         case Script.publish.sha1: array([bulk("1-1")])
-        case Script.reclaim.sha1: taken(arguments.dropFirst().map { ($0, 1) })
+        case Script.reclaim.sha1: reclaimed(arguments.dropFirst().map { ($0, 1) })
         case Script.acknowledge.sha1: ":\(arguments.count)\r\n"
         default: ":1\r\n"
         }
@@ -290,16 +291,16 @@ enum GroupReplies {
 }
 
 extension FakeConnection {
-    /// The next command that is not one of those by which a consumer looks after its group, which are answered.
-    func nextBesidesLooks() async -> [String]? {
+    /// Returns the next command that is not part of a snapshot of the group, and answers those that are.
+    func nextBesidesSnapshots() async -> [String]? {
         while let command = await nextCommand() {
-            guard command == lookAtGroup || command.first == "XPENDING" else { return command }
+            guard command == snapshotCall || command.first == "XPENDING" else { return command }
             send(GroupReplies.usual(to: command))
         }
         return nil
     }
 
-    /// Plays that a lost group is created, in a stream that ends with `last`.
+    /// Acts as the server while the consumer creates a lost group, in a stream that ends with `last`.
     func expectCreation(
         after id: String,
         last: String,
@@ -310,20 +311,21 @@ extension FakeConnection {
         await expect(creation(after: id), answer: answer, sourceLocation: sourceLocation)
     }
 
-    /// Plays that a consumer looks after its group, of which everything up to `delivered` was handed out.
-    func expectLook(
+    /// Acts as the server while the consumer takes a snapshot of its group, which has delivered everything up to
+    /// `delivered`.
+    func expectSnapshot(
         delivered: String = "0-0",
         lowestPending: String? = nil,
         last: String? = nil,
         sourceLocation: SourceLocation = #_sourceLocation
     ) async {
         let answer = groupSnapshot(delivered: delivered, lowestPending: lowestPending, last: last ?? delivered)
-        await expect(lookAtGroup, answer: answer, sourceLocation: sourceLocation)
+        await expect(snapshotCall, answer: answer, sourceLocation: sourceLocation)
     }
 }
 
 extension ManualClock {
-    /// Does everything that is to be done without anybody else doing something.
+    /// Runs tasks and timers until nothing is left to do without further input.
     func calmDown() async {
         for _ in 0..<50 {
             await settle()

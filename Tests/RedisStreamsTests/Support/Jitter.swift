@@ -4,7 +4,7 @@ import Logging
 @testable import RedisStreamsTesting
 
 extension InMemoryRedis {
-    /// A client of this server that draws the same number, from 0 to 1, wherever times are spread.
+    /// A client of this server whose random numbers for jitter are always `jitter`, from 0 to 1.
     func makeClient(jitter: Double) throws -> RedisClient {
         try RedisClient(
             .init(),

@@ -7,7 +7,7 @@ import Testing
 @testable import RedisStreams
 @testable import RedisStreamsTesting
 
-/// One connection, and the server at its other end.
+/// A connection that belongs to no client, and the server's end of it.
 struct Line {
     let log: WriteLog
     let connection: RedisConnection
@@ -15,14 +15,14 @@ struct Line {
 
     var clock: ManualClock { log.base.clock }
 
-    /// Connects; the handshake is answered already.
+    /// Opens a connection. Its handshake is already answered.
     static func open(_ configuration: RedisConnection.Configuration = .init()) async throws -> Line {
         let log = WriteLog()
         let connection = try await log.connectAlone(configuration)
         return Line(log: log, connection: connection, server: await log.base.nextConnection())
     }
 
-    /// Sends what `begin` begins within one turn of the event loop.
+    /// Runs `begin` in one turn of the event loop, and lets the connection send the commands.
     func inOneTurn(
         _ begin: @escaping @Sendable (RedisConnection) -> [PendingReplies]
     ) async throws -> [PendingReplies] {
@@ -34,7 +34,7 @@ struct Line {
 }
 
 extension WriteLog {
-    /// A client whose connections are made by this transport.
+    /// Returns a client whose connections go through this transport.
     func makeClient(_ configuration: RedisClient.Configuration = .init()) throws(RedisError) -> RedisClient {
         try RedisClient(
             configuration,
@@ -88,45 +88,45 @@ extension FakeConnection {
         await expect(["PING"], answer: answer, sourceLocation: sourceLocation)
     }
 
-    /// Expects that the client closes the connection.
+    /// Expects the client to close the connection.
     func expectClose(sourceLocation: SourceLocation = #_sourceLocation) async {
         await expect(nil, sourceLocation: sourceLocation)
     }
 }
 
-/// A transport that notes which bytes leave in one write.
+/// A transport that records which commands are sent in one write.
 final class WriteLog: Transport {
     let base: FakeTransport
     private let writes = Mutex<[ByteBuffer]>([])
     private let suspended = Mutex(TimeAmount.zero)
-    private let watcher = Mutex<(@Sendable ([String]) -> Void)?>(nil)
+    private let writeHandler = Mutex<(@Sendable ([String]) -> Void)?>(nil)
 
     init(answersHandshake: Bool = true) {
         base = FakeTransport(answersHandshake: answersHandshake)
     }
 
-    /// The names of the commands of each write, as far as there were several in it. Without the greetings of clients that
-    /// have nothing to say.
+    /// For each write with several commands: their names. Handshakes that consist only of `CLIENT` and `PING` are left
+    /// out.
     var joined: [[String]] {
         writes.withLock { $0 }.map(Self.commands).filter { $0.count > 1 && $0 != ["CLIENT", "PING"] }
     }
 
-    /// The names of all commands, in the order in which they left.
+    /// The names of all commands, in the order in which they were sent.
     var names: [String] { writes.withLock { $0 }.flatMap(Self.commands) }
 
-    /// Has `watcher` called with the names of the commands of each write that leaves from now on.
-    func watch(_ watcher: @escaping @Sendable ([String]) -> Void) {
-        self.watcher.withLock { $0 = watcher }
+    /// Calls `handler` with the names of the commands of each write from now on.
+    func onWrite(_ handler: @escaping @Sendable ([String]) -> Void) {
+        writeHandler.withLock { $0 = handler }
     }
 
-    /// Has the machine be suspended: timers know nothing of that time, and leases go on.
+    /// Acts as if the machine was suspended for `time`: timers do not count that time, and leases do.
     func suspend(for time: TimeAmount) { suspended.withLock { $0 = $0 + time } }
 
     var leaseClock: LeaseClock { LeaseClock { $0.now + self.suspended.withLock { $0 } } }
 
-    private func note(_ write: ByteBuffer) {
+    private func record(_ write: ByteBuffer) {
         writes.withLock { $0.append(write) }
-        watcher.withLock { $0 }?(Self.commands(of: write))
+        writeHandler.withLock { $0 }?(Self.commands(of: write))
     }
 
     func connect(
@@ -156,7 +156,7 @@ final class WriteLog: Transport {
         }
 
         func write(_ bytes: ByteBuffer) {
-            log.note(bytes)
+            log.record(bytes)
             base.write(bytes)
         }
 

@@ -1,9 +1,9 @@
 import Logging
 
-/// The messages that are logged, for tests that wait for one of them.
+/// Records the logged messages, for tests that wait for one of them.
 struct LogJournal: LogHandler {
     let journal = Journal<String>()
-    /// The only message that is noted, if there is one.
+    /// The only message that is recorded, if it is set.
     var only: String?
     var metadata: Logger.Metadata = [:]
     var logLevel: Logger.Level = .trace

@@ -1,6 +1,6 @@
 import Logging
 
-/// The lines that are logged, with all that they carry.
+/// Records the logged lines, with their metadata.
 struct LogLines: LogHandler {
     struct Line: Sendable {
         let level: Logger.Level
@@ -14,7 +14,7 @@ struct LogLines: LogHandler {
 
     var logger: Logger { Logger(label: "test", factory: { _ in self }) }
 
-    /// The lines from `info` on, and those only that somebody on call sees.
+    /// The lines of the level `info` and above.
     var all: [Line] { journal.all.filter { $0.level >= .info } }
 
     /// The lines with this text.

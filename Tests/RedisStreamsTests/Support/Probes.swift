@@ -3,11 +3,11 @@ import Testing
 
 @testable import RedisStreams
 
-/// The reply of the script `probe`. A server that tells `added` is one of Redis 7.0 or later.
+/// The reply of the script `probe`. A server that reports `added` is Redis 7.0 or later.
 ///
 /// - Parameters:
 ///   - entries: The first and the last entry.
-///   - absent: Those of the ids asked for that have no entry.
+///   - absent: Those of the ids in the call that have no entry.
 func probed(
     last: String,
     entries: (first: String, last: String)? = nil,
@@ -33,7 +33,7 @@ func probe(_ stream: String = "orders", _ ids: String...) -> [String] {
 }
 
 extension FakeConnection {
-    /// Plays that a reader looks at its stream.
+    /// Acts as the server while a stream consumer probes its stream.
     func expectProbe(
         answer: String,
         role: String = masterRole,
@@ -43,7 +43,7 @@ extension FakeConnection {
         await expect(probe(), answer: answer, sourceLocation: sourceLocation)
     }
 
-    /// Plays that a read brings nothing for as long as it waits.
+    /// Acts as the server while a read waits for the whole of its `BLOCK` and returns nothing.
     func expectIdle(
         _ read: [String],
         for block: Duration = .seconds(5),

@@ -1,12 +1,12 @@
 @testable import RedisStreams
 
-// What a server sends, put together from its parts.
+// The replies of a server, built from their parts.
 
 func bulk(_ text: String) -> String { "$\(text.utf8.count)\r\n\(text)\r\n" }
 
 func array(_ elements: [String]) -> String { "*\(elements.count)\r\n" + elements.joined() }
 
-/// What a read replies when there is nothing.
+/// The reply to a read without entries.
 let nothing = "*-1\r\n"
 
 func entry(_ id: String, _ fields: [String] = ["field", "value"]) -> String {
@@ -26,20 +26,21 @@ func claimed(next: String = "0-0", _ ids: [String] = [], deleted: [String] = [])
     array([bulk(next), array(ids.map(bulk)), array(deleted.map(bulk))])
 }
 
-/// The reply of `XPENDING` with a range: each was delivered so often to `ann`.
+/// The reply of `XPENDING` with a range: each message is pending for `ann`, with its delivery count.
 func pending(_ entries: (id: String, count: Int)...) -> String {
     array(entries.map { array([bulk($0.id), bulk("ann"), ":1000\r\n", ":\($0.count)\r\n"]) })
 }
 
-/// The same, with ids that were delivered once.
+/// The same reply for messages that were delivered once.
 func pending(_ ids: String...) -> String {
     array(ids.map { array([bulk($0), bulk("ann"), ":1000\r\n", ":1\r\n"]) })
 }
 
-/// The reply of the script `take`: what was taken with its count, what was left alone, and what is deleted.
-func taken(_ ids: [(id: String, count: Int)], suspects: [String] = [], deleted: [String] = []) -> String {
+/// The reply of the script `reclaim`: the reclaimed messages with their counts, those to quarantine, and those whose
+/// entry was deleted.
+func reclaimed(_ ids: [(id: String, count: Int)], quarantined: [String] = [], deleted: [String] = []) -> String {
     let states: [(String, Int, Int)] =
-        ids.map { ($0.id, $0.count, 1) } + suspects.map { ($0, 1, 0) } + deleted.map { ($0, 1, -1) }
+        ids.map { ($0.id, $0.count, 1) } + quarantined.map { ($0, 1, 0) } + deleted.map { ($0, 1, -1) }
     return array([
         array(ids.map { entry($0.id) }),
         array(states.flatMap { [bulk($0.0), ":\($0.1)\r\n", ":\($0.2)\r\n"] }),
@@ -48,12 +49,12 @@ func taken(_ ids: [(id: String, count: Int)], suspects: [String] = [], deleted: 
 
 /// The reply of the script `renew`.
 ///
-/// - Parameter owners: Whose the others are.
+/// - Parameter owners: The consumers that own the others.
 func renewed(others: [String] = [], deleted: [String] = [], owners: [String] = []) -> String {
     array([array(others.map(bulk)), array(deleted.map(bulk)), array(owners.map(bulk))])
 }
 
-/// The reply of the script `look`.
+/// The reply of the script `snapshot`.
 func groupSnapshot(
     delivered: String,
     lowestPending: String? = nil,
@@ -67,7 +68,8 @@ func groupSnapshot(
     ])
 }
 
-/// The reply of `XINFO STREAM`, as far as it is looked at. A server that tells `added` is one of Redis 7.0 or later.
+/// The reply of `XINFO STREAM`, with the fields that the library reads. A server that reports `added` is Redis 7.0 or
+/// later.
 ///
 /// - Parameter entries: The first and the last entry.
 func streamInfo(
@@ -88,14 +90,14 @@ func streamInfo(
     return array(parts)
 }
 
-/// A batch as a reply brings it.
+/// Returns a batch as it is decoded from a reply.
 func messageBatch(of stream: StreamKey = "orders", _ ids: [String]) -> MessageBatch {
     let wire = array(ids.map { entry($0) })
     guard let batch = MessageBatch(stream: stream, reply: reply(wire)) else { fatalError("not a batch: \(ids)") }
     return batch
 }
 
-/// An id, of which the literal is trusted.
+/// Returns the id that a literal spells.
 func id(_ text: String) -> StreamID {
     guard let id = StreamID(text) else { fatalError("not an id: \(text)") }
     return id

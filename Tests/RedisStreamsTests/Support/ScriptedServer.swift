@@ -3,11 +3,11 @@ import Synchronization
 
 @testable import RedisStreams
 
-/// A server that answers every connection of a transport by the same rules, and notes what it was sent.
+/// A server that answers every connection of a transport by the same rules, and records the commands.
 ///
-/// For tests that do not say on which connection a command comes.
+/// For tests in which it does not matter on which connection a command arrives.
 final class ScriptedServer: Sendable {
-    /// Every command of all connections, in the order of arrival.
+    /// The commands of all connections, in the order of arrival.
     let commands = Journal<[String]>()
     private let connections = Mutex<[FakeConnection]>([])
     private let reply: @Sendable ([String]) -> String?
@@ -20,7 +20,7 @@ final class ScriptedServer: Sendable {
         }
     }
 
-    /// Answers one more connection.
+    /// Answers a connection, too.
     func serve(_ connection: FakeConnection) {
         connections.withLock { $0.append(connection) }
         Task {
@@ -31,7 +31,7 @@ final class ScriptedServer: Sendable {
         }
     }
 
-    /// Closes what is open, as a server does that goes down.
+    /// Closes the open connections, as a server does when it shuts down.
     func closeConnections() {
         let open = connections.withLock { connections in
             defer { connections = [] }
@@ -40,7 +40,7 @@ final class ScriptedServer: Sendable {
         for connection in open { connection.close() }
     }
 
-    /// The ids that were acknowledged, in the order in which they were.
+    /// The acknowledged ids, in the order of the acknowledgements.
     var acknowledged: [String] {
         commands.all.flatMap { command -> ArraySlice<String> in
             if command.first == "XACK" { return command.dropFirst(3) }
@@ -48,12 +48,12 @@ final class ScriptedServer: Sendable {
         }
     }
 
-    /// The calls of a script, without what is the same in all of them.
+    /// The arguments of the calls of a script, without those that are the same in all of them.
     func calls(of script: Script) -> [[String]] {
         commands.all.filter { $0.starts(with: ["EVALSHA", script.sha1]) }.map { Array($0.dropFirst(6)) }
     }
 
-    /// Waits until so many ids were acknowledged.
+    /// Waits until at least `count` ids were acknowledged.
     func acknowledged(atLeast count: Int) async -> [String] {
         var seen = 0
         while acknowledged.count < count {
@@ -63,7 +63,7 @@ final class ScriptedServer: Sendable {
     }
 }
 
-/// Replies that are given one after the other, and then no more.
+/// Replies that a scripted server gives one after the other.
 final class Replies: Sendable {
     private let rest: Mutex<[String]>
 

@@ -1,19 +1,19 @@
 import Testing
 
-/// The seeds of all random walks: fixed, so that a failure can be run again.
+/// The seeds of all random tests: fixed, so that a failure can be repeated.
 let seeds: [UInt64] = Array(1...40)
 
 extension RandomNumberGenerator {
-    /// Whether something with this chance comes about.
+    /// Returns `true` with the given probability.
     mutating func chance(_ probability: Double) -> Bool {
         Double.random(in: 0..<1, using: &self) < probability
     }
 }
 
-/// What objects are the same by.
+/// The identities of objects, to compare them.
 func identities(_ objects: [some AnyObject]) -> [ObjectIdentifier] { objects.map { ObjectIdentifier($0) } }
 
-/// Expects two values to be equal. For values of what cannot be copied, which the macro cannot take apart.
+/// Expects two values to be equal. For values from noncopyable types, which the `#expect` macro cannot decompose.
 func expect<Value: Equatable>(
     _ value: Value,
     equals expected: Value,

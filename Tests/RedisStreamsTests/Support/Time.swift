@@ -3,7 +3,7 @@ import RedisStreamsTesting
 @testable import RedisStreams
 
 extension ManualClock {
-    /// Moves the time forward, step by step, until `operation` has come to its end.
+    /// Moves the time forward, step by step, until `operation` has ended.
     func advance<Value: Sendable>(
         by step: Duration,
         until operation: @escaping @Sendable () async -> Value
@@ -18,12 +18,12 @@ extension ManualClock {
         return journal.all[0]
     }
 
-    /// Does everything that is due now.
+    /// Runs everything that is due now.
     func settle() async { await advance(by: .zero) }
 }
 
 extension RedisClient.Configuration {
-    /// For tests that move the time and do not mean to reach a deadline.
+    /// A configuration for tests that move the time and should not reach a deadline.
     static var patient: Self {
         var configuration = Self()
         configuration.connection.connectTimeout = .seconds(86_400)

@@ -3,9 +3,9 @@ import Testing
 
 @testable import RedisStreams
 
-/// Trimming that looks at the groups.
+/// Trimming up to what the groups of a stream need.
 @Suite(.limitedTime) struct StreamTrimmerTests {
-    @Test func `It trims at intervals, and goes on after failures`() async throws {
+    @Test func `A trimmer trims at intervals, and continues after failures`() async throws {
         let transport = FakeTransport()
         let answers = Replies(report(removed: 3), "-OOM no\r\n", report(removed: 2))
         let server = ScriptedServer(on: transport) { command in
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    @Test func `What trying again does not mend is thrown`() async throws {
+    @Test func `An error that another attempt cannot fix is thrown`() async throws {
         let transport = FakeTransport()
         _ = ScriptedServer(on: transport) { _ in "-NOPERM no\r\n" }
         try await transport.withClient(.patient) { redis in
@@ -41,38 +41,37 @@ import Testing
         }
     }
 
-    @Test func `A lag is warned of once, and again after the group had caught up`() throws {
-        var watch = TrimMonitor(warningLag: 80, maxLength: 100)
+    @Test func `A trimmer warns of a lag once, and again after the group has caught up`() throws {
+        var monitor = TrimMonitor(warningLag: 80, maxLength: 100)
         var warned: [Int] = []
         for lag in [79, 80, 95, 10, 85] {
-            for event in watch.events(of: try made(report(groups: group("g", lag: lag)))) {
+            for event in monitor.events(of: try made(report(groups: group("g", lag: lag)))) {
                 if case .lagNearsTrimming("g", let lag, 100) = event { warned.append(lag) }
             }
         }
         #expect(warned == [80, 85])
     }
 
-    @Test func `A server that tells no lag tells at least how much there is for a group that has read nothing`() throws
-    {
-        var watch = TrimMonitor(warningLag: 80, maxLength: nil)
-        let behind = watch.events(
+    @Test func `Without a lag from the server, the lag of a group that needs all entries is their number`() throws {
+        var monitor = TrimMonitor(warningLag: 80, maxLength: nil)
+        let behind = monitor.events(
             of: try made(report(length: 90, first: "5-0", groups: group("g", needs: "0-1", lag: -1)))
         )
-        let within = watch.events(
+        let within = monitor.events(
             of: try made(report(length: 90, first: "5-0", groups: group("h", needs: "7-1", lag: -1)))
         )
         #expect(behind.count == 1)
         #expect(within.isEmpty)
     }
 
-    @Test func `What a group has lost is told each time, and that it is not waited for once`() throws {
-        var watch = TrimMonitor(warningLag: nil, maxLength: 10)
+    @Test func `Lost entries are reported each time, and an abandoned group once`() throws {
+        var monitor = TrimMonitor(warningLag: nil, maxLength: 10)
         let reply = report(forced: 5, groups: group("g", isAbandoned: true, hasLost: true))
-        expect(watch.events(of: try made(reply)).count, equals: 3)
-        expect(watch.events(of: try made(reply)).count, equals: 2)
+        expect(monitor.events(of: try made(reply)).count, equals: 3)
+        expect(monitor.events(of: try made(reply)).count, equals: 2)
     }
 
-    @Test func `What cannot be is refused before anything is sent`() async throws {
+    @Test func `An invalid goal or configuration is refused before anything is sent`() async throws {
         let redis = try FakeTransport().makeClient()
         var goals = [GroupTrim(), GroupTrim(), GroupTrim(), GroupTrim()]
         goals[0].age = .seconds(-1)

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct ValueDecodingTests {
-    @Test("What JavaScript writes is read")
+    @Test("Fields as JavaScript writes them are decoded")
     func javaScript() throws {
         struct Event: Decodable, Equatable {
             var name: String
@@ -43,7 +43,7 @@ import Testing
     }
 
     @Test(
-        "A String is never taken for JSON",
+        "A String is never parsed as JSON",
         arguments: ["1", "null", "\"quoted\"", "{\"a\":1}", "", " x ", "true", "\0"]
     )
     func verbatim(text: String) throws {
@@ -67,14 +67,14 @@ import Testing
         )
     }
 
-    @Test("Of several fields with one name the first counts")
+    @Test("If several fields have the same name, the first one counts")
     func duplicates() throws {
         let message = try entry(["value": "1", "value": "2", "other": "x"])
         #expect(try message.decode(Generic<Int>.self).value == 1)
         #expect(try message.decode([String: String].self) == ["value": "1", "other": "x"])
     }
 
-    @Test("Entries with many fields are read by name as well")
+    @Test("Entries with many fields are decoded by name, too")
     func manyFields() throws {
         let values = Dictionary(uniqueKeysWithValues: (0..<1000).map { ("é\($0)", $0) })
         #expect(try entry(try StreamFieldsToAdd(encoding: values)).decode([String: Int].self) == values)
@@ -89,7 +89,7 @@ import Testing
         #expect(try entry(["value": "1"]).fields.decode(Generic<Int>.self).value == 1)
     }
 
-    @Test("A decoder of one field serves types that read it piece by piece")
+    @Test("A type can decode one field piece by piece")
     func pieces() throws {
         #expect(
             try entry([
@@ -161,7 +161,7 @@ import Testing
         Bad("hunter2", Picky.self, "does not read as Picky: OwnError was thrown while it was decoded."),
     ]
 
-    @Test("A field that does not read gives an error that names it, and not what it holds", arguments: bad)
+    @Test("The error for a field that cannot be decoded names the field, and not its contents", arguments: bad)
     func badField(bad: Bad) {
         let error = #expect(throws: RedisError.self) { try bad.decode() }
         #expect(error?.code == .decodingFailed)
@@ -171,14 +171,14 @@ import Testing
         #expect(error?.cause != nil)
     }
 
-    @Test("A field that is missing gives an error that names it")
+    @Test("The error for a missing field names it")
     func missing() {
         let error = #expect(throws: RedisError.self) { try entry(["item": "book"]).decode(Order.self) }
         #expect(error?.code == .decodingFailed)
         #expect(error?.message == #"The field "count", which Order needs, is missing."#)
     }
 
-    @Test("Bytes that are not UTF-8 give an error if the field is asked for, and none otherwise")
+    @Test("Bytes that are not UTF-8 are an error only if the type decodes the field")
     func notUTF8() throws {
         let message = try entry([
             (Array("value".utf8), [0xFF, 0xFE]), (Array("number".utf8), Array("1".utf8)), ([0xC3], Array("x".utf8)),
@@ -199,7 +199,7 @@ import Testing
         #expect(nameError?.message.contains("the name of a field is not UTF-8") == true)
     }
 
-    @Test("A deleted entry is told apart from one that lacks a field")
+    @Test("A deleted entry and an entry without a field have different errors")
     func deleted() throws {
         let message = try entry([(name: [UInt8], value: [UInt8])]?.none)
         let error = #expect(throws: RedisError.self) { try message.decode(Order.self) }
@@ -229,7 +229,7 @@ import Testing
         refuse([Grade: Int].self)
     }
 
-    @Test("What a type throws itself is the cause, and only its name is told")
+    @Test("An error that a type throws itself is the cause, and the message contains only its type")
     func ownErrors() {
         let error = #expect(throws: RedisError.self) { try entry(["value": "1"]).decode(Picky.self) }
         #expect(error?.code == .decodingFailed)
@@ -250,7 +250,7 @@ import Testing
         #expect(checked.map { "\($0)" }?.contains("hunter2") == false)
     }
 
-    @Test("A type can try one type after the other")
+    @Test("A type can try to decode one type after the other")
     func alternatives() throws {
         enum Either: Decodable, Equatable {
             case number(Int)
@@ -269,7 +269,7 @@ import Testing
         #expect(try entry(["value": "one"]).decode(Either.self) == .text("one"))
     }
 
-    @Test("JSON that is nested without end is refused")
+    @Test("JSON that is nested too deeply is refused")
     func deep() {
         let text = String(repeating: "[", count: 100_000)
         #expect(throws: RedisError.self) { try entry(["value": text]).decode(Generic<[Int]>.self) }

@@ -4,7 +4,7 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct ValueEncodingTests {
-    @Test("Text stands as it is, everything else as JSON, in the order of the properties")
+    @Test("Text is written unchanged, everything else as JSON, in the order of the properties")
     func order() throws {
         #expect(
             lines(try StreamFieldsToAdd(encoding: Order())) == [
@@ -26,7 +26,7 @@ import Testing
         )
     }
 
-    @Test("What is a string in JSON is stored without its quotes")
+    @Test("A value whose JSON is a string is written without its quotes")
     func strings() throws {
         let fields = lines(try StreamFieldsToAdd(encoding: Rich()))
         for line in [
@@ -41,7 +41,7 @@ import Testing
     }
 
     @Test(
-        "Text of other types than String keeps its quotes where it would be read as something else",
+        "Text of types other than String keeps its quotes if it would be read as something else",
         arguments: [
             (Grade.gold, "gold"), (.first, "1"), (.truth, "true"), (.nothing, #""null""#), (.quoted, #""\"gold\"""#),
             (.padded, #"" \"x\"""#), (.odd, "a\\b\"c\n\u{1}/é"), (.empty, ""),
@@ -51,7 +51,7 @@ import Testing
         #expect(lines(try StreamFieldsToAdd(encoding: ["grade": grade])) == ["grade=\(text)"])
     }
 
-    @Test("A String is stored as it is, whatever it looks like")
+    @Test("A String is written unchanged, whatever it contains")
     func verbatim() throws {
         for text in ["1", "null", "\"quoted\"", "{}", "", " ", "\0", "é\u{301}", "[\"a\"]"] {
             #expect(lines(try StreamFieldsToAdd(encoding: Generic(value: text))) == ["value=\(text)"])
@@ -70,7 +70,7 @@ import Testing
         #expect(lines(try StreamFieldsToAdd(encoding: ["a": Int?.none, "b": 2])) == ["b=2"])
     }
 
-    @Test("The entries of a dictionary are fields in the order of their names")
+    @Test("The entries of a dictionary become fields in the order of their names")
     func dictionaries() throws {
         #expect(lines(try StreamFieldsToAdd(encoding: ["b": 1, "a": 2, "c": 3])) == ["a=2", "b=1", "c=3"])
         #expect(lines(try StreamFieldsToAdd(encoding: [2: "b", 1: "a"])) == ["1=a", "2=b"])
@@ -85,11 +85,15 @@ import Testing
             ]
         )
         #expect(lines(try StreamFieldsToAdd(encoding: FlatDog(name: "Rex", age: 3))) == ["name=Rex", "age=3"])
-        #expect(lines(try StreamFieldsToAdd(encoding: SuperDog(name: "Rex", age: 3))) == ["age=3", #"super={"name":"Rex"}"#])
+        #expect(
+            lines(try StreamFieldsToAdd(encoding: SuperDog(name: "Rex", age: 3))) == [
+                "age=3", #"super={"name":"Rex"}"#,
+            ]
+        )
         #expect(lines(try StreamFieldsToAdd(encoding: Payment.cash)) == ["cash={}"])
     }
 
-    @Test("A key that is encoded twice keeps its place, with the last value")
+    @Test("A key that is encoded twice keeps its position, with the last value")
     func twice() throws {
         struct Twice: Encodable {
             func encode(to encoder: any Encoder) throws {
@@ -109,7 +113,7 @@ import Testing
         URL(string: "https://example.com"), Wrapper(URL(string: "https://example.com")),
     ]
 
-    @Test("A value that is no object is refused", arguments: withoutProperties.indices)
+    @Test("A value that is not an object is refused", arguments: withoutProperties.indices)
     func refused(index: Int) {
         let error = #expect(throws: RedisError.self) { try StreamFieldsToAdd(encoding: Self.withoutProperties[index]) }
         #expect(error?.code == .encodingFailed)
@@ -147,11 +151,13 @@ import Testing
 
     @Test("A value that is encoded as two kinds at once is refused", arguments: [false, true])
     func contradiction(isNested: Bool) {
-        let error = #expect(throws: RedisError.self) { try StreamFieldsToAdd(encoding: Contradiction(isNested: isNested)) }
+        let error = #expect(throws: RedisError.self) {
+            try StreamFieldsToAdd(encoding: Contradiction(isNested: isNested))
+        }
         #expect(error?.code == .encodingFailed)
     }
 
-    @Test("What JSON cannot hold gives an error that names the field, and not the value")
+    @Test("The error for a value that JSON cannot represent names the field, and not the value")
     func unencodable() {
         let cases: [(any Encodable, String)] = [
             (

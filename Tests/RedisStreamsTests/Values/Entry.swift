@@ -20,7 +20,7 @@ func entry(_ fields: [(name: [UInt8], value: [UInt8])]?) throws -> StreamMessage
     try unsafe bytes.withUnsafeBytes { buffer in
         try unsafe reader.read(buffer) { reply in batch = MessageBatch(stream: "orders", reply: reply) }
     }
-    guard let message = batch?.first else { throw RedisError(.unexpectedReply, "The test's own reply is not one.") }
+    guard let message = batch?.first else { throw RedisError(.unexpectedReply, "The test built an invalid reply.") }
     return message
 }
 

@@ -45,12 +45,12 @@ import Testing
         ]
         + Grade.allCases.flatMap { [Case(Generic(value: $0)), Case(Generic(value: Optional($0))), Case(["a": [$0]])] }
 
-    @Test("A value is the same after it was written and read", arguments: cases)
+    @Test("A value is the same after encoding and decoding", arguments: cases)
     func roundTrip(test: Case) throws {
         #expect(try test.roundTrip())
     }
 
-    @Test("Classes are read back with the properties of their superclass")
+    @Test("Classes are decoded with the properties of their superclass")
     func classes() throws {
         let flat = try entry(try StreamFieldsToAdd(encoding: FlatDog(name: "Rex", age: 3))).decode(FlatDog.self)
         #expect(flat.name == "Rex" && flat.age == 3)
@@ -58,13 +58,16 @@ import Testing
         #expect(nested.name == "Rex" && nested.age == 3)
     }
 
-    @Test("A plain FieldValue is read as a value too")
+    @Test("Fields that were not encoded from a value can be decoded as one")
     func plainFields() throws {
         struct Item: Decodable, Equatable {
             var item: String
             var count: Int
         }
-        #expect(try entry(["item": "book", "count": 2] as StreamFieldsToAdd).decode(Item.self) == Item(item: "book", count: 2))
+        #expect(
+            try entry(["item": "book", "count": 2] as StreamFieldsToAdd).decode(Item.self)
+                == Item(item: "book", count: 2)
+        )
     }
 }
 
@@ -99,7 +102,7 @@ import Testing
     }
 
     @Test(
-        "What is not a date with a zone is refused",
+        "A text that is not a date with a zone is refused",
         arguments: [
             "", "2024", "2024-05-01", "2024-05-01T12:00Z", "2024-05-01T12:00:00", "2024-05-01T12:00:00Zjunk",
             "2024-13-01T12:00:00Z", "2024-00-01T12:00:00Z", "2024-02-30T12:00:00Z", "2023-02-29T12:00:00Z",
@@ -112,7 +115,7 @@ import Testing
         #expect(Timestamp.secondsSince1970(text) == nil)
     }
 
-    @Test("Every day of eight centuries is read as it was written, and follows the one before")
+    @Test("Every day of eight centuries is read as it was written, and follows the day before")
     func days() {
         for day in stride(from: -146_097, through: 146_097, by: 1) {
             let seconds = Double(day) * 86400 + 43200.25

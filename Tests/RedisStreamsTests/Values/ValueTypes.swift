@@ -1,6 +1,6 @@
 import Foundation
 
-// Values of every form that Codable has.
+// Values in every form that Codable supports.
 
 enum Grade: String, Codable, CaseIterable {
     case gold, silver
@@ -90,7 +90,7 @@ struct Optionals: Codable, Equatable {
     var always = 1
 }
 
-/// Encodes its optionals on purpose, nil or not.
+/// Encodes its optionals explicitly, even if they are nil.
 struct Explicit: Codable, Equatable {
     var text: String?
     var number: Int?
@@ -126,7 +126,7 @@ struct Explicit: Codable, Equatable {
     }
 }
 
-/// Two properties of the same structure, kept in containers within containers.
+/// A value that encodes its properties in nested containers.
 struct Nested: Codable, Equatable {
     var x = 1
     var y = "two"
@@ -170,7 +170,7 @@ struct Nested: Codable, Equatable {
     }
 }
 
-/// A class that writes its superclass's properties beside its own.
+/// A class that encodes its superclass's properties next to its own.
 class Animal: Codable {
     var name: String
 
@@ -199,7 +199,7 @@ final class FlatDog: Animal {
     }
 }
 
-/// A class that writes its superclass's properties under a key.
+/// A class that encodes its superclass's properties under a key.
 final class SuperDog: Animal {
     var age: Int
 
@@ -223,7 +223,7 @@ final class SuperDog: Animal {
     }
 }
 
-/// Nothing but another value.
+/// A value that only wraps another one.
 struct Wrapper<Value: Codable & Equatable>: Codable, Equatable {
     var value: Value
 
@@ -237,7 +237,7 @@ struct Wrapper<Value: Codable & Equatable>: Codable, Equatable {
     }
 }
 
-/// Property of a generic type, of which only the caller knows what it is.
+/// A property of a generic type, which only the caller knows.
 struct Generic<Value: Codable & Equatable>: Codable, Equatable {
     var value: Value
 }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import RedisStreams
 
-/// Says no to every command, with its fields.
+/// Refuses every command with an error that contains its fields.
 private struct Recorder: RedisCommandExecutor {
     struct Fields: Error {
         var lines: [String]
@@ -30,7 +30,7 @@ private struct Recorder: RedisCommandExecutor {
         )
     }
 
-    @Test("Fields that are written out keep their order, and are not taken for a dictionary")
+    @Test("Fields in a dictionary literal keep their order, and are not read as a dictionary")
     func literal() async {
         #expect(await added { try await $0.xadd("orders", ["b": "1", "a": "2"]) } == ["b=1", "a=2"])
         #expect(await added { try await $0.xadd("orders", ["b": 1, "a": 2]) } == ["b=1", "a=2"])
@@ -40,7 +40,7 @@ private struct Recorder: RedisCommandExecutor {
         #expect(await added { try await $0.xadd("orders", dictionary) } == ["a=null", "b=1"])
     }
 
-    @Test("A value that cannot be fields is refused before anything is sent")
+    @Test("A value that cannot be encoded as fields is refused before anything is sent")
     func refused() async {
         let error = await #expect(throws: RedisError.self) { try await Recorder().xadd("orders", 5) }
         #expect(error?.code == .encodingFailed)

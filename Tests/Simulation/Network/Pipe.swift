@@ -16,11 +16,11 @@ final class Pipe: @unchecked Sendable {
     private var timer: Scheduler.Timer?
     private let receive: (ByteBuffer, _ sent: VirtualTime) -> Void
     private let receiveEnd: () -> Void
-    /// Nothing arrives while this is set; it arrives later.
+    /// While this is set, nothing arrives. The bytes arrive once it is cleared.
     var isHeld = false {
         didSet { if !isHeld { pump() } }
     }
-    /// Nothing arrives any more, and nobody is told.
+    /// Whether the pipe drops all bytes, without notifying either side.
     private(set) var isDead = false
 
     init(
@@ -37,12 +37,12 @@ final class Pipe: @unchecked Sendable {
         append(.bytes(bytes, sent: network.scheduler.now), latency)
     }
 
-    /// What was sent before still arrives.
+    /// Closes this direction. Bytes that were sent before still arrive.
     func end(latency: VirtualTime) {
         append(.end, latency)
     }
 
-    /// What is on its way is lost, as is what will be sent.
+    /// Drops the bytes that are on their way, and all that are sent later.
     func kill() {
         isDead = true
         pieces = []
@@ -71,7 +71,7 @@ final class Pipe: @unchecked Sendable {
         }
     }
 
-    /// Whole, or cut somewhere: a reader has to bear both.
+    /// Delivers the bytes whole or in two parts: a parser has to accept both.
     private func deliver(_ bytes: ByteBuffer, _ sent: VirtualTime) {
         var bytes = bytes
         let count = bytes.readableBytes

@@ -11,13 +11,13 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
     private var delegate: (any ByteStreamDelegate)?
     private var toServer: Pipe!
     private var toClient: Pipe!
-    /// Said by the server when it lets the client in.
+    /// The server sets it when it accepts the connection.
     var localAddress: String?
     private(set) var isOpenAtClient = true
     private(set) var isOpenAtServer = true
-    /// Before which piece of a reply the connection breaks, so that something was executed whose reply is lost.
+    /// After how many more replies the connection breaks: the server has then executed a command whose reply is lost.
     var breaksBeforeReply: Int?
-    /// Bytes go nowhere any more and nobody is told: the other side of a router that has forgotten the connection.
+    /// Whether all bytes are dropped without notifying either side, as by a router that has forgotten the connection.
     private(set) var isBlackHole = false
 
     init(number: Int, node: Node, network: SimulatedNetwork, delegate: any ByteStreamDelegate) {
@@ -55,7 +55,7 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
 
     func close() {
         guard isOpenAtClient, !network.leaks else { return }
-        network.trace.note("client", number, "\(node.name)#\(number) closes the connection")
+        network.trace.record("client", number, "\(node.name)#\(number) closes the connection")
         isOpenAtClient = false
         delegate = nil
         toClient.kill()
@@ -84,7 +84,7 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
         if let count = breaksBeforeReply {
             breaksBeforeReply = count - 1
             if count <= 0 {
-                network.trace.note("fault", number, "a reply to \(node.name)#\(number) is lost, and the connection")
+                network.trace.record("fault", number, "a reply to \(node.name)#\(number) and its connection are lost")
                 network.fired(.lostReply, at: node)
                 return reset()
             }
@@ -116,7 +116,7 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
 
     // MARK: Faults
 
-    /// The connection breaks: both sides learn of it, and what was on its way is lost.
+    /// Breaks the connection: both sides are notified, and the bytes on their way are lost.
     func reset() {
         toServer.kill()
         toClient.kill()
@@ -125,7 +125,8 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
         network.forgetIfClosed(self)
     }
 
-    /// Everything that is sent from now on is lost without a word. After a while the server notices.
+    /// Drops the bytes on their way and all that are sent from now on, without notifying the client. The server notices
+    /// after `time`.
     func becomeBlackHole(serverNoticesAfter time: VirtualTime) {
         isBlackHole = true
         toServer.kill()

@@ -1,9 +1,9 @@
 import NIOCore
 import RedisStreams
 
-/// What the network asks of a server.
+/// What the network needs of a server.
 protocol SimulatedServer: AnyObject {
-    /// A connection has been made.
+    /// A client has connected.
     func opened(_ connection: SimulatedConnection)
     func received(_ bytes: ByteBuffer, sent: VirtualTime, on connection: Int)
     func closed(_ connection: Int)
@@ -17,13 +17,13 @@ final class SimulatedNetwork: @unchecked Sendable {
     let trace: Trace
     var random: SeededGenerator
     let server: any SimulatedServer
-    /// Whether the server takes connections.
+    /// Whether the server accepts connections.
     var isServerUp = true
     private(set) var connections: [SimulatedConnection] = []
     private var lastNumber = 0
-    /// Whether connections stay open although they were closed.
+    /// Whether connections stay open although their clients close them.
     var leaks = false
-    /// Told of each fault that did something.
+    /// Called for each fault that has had an effect.
     var onFault: (Fault, Node?) -> Void = { _, _ in }
 
     init(scheduler: Scheduler, trace: Trace, server: any SimulatedServer, seed: UInt64) {
@@ -49,7 +49,7 @@ final class SimulatedNetwork: @unchecked Sendable {
         if !connection.isOpen { connections.removeAll { $0 === connection } }
     }
 
-    /// All connections break.
+    /// Breaks all connections.
     func resetAll() {
         for connection in connections { connection.reset() }
     }
@@ -62,15 +62,15 @@ final class SimulatedNetwork: @unchecked Sendable {
         guard node.isAlive else { throw RedisError(.connectionRefused, "The process is dead.") }
         await node.process.eventLoop.wait(latency(of: node))
         while node.isPartitioned {
-            // As a lost SYN: it is sent again until the timeout.
+            // The partition loses the SYN. The client sends it again until it times out.
             await node.process.eventLoop.wait(.milliseconds(200))
             if Task.isCancelled { throw RedisError(.cancelled, "Cancelled while connecting.") }
             if !node.isAlive { throw RedisError(.connectionRefused, "The process is dead.") }
         }
-        guard isServerUp, node.isAlive else { throw RedisError(.connectionRefused, "Nobody listens.") }
+        guard isServerUp, node.isAlive else { throw RedisError(.connectionRefused, "The server is down.") }
         lastNumber += 1
         let connection = SimulatedConnection(number: lastNumber, node: node, network: self, delegate: delegate)
-        trace.note("client", lastNumber, "\(node.name)#\(lastNumber) connects")
+        trace.record("client", lastNumber, "\(node.name)#\(lastNumber) connects")
         connections.append(connection)
         server.opened(connection)
         return connection
@@ -92,7 +92,7 @@ struct SimulatedTransport: Transport {
 }
 
 extension SimulatedEventLoop {
-    /// Waits by the clock of the simulation, cancelled or not.
+    /// Waits on the virtual clock, and ignores cancellation.
     func wait(_ time: VirtualTime) async {
         await withCheckedContinuation { continuation in
             _ = scheduleTask(in: .nanoseconds(time.nanoseconds)) { continuation.resume() }

@@ -1,6 +1,6 @@
 import RedisStreams
 
-/// Tasks that share a client, ask questions that have one right answer each, and are cancelled at any await.
+/// Tasks that share a client and send commands with one right reply each. The harness cancels them at any `await`.
 ///
 // SAFETY: there is one thread.
 final class CommandScenario: @unchecked Sendable {
@@ -18,7 +18,7 @@ final class CommandScenario: @unchecked Sendable {
     func run() throws -> VirtualTime {
         for number in 1...Self.streams {
             for entry in 1...number {
-                world.server.doTo("XADD", "s\(number)", "\(entry)-\(number)", "n", "\(number)")
+                world.server.perform("XADD", "s\(number)", "\(entry)-\(number)", "n", "\(number)")
             }
         }
         world.server.swapsReplies = plan.sabotage == .swappedReplies
@@ -31,7 +31,7 @@ final class CommandScenario: @unchecked Sendable {
             }
         }
         if plan.sabotage == .leak { world.network.leaks = true }
-        if plan.sabotage == .circles { workWithoutRest() }
+        if plan.sabotage == .busyLoop { loopWithoutWaiting() }
         world.run(for: .seconds(4))
         world.calmDown()
         let calm = world.now
@@ -41,7 +41,7 @@ final class CommandScenario: @unchecked Sendable {
         return world.now - calm
     }
 
-    private func workWithoutRest() {
+    private func loopWithoutWaiting() {
         world.scheduler.after(.seconds(1)) { [world] in
             Task.detached(executorPreference: world.nodes[0].process) {
                 while !Task.isCancelled { await Task.yield() }
@@ -56,20 +56,20 @@ final class CommandScenario: @unchecked Sendable {
             let task = Task(executorPreference: node.process) { try await self.answer(client, kind, number) }
             if world.random.oneIn(3) { world.scheduler.afterSteps(world.random.int(0...40)) { task.cancel() } }
             if case .success(let answer) = await task.result, answer != number {
-                world.checker.violated(.repliesInOrder, "asked for \(number) in way \(kind), was told \(answer)")
+                world.checker.violated(.repliesInOrder, "asked for \(number) in way \(kind), got \(answer)")
             }
             try? await sleep(world.random.duration(milliseconds: 0.5...300), on: node.process)
         }
     }
 
-    /// Asks in one of several ways for something that only this stream has as an answer.
+    /// Sends one of several commands whose reply is different for each stream.
     private func answer(_ client: RedisClient, _ kind: Int, _ number: Int) async throws -> Int {
         let stream = StreamKey("s\(number)")
         switch kind {
         case 0: return try await client.xlen(stream)
         case 1: return try await client.xrange(stream).count
         case 2:
-            // This one blocks, and so has a connection of its own.
+            // A command that blocks runs on its own connection.
             let offset = StreamOffset(stream, after: .zero)
             let batches = try await client.execute(XREAD([offset], count: 1, block: .milliseconds(500)))
             return Int(batches.first?.first?["n"] ?? "") ?? 0

@@ -1,6 +1,6 @@
 import RedisStreams
 
-/// Readers that each see everything, a producer, and a network that fails.
+/// Readers that each receive every message, a producer, and a network that fails.
 ///
 // SAFETY: there is one thread.
 final class FanOutScenario: @unchecked Sendable {
@@ -33,7 +33,7 @@ final class FanOutScenario: @unchecked Sendable {
         for (number, ids) in seen.enumerated() {
             let missing = Set(confirmed).subtracting(ids).sorted()
             if missing.isEmpty { continue }
-            world.checker.violated(.nothingLost, "reader\(number) has not seen \(missing.prefix(5)) (\(missing.count))")
+            world.checker.violated(.nothingLost, "reader\(number) misses \(missing.prefix(5)) (\(missing.count))")
         }
         for id in confirmed { world.checker.confirmed(id) }
         world.checker.markAllDone()
@@ -52,12 +52,12 @@ final class FanOutScenario: @unchecked Sendable {
                 let consumer = StreamConsumer(client, stream: stream, from: .beginning, configuration: configuration)
                 do {
                     for try await message in consumer {
-                        note(message.id, reader: number)
+                        received(message.id, reader: number)
                         if plan.sabotage == .restartedReader, world.random.oneIn(20) { break }
                         if world.random.oneIn(10) { try await sleep(.milliseconds(20), on: node.process) }
                     }
                 } catch {
-                    world.trace.note(node.name, "reads no more: \(error)")
+                    world.trace.record(node.name, "stops reading: \(error)")
                     guard !seen[number].isEmpty else { continue }
                     throw error
                 }
@@ -65,10 +65,10 @@ final class FanOutScenario: @unchecked Sendable {
         }
     }
 
-    private func note(_ id: StreamID, reader number: Int) {
-        world.trace.note("reader", number, "reader\(number) sees \(id)")
+    private func received(_ id: StreamID, reader number: Int) {
+        world.trace.record("reader", number, "reader\(number) receives \(id)")
         if let last = seen[number].last, id <= last {
-            world.checker.violated(.noWayBack, "reader\(number) sees \(id) behind \(last)")
+            world.checker.violated(.neverGoesBack, "reader\(number) receives \(id) after \(last)")
         }
         seen[number].append(id)
     }

@@ -1,6 +1,6 @@
 import RedisStreams
 
-/// Handles messages in a simulation: slowly, wrongly, fatally, as the plan says.
+/// The handlers of a simulated consumer. As the plan says, they are slow, throw, or kill their process.
 ///
 // SAFETY: there is one thread.
 final class GroupHandlers: @unchecked Sendable {
@@ -25,7 +25,7 @@ final class GroupHandlers: @unchecked Sendable {
         let attempt = isCounting ? (world.checker.records[id]?.begun ?? 0) + 1 : context.attempt
         let run = world.checker.begin(id, attempt: attempt, crashes: message.crashes, at: node)
         if node.isAlive, plan.isPoison(Int(message["n"] ?? "") ?? 0) {
-            world.noteFault(.kill, at: nil)
+            world.countFault(.kill, at: nil)
             scenario.replace(node, after: .seconds(1))
             world.kill(node)
             if plan.sabotage == .forgetCrashes { scenario.setDeliveries(to: node, 0) }
@@ -56,7 +56,7 @@ final class GroupHandlers: @unchecked Sendable {
         try await withTaskCancellationHandler {
             try await sleep(time, on: node.process)
         } onCancel: {
-            world.checker.told(run)
+            world.checker.cancelled(run)
         }
     }
 

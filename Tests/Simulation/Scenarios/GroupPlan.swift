@@ -1,34 +1,34 @@
 import RedisStreams
 
-/// The shape of a run with a consumer group, drawn by the seed.
+/// The parameters of a run with a consumer group. The seed draws them.
 struct GroupPlan {
     var consumers: Int
     var concurrency: Int
     var messages: Int
-    /// The lease, also where it is turned off.
+    /// The lease. Times are derived from it even where a run turns leases off.
     var lease: VirtualTime
-    /// How long messages are produced for.
+    /// For how long the producer adds messages.
     var duration: VirtualTime
-    /// Once in how many runs a handler takes longer than the lease. Zero is never.
+    /// A handler takes longer than the lease once in this many runs; never if zero.
     var slowOneIn = 0
-    /// Once in how many runs a handler throws. Zero is never.
+    /// A handler throws once in this many runs; never if zero.
     var failOneIn = 0
-    /// Once in how many runs a handler refuses the message. Zero is never.
+    /// A handler rejects its message once in this many runs; never if zero.
     var rejectOneIn = 0
-    /// Every how many messages one takes the process along that handles it. Zero is never.
+    /// One of this many messages kills the process that handles it; none if zero.
     var poisonEvery = 0
-    /// How many of these there are at most.
+    /// How many messages kill their process at most.
     var poisonCount = Int.max
-    /// Whether the consumers have names as the library generates them.
+    /// Whether the consumers have names like those that the library generates.
     var hasGeneratedNames = false
-    /// Whether to wait in the end until the names of the dead are gone.
-    var watchesNames = false
+    /// Whether the run ends by waiting until the names of dead consumers are removed.
+    var waitsForNames = false
     /// Whether each handler emits an entry.
     var emits = false
     var faults: [Fault] = []
     var faultCount = 0
     var configuration: GroupConsumer.Configuration
-    /// What is done wrong on purpose.
+    /// The deliberate mistake of a control run.
     var sabotage: Sabotage?
 
     init(_ random: inout SeededGenerator) {
@@ -55,37 +55,37 @@ struct GroupPlan {
         return random.oneIn(3) ? .zero : random.duration(milliseconds: 0.2...100)
     }
 
-    /// Whether a message takes the process along that handles it.
+    /// Whether a message kills the process that handles it.
     func isPoison(_ number: Int) -> Bool {
         poisonEvery > 0 && number % poisonEvery == poisonEvery - 1 && number / poisonEvery < poisonCount
     }
 
-    /// How many messages take the process along.
+    /// How many messages kill their process.
     var killers: Int { (1...messages).count(where: isPoison) }
 }
 
-/// What is done wrong on purpose, so that it shows that the checker sees it.
+/// A deliberate mistake, which the checker has to find.
 enum Sabotage {
-    /// Outputs are added by commands of their own.
+    /// Handlers add outputs by separate commands.
     case plainOutputs
-    /// What the handler is told as the attempt is how often the message was begun.
+    /// The checker is given the number of deliveries as the attempt.
     case countDeliveries
-    /// Two consumers of one name in one process.
+    /// Two consumers in one process have the same name.
     case sameName
-    /// Two replies change places.
+    /// The server swaps two replies.
     case swappedReplies
-    /// A reader begins anew after every failure.
+    /// A reader starts over at the beginning of the stream now and then.
     case restartedReader
-    /// A producer does not care whether a message that is confirmed is there.
+    /// The check acts as if a confirmed entry were missing.
     case lostMessage
-    /// A connection is left open.
+    /// Connections stay open when a client closes them.
     case leak
-    /// A task goes on without waiting for anything.
-    case circles
-    /// The server forgets that a message was delivered when its consumer dies.
+    /// A task runs on and on without waiting for anything.
+    case busyLoop
+    /// When a consumer dies, the server sets the delivery count of its messages to zero.
     case forgetCrashes
-    /// Whatever a consumer held that dies has killed many, as the server has it.
+    /// When a consumer dies, the server sets the delivery count of its messages to nine.
     case blameAll
-    /// Nobody hears what consumers tell.
+    /// Consumers report no events.
     case silence
 }

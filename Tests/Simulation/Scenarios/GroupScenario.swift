@@ -31,7 +31,7 @@ final class GroupScenario: @unchecked Sendable {
     func run() throws -> VirtualTime {
         observe()
         for _ in 0..<plan.consumers { try startConsumer() }
-        watchBuffers()
+        checkBuffers()
         try startProducer()
         let faultTime = plan.duration + plan.lease
         world.plan(plan.faults, count: plan.faultCount, within: faultTime, lease: plan.lease, setting: setting)
@@ -39,53 +39,54 @@ final class GroupScenario: @unchecked Sendable {
         world.run(for: plan.lease)
         world.calmDown()
         let calm = world.now
-        watchPending(since: calm)
-        if !world.run(for: patience, until: isSettled) { tellWhatIsLeft() }
+        checkPending(since: calm)
+        if !world.run(for: settlingTimeout, until: isSettled) { reportUnsettled() }
         let recovery = world.now - calm
-        if plan.watchesNames { waitForNames() }
+        if plan.waitsForNames { waitForNames() }
         close()
         if plan.emits { checkOutputs() }
-        world.checker.checkTold { !$0.isAlive || $0.hinderedUntil > .zero }
+        world.checker.checkReports { !$0.isAlive || $0.hinderedUntil > .zero }
         return recovery
     }
 
-    /// Has the checker see what is settled, and by whom.
+    /// Passes each settlement and its sender to the checker.
     private func observe() {
-        world.server.watched = (Self.stream, Self.group)
+        world.server.inspected = (Self.stream, Self.group)
         world.server.onSettling = { [unowned self, world, plan] node, delay, before, after in
             let left = Set(after.map(\.id))
             for pending in before where !left.contains(pending.id) {
-                let deadLetterEntries = plan.configuration.deadLetter?.stream
-                let isBuried = deadLetterEntries.map { world.server.isDeadLetter(pending.id, in: $0) } ?? false
-                // By the lease an owner is known only if the network takes no longer than the margin.
+                let deadLetters = plan.configuration.deadLetter?.stream
+                let isDeadLetter = deadLetters.map { world.server.isDeadLetter(pending.id, in: $0) } ?? false
+                // Fencing by the lease allows a command a quarter of the lease on the network. One that took longer may
+                // settle a message of another consumer.
                 let isLate = delay.nanoseconds > plan.lease.nanoseconds / 4 && plan.configuration.fencing == .lease
                 let owner = isLate ? node.name : pending.consumer
-                world.checker.settled(pending.id, of: owner, by: node, isBuried: isBuried)
-                if isBuried { self.checkVerdict(on: pending.id) }
+                world.checker.settled(pending.id, of: owner, by: node, isDeadLetter: isDeadLetter)
+                if isDeadLetter { self.checkCrashes(of: pending.id) }
             }
         }
     }
 
-    /// How long everything may take once there are no more faults.
-    private var patience: VirtualTime {
+    /// How long the consumers may take to settle everything once there are no more faults.
+    private var settlingTimeout: VirtualTime {
         VirtualTime(nanoseconds: plan.lease.nanoseconds * 20) + .seconds(200)
     }
 
-    private var nextLook = VirtualTime.zero
+    private var nextCheck = VirtualTime.zero
     private var wasSettled = false
 
-    /// Whether all is handled and nothing is pending. Asks the server now and then only.
+    /// Whether all messages are handled and none is pending. Asks the server every 100 ms of virtual time.
     private func isSettled() -> Bool {
-        guard world.now >= nextLook else { return wasSettled }
-        nextLook = world.now + .milliseconds(100)
+        guard world.now >= nextCheck else { return wasSettled }
+        nextCheck = world.now + .milliseconds(100)
         wasSettled =
             world.checker.running.isEmpty && world.server.pending().isEmpty && world.checker.missing.isEmpty
-            && !world.checker.hasUntoldLosses
+            && !world.checker.hasUnreportedLosses
         return wasSettled
     }
 
-    private func tellWhatIsLeft() {
-        if world.scheduler.isRunningInCircles { return }
+    private func reportUnsettled() {
+        if world.scheduler.isInBusyLoop { return }
         let missing = world.checker.missing
         let pending = world.server.pending()
         if !missing.isEmpty {
@@ -104,18 +105,18 @@ final class GroupScenario: @unchecked Sendable {
         for node in consumers where !node.isEnding { node.shutDown() }
         let limit = VirtualTime.seconds(60)
         let haveEnded = world.run(for: limit) { self.consumers.allSatisfy(\.hasEnded) }
-        if !haveEnded, !world.scheduler.isRunningInCircles {
+        if !haveEnded, !world.scheduler.isInBusyLoop {
             let names = consumers.filter { !$0.hasEnded }.map(\.name)
             world.checker.violated(.shutdownInTime, "\(names) have not ended \(limit) ms after they were asked to")
         }
     }
 
-    /// Each message that was settled has exactly one output, but for those that were refused.
+    /// Checks that each acknowledged message has exactly one output. A rejected one need not have any.
     private func checkOutputs() {
         var counts: [String: Int] = [:]
         for id in world.server.values(of: "of", in: Self.outputs) { counts[id, default: 0] += 1 }
         for (id, record) in world.checker.records.sorted(by: { $0.key < $1.key }) {
-            guard record.isSettled, !record.isBuried else { continue }
+            guard record.isSettled, !record.isDeadLetter else { continue }
             let count = counts["\(id)"] ?? 0
             if count > 1 || (count == 0 && !record.rejected) {
                 world.checker.violated(.outputsOnce, "\(id) has \(count) outputs")
@@ -123,61 +124,63 @@ final class GroupScenario: @unchecked Sendable {
         }
     }
 
-    /// As many processes as `maxCrashes` have to die of a message: fewer killers cannot make that of an innocent one.
-    private func checkVerdict(on id: StreamID) {
-        guard plan.poisonEvery > 0, let deadLetterEntry = plan.configuration.deadLetter, let number = numbers[id],
-            !plan.isPoison(number), plan.killers + (world.fired[.pause] ?? 0) < deadLetterEntry.maxCrashes
+    /// Checks a dead letter. A message needs `maxCrashes` crashes to become one: if fewer messages kill their process,
+    /// none of the others may.
+    private func checkCrashes(of id: StreamID) {
+        guard plan.poisonEvery > 0, let deadLetter = plan.configuration.deadLetter, let number = numbers[id],
+            !plan.isPoison(number), plan.killers + (world.fired[.pause] ?? 0) < deadLetter.maxCrashes
         else { return }
-        world.checker.violated(.innocentsStay, "\(id) is given up, and has killed nobody")
+        world.checker.violated(.innocentsStay, "\(id) is a dead letter, and has crashed no process")
     }
 
-    // MARK: The ends of everything
+    // MARK: Pending messages and names
 
     private var claimInterval: VirtualTime { min(.seconds(5), VirtualTime(nanoseconds: plan.lease.nanoseconds / 4)) }
 
-    /// Has the checker see that nothing stays pending which nobody looks after, while somebody has had a free handler for
-    /// long enough to look for it.
-    private func watchPending(since calm: VirtualTime, freeSince: [ObjectIdentifier: VirtualTime] = [:]) {
+    /// Checks that no pending message stays idle while a consumer has had a free handler for long enough to claim it.
+    private func checkPending(since calm: VirtualTime, freeSince: [ObjectIdentifier: VirtualTime] = [:]) {
         guard plan.configuration.claimIdleTime != nil else { return }
         world.scheduler.after(.milliseconds(500)) { [self] in
             if isClosing { return }
-            let free = idle.filter(isFree)
+            let free = unhindered.filter(isFree)
             let since = Dictionary(
                 uniqueKeysWithValues: free.map { ($0.identity, freeSince[$0.identity] ?? world.now) }
             )
-            // A scan that has passed it comes round once more, and who has given something back lets others go first.
-            let patience = claimInterval + claimInterval + claimInterval + .seconds(2)
-            let limit = plan.lease + patience
-            if let node = free.first(where: { since[$0.identity].map { world.now - max($0, calm) > patience } ?? false }
-            ),
+            // A claim scan that has passed the message finds it in its next round, and a consumer that has returned
+            // messages lets others claim first.
+            let claimTime = claimInterval + claimInterval + claimInterval + .seconds(2)
+            let limit = plan.lease + claimTime
+            if let node = free.first(where: {
+                since[$0.identity].map { world.now - max($0, calm) > claimTime } ?? false
+            }),
                 let pending = world.server.pending().first(where: { $0.idle > limit })
             {
                 let text = "\(pending) is idle for \(pending.idle) ms, and \(node.name) is free"
                 return world.checker.violated(.everythingIsOwned, text)
             }
-            watchPending(since: calm, freeSince: since)
+            checkPending(since: calm, freeSince: since)
         }
     }
 
-    /// Waits until the names of dead consumers are gone: an hour, and until somebody looks. Where none of those that live
-    /// has a name in the group yet, as before 7.2, the last one stays.
+    /// Waits until living consumers have removed the names of dead ones, which they do once in an hour. The last name
+    /// in the group stays: before 7.2, a consumer that has received no message has none there.
     private func waitForNames() {
-        if world.scheduler.isRunningInCircles { return }
+        if world.scheduler.isInBusyLoop { return }
         let names = { [self] in
             let all = Set(world.server.consumers()).subtracting(["generated:returned"])
-            return all.count == 1 ? [] : all.subtracting(idle.map(\.name))
+            return all.count == 1 ? [] : all.subtracting(unhindered.map(\.name))
         }
-        var nextLook = world.now
+        var nextCheck = world.now
         let areGone = world.run(for: .seconds(8 * 3600)) {
-            guard world.now >= nextLook else { return false }
-            nextLook = world.now + .seconds(10)
+            guard world.now >= nextCheck else { return false }
+            nextCheck = world.now + .seconds(10)
             return names().isEmpty
         }
-        if !areGone { world.checker.violated(.namesGo, "\(names().sorted()) are in the group") }
+        if !areGone { world.checker.violated(.deadNamesAreRemoved, "\(names().sorted()) are in the group") }
     }
 
-    /// Consumers that live, and that nothing hinders.
-    private var idle: [Node] {
+    /// Living consumers that no fault hinders.
+    private var unhindered: [Node] {
         consumers.filter { $0.isAlive && !$0.isEnding && !$0.hasEnded && $0.hinderedUntil <= world.now }
     }
 
@@ -191,8 +194,9 @@ final class GroupScenario: @unchecked Sendable {
             for _ in 0..<(plan.sabotage == .sameName ? 2 : 1) {
                 var configuration = plan.configuration
                 if plan.sabotage != .silence {
-                    configuration.onEvent = { [world] event in world.checker.told(event, by: node) }
+                    configuration.onEvent = { [world] event in world.checker.reported(event, by: node) }
                 }
+                world.lives.follow(&configuration, of: node)
                 let consumer = GroupConsumer(
                     client,
                     stream: Self.stream,
@@ -211,7 +215,7 @@ final class GroupScenario: @unchecked Sendable {
             try await runServices(services, at: node)
         }
         consumers.append(node)
-        watch(node)
+        supervise(node)
     }
 
     private func runServices(_ services: [any Service], at node: Node) async throws {
@@ -224,7 +228,7 @@ final class GroupScenario: @unchecked Sendable {
         checkHandOver(of: node)
     }
 
-    /// A consumer has ended as it was asked to: what is left of it can be had at once.
+    /// Checks that a consumer has shut down in time, and that others can claim its remaining messages at once.
     private func checkHandOver(of node: Node) {
         guard node.isAlive, node.isEnding, world.fired.keys.allSatisfy({ $0 == .shutdown }), plan.failOneIn == 0 else {
             return
@@ -239,12 +243,12 @@ final class GroupScenario: @unchecked Sendable {
         }
     }
 
-    /// Has a consumer replaced that has ended by itself, as whatever supervises processes would.
-    private func watch(_ node: Node) {
+    /// Replaces a consumer that has ended by itself, as a process supervisor would.
+    private func supervise(_ node: Node) {
         world.scheduler.after(.seconds(1)) { [self] in
             guard !isClosing, !node.isEnding else { return }
             if node.hasEnded { return replace(node, after: .seconds(1)) }
-            watch(node)
+            supervise(node)
         }
     }
 
@@ -256,13 +260,14 @@ final class GroupScenario: @unchecked Sendable {
         }
     }
 
-    /// Has the checker see what waits for a handler, now and then. Only of consumers that nothing has hindered.
-    private func watchBuffers() {
+    /// Checks that no message waits for a handler while another consumer has a free one. Leaves out consumers that a
+    /// fault hinders.
+    private func checkBuffers() {
         guard let lease = plan.configuration.claimIdleTime else { return }
         let limit = lease / 3 + claimInterval.duration + .seconds(1)
         world.scheduler.after(.milliseconds(200)) { [self] in
             if isClosing { return }
-            let alive = idle
+            let alive = unhindered
             for node in alive {
                 guard let waited = node.snapshot?().oldestWaiting, waited > limit,
                     let free = alive.first(where: { $0 !== node && isFree($0) })
@@ -271,7 +276,7 @@ final class GroupScenario: @unchecked Sendable {
                 world.checker.violated(.nothingWaits, text)
                 return
             }
-            watchBuffers()
+            checkBuffers()
         }
     }
 
@@ -297,18 +302,18 @@ final class GroupScenario: @unchecked Sendable {
         switch fault {
         case .wipe: world.server.restart(keepingData: false)
         case .rollback: world.server.rollBack(by: world.random.int(1...60))
-        case .groupDestroyed: world.server.doTo("XGROUP", "DESTROY", "\(Self.stream)", Self.group)
-        default: world.server.doTo("DEL", "\(Self.stream)")
+        case .groupDestroyed: world.server.perform("XGROUP", "DESTROY", "\(Self.stream)", Self.group)
+        default: world.server.perform("DEL", "\(Self.stream)")
         }
         if fault == .rollback, world.server.hasGroup { world.checker.groupIsBack() }
         let after = Set(world.server.entries(Self.stream))
         for id in before where !after.contains(id) { world.checker.destroyed(id) }
     }
 
-    /// What was delivered to a consumer counts as delivered so many times.
+    /// Sets the delivery count of all messages that are pending for a consumer.
     func setDeliveries(to node: Node, _ count: Int) {
         for pending in world.server.pending() where pending.consumer == node.name {
-            world.server.doTo(
+            world.server.perform(
                 "XCLAIM",
                 "\(Self.stream)",
                 Self.group,
@@ -335,18 +340,18 @@ final class GroupScenario: @unchecked Sendable {
         }
     }
 
-    /// Adds a message, until it is known that it was not added or that it was.
+    /// Adds a message, and tries again until the server has it or may have it.
     private func produce(_ number: Int, _ client: RedisClient, _ node: Node) async {
         while true {
             do throws(RedisError) {
                 let id = try await client.xadd(Self.stream, ["n": "\(number)"])
                 numbers[id] = number
-                // What was destroyed while the reply was on its way is lost too.
+                // If the harness destroyed the entry while the reply was on its way, the record says so.
                 world.checker.confirmed(id)
                 return
             } catch {
-                world.trace.note("producer", "could not add \(number): \(error.code)")
-                // It may be there; nobody was told so.
+                world.trace.record("producer", "could not add \(number): \(error.code)")
+                // The server may have added it without confirming it.
                 if error.mayHaveExecuted == true { return }
                 try? await sleep(.milliseconds(50), on: node.process)
                 if Task.isCancelled { return }

@@ -1,6 +1,6 @@
 import RedisStreams
 
-/// A producer that retries under ids of its own, one that sends in batches, and a network that fails.
+/// A producer that retries with explicit ids, one that sends in batches, and a network that fails.
 ///
 // SAFETY: there is one thread.
 final class ProducerScenario: @unchecked Sendable {
@@ -38,7 +38,7 @@ final class ProducerScenario: @unchecked Sendable {
         return world.now - calm
     }
 
-    /// Adds a message under its own id as often as it takes to know that it is there.
+    /// Adds a message with an explicit id, and tries again until the server has it.
     private func addUntilKnown(_ id: StreamID, _ client: RedisClient, _ node: Node) async throws {
         var wasTried = false
         while true {
@@ -46,7 +46,7 @@ final class ProducerScenario: @unchecked Sendable {
                 explicit.append(try await client.xadd("explicit", ["n": "\(id)"], id: .id(id)))
                 return
             } catch {
-                // Nobody else writes to this stream: an id that is not above the last one is there already.
+                // No other client writes to this stream: if the server refuses the id as too low, it has the message.
                 if wasTried, error.serverCode == "ERR" { return explicit.append(id) }
                 if error.mayHaveExecuted == true { wasTried = true }
                 try await sleep(.milliseconds(20), on: node.process)
@@ -64,7 +64,7 @@ final class ProducerScenario: @unchecked Sendable {
                         let id = try await producer.send(["n": "\(number)"])
                         batched.append(id)
                     } catch {
-                        world.trace.note("batched", "could not send \(number): \(error)")
+                        world.trace.record("batched", "could not send \(number): \(error)")
                     }
                 }
             }
@@ -73,18 +73,18 @@ final class ProducerScenario: @unchecked Sendable {
     }
 
     private func check() {
-        let there = world.server.entries("explicit")
+        let entriesWithID = world.server.entries("explicit")
         let expected = (1...plan.messages).map { StreamID(milliseconds: UInt64($0), sequence: 1) }
-        if there != expected {
-            world.checker.violated(.nothingLost, "explicit ids: \(there.count) of \(expected.count)")
+        if entriesWithID != expected {
+            world.checker.violated(.nothingLost, "explicit ids: \(entriesWithID.count) of \(expected.count)")
         }
         for id in explicit { world.checker.confirmed(id) }
-        if explicit != expected { world.checker.violated(.repliesInOrder, "explicit ids are confirmed as others") }
+        if explicit != expected { world.checker.violated(.repliesInOrder, "explicit ids were confirmed as other ids") }
         var entries = Set(world.server.entries("batched"))
         if plan.sabotage == .lostMessage, let first = batched.first { entries.remove(first) }
         for id in batched {
             world.checker.confirmed(id)
-            if !entries.contains(id) { world.checker.violated(.nothingLost, "\(id) was confirmed and is not there") }
+            if !entries.contains(id) { world.checker.violated(.nothingLost, "\(id) was confirmed and is missing") }
         }
         if Set(batched).count < batched.count { world.checker.violated(.repliesInOrder, "one id was confirmed twice") }
         world.checker.markAllDone()

@@ -1,9 +1,9 @@
 import Glibc
 
-/// Has every job that Swift would give to its threads come here instead, so that one thread runs all of them.
+/// Redirects every job that Swift would run on its own threads to the scheduler, so that one thread runs all of them.
 ///
-/// The runtime looks at these variables before it enqueues a job. They are what tools like this are made with, and are not
-/// part of the language: should a toolchain leave them out, the simulation says so at its start and nothing else breaks.
+/// The runtime calls these hooks, if they are set, before it enqueues a job. They are no part of the language: if a
+/// toolchain lacks them, the simulation says so at its start, and nothing else breaks.
 enum ConcurrencyHooks {
     private typealias Original = @convention(thin) (UnownedJob) -> Void
     private typealias Hook = @convention(thin) (UnownedJob, Original) -> Void
@@ -16,7 +16,7 @@ enum ConcurrencyHooks {
         for name in names {
             guard let symbol = unsafe dlsym(library, name) else { return false }
             let hook = unsafe symbol.assumingMemoryBound(to: Hook?.self)
-            unsafe hook.pointee = { job, _ in unsafe Scheduler.current.enqueue(stray: job) }
+            unsafe hook.pointee = { job, _ in unsafe Scheduler.current.enqueueOutside(job) }
         }
         return true
     }

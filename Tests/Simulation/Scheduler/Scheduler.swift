@@ -1,11 +1,11 @@
 import DequeModule
 import HeapModule
 
-/// Runs everything there is in a simulation on one thread: the jobs of tasks, the closures of event loops, and timers.
+/// Runs everything in a simulation on one thread: the jobs of tasks, the closures of event loops, and timers.
 ///
-/// What is runnable is run in an order that the seed draws, within what a real machine could do: an event loop keeps the
-/// order of what it was given, tasks run in any order. When nothing is runnable the clock jumps to the next timer. So the
-/// same seed gives the same run, and another seed another one.
+/// The seed draws the order of runnable work, within what a real machine could do: an event loop runs its work in
+/// order, tasks run in any order. When nothing is runnable, the clock jumps to the next timer. So a seed always gives
+/// the same run.
 ///
 // SAFETY: there is one thread.
 final class Scheduler: @unchecked Sendable {
@@ -13,28 +13,28 @@ final class Scheduler: @unchecked Sendable {
     nonisolated(unsafe) static var current = Scheduler(seed: 0)
 
     private(set) var now = VirtualTime.zero
-    /// For the order of what is runnable, and for the delays that clients draw.
+    /// Draws the order of runnable work, and the delays of clients.
     var random: SeededGenerator
-    /// How many pieces of work have been run.
+    /// How many pieces of work have run.
     private(set) var steps = 0
-    /// On what event loop, if any, the piece of work runs that is being run.
+    /// The event loop that runs the current piece of work, if any.
     private(set) var runningLoop: SimulatedEventLoop?
-    /// What is not part of any process that can be stopped: the network, the servers, the harness.
+    /// The process of the network, the servers and the harness, which is never stopped.
     private(set) var outside: SimulatedProcess!
     private var processes: [SimulatedProcess] = []
     private var timers = Heap<Timer>()
     private var nextTimer: UInt64 = 0
-    /// Once in how many steps the clock goes on although there is work: a machine that is slow. Zero is never.
+    /// Once in this many steps the clock moves although there is work, as on a slow machine; never if zero.
     var slowness = 0
-    /// How many there were when the clock moved last.
+    /// The number of steps when the clock last moved.
     private var stepsAtMove = 0
     private static let tooManySteps = 20_000
-    /// Whether work goes on and on while the clock stands still.
-    private(set) var isRunningInCircles = false
-    /// Of whom the last pieces of work were.
-    var lastWorker: String { lastProcess?.name ?? "nobody" }
+    /// Whether `tooManySteps` have run without the clock moving.
+    private(set) var isInBusyLoop = false
+    /// The name of the process whose work ran last.
+    var lastWorker: String { lastProcess?.name ?? "no process" }
     private weak var lastProcess: SimulatedProcess?
-    /// What is to be done after so many steps.
+    /// Closures that run once so many steps have been made.
     private var stepTimers: [(step: Int, body: () -> Void)] = []
 
     init(seed: UInt64) {
@@ -48,19 +48,20 @@ final class Scheduler: @unchecked Sendable {
         return process
     }
 
-    /// A process of which nothing runs any more, nor will.
+    /// Removes a process, so that none of its work runs any more.
     func remove(_ process: SimulatedProcess) {
         processes.removeAll { $0 === process }
     }
 
     // MARK: Work
 
-    /// A job of a task that belongs to no process.
-    func enqueue(stray job: UnownedJob) {
+    /// Enqueues a job of a task that belongs to no process.
+    func enqueueOutside(_ job: UnownedJob) {
         outside.enqueue(job)
     }
 
-    /// Has `body` called at a time, on the event loop of a process: when the process is stopped, once it goes on.
+    /// Runs `body` at a time, on the event loop of a process. If the process is stopped then, `body` runs once it
+    /// resumes.
     @discardableResult
     func at(_ time: VirtualTime, in process: SimulatedProcess, _ body: @escaping () -> Void) -> Timer {
         nextTimer += 1
@@ -69,13 +70,13 @@ final class Scheduler: @unchecked Sendable {
         return timer
     }
 
-    /// Has `body` called at a time by the harness.
+    /// Runs `body` after a delay, outside of the simulated processes.
     @discardableResult
     func after(_ delay: VirtualTime, _ body: @escaping () -> Void) -> Timer {
         at(now + delay, in: outside, body)
     }
 
-    /// Has `body` called between two steps, so many from now: in the middle of whatever is going on then.
+    /// Runs `body` after `count` more steps, in the middle of whatever runs then.
     func afterSteps(_ count: Int, _ body: @escaping () -> Void) {
         if count == 0 { body() } else { stepTimers.append((steps + count, body)) }
     }
@@ -86,12 +87,12 @@ final class Scheduler: @unchecked Sendable {
 
     // MARK: Running
 
-    /// Runs until `isDone`, or until nothing is left to do, or time is up. Returns whether it is done.
+    /// Runs until `isDone`, until there is no more work, or until the deadline. Returns whether it is done.
     func run(until deadline: VirtualTime, isDone: () -> Bool) -> Bool {
         while !isDone() {
-            // Whoever works for so long without waiting for anything runs in circles.
+            // Work that takes so many steps never waits for anything.
             if steps - stepsAtMove > Self.tooManySteps {
-                isRunningInCircles = true
+                isInBusyLoop = true
                 return false
             }
             if !stepTimers.isEmpty { fireStepTimers() }
@@ -139,7 +140,7 @@ final class Scheduler: @unchecked Sendable {
         return next.deadline - now <= .milliseconds(5)
     }
 
-    /// Moves the clock to the next timer, and makes runnable what is due then.
+    /// Moves the clock to the next timer, and makes all timers runnable that are due then.
     private func fireTimers(until deadline: VirtualTime) -> Bool {
         while let first = timers.min, first.isCancelled { timers.removeMin() }
         guard let next = timers.min, next.deadline <= deadline else { return false }
@@ -154,11 +155,11 @@ final class Scheduler: @unchecked Sendable {
         return true
     }
 
-    /// Forgets all timers, so that nothing keeps a finished run alive.
+    /// Drops all timers and all work, so that nothing keeps a finished run in memory.
     func discard() {
         while let timer = timers.popMin() {
             timer.body = nil
-            // A promise must not go without an answer.
+            // NIO requires that every promise is completed.
             runningLoop = timer.process.eventLoop
             timer.onDiscard?()
         }
@@ -168,7 +169,7 @@ final class Scheduler: @unchecked Sendable {
         processes = []
     }
 
-    /// Something that is to happen at a time.
+    /// Work that is due at a time.
     ///
     // SAFETY: there is one thread.
     final class Timer: Comparable, @unchecked Sendable {
@@ -176,7 +177,7 @@ final class Scheduler: @unchecked Sendable {
         fileprivate let number: UInt64
         fileprivate let process: SimulatedProcess
         fileprivate var body: (() -> Void)?
-        /// Called when it is clear that the time will never come.
+        /// Called when the scheduler drops the timer before its deadline.
         var onDiscard: (() -> Void)?
 
         fileprivate init(

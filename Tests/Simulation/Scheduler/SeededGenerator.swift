@@ -21,7 +21,7 @@ struct SeededGenerator: RandomNumberGenerator {
         Double(next() >> 11) / Double(1 << 53)
     }
 
-    /// Whether something happens that happens once in `n` times.
+    /// Returns `true` once in `n` times on average; never if `n` is zero.
     mutating func oneIn(_ n: Int) -> Bool {
         n > 0 && next() % UInt64(n) == 0
     }
@@ -30,9 +30,9 @@ struct SeededGenerator: RandomNumberGenerator {
         range.lowerBound + Int(next() % UInt64(range.upperBound - range.lowerBound + 1))
     }
 
-    /// A time, small ones as likely as large ones: each doubling is drawn as often.
+    /// Draws a duration on a logarithmic scale: each doubling of the lower bound is equally likely.
     mutating func duration(milliseconds range: ClosedRange<Double>) -> VirtualTime {
-        // By doublings, without a logarithm, which libraries round differently.
+        // Doubles instead of taking a logarithm, which libraries round differently.
         var doublings = 0
         var bound = range.lowerBound
         while bound * 2 <= range.upperBound {

@@ -28,7 +28,7 @@ final class SimulatedEventLoop: NIOSerialEventLoopExecutor, @unchecked Sendable 
         let promise = makePromise(of: T.self)
         let time = VirtualTime(nanoseconds: Int64(clamping: deadline.uptimeNanoseconds))
         let timer = process.scheduler.at(time, in: process) {
-            // Not `succeed`, which is for values that are sent to other threads.
+            // `succeed` requires a `Sendable` value, which `T` need not be.
             promise.assumeIsolated().completeWith(Result { try task() })
         }
         timer.onDiscard = { promise.fail(EventLoopError.cancelled) }

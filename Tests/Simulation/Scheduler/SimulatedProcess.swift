@@ -1,8 +1,8 @@
 import DequeModule
 
-/// What would be a process of the operating system: an event loop, threads for tasks, and a state of being stopped.
+/// Stands for a process of the operating system: it has an event loop and threads for tasks, and can be stopped.
 ///
-/// While it is stopped nothing of it runs, and time goes on: as after SIGSTOP.
+/// While it is stopped, none of its work runs and time goes on, as after SIGSTOP.
 ///
 // SAFETY: there is one thread.
 final class SimulatedProcess: TaskExecutor, @unchecked Sendable {
@@ -18,9 +18,9 @@ final class SimulatedProcess: TaskExecutor, @unchecked Sendable {
     let name: String
     unowned let scheduler: Scheduler
     private(set) var eventLoop: SimulatedEventLoop!
-    /// What the event loop has to do, in order.
+    /// The work of the event loop, in order.
     private var loopWork = Deque<Work>()
-    /// Jobs of tasks, which the threads of the process take in any order.
+    /// The jobs of tasks, which run in any order.
     private var jobs: [UnownedJob] = []
     private(set) var isStopped = false
 
@@ -31,9 +31,9 @@ final class SimulatedProcess: TaskExecutor, @unchecked Sendable {
     }
 
     func stop() { isStopped = true }
-    func goOn() { isStopped = false }
+    func resume() { isStopped = false }
 
-    // MARK: What is to be done
+    // MARK: Work
 
     func enqueue(_ job: consuming ExecutorJob) {
         jobs.append(UnownedJob(job))
@@ -51,12 +51,12 @@ final class SimulatedProcess: TaskExecutor, @unchecked Sendable {
         loopWork.append(.closure(body))
     }
 
-    /// From how many places the next piece of work may be taken.
+    /// How many of the two sources, the event loop and the tasks, have work.
     var runnableSources: Int {
         isStopped ? 0 : (loopWork.isEmpty ? 0 : 1) + (jobs.isEmpty ? 0 : 1)
     }
 
-    /// Takes out what is to be run next.
+    /// Removes and returns the next piece of work of a source.
     func takeWork(source: Int, _ random: inout SeededGenerator) -> Work {
         if source == 0, let work = loopWork.popFirst() { return work }
         let position = jobs.count == 1 ? 0 : Int(random.next() % UInt64(jobs.count))

@@ -1,5 +1,5 @@
-/// What happened in a run: kept as text only if somebody is to read it, and always as a number, by which two runs of one
-/// seed are known to be the same.
+/// The events of a run. The fingerprint, which is always computed, shows whether two runs of a seed are the same; the
+/// text is kept only if it is to be printed.
 ///
 // SAFETY: there is one thread.
 final class Trace: @unchecked Sendable {
@@ -13,15 +13,15 @@ final class Trace: @unchecked Sendable {
         self.clock = clock
     }
 
-    /// Notes an event; `details` are only asked for if somebody is to read them.
-    func note(_ who: StaticString, _ number: Int, _ details: @autoclosure () -> String) {
+    /// Records an event. `details` is evaluated only if the text is kept, and is no part of the fingerprint.
+    func record(_ who: StaticString, _ number: Int, _ details: @autoclosure () -> String) {
         mix(UInt64(clock().nanoseconds))
         mix(UInt64(truncatingIfNeeded: number) &* 31 &+ UInt64(who.utf8CodeUnitCount))
         if isKept { keep("\(who)", details()) }
     }
 
-    /// Notes an event of somebody with a name.
-    func note(_ who: String, _ details: @autoclosure () -> String) {
+    /// Records an event of a named process.
+    func record(_ who: String, _ details: @autoclosure () -> String) {
         mix(UInt64(clock().nanoseconds))
         for byte in who.utf8 { mix(UInt64(byte)) }
         if isKept { keep(who, details()) }

@@ -1,4 +1,4 @@
-/// A time, or a span of it, on the one clock of a simulation: nothing but the scheduler moves it.
+/// A point in time, or a duration, on the virtual clock of a simulation. Only the scheduler moves the clock.
 struct VirtualTime: Comparable, Hashable, CustomStringConvertible {
     var nanoseconds: Int64
 
@@ -22,7 +22,7 @@ struct VirtualTime: Comparable, Hashable, CustomStringConvertible {
     static func + (a: VirtualTime, b: VirtualTime) -> VirtualTime { .init(nanoseconds: a.nanoseconds + b.nanoseconds) }
     static func - (a: VirtualTime, b: VirtualTime) -> VirtualTime { .init(nanoseconds: a.nanoseconds - b.nanoseconds) }
 
-    /// In milliseconds with three digits, without the help of Foundation.
+    /// In milliseconds with three digits, without Foundation.
     var description: String {
         let microseconds = nanoseconds / 1000
         let digits = String(abs(microseconds % 1000))

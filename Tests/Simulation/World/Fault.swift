@@ -1,14 +1,14 @@
 /// What can go wrong in a simulation.
 enum Fault: String, CaseIterable, Comparable {
-    /// A connection breaks, and both sides learn of it.
+    /// A connection breaks, and both sides are notified.
     case reset
-    /// A command is executed and its reply is lost, with the connection.
+    /// The server executes a command; its reply and the connection are lost.
     case lostReply
-    /// A connection goes dead, and nobody learns of it.
+    /// A connection drops all bytes, and the client is not notified.
     case blackHole
-    /// The bytes of a client take long for a while.
+    /// The bytes of a client are delayed for a while.
     case delay
-    /// Nothing goes through between a client and the server for a while.
+    /// No bytes pass between a client and the server for a while.
     case partition
     /// The server restarts with all its data.
     case restart
@@ -18,9 +18,9 @@ enum Fault: String, CaseIterable, Comparable {
     case wipe
     /// The clock of the server jumps by up to an hour.
     case clockStep
-    /// A consumer dies, and another takes its place later.
+    /// The process of a consumer is killed, and another one replaces it later.
     case kill
-    /// A consumer stands still for longer than the lease.
+    /// The process of a consumer is stopped for longer than the lease.
     case pause
     /// The task of a consumer is cancelled, at any await.
     case cancel

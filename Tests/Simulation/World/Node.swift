@@ -6,26 +6,26 @@ import RedisStreams
 final class Node: @unchecked Sendable {
     let name: String
     let process: SimulatedProcess
-    /// Whether it has been killed: its effects count no more, and nothing of it reaches anybody.
+    /// Whether it lives. What the tasks of a killed process still do reaches no server and does not count.
     private(set) var isAlive = true
-    /// Whether its main task has come to its end.
+    /// Whether its main task has ended.
     private(set) var hasEnded = false
     var delayUntil = VirtualTime.zero
     var isPartitioned = false
     /// Its main task.
     var task: Task<Void, Never>?
-    /// How to ask it to end, once it listens.
+    /// Triggers its graceful shutdown. Called at once if it was asked to end before its services run.
     var onShutdown: (() -> Void)? {
         didSet { if isAskedToEnd { onShutdown?() } }
     }
     private var isAskedToEnd = false
     /// When it was asked to end.
     private(set) var askedToEndAt: VirtualTime?
-    /// Whether it was asked to end, in whatever way.
+    /// Whether it was killed, cancelled or asked to end.
     var isEnding = false
-    /// What its consumer is at work on.
+    /// What its consumer handles and buffers.
     var snapshot: (() -> ConsumerSnapshot)?
-    /// Until when something may have kept it from renewing its leases.
+    /// Until when a fault may keep it from renewing its leases.
     var hinderedUntil = VirtualTime.zero
 
     var identity: ObjectIdentifier { ObjectIdentifier(self) }

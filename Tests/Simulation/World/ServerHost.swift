@@ -2,8 +2,8 @@ import NIOCore
 import RedisStreams
 import RedisStreamsTesting
 
-/// The server of a simulation: `InMemoryRedis`'s model on the virtual clock, and what the harness asks it by a connection of
-/// its own.
+/// The server of a simulation: the model of `InMemoryRedis` on the virtual clock. The harness has its own connection to
+/// it.
 ///
 // SAFETY: there is one thread.
 final class ServerHost: SimulatedServer, @unchecked Sendable {
@@ -18,8 +18,8 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         }
     }
 
-    /// Something that the server did, for doing it again up to an earlier point.
-    private enum Deed {
+    /// Something that the server did. A rollback repeats all but the last ones.
+    private enum Operation {
         case connect
         case disconnect(RedisModel.ConnectionID)
         case execute([Bytes], RedisModel.ConnectionID)
@@ -33,23 +33,24 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     private var model: RedisModel
     private var peers: [Int: Peer] = [:]
     private var numbers: [RedisModel.ConnectionID: Int] = [:]
-    private var deeds: [(deed: Deed, time: RedisModel.Time)] = []
+    private var operations: [(operation: Operation, time: RedisModel.Time)] = []
     private var control: RedisModel.ConnectionID
     private var timer: Scheduler.Timer?
-    /// Whether a reply now and then changes places with the next one, as no server does.
+    /// Whether the server swaps a reply with the next one now and then, which no real server does.
     var swapsReplies = false
     private var heldBack: [Int: ByteBuffer] = [:]
-    /// What the server's clock is wrong by.
+    /// How far the server's clock is off.
     var clockOffset = VirtualTime.zero {
         didSet { highestOffset = max(highestOffset, clockOffset) }
     }
-    /// The most that it was ever wrong by: what was delivered then counts as idle from then on only.
+    /// The largest offset so far. A message that was delivered then counts as idle only once the clock is past that
+    /// time.
     private(set) var highestOffset = VirtualTime.zero
-    /// Called with commands that may settle messages: by whom they were sent, how long they took to get here, and what was
-    /// pending for whom before and behind them.
+    /// Called after each command that may settle messages, with its sender, its time on the network, and the pending
+    /// messages before and after it.
     var onSettling: (Node, _ delay: VirtualTime, _ before: [Pending], _ after: [Pending]) -> Void = { _, _, _, _ in }
-    /// The group whose pending messages are looked at.
-    var watched: (stream: StreamKey, group: String)?
+    /// The group whose pending messages and consumers the harness reads.
+    var inspected: (stream: StreamKey, group: String)?
 
     init(scheduler: Scheduler, trace: Trace, version: InMemoryRedis.Version) {
         self.scheduler = scheduler
@@ -57,7 +58,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         self.version = version
         model = RedisModel(version: version)
         control = model.connect(at: RedisModel.Time(wall: Self.epoch, monotonic: 0))
-        deeds.append((.connect, RedisModel.Time(wall: Self.epoch, monotonic: 0)))
+        operations.append((.connect, RedisModel.Time(wall: Self.epoch, monotonic: 0)))
     }
 
     private static let epoch = 1_700_000_000_000
@@ -72,7 +73,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
     func opened(_ connection: SimulatedConnection) {
         let time = time
         let id = model.connect(at: time)
-        deeds.append((.connect, time))
+        operations.append((.connect, time))
         peers[connection.number] = Peer(connection, id)
         numbers[id] = connection.number
         connection.localAddress = id.address
@@ -88,7 +89,7 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
                 }
             }
         } catch {
-            trace.note("server", number, "#\(number) sends what is no command: \(error)")
+            trace.record("server", number, "#\(number) sends an invalid command: \(error)")
             peer.connection.closeByServer()
         }
         for command in commands { execute(command, sent: sent, on: number) }
@@ -98,29 +99,29 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         guard let peer = peers.removeValue(forKey: number) else { return }
         numbers[peer.id] = nil
         model.disconnect(peer.id)
-        deeds.append((.disconnect(peer.id), time))
+        operations.append((.disconnect(peer.id), time))
         flush()
     }
 
     private func execute(_ command: [Bytes], sent: VirtualTime, on number: Int) {
         guard let peer = peers[number] else { return }
-        trace.note("server", number, "\(peer.connection.node.name)#\(number) \(describe(command))")
+        trace.record("server", number, "\(peer.connection.node.name)#\(number) \(describe(command))")
         let before = maySettle(command) ? pending() : nil
         let time = time
         model.execute(command, on: peer.id, at: time)
-        deeds.append((.execute(command, peer.id), time))
+        operations.append((.execute(command, peer.id), time))
         let node = peer.connection.node
         flush()
         if let before { onSettling(node, scheduler.now - sent, before, pending()) }
     }
 
-    /// Sends what there is to send, and asks to be woken when a wait ends.
+    /// Sends the outputs of the model, and sets the timer for the next command that stops blocking.
     private func flush() {
         for output in model.takeOutputs() {
             guard let number = numbers[output.connection], let peer = peers[number] else { continue }
             if !output.bytes.isEmpty {
                 let name = peer.connection.node.name
-                trace.note("reply", number, "to \(name)#\(number) \(describe(reply: output.bytes))")
+                trace.record("reply", number, "to \(name)#\(number) \(describe(reply: output.bytes))")
                 send(ByteBuffer(bytes: output.bytes), peer.connection)
             }
             if output.closes { peer.connection.closeByServer() }
@@ -148,29 +149,29 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
             timer = nil
             let time = time
             model.advance(to: time)
-            deeds.append((.advance, time))
+            operations.append((.advance, time))
             flush()
         }
     }
 
     // MARK: Restarts
 
-    /// The server has restarted; all connections are gone already.
+    /// Restarts the server. The network has closed all connections before.
     func restart(keepingData: Bool = true) {
         model.restart(keepingData: keepingData, at: time)
-        deeds.append((.restart(keepingData: keepingData), time))
+        operations.append((.restart(keepingData: keepingData), time))
         control = model.connect(at: time)
-        deeds.append((.connect, time))
+        operations.append((.connect, time))
         _ = model.takeOutputs()
         schedule()
     }
 
-    /// The server has restarted, and knows nothing of what it did last: the same deeds are done again without those.
+    /// Restarts the server without its last operations: a new model repeats all others.
     func rollBack(by count: Int) {
-        let kept = Array(deeds.dropLast(count))
+        let kept = Array(operations.dropLast(count))
         let model = RedisModel(version: version)
-        for (deed, time) in kept {
-            switch deed {
+        for (operation, time) in kept {
+            switch operation {
             case .connect: _ = model.connect(at: time)
             case .disconnect(let id): model.disconnect(id)
             case .execute(let command, let id): model.execute(command, on: id, at: time)
@@ -179,14 +180,14 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
             }
         }
         _ = model.takeOutputs()
-        deeds = kept
+        operations = kept
         self.model = model
         restart()
     }
 
     // MARK: The harness
 
-    /// Asks the server something, unseen.
+    /// Runs a command that only reads, outside of the simulated network.
     func ask(_ command: String...) -> RedisReply? {
         model.execute(command.map { Bytes($0.utf8) }, on: control, at: time)
         var answer: RedisReply?
@@ -199,11 +200,11 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         return answer
     }
 
-    /// Does something to the data.
-    func doTo(_ command: String...) {
+    /// Runs a command that changes the data, outside of the simulated network.
+    func perform(_ command: String...) {
         let bytes = command.map { Bytes($0.utf8) }
         model.execute(bytes, on: control, at: time)
-        deeds.append((.execute(bytes, control), time))
+        operations.append((.execute(bytes, control), time))
         flush()
     }
 
@@ -217,10 +218,10 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         var description: String { "\(id) of \(consumer) (\(count))" }
     }
 
-    /// What is pending for anybody of the group that is watched.
+    /// The pending messages of all consumers of the inspected group.
     func pending() -> [Pending] {
-        guard let watched else { return [] }
-        let reply = ask("XPENDING", "\(watched.stream)", watched.group, "-", "+", "100000")
+        guard let inspected else { return [] }
+        let reply = ask("XPENDING", "\(inspected.stream)", inspected.group, "-", "+", "100000")
         guard let elements = reply?.array else { return [] }
         return elements.compactMap { element in
             guard let parts = element.array, let id = parts.first?.string.flatMap({ StreamID($0) }) else { return nil }
@@ -233,22 +234,22 @@ final class ServerHost: SimulatedServer, @unchecked Sendable {
         }
     }
 
-    /// The consumers of the group that is watched.
+    /// The consumers of the inspected group.
     func consumers() -> [String] {
-        guard let watched else { return [] }
-        let reply = ask("XINFO", "CONSUMERS", "\(watched.stream)", watched.group)
+        guard let inspected else { return [] }
+        let reply = ask("XINFO", "CONSUMERS", "\(inspected.stream)", inspected.group)
         guard let elements = reply?.array else { return [] }
         return elements.compactMap { $0.array?[offset: 1]?.string }
     }
 
-    /// Whether there is the group that is watched.
+    /// Whether the inspected group exists.
     var hasGroup: Bool {
-        guard let watched else { return false }
-        return ask("XINFO", "CONSUMERS", "\(watched.stream)", watched.group)?.array != nil
+        guard let inspected else { return false }
+        return ask("XINFO", "CONSUMERS", "\(inspected.stream)", inspected.group)?.array != nil
     }
 
     private func maySettle(_ command: [Bytes]) -> Bool {
-        guard watched != nil, let first = command.first else { return false }
+        guard inspected != nil, let first = command.first else { return false }
         let name = String(decoding: first, as: UTF8.self)
         return ["XACK", "EVALSHA", "EVAL", "EXEC", "XGROUP", "XACKDEL"].contains(name)
     }

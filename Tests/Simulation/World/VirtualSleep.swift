@@ -1,6 +1,6 @@
 import NIOCore
 
-/// Waits by the clock of a simulation; throws when the task is cancelled.
+/// Waits on the virtual clock. Throws `CancellationError` when the task is cancelled.
 func sleep(_ time: VirtualTime, on process: SimulatedProcess) async throws {
     let sleeper = Sleeper()
     try await withTaskCancellationHandler {
@@ -13,7 +13,7 @@ func sleep(_ time: VirtualTime, on process: SimulatedProcess) async throws {
     }
 }
 
-/// Wakes once.
+/// Resumes its continuation once.
 ///
 // SAFETY: there is one thread.
 private final class Sleeper: @unchecked Sendable {

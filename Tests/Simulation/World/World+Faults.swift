@@ -1,8 +1,8 @@
-/// How a fault is carried out. Each notes itself when it has done something.
+/// Injects faults. Each fault is counted when it has an effect.
 extension World {
     /// Plans `count` faults of these kinds at times that the seed draws.
     ///
-    /// - Parameter victims: Those who can be killed, stopped and cut off.
+    /// - Parameter setting: How the scenario reacts to them.
     func plan(
         _ faults: [Fault],
         count: Int,
@@ -14,7 +14,7 @@ extension World {
         for _ in 0..<count {
             let fault = random.pick(faults)
             let delay = VirtualTime(nanoseconds: Int64(Double(time.nanoseconds) * random.fraction()))
-            // A number of steps behind a time: so every await is the place of a fault sooner or later.
+            // Some steps after a time, so that sooner or later a fault hits every `await`.
             let steps = random.int(0...200)
             scheduler.after(delay) { [self] in
                 scheduler.afterSteps(steps) { [self] in
@@ -32,8 +32,8 @@ extension World {
         case .clockStep: stepClock()
         case .kill, .pause, .cancel, .shutdown: strike(fault, lease: lease, setting)
         case .groupDestroyed, .streamDeleted:
-            trace.note("fault", "\(fault)")
-            noteFault(fault, at: nil)
+            trace.record("fault", "\(fault)")
+            countFault(fault, at: nil)
             setting.destroy(fault)
         }
     }
@@ -42,18 +42,18 @@ extension World {
         let connections = network.connections.filter { $0.isOpenAtClient && !$0.isBlackHole && $0.node.isAlive }
         guard !connections.isEmpty else { return }
         let connection = random.pick(connections)
-        trace.note("fault", "\(fault) of \(connection.node.name)#\(connection.number)")
+        trace.record("fault", "\(fault) of \(connection.node.name)#\(connection.number)")
         switch fault {
         case .lostReply:
-            // Fires when there is a reply.
+            // Counts when the server sends a reply.
             connection.breaksBeforeReply = random.int(0...2)
         case .blackHole:
             connection.becomeBlackHole(serverNoticesAfter: random.duration(milliseconds: 1000...60_000))
-            // The client needs the deadline of a command to notice.
-            noteFault(fault, at: connection.node, until: now + .seconds(10))
+            // The client notices only by the timeout of a command.
+            countFault(fault, at: connection.node, until: now + .seconds(10))
         default:
             connection.reset()
-            noteFault(fault, at: connection.node)
+            countFault(fault, at: connection.node)
         }
     }
 
@@ -62,8 +62,8 @@ extension World {
         guard !victims.isEmpty else { return }
         let node = random.pick(victims)
         let time = random.duration(milliseconds: 20...max(40, lease.milliseconds * 2))
-        trace.note("fault", "\(fault) of \(node.name) for \(time) ms")
-        noteFault(fault, at: node, until: now + time)
+        trace.record("fault", "\(fault) of \(node.name) for \(time) ms")
+        countFault(fault, at: node, until: now + time)
         if fault == .delay {
             node.delayUntil = max(node.delayUntil, now + time)
             return
@@ -82,8 +82,8 @@ extension World {
     private func restartServer(_ fault: Fault, _ setting: FaultSetting) {
         guard network.isServerUp else { return }
         let time = random.duration(milliseconds: 1...3000)
-        trace.note("fault", "\(fault) of the server, down for \(time) ms")
-        noteFault(fault, at: nil, until: now + time)
+        trace.record("fault", "\(fault) of the server, down for \(time) ms")
+        countFault(fault, at: nil, until: now + time)
         network.isServerUp = false
         network.resetAll()
         switch fault {
@@ -93,72 +93,73 @@ extension World {
         }
         scheduler.after(time) { [self] in
             network.isServerUp = true
-            trace.note("server", "is up")
+            trace.record("server", "is up")
         }
     }
 
     private func stepClock() {
         let size = random.duration(milliseconds: 500...3_600_000)
         let isForward = random.oneIn(2)
-        trace.note("fault", "the server's clock goes \(isForward ? "forward" : "back") by \(size) ms")
+        trace.record("fault", "the server's clock goes \(isForward ? "forward" : "back") by \(size) ms")
         server.clockOffset = isForward ? server.clockOffset + size : server.clockOffset - size
         checker.ownersAreKnown = false
-        noteFault(.clockStep, at: nil)
+        countFault(.clockStep, at: nil)
     }
 
     private func strike(_ fault: Fault, lease: VirtualTime, _ setting: FaultSetting) {
         let victims = setting.victims().filter { $0.isAlive && !$0.isEnding }
         guard !victims.isEmpty else { return }
         let node = random.pick(victims)
-        trace.note("fault", "\(fault) of \(node.name)")
+        trace.record("fault", "\(fault) of \(node.name)")
         switch fault {
         case .pause:
             let time = VirtualTime(milliseconds: lease.milliseconds * (1.1 + 2 * random.fraction()))
-            noteFault(fault, at: node, until: now + time)
+            countFault(fault, at: node, until: now + time)
             node.process.stop()
             scheduler.after(time) { [trace] in
-                trace.note(node.name, "goes on")
-                node.process.goOn()
+                trace.record(node.name, "resumes")
+                node.process.resume()
             }
         case .kill:
-            noteFault(fault, at: nil)
+            countFault(fault, at: nil)
             kill(node)
             setting.replace(node, fault)
         case .cancel:
-            noteFault(fault, at: nil)
+            countFault(fault, at: nil)
             node.isEnding = true
             node.task?.cancel()
             setting.replace(node, fault)
         default:
-            noteFault(fault, at: nil)
+            countFault(fault, at: nil)
             node.shutDown()
             setting.replace(node, fault)
         }
     }
 
-    /// No more faults; what is broken is mended.
+    /// Ends all faults, and repairs what they have broken.
     func calmDown() {
         isCalm = true
-        trace.note("harness", "no more faults from here on")
+        trace.record("harness", "no more faults from here on")
         for node in nodes {
-            node.process.goOn()
+            node.process.resume()
             node.delayUntil = .zero
             if node.isPartitioned { setPartitioned(node, false) }
         }
         for connection in network.connections { connection.breaksBeforeReply = nil }
-        // Else messages of the dead would be claimed only once the clock has caught up, which takes up to two hours.
+        // Otherwise the messages of dead consumers could be claimed only once the clock has caught up, which takes up
+        // to two hours.
         server.clockOffset = server.highestOffset
         network.isServerUp = true
-        noteCalm()
+        recordCalm()
     }
 }
 
-/// What a scenario does when it is struck.
+/// How a scenario reacts to faults.
 struct FaultSetting {
     /// Who can be killed, stopped, cancelled and shut down.
     var victims: () -> [Node] = { [] }
-    /// Somebody is ending through a fault; another may take the place.
+    /// A fault ends a node; the scenario may start another one.
     var replace: (Node, Fault) -> Void = { _, _ in }
-    /// Data is to be destroyed: `rollback`, `wipe`, `groupDestroyed`, `streamDeleted`.
+    /// The scenario destroys data: `rollback`, `wipe`, `groupDestroyed`, `streamDeleted`.
     var destroy: (Fault) -> Void = { _ in }
 }

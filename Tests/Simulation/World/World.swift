@@ -3,7 +3,7 @@ import NIOCore
 import RedisStreams
 import RedisStreamsTesting
 
-/// One run: a scheduler, a network, a server, the nodes, the faults that are planned, and the checker.
+/// One run: a scheduler, a network, a server, the nodes, the planned faults, and the checker.
 ///
 // SAFETY: there is one thread.
 final class World: @unchecked Sendable {
@@ -13,7 +13,8 @@ final class World: @unchecked Sendable {
     let network: SimulatedNetwork
     let server: ServerHost
     let checker: Checker
-    /// For what the scenario draws.
+    let lives: EntryLives
+    /// Draws the parameters of the scenario and its faults.
     var random: SeededGenerator
     private(set) var nodes: [Node] = []
     private(set) var fired: [Fault: Int] = [:]
@@ -29,9 +30,10 @@ final class World: @unchecked Sendable {
         random = SeededGenerator(seed: seed)
         trace = Trace(isKept: isTraced) { scheduler.now }
         checker = Checker(trace: trace) { scheduler.now }
+        lives = EntryLives(isKept: isTraced) { scheduler.now }
         server = ServerHost(scheduler: scheduler, trace: trace, version: random.pick(InMemoryRedis.Version.allCases))
         network = SimulatedNetwork(scheduler: scheduler, trace: trace, server: server, seed: seed)
-        network.onFault = { [unowned self] fault, node in noteFault(fault, at: node) }
+        network.onFault = { [unowned self] fault, node in countFault(fault, at: node) }
     }
 
     var now: VirtualTime { scheduler.now }
@@ -40,7 +42,7 @@ final class World: @unchecked Sendable {
 
     /// Starts a process with a client, which runs until `body` has ended.
     ///
-    /// - Parameter runsClient: Whether the client is run here; else `body` does it.
+    /// - Parameter runsClient: Whether this function runs the client. Otherwise `body` does.
     @discardableResult
     func start(
         _ name: String,
@@ -51,14 +53,14 @@ final class World: @unchecked Sendable {
         let node = Node(name: name, process: scheduler.makeProcess(name))
         nodes.append(node)
         let client = try makeClient(for: node, configure)
-        trace.note(name, "starts")
+        trace.record(name, "starts")
         node.task = Task.detached(executorPreference: node.process) { [trace] in
             let running = runsClient ? Task.detached(executorPreference: node.process) { try? await client.run() } : nil
             do {
                 try await body(client, node)
-                if node.isAlive { trace.note(name, "has ended") }
+                if node.isAlive { trace.record(name, "has ended") }
             } catch {
-                if node.isAlive { trace.note(name, "ends with \(error)") }
+                if node.isAlive { trace.record(name, "ends with \(error)") }
             }
             running?.cancel()
             await running?.value
@@ -87,15 +89,15 @@ final class World: @unchecked Sendable {
         )
     }
 
-    /// Kills a process: from now on nothing of it reaches anybody, and nothing it does counts.
+    /// Kills a process: its connections break, and what its tasks still do reaches no server and does not count.
     func kill(_ node: Node) {
         guard node.isAlive else { return }
-        trace.note(node.name, "is killed")
+        trace.record(node.name, "is killed")
         node.die()
-        checker.died(node)
+        checker.killed(node)
         for connection in network.connections(of: node) { connection.reset() }
-        // What is left of it ends unseen, so that no memory is lost.
-        node.process.goOn()
+        // Its tasks still have to end, so that no memory leaks.
+        node.process.resume()
         node.task?.cancel()
     }
 
@@ -104,21 +106,21 @@ final class World: @unchecked Sendable {
     /// Runs until `isDone`, at most for `limit` of virtual time.
     @discardableResult
     func run(for limit: VirtualTime, until isDone: () -> Bool = { false }) -> Bool {
-        if scheduler.isRunningInCircles { return false }
+        if scheduler.isInBusyLoop { return false }
         let isDone = scheduler.run(until: now + limit, isDone: isDone)
-        if scheduler.isRunningInCircles {
-            checker.violated(.comesToRest, "\(scheduler.lastWorker) works on and on")
+        if scheduler.isInBusyLoop {
+            checker.violated(.noBusyLoop, "\(scheduler.lastWorker) never waits")
         }
         return isDone
     }
 
-    /// Ends all nodes that are left, and says what does not end.
+    /// Cancels all nodes, and reports those that do not end, and connections that stay open.
     func end() {
         for node in nodes {
-            node.process.goOn()
+            node.process.resume()
             node.task?.cancel()
         }
-        if scheduler.isRunningInCircles { return }
+        if scheduler.isInBusyLoop { return }
         if !run(for: .seconds(120), until: { nodes.allSatisfy(\.hasEnded) }) {
             let names = nodes.filter { !$0.hasEnded }.map(\.name)
             checker.violated(.noLeak, "\(names) do not end when they are cancelled")
@@ -128,7 +130,7 @@ final class World: @unchecked Sendable {
         if !open.isEmpty { checker.violated(.noLeak, "\(open.map { "\($0.node.name)#\($0.number)" }) are open") }
     }
 
-    /// Lets go of everything.
+    /// Drops all timers and nodes, so that the run can be freed.
     func discard() {
         network.onFault = { _, _ in }
         scheduler.discard()
@@ -137,8 +139,8 @@ final class World: @unchecked Sendable {
 
     // MARK: Faults
 
-    /// A fault has done something that may keep nodes from renewing, until `end` and a while longer.
-    func noteFault(_ fault: Fault, at node: Node?, until end: VirtualTime? = nil) {
+    /// Counts a fault, which may keep nodes from renewing their leases until `end` and for `recovery` after that.
+    func countFault(_ fault: Fault, at node: Node?, until end: VirtualTime? = nil) {
         fired[fault, default: 0] += 1
         if !Self.sparesReplies.contains(fault) { checker.repliesMayBeLost = true }
         let end = end ?? now
@@ -148,14 +150,14 @@ final class World: @unchecked Sendable {
         }
     }
 
-    /// What loses no reply of a process that goes on.
+    /// The faults that lose no reply of a process that lives on.
     private static let sparesReplies: Set<Fault> = [.kill, .pause, .shutdown, .clockStep]
 
     /// Whether there are no more faults.
     var isCalm = false
 
-    func noteCalm() { lastFault = now }
+    func recordCalm() { lastFault = now }
 
-    /// How long after a fault a lease may still be lost through it: the lease, and the time to connect again.
+    /// How long after a fault it may still cost a consumer its lease: the lease, and the time to reconnect.
     var recovery = VirtualTime.seconds(40)
 }

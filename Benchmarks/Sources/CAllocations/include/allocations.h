@@ -3,10 +3,10 @@
 
 #include <stdbool.h>
 
-/// Whether this process counts: with glibc only, whose allocator can be reached under another name.
+/// Whether this process counts: only with glibc, whose allocator has a second name.
 bool allocations_are_counted(void);
 
-/// How often memory was asked for until now.
+/// The number of allocations so far.
 long allocation_count(void);
 
 #endif

@@ -1,8 +1,8 @@
 import BenchmarkWork
 import RedisStreams
 
-/// How often memory is allocated per message: the difference of a long and a short run, so that what a start costs
-/// falls out.
+/// Measures the allocations per message: the difference of a long and a short run, so that the cost of a start cancels
+/// out.
 struct Allocations {
     let server: Server
 
@@ -13,7 +13,7 @@ struct Allocations {
     private static let short = 20_000
     private static let long = 120_000
     private static let rounds = 3
-    /// How often what is above its threshold is measured again: a busy machine only ever adds allocations.
+    /// How often a workload above its threshold is measured: a busy machine only ever adds allocations.
     private static let attempts = 4
 
     /// Returns the allocations per message by the name of the workload; `nil` where they cannot be counted.
@@ -41,7 +41,7 @@ struct Allocations {
         return measured
     }
 
-    /// Compares with the thresholds, or makes new ones of what was measured.
+    /// Measures the allocations, and compares them with the thresholds or writes them as new ones.
     func gate(updating: Bool) async throws {
         let known = updating ? nil : try Thresholds.read()
         guard let measured = try await measure(against: known) else { return }
@@ -58,14 +58,14 @@ struct Allocations {
                 """
                 More allocations than Benchmarks/Thresholds.json allows:
                   \(violations.joined(separator: "\n  "))
-                If that is meant to be, run 'make bench-thresholds' and commit the new file; say why in the commit.
+                If that is intended, run 'make bench-thresholds' and commit the new file; say why in the commit.
                 """
             )
         }
     }
 
-    /// The fewest of some runs. How messages fall into replies and into acknowledgements depends on what else the
-    /// machine does, and a busy machine only adds to it: what the code itself needs is what the quietest run shows.
+    /// The fewest allocations of several runs. How many messages share a reply or an acknowledgement depends on what
+    /// else the machine does, which only adds allocations: the quietest run shows what the code itself needs.
     private func count(_ workload: Workload, _ job: Order.Job, _ messages: Int) async throws -> Double? {
         let order = server.order(job, messages: messages)
         let throughput = Throughput(workload.name, server, order, rounds: Self.rounds)

@@ -2,16 +2,16 @@ import BenchmarkWork
 import Foundation
 import RedisStreams
 
-/// The rate at which a group reads while much more waits, or little.
+/// The rate at which a group reads from backlogs of different lengths.
 struct Backlogs {
     let server: Server
     let passes: Int
     let rounds: Int
 
-    /// The least backlog: a pass with what is read ahead of it still fits.
+    /// The shortest backlog: it holds one pass, and what the consumer reads ahead of it.
     static let least = 10_000
 
-    /// Returns the samples of each backlog. The backlogs stand side by side, and are read in turn.
+    /// Returns the samples of each backlog. All backlogs exist at the same time, and are read in turn.
     func run(_ backlogs: [Int]) async throws -> [[Sample]] {
         let servers = backlogs.map { Server(server.redis, suffix: ":\($0)") }
         do {
@@ -31,7 +31,7 @@ struct Backlogs {
     private func measure(_ servers: [Server], _ backlogs: [Int]) async throws -> [[Sample]] {
         try await Rounds(name: "backlog", count: rounds).run(backlogs.map { "\($0):" }) { index in
             try await measure(servers[index], backlogs[index])
-        } tell: { sample in
+        } describe: { sample in
             sample.thousands
         }
     }
@@ -39,7 +39,7 @@ struct Backlogs {
     private func measure(_ server: Server, _ backlog: Int) async throws -> Sample {
         let messages = passes * Order.passMessages
         var order = server.order(.backlog, messages: messages)
-        // Spread over the first half, so that at least half of the backlog waits behind each pass.
+        // The passes are spread over the first half, so that at least half of the backlog follows each one.
         order.stride = backlog > Self.least ? backlog / 2 / passes : 0
         try await server.destroyGroups()
         let (report, serverSeconds) = try await server.measuringCPU {

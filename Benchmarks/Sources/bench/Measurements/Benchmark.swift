@@ -39,7 +39,7 @@ struct Benchmark {
         }
     }
 
-    /// Not in the short form: it takes a quarter of a minute.
+    /// Left out of the short form, since it takes a quarter of a minute.
     static let mixedFairness = Measurement(workloads: [.fairnessMixed]) {
         try await [$0.fairness.run(.fairnessMixed, .fairnessMixed, jobs: 300)]
     }
@@ -92,7 +92,7 @@ struct Benchmark {
         }
     }
 
-    /// 64 consumers in one process, against one that does all.
+    /// 64 consumers in one process, against a single one.
     private func sharedGroup() async throws -> [Figure] {
         let order = server.order(.groupShared, messages: options.messages)
         let throughput = Throughput(Workload.sharedGroup.name, server, order, rounds: options.rounds)

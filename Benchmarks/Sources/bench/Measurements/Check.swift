@@ -1,6 +1,6 @@
 import BenchmarkWork
 
-/// The short form for CI: counts allocations, which are the same on every machine, and looks at ratios, which are not,
+/// The short form for CI: counts allocations, which are the same on every machine, and checks ratios, which are not,
 /// with a wide margin.
 struct Check {
     let server: Server

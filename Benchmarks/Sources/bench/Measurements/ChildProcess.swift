@@ -22,7 +22,7 @@ struct ChildProcess {
         self.arguments = arguments
     }
 
-    /// Returns what it reports of its run.
+    /// Runs the program, and returns the report that it prints.
     func report() async throws -> RunReport {
         let output = try await output()
         guard let report = try? JSONDecoder().decode(RunReport.self, from: output) else {
@@ -31,7 +31,7 @@ struct ChildProcess {
         return report
     }
 
-    /// Returns what it printed. What it wrote to standard error goes to ours.
+    /// Runs the program, and returns what it prints. Its standard error is that of this process.
     func output() async throws -> Data {
         let process = Process()
         let pipe = Pipe()
@@ -44,7 +44,7 @@ struct ChildProcess {
             do {
                 try Self.withoutBlockedSignals { try process.run() }
             } catch {
-                // Or the reader would wait for its end.
+                // Otherwise the reader would wait for the end of the output.
                 try? pipe.fileHandleForWriting.close()
                 continuation.resume(throwing: error)
             }
@@ -55,15 +55,15 @@ struct ChildProcess {
         return await printed
     }
 
-    /// Reads on a thread of its own while the process runs, which would wait for ever if its output filled the pipe.
+    /// Reads on its own thread while the process runs, which would block for ever if its output filled the pipe.
     private static func contents(of file: FileHandle) async -> Data {
         await withCheckedContinuation { continuation in
             DispatchQueue.global().async { continuation.resume(returning: file.readDataToEndOfFile()) }
         }
     }
 
-    /// A process inherits the signals that its parent's thread blocks, and the threads of tasks block nearly all: then
-    /// neither its time limit nor Ctrl-C would end it.
+    /// A process inherits the signals that its parent's thread blocks, and the threads of tasks block nearly all.
+    /// Without this, neither its time limit nor Ctrl-C would end it.
     private static func withoutBlockedSignals(_ body: () throws -> Void) rethrows {
         var none = sigset_t()
         var blocked = sigset_t()

@@ -1,7 +1,7 @@
 import BenchmarkWork
 import Foundation
 
-/// One side of a measurement: something that makes a process for an order.
+/// One side of a measurement, which makes a process for an order.
 struct Contestant: Sendable {
     let name: String
     private let makeProcess: @Sendable (Order) throws -> ChildProcess
@@ -16,7 +16,7 @@ struct Contestant: Sendable {
         try ChildProcess(built: "bench", [Worker.subcommand, order.json])
     }
 
-    /// The Swift side with so many consumers, whatever the order says.
+    /// A side with this many consumers, whatever the order says.
     static func sharing(_ consumers: Int, by side: Contestant = .swift) -> Contestant {
         Contestant(name: "\(side.name) with \(consumers)") { order in
             var order = order
@@ -30,7 +30,7 @@ struct Contestant: Sendable {
         try ChildProcess(built: "allocations", [order.json])
     }
 
-    /// A program that takes the arguments of the C baseline behind its own.
+    /// A program that takes the arguments of the C baseline after its own.
     static func peer(_ name: String, executable: URL, _ arguments: [String]) -> Contestant {
         Contestant(name: name) { order in
             ChildProcess(executable: executable, arguments + (try plainArguments(order)))
@@ -48,7 +48,7 @@ struct Contestant: Sendable {
         case .idleConsumers, .backlog, .slowHandler, .fairness, .fairnessMixed:
             throw Failure("There is no C side of \(order.job).")
         }
-        // 100 is what the library reads at a time if it is told nothing.
+        // 100 is the library's default.
         let numbers = [order.messages, Int(order.timeLimit), order.batch ?? 100, order.payload, order.consumers]
         return [mode, order.stream] + numbers.map { "\($0)" }
     }

@@ -1,7 +1,7 @@
 import BenchmarkWork
 import RedisStreams
 
-/// How evenly three consumers share jobs that take time, against the time it would take if none was ever idle.
+/// How long three consumers take for the jobs that they share, against the time if none was ever idle.
 struct Fairness {
     let server: Server
     let rounds: Int

@@ -20,7 +20,7 @@ struct Latency {
     func run(_ contestants: [Contestant]) async throws -> [[Run]] {
         try await Rounds(name: "\(job)", count: rounds).run(contestants.map(\.name)) { index in
             try await measure(contestants[index])
-        } tell: { run in
+        } describe: { run in
             let (median, tail) = (Self.percentile(50, run.latencies), Self.percentile(99, run.latencies))
             return "p50 \(Int(median)) µs, p99 \(Int(tail)) µs"
         }
@@ -36,7 +36,7 @@ struct Latency {
         let expected = Tally(of: 1...messages, payload: 0)
         guard result.messages == messages, result.tally.checksum == expected.checksum,
             let latencies = result.latencies, latencies.count == messages
-        else { throw Failure("\(job), \(contestant.name): not every message was there exactly once.") }
+        else { throw Failure("\(job), \(contestant.name): not every message came exactly once.") }
         try await server.checkGroup("\(job), \(contestant.name)")
         let sample = Sample(result, messages: messages, serverSeconds: serverSeconds)
         return Run(latencies: latencies.dropFirst(Order.warmUp).sorted(), sample: sample)

@@ -2,7 +2,7 @@ import BenchmarkWork
 import Foundation
 import RedisStreams
 
-/// What the Swift side takes of the machine, against limits.
+/// The resources that the Swift side uses, against limits.
 struct Resources {
     let server: Server
     let options: Options
@@ -61,7 +61,7 @@ struct Resources {
         }
     }
 
-    /// A gigabyte waits behind a handler that takes 10 ms: as messages of 1 KB, and of 64 KB.
+    /// A backlog of a gigabyte, and a handler that takes 10 ms: with messages of 1 KB, and of 64 KB.
     func slowHandler() async throws -> Figure {
         let limit = 64.0
         let total = options.isQuick ? 100_000_000 : 1_000_000_000

@@ -5,32 +5,32 @@ struct Rounds {
     let name: String
     let count: Int
 
-    /// Returns what each side did, round by round.
+    /// Returns the outcomes of each side, round by round.
     ///
     /// - Parameters:
     ///   - sides: The names of the sides.
     ///   - measure: One run of the side at this index.
-    ///   - tell: What came of it, for those who wait.
+    ///   - describe: The outcome as text, for the progress output.
     func run<Outcome>(
         _ sides: [String],
         measure: (Int) async throws -> Outcome,
-        tell: (Outcome) -> String
+        describe: (Outcome) -> String
     ) async throws -> [[Outcome]] {
         var outcomes = sides.map { _ in [Outcome]() }
         for round in 0..<count {
             for turn in sides.indices {
-                // Who goes first may find warmer or colder caches: it is each one's turn.
+                // The first side may find warmer or colder caches, so that each is first in turn.
                 let index = (turn + round) % sides.count
                 outcomes[index].append(try await measure(index))
             }
-            let texts = zip(sides, outcomes).map { side, outcomes in "\(side) \(outcomes.last.map(tell) ?? "–")" }
+            let texts = zip(sides, outcomes).map { side, outcomes in "\(side) \(outcomes.last.map(describe) ?? "–")" }
             Progress.say("\(name), round \(round + 1) of \(count): \(texts.joined(separator: "; "))")
         }
         return outcomes
     }
 }
 
-/// What is being done, for those who wait.
+/// Prints the progress to standard error.
 enum Progress {
     static func say(_ line: String) {
         FileHandle.standardError.write(Data("\(line)\n".utf8))

@@ -2,7 +2,7 @@ import BenchmarkWork
 import Foundation
 import RedisStreams
 
-/// The Redis that is measured on, with the stream of the benchmark.
+/// The Redis of the measurements, with the stream of the benchmark.
 struct Server {
     let redis: RedisClient
     let stream: StreamKey
@@ -13,7 +13,7 @@ struct Server {
     }
 
     func order(_ job: Order.Job, messages: Int) -> Order {
-        // Nobody waits for ever; a tenth of what the slowest machine should do is enough.
+        // The time limit allows a tenth of the rate of the slowest machine.
         Order(job, stream: stream.rawValue, messages: messages, timeLimit: UInt32(60 + messages / 2000))
     }
 
@@ -23,7 +23,7 @@ struct Server {
         return "Redis \(info["redis_version"] ?? "of unknown version")"
     }
 
-    /// Returns what `body` returns, and the CPU time that the server took meanwhile, in seconds.
+    /// Returns what `body` returns, and the CPU time that the server used meanwhile, in seconds.
     func measuringCPU<Result>(
         _ body: () async throws -> Result
     ) async throws -> (result: Result, serverSeconds: Double) {
@@ -32,16 +32,16 @@ struct Server {
         return (result, try await cpuSeconds() - before)
     }
 
-    /// The CPU time that the server has taken until now.
+    /// The CPU time that the server has used so far.
     private func cpuSeconds() async throws -> Double {
         let info = try await redis.info("cpu")
         guard let user = info["used_cpu_user"].flatMap({ Double($0) }),
             let system = info["used_cpu_sys"].flatMap({ Double($0) })
-        else { throw Failure("INFO cpu does not tell the CPU time.") }
+        else { throw Failure("INFO cpu does not contain the CPU time.") }
         return user + system
     }
 
-    // MARK: Scenes
+    // MARK: The stream and its groups
 
     func clear() async throws {
         try await redis.del(stream)
@@ -54,7 +54,7 @@ struct Server {
         _ = try await ChildProcess(built: "CBaseline", order).report()
     }
 
-    /// A group that has seen nothing of the stream, which is made if it is missing.
+    /// Creates a group that has read nothing of the stream, and the stream if it is missing.
     func resetGroup() async throws {
         if try await redis.exists(stream) > 0 { try await redis.xgroupDestroy(stream, group: Order.group) }
         try await redis.xgroupCreate(stream, group: Order.group, from: .beginning, createStream: true)
@@ -66,7 +66,7 @@ struct Server {
 
     // MARK: Checks
 
-    /// The group has read the stream to its end, and acknowledged all of it.
+    /// Checks that the group has read the stream to its end, and acknowledged all of it.
     func checkGroup(_ name: String) async throws {
         let last = try await redis.xrevrange(stream, count: 1).first?.id
         guard let group = try await redis.xinfoGroups(stream).first, group.lastDeliveredID == last else {
@@ -79,10 +79,10 @@ struct Server {
 
     func check(_ name: String, seen: Tally, expected: Tally) throws {
         guard seen != expected else { return }
-        throw Failure("\(name): not every message was there exactly once: \(seen) instead of \(expected).")
+        throw Failure("\(name): not every message came exactly once: \(seen) instead of \(expected).")
     }
 
-    /// What is in the stream.
+    /// The tally of all entries in the stream.
     func contents() async throws -> Tally {
         var tally = Tally()
         var last = StreamID.zero

@@ -1,11 +1,11 @@
 import BenchmarkWork
 
-/// How the rates change with one thing at a time: the data of the pictures.
+/// How the rates change with one parameter at a time: the data of the plots.
 struct Sweeps {
     let server: Server
     let options: Options
 
-    /// A line of a picture: a side's rates at each place.
+    /// A line of a plot: the rates of one side.
     struct Line: Encodable {
         let client: String
         var points: [Point] = []
@@ -36,7 +36,7 @@ struct Sweeps {
             sweeps.append(
                 try await sweep("\(name), size", job, Self.sizes) { order, size in
                     order.payload = size
-                    // About the same bytes in each run, from where the payload outweighs the rest.
+                    // About the same number of bytes in each run, once the payload outweighs the rest.
                     order.messages = max(2000, min(total, total * 512 / size))
                 }
             )

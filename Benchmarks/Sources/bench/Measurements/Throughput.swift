@@ -2,13 +2,13 @@ import BenchmarkWork
 import Foundation
 import RedisStreams
 
-/// Rounds of the same work, done by each contestant in turn; what each did is checked.
+/// Rounds of the same work, done by each contestant in turn, with a check of each run.
 struct Throughput {
-    /// What has to be there before a run, and to be checked behind it.
+    /// The state before a run, and what is checked after it.
     private enum Scene {
         /// A stream with all messages.
         case filledStream
-        /// A stream with all messages, and a group that has seen none of them; at the end nothing is pending.
+        /// A stream with all messages, and a group that has read none of them; at the end nothing is pending.
         case unreadGroup
         /// No stream; at the end it has all messages.
         case noStream
@@ -39,12 +39,12 @@ struct Throughput {
         try await setUp()
         return try await Rounds(name: name, count: rounds).run(contestants.map(\.name)) { index in
             try await measure(contestants[index], order)
-        } tell: { sample in
+        } describe: { sample in
             sample.thousands
         }
     }
 
-    /// Once for a workload.
+    /// Prepares the stream, once for a workload.
     func setUp() async throws {
         switch scene {
         case .filledStream, .unreadGroup: try await server.fill(order.messages, payload: order.payload)
@@ -73,7 +73,7 @@ struct Throughput {
         return measured
     }
 
-    /// No figure without its guarantee: every message exactly once, and nothing left unacknowledged.
+    /// Checks what each figure depends on: every message came exactly once, and none is left unacknowledged.
     private func check(_ report: RunReport, by contestant: Contestant) async throws {
         let run = "\(name), \(contestant.name)"
         switch scene {

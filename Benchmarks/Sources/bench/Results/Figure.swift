@@ -1,14 +1,14 @@
-/// What the rounds of a workload came to: a row of the table.
+/// The result of the rounds of a workload: a row of the table.
 struct Figure: Sendable {
     let workload: Workload
     let ratio: Spread
     /// Medians, in the unit of the workload.
     var value: Double
     let baseline: Double
-    /// The CPU times of both sides, where messages flow.
+    /// The CPU times of both sides, if the workload transfers messages.
     var swift: Usage?
     var other: Usage?
-    /// More to be said, in units that the names tell.
+    /// Further values, whose names contain their units.
     var details: [String: Double] = [:]
     var distributions: [String: [String: Double]]?
 
@@ -23,7 +23,7 @@ struct Figure: Sendable {
         }
     }
 
-    /// The median counts.
+    /// Whether the median ratio reaches the goal.
     var isReached: Bool { workload.goal.isReached(by: ratio.median) }
     var isWithinMargin: Bool { workload.goal.isReached(by: ratio.median, within: workload.margin) }
 

@@ -1,4 +1,4 @@
-/// What a ratio has to reach, and what would be good.
+/// The bound that a ratio has to reach, and a better value to aim at.
 struct Goal: Sendable {
     /// Whether less is better.
     let isCeiling: Bool
@@ -21,7 +21,7 @@ struct Goal: Sendable {
     var text: String { bound.isInfinite ? "–" : (isCeiling ? "≤ " : "≥ ") + decimal(bound) }
 }
 
-/// Two places behind the point, and a third where the first two say too little.
+/// With two decimals, or three for small values.
 func decimal(_ value: Double) -> String {
     let digits = abs(value) < 0.1 ? 3 : 2
     let scale = digits == 3 ? 1000.0 : 100.0

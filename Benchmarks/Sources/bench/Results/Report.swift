@@ -1,17 +1,17 @@
 import Foundation
 
-/// The results as programs read them: `Benchmarks/.results/latest.json`.
+/// The results for programs: `Benchmarks/.results/latest.json`.
 struct Report: Encodable {
     private struct Row: Encodable {
         let workload: String
         let ratio: Spread
-        /// What the ratio is against, and what both came to in this unit.
+        /// What the ratio is against, and the figures of both sides in this unit.
         let against: String
         let unit: String
         let value: Double
         let baseline: Double
         let isCeiling: Bool
-        /// `nil` where the ratio is only shown.
+        /// `nil` if the ratio is only shown.
         let bound: Double?
         let aim: Double?
         let reached: Bool

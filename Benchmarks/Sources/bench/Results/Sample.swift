@@ -1,12 +1,12 @@
 import BenchmarkWork
 
-/// What one run of one side came to.
+/// The result of one run of one side.
 struct Sample: Sendable {
     /// Messages per second.
     let rate: Double
-    /// Nanoseconds of CPU time that the client took per message.
+    /// Nanoseconds of CPU time that the client used per message.
     let clientCPU: Double
-    /// How much of the time the server was busy: 1 is one core.
+    /// The share of the time in which the server was busy: 1 is one core.
     let serverCPUShare: Double
 
     init(_ report: RunReport, messages: Int, serverSeconds: Double) {
@@ -15,7 +15,7 @@ struct Sample: Sendable {
         serverCPUShare = serverSeconds / report.seconds
     }
 
-    /// The rate, for those who wait.
+    /// The rate, for the progress output.
     var thousands: String { "\(Int(rate / 1000)) k/s" }
 }
 

@@ -1,4 +1,4 @@
-/// The results as people read them.
+/// The table of the results.
 struct Table {
     let text: String
 
@@ -16,10 +16,10 @@ struct Table {
 
             Medians of \(rounds) rounds; a ratio is that of one round. Client CPU: nanoseconds per message. Server CPU: \
             share of one core.
-            'limit': the ratio is the figure over the most it may be; of idle consumers, the worst of memory, threads \
+            'limit': the ratio is the figure divided by its limit; for idle consumers, the worst of memory, threads \
             and CPU time,
-            and its client CPU is that of a consumer in all the time measured.
-            In each round every message was seen exactly once, and acknowledged where there is a group.\
+            and their client CPU is that of one consumer in the whole measurement.
+            In each round every message came exactly once, and was acknowledged if there is a group.\
             \(Self.details(figures))
             """
     }

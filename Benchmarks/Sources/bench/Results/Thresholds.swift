@@ -1,7 +1,7 @@
 import BenchmarkWork
 import Foundation
 
-/// The most that is allowed: `Benchmarks/Thresholds.json`, which is committed.
+/// The allowed maxima: `Benchmarks/Thresholds.json`, which is committed.
 struct Thresholds: Codable {
     /// By the name of the workload.
     var allocationsPerMessage: [String: Double]
@@ -15,7 +15,7 @@ struct Thresholds: Codable {
         return try JSONDecoder().decode(Thresholds.self, from: data)
     }
 
-    /// What was measured, and a tenth and a twentieth of an allocation more: how many messages a reply brings depends
+    /// Thresholds a tenth and 0.05 allocations above the measured ones, since the number of messages in a reply depends
     /// on what else the machine does.
     init(measured: [String: Double]) {
         allocationsPerMessage = measured.mapValues { (($0 * 1.1 + 0.05) * 100).rounded(.up) / 100 }
@@ -25,7 +25,7 @@ struct Thresholds: Codable {
         try ResultsFolder.write(self, to: Self.file)
     }
 
-    /// What is above its threshold, or has none.
+    /// The workloads above their thresholds, or without one.
     func violations(by measured: [String: Double]) -> [String] {
         measured.sorted { $0.key < $1.key }.compactMap { name, value in
             guard let threshold = allocationsPerMessage[name] else { return "'\(name)' has no threshold" }

@@ -7,7 +7,7 @@ struct Workload: Sendable {
     let against: String
     let unit: String
     let goal: Goal
-    /// By how much the short form may miss the goal: it runs beside other work, and not for long.
+    /// The factor by which the short form may miss the goal, since it is short and runs beside other work.
     var margin = 2.0
 
     private static func read(_ name: String, _ least: Double, aim: Double) -> Workload {
@@ -40,7 +40,7 @@ struct Workload: Sendable {
         goal: .atMost(2.0, aim: 1.3),
         margin: 8
     )
-    /// Iterating, where another thread has to be woken for the handler: without a goal of its own.
+    /// With a loop, for whose body another thread has to be woken. It has no goal of its own.
     static let loopMedian = Workload(name: "latency p50, iterating", against: "C", unit: "µs", goal: .none)
     static let loopTail = Workload(name: "latency p99, iterating", against: "C", unit: "µs", goal: .none)
     static let idleConsumers = Workload(
@@ -62,7 +62,7 @@ struct Workload: Sendable {
         unit: "messages/s",
         goal: .atLeast(0.9, aim: 1.0)
     )
-    /// How long jobs take that three consumers share.
+    /// How long the jobs take that three consumers share.
     static let fairness = Workload(
         name: "fairness, 3 consumers",
         against: "ideal",

@@ -1,12 +1,12 @@
 import ChaosWork
 import RedisStreams
 
-/// Tasks that are cancelled at random moments, whatever they do.
+/// Tasks of all kinds are cancelled at random moments.
 struct Cancellations: ChaosCase {
     let name = "cancellations"
-    let summary = "random cancellations; nobody gets another's reply, and no connection is leaked"
+    let summary = "random cancellations: no caller gets another's reply, and no connection leaks"
     let control = Control(
-        off: "the order of replies (the proxy drops one), and giving a connection back",
+        off: "the order of replies (the proxy drops one), and the return of a connection to the pool",
         sign: "not its own"
     )
 
@@ -45,11 +45,11 @@ struct Cancellations: ChaosCase {
             if scene.isControl { proxy.dropReply() }
             let works = (0..<200).map { _ in CancelledWork.allCases.randomElement(using: &random) ?? .echo }
             let tasks = works.enumerated().map { number, work in
-                // No two are alike.
+                // Each value is used once, so that a wrong reply is noticed.
                 let value = "\(outcome.tried + number)-\(UInt64.random(in: 1_000...9_999_999, using: &random))"
                 return Task {
                     if try await !work.run(value, redis) {
-                        mixed.add("a caller got what was not its own: \(work)")
+                        mixed.add("a caller got a reply that was not its own: \(work)")
                     }
                 }
             }
@@ -64,13 +64,13 @@ struct Cancellations: ChaosCase {
         }
         outcome.problems += mixed.all
         if scene.isControl { await Self.leak(redis) }
-        // With one connection leaked, there are not enough left.
+        // If a connection has leaked, there are not enough left.
         do { try await Self.leaseAll(redis) } catch {
-            outcome.problems.append("a connection is not given back: \(error)")
+            outcome.problems.append("a connection was not returned to the pool: \(error)")
         }
         var after = 0
         do {
-            // Those that are closed are closed in a moment.
+            // The server may list a closed connection for a moment.
             try await eventually("there are no more than \(before) connections", within: .seconds(3)) {
                 after = try await observer.connections()
                 return after <= before
@@ -82,9 +82,9 @@ struct Cancellations: ChaosCase {
         return outcome
     }
 
-    /// Leases as many connections as there may be, at the same time.
+    /// Leases the maximum number of connections, all at the same time.
     private static func leaseAll(_ redis: RedisClient) async throws {
-        // The shared connection is there, too.
+        // Opens the shared connection, which is counted, too.
         try await redis.ping()
         let start = ContinuousClock.now
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -129,7 +129,7 @@ private struct Observer {
         try await controller.connections(of: name).count
     }
 
-    /// Their number when it does not change any more.
+    /// The number of connections once it no longer changes.
     func settledConnections() async throws -> Int {
         var last = try await connections()
         try await eventually("the number of connections stays the same", every: .milliseconds(100)) {
@@ -142,7 +142,7 @@ private struct Observer {
 }
 
 extension Task where Success == Void, Failure == any Error {
-    /// Whether the task ended for having been cancelled.
+    /// Whether the task ended because it was cancelled.
     fileprivate var wasInterrupted: Bool {
         get async {
             do {

@@ -1,10 +1,11 @@
 import RedisStreams
 
-/// What a task does that is cancelled meanwhile.
+/// The work of a task that is cancelled while it runs.
 enum CancelledWork: CaseIterable {
     case echo, pipeline, transaction, ownConnection, script, addAndRead, blockingRead, loop, handlers
 
-    /// Returns whether everything that came back belonged to `value`. A cancelled consumer counts as interrupted.
+    /// Returns whether all replies and messages belonged to `value`. Throws `CancellationError` for a cancelled
+    /// consumer, which ends without an error.
     func run(_ value: String, _ redis: RedisClient) async throws -> Bool {
         let stream = StreamKey("of-\(value)")
         switch self {
@@ -53,7 +54,7 @@ enum CancelledWork: CaseIterable {
         let wrong = Handled()
         let consumer = GroupConsumer(redis, stream: stream, group: "g")
         try await consumer.run(concurrency: 2) { message in
-            if message["n"] != value { wrong.note(0) }
+            if message["n"] != value { wrong.add(0) }
             try await redis.xadd(stream, ["n": .text(value)])
         }
         if wrong.total > 0 { return false }

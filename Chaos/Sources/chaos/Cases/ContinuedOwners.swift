@@ -1,12 +1,12 @@
 import ChaosWork
 import RedisStreams
 
-/// Processes are stopped for two leases while they handle a message. Continued, and before anything else, handlers ask if
-/// they have it still.
+/// Processes are stopped for two leases while they handle a message. As soon as they continue, their handlers ask
+/// whether they still hold it.
 struct ContinuedOwners: ChaosCase {
     let name = "continued-owners"
-    let summary = "owners that are stopped for two leases: asked at once, isHeld and leaseLost say that it is lost"
-    let control = Control(off: "leases (claimIdleTime = nil)", sign: "was said to be held")
+    let summary = "owners that are stopped for two leases: isHeld and leaseLost say at once that the lease is lost"
+    let control = Control(off: "leases (claimIdleTime = nil)", sign: "was reported as held")
 
     func run(_ scene: Scene) async throws -> Outcome {
         try await ChaosServer.with(scene.server) { server in
@@ -20,7 +20,7 @@ struct ContinuedOwners: ChaosCase {
                     }
                     var outcome = Outcome()
                     for try await part in group { outcome.add(part) }
-                    outcome.notes = ["recovery: from the stop until another had handled the message"]
+                    outcome.notes = ["recovery: from the stop until another consumer had handled the message"]
                     return outcome
                 }
             }
@@ -28,7 +28,7 @@ struct ContinuedOwners: ChaosCase {
     }
 }
 
-/// Two processes that share a stream: each takes over what the other is stopped with.
+/// Two processes that share a stream: each claims the message of the other while that is stopped.
 private struct AskedPair: Sendable {
     private static let lease = Duration.milliseconds(500)
 
@@ -68,10 +68,10 @@ private struct AskedPair: Sendable {
                 outcome.recovered(in: ContinuousClock.now - start)
             }
             try await Task.sleep(until: start + Self.lease * 2, clock: .continuous)
-            owner.goOn()
+            owner.resume()
             outcome.fired += 1
             let answers = try await answers(of: owner, number)
-            outcome.demand(answers == [.lost], "message \(number) of \(stream) was said to be held")
+            outcome.demand(answers == [.lost], "message \(number) of \(stream) was reported as held")
         }
         outcome.tried = rounds
         do { try await Consumers.drained(redis, stream, within: .seconds(10)) } catch {
@@ -82,7 +82,7 @@ private struct AskedPair: Sendable {
         return outcome
     }
 
-    /// Waits until one of the two has done that with the message.
+    /// Waits until one of the two has written this effect on the message.
     private func worker(that kind: Effect.Kind, _ number: Int) async throws -> WorkerProcess {
         var found: WorkerProcess?
         try await eventually("message \(number) is \(kind)", within: .seconds(10), every: .milliseconds(2)) {
@@ -94,7 +94,7 @@ private struct AskedPair: Sendable {
         return found
     }
 
-    /// What the handler was told.
+    /// What the library has answered the handler.
     private func answers(of owner: WorkerProcess, _ number: Int) async throws -> [Effect.Kind] {
         var answers: [Effect.Kind] = []
         try await eventually("the owner of message \(number) has asked", within: .seconds(10)) {

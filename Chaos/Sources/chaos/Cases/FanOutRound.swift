@@ -2,14 +2,14 @@ import ChaosWork
 import RedisStreams
 
 extension Strike {
-    /// Those that take a stream away.
+    /// The strikes that remove a stream.
     static let againstStreams: [Strike] = [
         .del, .unlink, .flushAll, .flushDatabaseAsync, .rename, .expire, .swapDatabases,
     ]
 }
 
-/// One strike at a fan-out reader that waits behind `100-0`: the stream is taken away, and made anew at `5-0`. Servers say
-/// nothing.
+/// One strike at a fan-out reader that waits for entries after `100-0`: the stream is removed, and recreated with
+/// `5-0`. The server does not notify the reader.
 struct FanOutRound: Sendable {
     private static let block = Duration.milliseconds(500)
 
@@ -31,7 +31,7 @@ struct FanOutRound: Sendable {
                 configuration.block = Self.block
                 let consumer = StreamConsumer(redis, stream: stream, from: .beginning, configuration: configuration)
                 let reader = Task {
-                    for try await message in consumer { seen.note(message["n"].flatMap { Int($0) } ?? -1) }
+                    for try await message in consumer { seen.add(message["n"].flatMap { Int($0) } ?? -1) }
                 }
                 defer { reader.cancel() }
                 try await controller.xadd(stream, ["n": 100], id: .id(StreamID(milliseconds: 100)))
@@ -44,11 +44,11 @@ struct FanOutRound: Sendable {
                 part.fired += 1
                 part.tried += 1
                 part.recovered(
-                    in: try await eventually("it is noticed and read", within: Self.block * 2 + .milliseconds(500)) {
+                    in: try await eventually("the new stream is read", within: Self.block * 2 + .milliseconds(500)) {
                         seen.contains(5)
                     }
                 )
-                part.demand(consumer.counters.discontinuities > 0, "\(strike), fan-out: no event tells of it")
+                part.demand(consumer.counters.discontinuities > 0, "\(strike), fan-out: no event reports it")
             }
         }
         outcome.add(part)

@@ -1,15 +1,15 @@
 import ChaosWork
 import RedisStreams
 
-/// A planned failover behind a virtual address, again and again: the address leads to the new master from then on, and
-/// connections that are there already stay with the old one, which is a replica now.
+/// Repeated planned failovers behind a virtual address. After each, the address leads to the new master, and existing
+/// connections stay with the old one, which is a replica now.
 struct MovedAddress: ChaosCase {
     let name = "moved-address"
     let summary = "planned failovers behind a virtual address; existing connections stay with the old master"
     let control = Control(off: "the move: the address stays with the old master", sign: "messages are confirmed again")
 
     private static let stream = StreamKey("stream")
-    /// Full synchronisation begins at once.
+    /// The master starts a full synchronisation at once.
     private static let settings = [["repl-diskless-sync-delay", "0"]]
 
     func run(_ scene: Scene) async throws -> Outcome {
@@ -50,7 +50,7 @@ struct MovedAddress: ChaosCase {
         let handled = Handled()
         var outcome = Outcome(planned: rounds)
         try await consumers.running { number, _ in
-            handled.note(number)
+            handled.add(number)
         } _: {
             let loading = Task { try await load.run() }
             defer { loading.cancel() }
@@ -90,7 +90,7 @@ struct MovedAddress: ChaosCase {
     }
 }
 
-/// One of the two servers, and what is asked of it besides.
+/// One of the two servers, and the client with which the case controls it.
 private struct Node: Sendable {
     let server: ChaosServer
     let redis: RedisClient
@@ -99,16 +99,17 @@ private struct Node: Sendable {
         _ = try await redis.send("REPLICAOF", "127.0.0.1", .text("\(master.server.port)"))
     }
 
-    /// Waits until this replica has what its master had.
+    /// Waits until this replica has synchronised with its master.
     func isLinked() async throws {
         try await eventually("the replica follows") {
             try await redis.info("replication")["master_link_status"] == "up"
         }
     }
 
-    /// Makes the replica the master, as one who has planned it does: no write is accepted meanwhile, so that none is lost.
+    /// Makes the replica the master, as in a planned failover: the old master accepts no write meanwhile, so that none
+    /// is lost.
     ///
-    /// - Parameter move: Has the address lead to a port.
+    /// - Parameter move: Makes the address lead to a port.
     func handOver(to replica: Node, while move: (Int) -> Void) async throws {
         _ = try await redis.send("CLIENT", "PAUSE", "10000", "WRITE")
         try await eventually("the replica has everything", every: .milliseconds(1)) {

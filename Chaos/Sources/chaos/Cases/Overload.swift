@@ -1,13 +1,13 @@
 import ChaosWork
 import RedisStreams
 
-/// Servers that are there and do not serve: the consumer asks again, and not too often.
+/// Servers that answer and do not serve: the consumer tries again, and not too often.
 struct Overload: ChaosCase {
     let name = "overload"
-    let summary = "OOM, MISCONF, BUSY, LOADING, NOREPLICAS, maxclients: no storm, and acknowledgements go on"
+    let summary = "OOM, MISCONF, BUSY, LOADING, NOREPLICAS, maxclients: no retry storm, and acknowledgements go on"
     let control = Control(
-        off: "the consumer: a loop that asks again at once instead",
-        sign: "requests of a consumer in a second"
+        off: "the consumer: a loop that retries at once instead",
+        sign: "useless requests of a consumer in a second"
     )
     let needsAllServers = true
 
@@ -16,7 +16,7 @@ struct Overload: ChaosCase {
             for binary in scene.servers { group.addTask { await run(scene, on: binary) } }
             var outcome = Outcome()
             for try await part in group { outcome.add(part) }
-            outcome.notes = ["tried: requests that were refused or in vain, in all states and on all servers"]
+            outcome.notes = ["tried: refused or useless requests, in all states and on all servers"]
             return outcome
         }
     }
@@ -40,9 +40,9 @@ struct Overload: ChaosCase {
     }
 }
 
-/// One state, and consumers that have to bear it: one that is there already, and one that begins.
+/// One state of a server, and two consumers: one that runs before it, and one that starts during it.
 private struct OverloadRound: Sendable {
-    /// The most requests of a consumer in a second that are in vain.
+    /// The most useless requests of a consumer in a second.
     static let most = 10.0
 
     let scene: Scene
@@ -56,7 +56,7 @@ private struct OverloadRound: Sendable {
     }
 
     func play(_ controller: RedisClient) async throws -> Outcome {
-        // With the delays that everybody has.
+        // With the default delays.
         try await server.withClient {
             $0.backoff = Backoff()
         } _: { redis in
@@ -110,13 +110,13 @@ private struct OverloadRound: Sendable {
     private func start(_ redis: RedisClient, _ failures: Failures) -> Task<Void, Never> {
         Task {
             do {
-                if scene.isControl { return await askAgainAtOnce(redis) }
+                if scene.isControl { return await retryAtOnce(redis) }
                 var configuration = GroupConsumer.Configuration()
                 configuration.block = .seconds(1)
                 configuration.batchSize = 10
                 configuration.prefetch = 10
-                // What a start asks once is no storm.
-                configuration.leaveOut(.rightsProbe)
+                // The consumer probes its rights only once, which is no retry storm.
+                configuration.turnOff(.rightsProbe)
                 configuration.claimIdleTime = .seconds(5)
                 try await GroupConsumer(redis, stream: stream, group: Consumers.group, configuration: configuration)
                     .run(concurrency: 4, handle)
@@ -129,11 +129,11 @@ private struct OverloadRound: Sendable {
     private func handle(_ message: GroupMessage) async throws {
         // So that the backlog lasts until the server is out of memory.
         if state.allowsWork { try await Task.sleep(for: .milliseconds(4)) }
-        if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+        if let number = message["n"].flatMap({ Int($0) }) { handled.add(number) }
     }
 
-    /// What many have written.
-    private func askAgainAtOnce(_ redis: RedisClient) async {
+    /// A loop as many applications have it.
+    private func retryAtOnce(_ redis: RedisClient) async {
         while !Task.isCancelled {
             do {
                 let batches = try await redis.xreadgroup(
@@ -143,7 +143,7 @@ private struct OverloadRound: Sendable {
                     block: .milliseconds(500)
                 )
                 for message in batches.joined() {
-                    if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+                    if let number = message["n"].flatMap({ Int($0) }) { handled.add(number) }
                     _ = try await redis.xack(stream, group: Consumers.group, ids: [message.id])
                 }
             } catch {
@@ -152,7 +152,7 @@ private struct OverloadRound: Sendable {
         }
     }
 
-    // MARK: What is looked at
+    // MARK: Observation
 
     /// Waits for a while, and returns how long.
     private func observe(
@@ -176,13 +176,13 @@ private struct OverloadRound: Sendable {
         outcome.tried += counts.total
         outcome.demand(
             rate <= Self.most,
-            "\(server.binary.name), \(state): \(rate) requests of a consumer in a second, in vain: \(counts)"
+            "\(server.binary.name), \(state): \(rate) useless requests of a consumer in a second: \(counts)"
         )
     }
 
-    /// What can be done is done.
+    /// Checks that the consumer still handles and acknowledges its messages.
     private func checkWork(_ controller: RedisClient) async throws {
-        try await eventually("everything is handled and acknowledged in spite of it", within: .seconds(5)) {
+        try await eventually("everything is handled and acknowledged meanwhile", within: .seconds(5)) {
             let pending = try await controller.xpending(stream, group: Consumers.group).count
             return pending == 0 && handled.contains(500)
         }
@@ -206,7 +206,7 @@ private struct CommandCounts: CustomStringConvertible {
     }
 }
 
-/// How many requests a server has had from others than the controller.
+/// How many requests a server has received, of the commands that consumers send.
 private struct Requests {
     /// Those that were executed, and those that were refused.
     var all = CommandCounts()
@@ -221,9 +221,9 @@ private struct Requests {
     init() {}
 
     init(_ redis: RedisClient) async throws {
-        // A server that has too much to do may take its time.
+        // An overloaded server may answer late.
         var statistics: ServerInfo?
-        try await eventually("the server tells its statistics", within: .seconds(30)) {
+        try await eventually("the server answers INFO", within: .seconds(30)) {
             statistics = try? await redis.info("all")
             return statistics != nil
         }

@@ -1,7 +1,7 @@
 import ChaosWork
 import RedisStreams
 
-/// Entries that are too large for what clients accept, by their bytes or by their fields, stand among normal ones.
+/// Among normal entries, some have more bytes or more fields than clients accept.
 struct Oversized: ChaosCase {
     let name = "oversized"
     let summary = "entries over RESPLimits among normal ones: with and without dead letters, and for a fan-out reader"
@@ -13,7 +13,7 @@ struct Oversized: ChaosCase {
     func run(_ scene: Scene) async throws -> Outcome {
         try await ChaosServer.with(scene.server) { server in
             try await server.withController { controller in
-                // A batch of normal ones fits several times.
+                // Several batches of normal entries fit.
                 try await server.withClient {
                     $0.connection.limits.maxReplyBytes = 256 << 10
                     $0.connection.limits.maxArrayElements = 5_000
@@ -38,9 +38,9 @@ struct Oversized: ChaosCase {
         let reading = readers.map { reader in Task { await reader.run() } }
         defer { for task in reading { task.cancel() } }
         let oversized = try await add(count, large: large, controller, &outcome)
-        // Each large entry costs refused replies, connections, and a look at what came with it, one by one.
-        let patience = Duration.seconds(15) + (scene.isControl ? .zero : .seconds(large))
-        for reader in readers { await check(reader, count, within: patience, &outcome) }
+        // Each large entry costs refused replies and new connections, and its neighbours are read one by one.
+        let limit = Duration.seconds(15) + (scene.isControl ? .zero : .seconds(large))
+        for reader in readers { await check(reader, count, within: limit, &outcome) }
         if !scene.isControl { await checkEnds(of: oversized, readers, controller, &outcome) }
         for task in reading { task.cancel() }
         try await bounded("the readers end when they are cancelled", within: .seconds(10)) {
@@ -50,7 +50,8 @@ struct Oversized: ChaosCase {
         return outcome
     }
 
-    /// Adds normal entries with large ones in between, by turns too many bytes and too many fields. Returns their ids.
+    /// Adds normal entries with large ones in between, which have too many bytes or too many fields in turn. Returns
+    /// the ids of the large ones.
     private func add(
         _ count: Int,
         large: Int,
@@ -67,19 +68,19 @@ struct Oversized: ChaosCase {
                 }
                 try await group.waitForAll()
             }
-            // Not the last entry: what comes behind it is handled, too.
             let many = StreamFieldsToAdd((0..<3_000).map { .init("f\($0)", .integer($0)) })
             let fields = part.isMultiple(of: 2) ? ["large": .text(text)] : many
             ids.append(try await controller.xadd(Self.stream, fields))
             outcome.fired += 1
         }
+        // The last entry is a normal one, which has to be handled after the last large one.
         _ = try await controller.xadd(Self.stream, ["n": .integer(count)])
         return ids
     }
 
-    private func check(_ reader: Reader, _ count: Int, within patience: Duration, _ outcome: inout Outcome) async {
+    private func check(_ reader: Reader, _ count: Int, within limit: Duration, _ outcome: inout Outcome) async {
         let numbers = Array(0...count)
-        let time = try? await eventually("everything normal is handled", within: patience) {
+        let time = try? await eventually("all normal messages are handled", within: limit) {
             reader.handled.missing(of: numbers).isEmpty
         }
         if let time { outcome.recovered(in: time) }
@@ -90,7 +91,8 @@ struct Oversized: ChaosCase {
         outcome.demand(missing == 0, "\(reader.name): \(missing) normal messages were not handled")
     }
 
-    /// With dead letters, each large entry becomes one. Without, it stays pending: it is never acknowledged.
+    /// Checks what became of the large entries. With a dead letter stream, each becomes a dead letter. Without one,
+    /// each stays pending, since the consumer never acknowledges it.
     private func checkEnds(
         of oversized: [StreamID],
         _ readers: [Reader],
@@ -99,29 +101,29 @@ struct Oversized: ChaosCase {
     ) async {
         for (reader, expected) in zip(readers, [[], oversized]) {
             var pending: [StreamID] = []
-            let isRight = try? await eventually("only those are pending that have to be", within: .seconds(15)) {
+            let isRight = try? await eventually("exactly the expected messages are pending", within: .seconds(15)) {
                 pending = try await controller.xpending(Self.stream, group: reader.name, count: 100_000).map(\.id)
                 return pending == expected
             }
-            outcome.demand(isRight != nil, "\(reader.name): \(pending.count) are pending, and not \(expected.count)")
+            outcome.demand(isRight != nil, "\(reader.name): \(pending.count) are pending, not \(expected.count)")
         }
-        let deadLetterEntries = (try? await controller.xrange(Self.dead)).map { Array($0) } ?? []
-        let origins = deadLetterEntries.compactMap { $0[DeadLetter.Field.id.rawValue] }.sorted()
+        let deadLetters = (try? await controller.xrange(Self.dead)).map { Array($0) } ?? []
+        let origins = deadLetters.compactMap { $0[DeadLetter.Field.id.rawValue] }.sorted()
         outcome.demand(
             origins == oversized.map { "\($0)" }.sorted(),
-            "\(deadLetterEntries.count) dead letters, and not one of each of \(oversized.count) large entries"
+            "\(deadLetters.count) dead letters, not one for each of the \(oversized.count) large entries"
         )
     }
 }
 
-/// One who reads the stream.
+/// A group consumer, a fan-out reader, or a plain loop that reads the stream.
 private final class Reader: Sendable {
     let name: String
     let handled = Handled()
     private let failures = Failures()
     private let body: @Sendable (Handled) async throws -> Void
 
-    /// A consumer of a group of its own.
+    /// A consumer with its own group, or a plain loop instead.
     init(_ name: String, _ redis: RedisClient, _ stream: StreamKey, deadLetter: StreamKey? = nil, isNaive: Bool) {
         self.name = name
         if isNaive {
@@ -134,7 +136,7 @@ private final class Reader: Sendable {
         let consumer = GroupConsumer(redis, stream: stream, group: name, configuration: configuration)
         body = { handled in
             try await consumer.run(concurrency: 4) { message in
-                if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+                if let number = message["n"].flatMap({ Int($0) }) { handled.add(number) }
             }
         }
     }
@@ -148,12 +150,12 @@ private final class Reader: Sendable {
         let consumer = StreamConsumer(redis, stream: stream, from: .beginning, configuration: configuration)
         body = { handled in
             for try await message in consumer {
-                if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+                if let number = message["n"].flatMap({ Int($0) }) { handled.add(number) }
             }
         }
     }
 
-    /// Why it has ended, which it should not have.
+    /// Why it has ended before it was cancelled.
     var problems: [String] { failures.all }
 
     func run() async {
@@ -176,7 +178,7 @@ private final class Reader: Sendable {
                 block: .milliseconds(500)
             )
             for message in batches.joined() {
-                if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+                if let number = message["n"].flatMap({ Int($0) }) { handled.add(number) }
                 try await redis.xack(stream, group: group, ids: [message.id])
             }
         }

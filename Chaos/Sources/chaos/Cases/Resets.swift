@@ -34,7 +34,7 @@ struct Resets: ChaosCase {
     ) async throws -> Outcome {
         let stream = StreamKey("stream")
         let count = scene.count(200_000, quick: 20_000)
-        // For long enough that there are many resets.
+        // The rate makes the run long enough for many resets.
         let load = Load(redis, stream, count: count, rate: 5_000)
         var configuration = GroupConsumer.Configuration.chaotic
         if scene.isControl { configuration.acknowledgement = .never }
@@ -43,7 +43,7 @@ struct Resets: ChaosCase {
         var outcome = Outcome(planned: count / 1000)
         try await consumers.running { number, _ in
             if number % 50 == 0 { try? await Task.sleep(for: .milliseconds(1)) }
-            handled.note(number)
+            handled.add(number)
         } _: {
             try await bounded("all messages are confirmed or refused", within: .seconds(scene.isQuick ? 20 : 90)) {
                 try await load.run()

@@ -2,11 +2,11 @@ import ChaosWork
 import RedisStreams
 import Synchronization
 
-/// While handlers are at work, their stream is deleted, and other entries are added with the same ids.
+/// While handlers run, their stream is deleted, and other entries are added with the same ids.
 struct ReusedIDs: ChaosCase {
     let name = "reused-ids"
-    let summary = "DEL and XADD of the same ids while their handlers are at work: the new entries are handled"
-    let control = Control(off: "handling: somebody acknowledges what is new", sign: "acknowledged unhandled")
+    let summary = "DEL and XADD of the same ids while their handlers run: the new entries are handled"
+    let control = Control(off: "handling: a script acknowledges the new entries", sign: "acknowledged unhandled")
 
     func run(_ scene: Scene) async throws -> Outcome {
         try await ChaosServer.with(scene.server) { server in
@@ -20,7 +20,7 @@ struct ReusedIDs: ChaosCase {
                         }
                         var outcome = Outcome()
                         for try await part in group { outcome.add(part) }
-                        outcome.notes = ["recovery: from the end of the old handlers until the new were handled"]
+                        outcome.notes = ["recovery: from the end of old handlers until the new entries were handled"]
                         return outcome
                     }
                 }
@@ -29,7 +29,7 @@ struct ReusedIDs: ChaosCase {
     }
 }
 
-/// A stream with one consumer, who is the only one to find out that the group is gone, and makes it anew.
+/// A stream with one consumer, so that only this one can notice that the group is gone and recreate it.
 private final class Lane: Sendable {
     private static let size = 20
     private static let concurrency = 8
@@ -39,7 +39,7 @@ private final class Lane: Sendable {
     private let redis: RedisClient
     private let controller: RedisClient
     private let handled = Handled()
-    /// How many handlers of a round are at work on entries that are going to be deleted, and up to which round they may end.
+    /// How many handlers of a round run on entries that will be deleted, and up to which round handlers may end.
     private let old = Mutex((round: 0, begun: 0, mayEnd: 0))
 
     init(_ number: Int, scene: Scene, redis: RedisClient, _ controller: RedisClient) {
@@ -49,7 +49,7 @@ private final class Lane: Sendable {
 
     func play(_ rounds: Int) async throws -> Outcome {
         var configuration = GroupConsumer.Configuration.chaotic
-        // Redis 6.2 does not tell who waits that the stream is gone.
+        // Redis 6.2 does not wake a blocked read when its stream is deleted.
         configuration.block = .milliseconds(200)
         let consumer = GroupConsumer(redis, stream: stream, group: Consumers.group, configuration: configuration)
         let running = Task { try await consumer.run(concurrency: Self.concurrency) { await self.handle($0) } }
@@ -57,7 +57,7 @@ private final class Lane: Sendable {
         var outcome = Outcome(planned: rounds)
         for round in 1...rounds {
             try await play(round: round, &outcome)
-            // What is lost is lost in each round.
+            // Further rounds would fail in the same way.
             if !outcome.problems.isEmpty { break }
         }
         running.cancel()
@@ -69,12 +69,12 @@ private final class Lane: Sendable {
     private func play(round: Int, _ outcome: inout Outcome) async throws {
         old.withLock { ($0.round, $0.begun) = (round, 0) }
         try await add(round, "old")
-        try await eventually("the old entries are at work") { old.withLock { $0.begun } == Self.concurrency }
+        try await eventually("handlers run on the old entries") { old.withLock { $0.begun } == Self.concurrency }
         try await replace(round)
         outcome.fired += 1
-        // From then on the consumer knows, so that no acknowledgement of the old ones may reach the new group.
-        try await eventually("the group is there again") {
-            // An error while there is no stream.
+        // Once the consumer has recreated the group, no acknowledgement of an old entry may reach it.
+        try await eventually("the consumer has recreated the group") {
+            // The command fails while there is no stream.
             ((try? await controller.xinfoGroups(stream)) ?? []).isEmpty == false
         }
         old.withLock { $0.mayEnd = round }
@@ -97,7 +97,7 @@ private final class Lane: Sendable {
 
     private func handle(_ message: GroupMessage) async {
         guard let number = message["n"].flatMap({ Int($0) }) else { return }
-        guard message["kind"] == "old" else { return handled.note(number) }
+        guard message["kind"] == "old" else { return handled.add(number) }
         old.withLock { if $0.round == number / Self.size { $0.begun += 1 } }
         while old.withLock({ $0.mayEnd }) < number / Self.size, !Task.isCancelled {
             try? await Task.sleep(for: .milliseconds(1))
@@ -117,8 +117,8 @@ private final class Lane: Sendable {
         try await run(Self.adding, round, kind)
     }
 
-    /// Deletes the stream and adds other entries in one step. In a control run, these are acknowledged by nobody who has
-    /// handled them.
+    /// Deletes the stream and adds other entries in one step. In a control run, another consumer reads and acknowledges
+    /// these in the same step, so that they are never handled.
     private func replace(_ round: Int) async throws {
         let stealing = """
             redis.call('XGROUP', 'CREATE', KEYS[1], 'g', '0')

@@ -1,11 +1,15 @@
 import ChaosWork
 import RedisStreams
 
-/// All consumers of a group are replaced, one after the other, ten times; half of them are killed. Their names are generated.
+/// All consumers of a group are replaced one after the other, ten times; half of them are killed. Their names are
+/// generated.
 struct RollingRestarts: ChaosCase {
     let name = "rolling-restarts"
     let summary = "ten rolling restarts with generated names and kills: nothing is lost, and no name is left"
-    let control = Control(off: "claiming what the dead held (claimIdleTime = nil)", sign: "names of dead consumers")
+    let control = Control(
+        off: "claiming the messages of dead consumers (claimIdleTime = nil)",
+        sign: "names of dead consumers"
+    )
 
     private static let stream = StreamKey("stream")
 
@@ -38,11 +42,12 @@ struct RollingRestarts: ChaosCase {
         }
     }
 
-    /// Who was killed and held nothing has a name that stays for an hour.
+    /// Checks that the names of dead consumers are removed. The name of one that held nothing when it was killed stays
+    /// for an hour.
     private func checkNames(of fleet: Fleet, _ redis: RedisClient, _ outcome: inout Outcome) async {
         let living = Set(fleet.living.compactMap(\.consumerName))
         var left: [String] = []
-        let time = try? await eventually("the names of the dead are gone", within: Fleet.lease * 2 + .seconds(1)) {
+        let time = try? await eventually("names of dead consumers are gone", within: Fleet.lease * 2 + .seconds(1)) {
             let names = try await redis.xinfoConsumers(Self.stream, group: Consumers.group).map(\.name)
             left = names.filter { !living.contains($0) }
             return left.count <= 1 + fleet.idleKills

@@ -1,24 +1,28 @@
 import ChaosWork
 import RedisStreams
 
-/// Consumers of an older build and of this one share a group, while they are killed and replaced by one of either.
+/// Consumers of an older build and of this one share a group. They are killed, and each is replaced by one of either
+/// build.
 struct RollingUpgrade: ChaosCase {
     let name = "rolling-upgrade"
     let summary = "consumers of an older build (--old-worker) and of this one in a group, under kills (long form only)"
-    let control = Control(off: "claiming what the dead held (claimIdleTime = nil)", sign: "were not handled")
+    let control = Control(
+        off: "claiming the messages of dead consumers (claimIdleTime = nil)",
+        sign: "were not handled"
+    )
     let isLong = true
 
     private static let stream = StreamKey("stream")
 
     func run(_ scene: Scene) async throws -> Outcome {
         guard let old = scene.oldWorker else {
-            throw Failure("There is no older build: `make chaos` builds it, and names it with --old-worker.")
+            throw Failure("There is no older build: `make chaos` builds it, and passes it with --old-worker.")
         }
         return try await ChaosServer.with(scene.server) { server in
             try await server.withController { redis in
                 try await redis.xgroupCreate(Self.stream, group: Consumers.group, from: .beginning, createStream: true)
                 let (count, kills) = (scene.count(120_000, quick: 20_000), scene.count(40, quick: 8))
-                // So that the kills are spread over the messages.
+                // The rate spreads the kills over the messages.
                 let load = Load(redis, Self.stream, count: count, rate: 2_500)
                 let loading = Task { try await load.run() }
                 defer { loading.cancel() }

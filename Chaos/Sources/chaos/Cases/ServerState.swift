@@ -2,7 +2,7 @@ import ChaosWork
 import Foundation
 import RedisStreams
 
-/// A state in which a server is there and does not serve.
+/// A state in which a server answers and does not serve.
 enum ServerState: String, CaseIterable, Sendable {
     /// At the memory limit, with a group that has a backlog.
     case outOfMemory
@@ -10,19 +10,19 @@ enum ServerState: String, CaseIterable, Sendable {
     case outOfMemoryWithoutGroup
     case cannotSave, busyScript, loading, noReplicas, maxClients
 
-    /// Whether the consumer can do its work all the same.
+    /// Whether a consumer can handle and acknowledge messages in this state.
     var allowsWork: Bool { self == .outOfMemory }
 
-    /// Whether the group is there already, and a consumer with it.
+    /// Whether a group with a consumer exists before the state begins.
     var hasGroup: Bool { self != .outOfMemoryWithoutGroup }
 
-    /// Whether a consumer can begin meanwhile. One that waits for a message may notice nothing of the state.
+    /// Whether another consumer starts during the state. One that is blocked in a read may not notice the state.
     var allowsBeginning: Bool { self != .outOfMemory && self != .maxClients }
 
-    /// Whether the server tells its statistics meanwhile.
+    /// Whether the server answers `INFO` in this state.
     var allowsInfo: Bool { self != .busyScript }
 
-    /// What the server is started with.
+    /// The settings that the server starts with.
     func settings(_ binary: ServerBinary) -> [[String]] {
         switch self {
         case .cannotSave: [["save", "3600 1"]]
@@ -41,7 +41,7 @@ enum ServerState: String, CaseIterable, Sendable {
         case .noReplicas: try await Self.setting("min-replicas-to-write", "1", back: "0", redis, body)
         case .maxClients:
             try await Self.setting("maxclients", "1", back: "1000", redis) {
-                // Those that are there may stay.
+                // The limit does not end existing connections.
                 try await redis.send("CLIENT", "KILL", "TYPE", "normal")
                 try await body()
             }
@@ -63,7 +63,7 @@ enum ServerState: String, CaseIterable, Sendable {
         try await redis.send("CONFIG", "SET", name, back)
     }
 
-    /// A folder stands where the file should go.
+    /// Makes saving fail: a folder has the name of the dump file.
     private static func failingToSave(
         _ server: ChaosServer,
         _ redis: RedisClient,
@@ -113,7 +113,7 @@ enum ServerState: String, CaseIterable, Sendable {
         _ redis: RedisClient,
         _ body: () async throws -> Void
     ) async throws {
-        // Servers answer while they load only every 2 MB, and the newer ones wait for each key.
+        // A server that loads answers only every 2 MB, and newer servers apply the delay to each key.
         try await redis.send("DEBUG", "POPULATE", "8000", "filler", "8000")
         try await redis.send("SAVE")
         try await redis.send("CONFIG", "SET", "key-load-delay", "400")

@@ -4,11 +4,11 @@ import RedisStreams
 import ServiceLifecycle
 import Synchronization
 
-/// Consumers are shut down while they have all hands full.
+/// Consumers are shut down while all their handlers are busy.
 struct Shutdowns: ChaosCase {
     let name = "shutdowns"
-    let summary = "graceful shutdowns under load: in time, finished work acknowledged, the rest free at once"
-    let control = Control(off: "giving back what was not finished", sign: "cannot be claimed at once")
+    let summary = "graceful shutdowns under load: in time, finished messages acknowledged, others claimable at once"
+    let control = Control(off: "returning unfinished messages to the group", sign: "cannot be claimed at once")
 
     func run(_ scene: Scene) async throws -> Outcome {
         try await ChaosServer.with(scene.server) { server in
@@ -34,7 +34,7 @@ struct Shutdowns: ChaosCase {
         }
     }
 
-    /// Lets another consumer handle what is left.
+    /// Lets another consumer handle the remaining messages.
     private func finish(
         _ redis: RedisClient,
         _ controller: RedisClient,
@@ -44,7 +44,7 @@ struct Shutdowns: ChaosCase {
     ) async throws {
         let last = Consumers(redis, "stream", count: 1, concurrency: 16)
         try await last.running { number, _ in
-            handled.note(number)
+            handled.add(number)
         } _: {
             do { try await Consumers.drained(controller, "stream", within: .seconds(20)) } catch {
                 outcome.problems.append("\(error)")
@@ -63,7 +63,7 @@ struct Shutdowns: ChaosCase {
 private final class Shutdown: Sendable {
     private static let stream: StreamKey = "stream"
     private static let deadline = Duration.milliseconds(300)
-    /// So long that nobody can wait for it here.
+    /// Longer than the case runs: a message can be claimed only if its consumer has returned it.
     private static let lease = Duration.seconds(30)
 
     private let name: String
@@ -71,7 +71,7 @@ private final class Shutdown: Sendable {
     private let redis: RedisClient
     private let controller: RedisClient
     private let handled: Handled
-    /// The messages that were finished here.
+    /// The messages that this consumer has finished.
     private let finished = Mutex<Set<StreamID>>([])
 
     init(_ round: Int, scene: Scene, redis: RedisClient, _ controller: RedisClient, _ handled: Handled) {
@@ -83,7 +83,7 @@ private final class Shutdown: Sendable {
         var configuration = GroupConsumer.Configuration.chaotic
         configuration.claimIdleTime = Self.lease
         configuration.shutdownDeadline = Self.deadline
-        if scene.isControl { configuration.leaveOut(.handOver) }
+        if scene.isControl { configuration.turnOff(.handOver) }
         let service = GroupConsumer(
             redis,
             stream: Self.stream,
@@ -106,15 +106,15 @@ private final class Shutdown: Sendable {
         try await checkRest(&outcome)
     }
 
-    /// Most are quick; some take longer than there is time.
+    /// Most handlers are quick; some take longer than the shutdown deadline.
     private func handle(_ message: GroupMessage) async throws {
         guard let number = message["n"].flatMap({ Int($0) }) else { throw Failure("A message has no number.") }
         try await Task.sleep(for: number % 100 == 7 && !message.isRedelivered ? .seconds(5) : .milliseconds(2))
-        handled.note(number)
+        handled.add(number)
         finished.withLock { _ = $0.insert(message.id) }
     }
 
-    /// What was finished is acknowledged, and what was not another consumer gets at once.
+    /// Checks that finished messages are acknowledged, and that another consumer can claim all others at once.
     private func checkRest(_ outcome: inout Outcome) async throws {
         let rest = try await controller.xpending(
             Self.stream,
@@ -126,7 +126,7 @@ private final class Shutdown: Sendable {
         outcome.demand(unacknowledged == 0, "\(name) left \(unacknowledged) finished messages unacknowledged")
         if rest.isEmpty {
             let names = try await controller.xinfoConsumers(Self.stream, group: Consumers.group).map(\.name)
-            outcome.demand(!names.contains(name), "\(name) had nothing pending, and is still there")
+            outcome.demand(!names.contains(name), "\(name) has nothing pending, and is still in the group")
             return
         }
         let claimed = try await controller.xautoclaim(
@@ -138,11 +138,11 @@ private final class Shutdown: Sendable {
         ).messages
         let left = Set(rest).subtracting(claimed.map(\.id)).count
         outcome.demand(left == 0, "\(name) left \(left) of \(rest.count) messages that cannot be claimed at once")
-        for message in claimed { if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) } }
+        for message in claimed { if let number = message["n"].flatMap({ Int($0) }) { handled.add(number) } }
         if !claimed.isEmpty {
             try await controller.xack(Self.stream, group: Consumers.group, ids: claimed.map(\.id))
         }
-        // The next one shall find nothing of it.
+        // Removes the consumer, so that the next round starts without it.
         if left == 0 { try await controller.xgroupDelConsumer(Self.stream, group: Consumers.group, consumer: name) }
     }
 }

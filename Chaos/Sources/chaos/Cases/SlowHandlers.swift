@@ -23,22 +23,22 @@ struct SlowHandlers: ChaosCase {
         let count = scene.count(2000, quick: 400)
         var configuration = GroupConsumer.Configuration.chaotic
         configuration.claimIdleTime = lease
-        if scene.isControl { configuration.leaveOut(.renewal) }
+        if scene.isControl { configuration.turnOff(.renewal) }
         configuration.batchSize = 20
         configuration.prefetch = 50
         let (runs, most) = (Runs(), Self.wave / 2)
         let consumers = Consumers(redis, stream, count: 2, concurrency: most, configuration)
-        // They come when everything is at work, have nothing to do, and take what they can get.
+        // They start when all other handlers are busy, and claim every message that they can.
         let bystanders = Consumers(redis, stream, count: 2, concurrency: most, prefix: "bystander", configuration)
         let handler = { @Sendable (number: Int, _: Int) in
-            // As in a call that does not look whether it is cancelled.
+            // Like a call that ignores cancellation.
             try await runs.during(number) { await Task { try? await Task.sleep(for: lease * 5) }.value }
         }
         var outcome = Outcome(tried: count, planned: count)
         try await consumers.running(handler) {
             for first in stride(from: 0, to: count, by: Self.wave) {
                 for number in first..<first + Self.wave { try await redis.xadd(stream, ["n": .integer(number)]) }
-                try await eventually("all are at work", within: lease * 10) { runs.begun >= first + Self.wave }
+                try await eventually("all handlers run", within: lease * 10) { runs.begun >= first + Self.wave }
                 try await bystanders.running(handler) {
                     do {
                         try await Consumers.drained(redis, stream, within: lease * 15)

@@ -1,16 +1,17 @@
 import ChaosWork
 import RedisStreams
 
-/// The network loses a reader without telling the server, which goes on giving messages to the lost connection.
-struct Ghosts: ChaosCase {
+/// The network cuts off a blocked reader without notifying the server, which goes on delivering messages to the stale
+/// connection.
+struct StaleConnections: ChaosCase {
     let name = "stale-connections"
     let summary = "blocked readers that are cut off while the server keeps their connections"
     let control = Control(
-        off: "ending lost connections on the server, and looking through the own pending list",
+        off: "killing stale connections on the server, and recovery of the own pending list",
         sign: "is handled"
     )
 
-    /// Within what a message must be handled all the same: far less than the read blocks, and than the lease.
+    /// The time within which a message must be handled: far less than the block time of the read, and than the lease.
     private static let bound = Duration.seconds(2)
     private static let victim = "victim"
 
@@ -36,18 +37,18 @@ struct Ghosts: ChaosCase {
         var configuration = GroupConsumer.Configuration.chaotic
         configuration.block = .seconds(10)
         configuration.claimIdleTime = .seconds(20)
-        if scene.isControl { configuration.leaveOut(.staleConnectionKill, .recovery) }
+        if scene.isControl { configuration.turnOff(.staleConnectionKill, .recovery) }
         let consumers = Consumers(redis, stream, count: 1, configuration)
         let handled = Handled()
         var (outcome, random) = (Outcome(), scene.random)
         outcome.planned = scene.count(100, quick: 15)
         try await consumers.running { number, _ in
-            handled.note(number)
+            handled.add(number)
         } _: {
             for number in 0..<outcome.planned {
                 let reader = try await Self.reader(controller)
                 _ = proxy.cutClients()
-                // Before the consumer has come back, or after.
+                // Adds the message before or after the consumer has reconnected.
                 try await Task.sleep(for: .milliseconds(Int.random(in: 0...200, using: &random)))
                 try await controller.xadd(stream, ["n": .integer(number)])
                 outcome.tried += 1
@@ -74,13 +75,13 @@ struct Ghosts: ChaosCase {
         return outcome
     }
 
-    /// Waits until the consumer's reader is parked, and returns its id.
+    /// Waits until the consumer's read blocks on the server, and returns the id of its connection.
     private static func reader(_ redis: RedisClient) async throws -> Int {
-        var parked: [Int] = []
-        try await eventually("the reader is parked", within: .seconds(15)) {
-            parked = try await redis.connections(of: victim, blocked: true)
-            return !parked.isEmpty
+        var blocked: [Int] = []
+        try await eventually("the reader is blocked", within: .seconds(15)) {
+            blocked = try await redis.connections(of: victim, blocked: true)
+            return !blocked.isEmpty
         }
-        return parked.max() ?? 0
+        return blocked.max() ?? 0
     }
 }

@@ -1,7 +1,7 @@
 import ChaosWork
 import RedisStreams
 
-/// Processes are stopped while they handle a message, and go on when it is another's.
+/// Processes are stopped while they handle a message, and continue when another consumer owns it.
 struct StoppedOwners: ChaosCase {
     let name = "stopped-owners"
     let summary = "owners that are stopped and continued, with context.emit: one output for each message"
@@ -11,7 +11,7 @@ struct StoppedOwners: ChaosCase {
         try await ChaosServer.with(scene.server) { server in
             try await server.withController { redis in
                 let rounds = scene.count(500, quick: 40)
-                // Each waits for leases to end, most of the time.
+                // Each pair waits for leases to expire, most of the time.
                 let pairs = 8
                 return try await withThrowingTaskGroup(of: Outcome.self) { group in
                     for pair in 0..<pairs {
@@ -69,21 +69,21 @@ private struct WorkerPair: Sendable {
             owner.stop()
             let start = ContinuousClock.now
             if Int.random(in: 0..<5, using: &random) == 0 {
-                // Goes on when the lease is about to end.
+                // The owner continues when its lease is about to expire.
                 try await Task.sleep(for: Self.lease * Double.random(in: 0.5...1.4, using: &random))
-                owner.goOn()
+                owner.resume()
             }
             try await eventually("the output of message \(number) is there", within: .seconds(10)) {
                 try await redis.xlen(output) > number
             }
             outcome.recovered(in: ContinuousClock.now - start)
-            owner.goOn()
+            owner.resume()
             outcome.fired += 1
         }
         do { try await Consumers.drained(redis, input, within: .seconds(10)) } catch {
             outcome.problems.append("\(error)")
         }
-        // A control run's second outputs come late.
+        // In a control run, the second outputs come late.
         try await Task.sleep(for: .milliseconds(200))
         outcome.problems += workers.compactMap(\.failure)
         for worker in workers { try await worker.kill() }
@@ -94,8 +94,7 @@ private struct WorkerPair: Sendable {
     /// Waits until one of the two handles the message.
     private func owner(of number: Int) async throws -> WorkerProcess {
         var owner: WorkerProcess?
-        try await eventually("message \(number) is handled by somebody", within: .seconds(10), every: .milliseconds(2))
-        {
+        try await eventually("a worker handles message \(number)", within: .seconds(10), every: .milliseconds(2)) {
             if let failure = workers.compactMap(\.failure).first { throw Failure(failure) }
             owner = try workers.first { try $0.effects.contains { $0.kind == .begun && $0.number == number } }
             return owner != nil

@@ -2,16 +2,16 @@ import ChaosWork
 import Foundation
 import RedisStreams
 
-/// What somebody does to a stream, a group or a connection behind a consumer's back.
+/// What others may do to a stream, a group or a connection while a consumer uses it.
 enum Strike: String, CaseIterable, Sendable {
     case del, unlink, flushAll, flushDatabaseAsync, rename, expire, swapDatabases, setOverKey, destroyGroup, setIDBack
     case deletePending, trim, trimPending, deleteConsumer, deleteHolder, killConnections, killReader, unblock
-    case unblockWithError, loseReply, flushScripts, demote, steal, giveForeign
+    case unblockWithError, loseReply, flushScripts, demote, claimFromVictim, claimForVictim
 
-    /// Whether the key holds no stream any more: then a consumer has to say so.
+    /// Whether the key no longer holds a stream. A consumer then has to throw an error.
     var isFinal: Bool { self == .setOverKey }
 
-    /// Strikes at the stream's only consumer, `victim`, whose connections have that name, too.
+    /// Strikes at the only consumer of the stream, `victim`, whose connections have the same name.
     func strike(_ redis: RedisClient, _ stream: StreamKey, at victim: String) async throws {
         let key = FieldValue.text(stream.rawValue)
         switch self {
@@ -46,8 +46,8 @@ enum Strike: String, CaseIterable, Sendable {
         case .loseReply: try await loseReply(redis, stream, victim)
         case .flushScripts: try await redis.send("SCRIPT", "FLUSH")
         case .demote: try await demote(redis)
-        case .steal: try await steal(redis, stream, from: victim)
-        case .giveForeign: try await giveForeign(redis, stream, to: victim)
+        case .claimFromVictim: try await claimFromVictim(redis, stream, victim)
+        case .claimForVictim: try await claimForVictim(redis, stream, victim)
         }
     }
 
@@ -55,11 +55,11 @@ enum Strike: String, CaseIterable, Sendable {
 
     private func expire(_ redis: RedisClient, _ key: FieldValue) async throws {
         try await redis.send("PEXPIRE", key, "1")
-        // Gone, or there again and without an end.
+        // The key is gone, or a producer has created it again without an expiry.
         try await eventually("it has expired") { try await redis.send("PTTL", key).integer ?? 0 < 0 }
     }
 
-    /// The reply to a read is written to a connection that is closed before it is sent.
+    /// The server answers a blocked read, and closes the connection before it sends the reply.
     private func loseReply(_ redis: RedisClient, _ stream: StreamKey, _ victim: String) async throws {
         guard let reader = try await redis.connections(of: victim, blocked: true).first else { return }
         _ = try await redis.transaction(
@@ -69,41 +69,42 @@ enum Strike: String, CaseIterable, Sendable {
     }
 
     private func demote(_ redis: RedisClient) async throws {
-        // Nobody listens there.
+        // No server listens on this port.
         try await redis.send("REPLICAOF", "127.0.0.1", "1")
         try await Task.sleep(for: .milliseconds(50))
         try await redis.send("REPLICAOF", "NO", "ONE")
     }
 
-    /// An operator claims what the victim holds, and leaves it claimable.
-    private func steal(_ redis: RedisClient, _ stream: StreamKey, from victim: String) async throws {
+    /// An operator claims the victim's messages for another consumer, so that they can be claimed again at once.
+    private func claimFromVictim(_ redis: RedisClient, _ stream: StreamKey, _ victim: String) async throws {
         let held = try await redis.xpending(stream, group: Consumers.group, count: 100, consumer: victim)
         if held.isEmpty { return }
-        try await Self.give(held.map(\.id), of: stream, to: Self.holder, deliveredAt: 0, redis)
+        try await Self.assign(held.map(\.id), of: stream, to: Self.holder, deliveredAt: 0, redis)
     }
 
-    /// An operator gives the victim what it has not read, as delivered in an hour.
-    private func giveForeign(_ redis: RedisClient, _ stream: StreamKey, to victim: String) async throws {
+    /// An operator claims messages for the victim that it has not read, with a delivery time that is an hour ahead.
+    private func claimForVictim(_ redis: RedisClient, _ stream: StreamKey, _ victim: String) async throws {
         let ids = try await Self.hold(redis, stream, count: 2)
         let inAnHour = Int(Date().timeIntervalSince1970 * 1000) + 3_600_000
-        try await Self.give(ids, of: stream, to: victim, deliveredAt: inAnHour, redis)
+        try await Self.assign(ids, of: stream, to: victim, deliveredAt: inAnHour, redis)
     }
 
-    private static func give(
+    private static func assign(
         _ ids: [StreamID],
         of stream: StreamKey,
         to consumer: String,
         deliveredAt milliseconds: Int,
         _ redis: RedisClient
     ) async throws {
-        let claim: [FieldValue] = [.text(stream.rawValue), .text(Consumers.group), .text(consumer), 0]
+        let target: [FieldValue] = [.text(stream.rawValue), .text(Consumers.group), .text(consumer), 0]
         let time: [FieldValue] = ["TIME", .integer(milliseconds), "JUSTID"]
-        _ = try await redis.execute(RawCommand("XCLAIM", claim + ids.map { .text("\($0)") } + time))
+        _ = try await redis.execute(RawCommand("XCLAIM", target + ids.map { .text("\($0)") } + time))
     }
 
     private static let holder = "holder"
 
-    /// Has a consumer that does not run hold some messages. Under load, the other may be faster.
+    /// Adds messages and reads them for a consumer that does not run. Under load the victim may be faster, so this
+    /// tries again.
     private static func hold(_ redis: RedisClient, _ stream: StreamKey, count: Int) async throws -> [StreamID] {
         for _ in 0..<20 {
             let (_, read) = try await redis.transaction(
@@ -117,6 +118,6 @@ enum Strike: String, CaseIterable, Sendable {
             )
             if let ids = try read.get().first?.map(\.id), !ids.isEmpty { return ids }
         }
-        throw Failure("The holder gets nothing to hold.")
+        throw Failure("The holder received no message.")
     }
 }

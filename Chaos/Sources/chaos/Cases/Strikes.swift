@@ -2,12 +2,12 @@ import ChaosWork
 import RedisStreams
 import Synchronization
 
-/// Everything somebody can do to a stream behind a consumer's back, on all servers.
+/// Everything that others can do to a stream while a consumer uses it, on all servers.
 struct Strikes: ChaosCase {
     let name = "strikes"
     let summary = "streams, groups and connections that are deleted, replaced, moved; on all servers"
     let control = Control(
-        off: "the consumer: a plain loop of XREADGROUP reads instead",
+        off: "the consumer: a plain loop of XREADGROUP and XACK instead",
         sign: "added afterwards is handled"
     )
     let needsAllServers = true
@@ -41,7 +41,7 @@ struct Strikes: ChaosCase {
         }
     }
 
-    /// A round that fails does not keep the others from being played.
+    /// Plays a round. If it throws, the error becomes a problem, and the next round is played.
     private func play(
         _ name: String,
         _ outcome: inout Outcome,
@@ -56,15 +56,15 @@ struct Strikes: ChaosCase {
     }
 }
 
-/// One strike at one consumer that waits for messages, or has some all the time.
+/// One strike at one consumer, which waits for messages or is busy all the time.
 private struct StrikeRound: Sendable {
-    /// Within what the consumer must go on: it asks the server every half second.
+    /// The time within which the consumer must go on. Its reads block for half a second.
     static let bound = Duration.seconds(2)
 
     let server: ChaosServer
     let strike: Strike
     let isBusy: Bool
-    /// Whether a plain loop takes the consumer's place.
+    /// Whether a plain loop replaces the consumer.
     let isNaive: Bool
     let stream: StreamKey
     private let victim = "victim"
@@ -92,7 +92,7 @@ private struct StrikeRound: Sendable {
                     try await checkAfter(controller, &part)
                     load?.cancel()
                     await load?.value
-                    try await eventually("nothing is left", within: .seconds(5)) {
+                    try await eventually("everything is acknowledged", within: .seconds(5)) {
                         (try? await Consumers.drained(controller, stream, within: .milliseconds(1))) != nil
                     }
                 }
@@ -125,7 +125,7 @@ private struct StrikeRound: Sendable {
 
     // MARK: After
 
-    /// Adds a message once it can be added, which must be handled soon.
+    /// Adds messages as soon as the server accepts them, and checks that each is handled in time.
     private func checkAfter(_ redis: RedisClient, _ part: inout Outcome) async throws {
         for number in 1_000_000..<1_000_003 {
             part.tried += 1
@@ -135,7 +135,7 @@ private struct StrikeRound: Sendable {
             do {
                 part.recovered(
                     in: try await eventually(
-                        "what was added afterwards is handled",
+                        "a message added afterwards is handled",
                         within: Self.bound,
                         every: .milliseconds(1)
                     ) {
@@ -162,7 +162,7 @@ private struct StrikeRound: Sendable {
         if case .failure(let error) = result, (error as? RedisError)?.code == .wrongType {
             return ContinuousClock.now - start
         }
-        throw Failure("The consumer has to throw wrongType, and not \(result).")
+        throw Failure("The consumer has to throw wrongType, not \(result).")
     }
 
     // MARK: The consumer
@@ -180,11 +180,11 @@ private struct StrikeRound: Sendable {
             consumer: victim,
             configuration: configuration
         ).run { message in
-            if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+            if let number = message["n"].flatMap({ Int($0) }) { handled.add(number) }
         }
     }
 
-    /// What is written in an hour.
+    /// A plain loop, without any handling of failures.
     private func consumeNaively(_ redis: RedisClient) async throws {
         try await redis.xgroupCreate(stream, group: Consumers.group, from: .beginning, createStream: true)
         while !Task.isCancelled {
@@ -195,7 +195,7 @@ private struct StrikeRound: Sendable {
                 block: .milliseconds(500)
             )
             for message in batches.joined() {
-                if let number = message["n"].flatMap({ Int($0) }) { handled.note(number) }
+                if let number = message["n"].flatMap({ Int($0) }) { handled.add(number) }
                 try await redis.xack(stream, group: Consumers.group, ids: [message.id])
             }
         }

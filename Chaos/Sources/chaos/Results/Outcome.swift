@@ -1,4 +1,4 @@
-/// What came of a case.
+/// The result of a case.
 struct Outcome: Sendable {
     /// How many messages, rounds or cancellations there were.
     var tried = 0
@@ -6,15 +6,15 @@ struct Outcome: Sendable {
     var fired = 0
     /// How many faults had to happen.
     var planned = 0
-    /// Confirmed messages that nobody handled.
+    /// Confirmed messages that no consumer handled.
     var lost = 0
-    /// Messages that were handled again; where that is what is looked for, at the same time.
+    /// How often a message was handled again; in `slow-handlers`, how often while another handler still ran.
     var duplicated = 0
-    /// The longest time from a fault, or from the end of its cause, until things went on.
+    /// The longest time from a fault, or from the end of its cause, until the library had recovered.
     var slowestRecovery: Duration?
-    /// What is worth knowing besides.
+    /// Further facts to print.
     var notes: [String] = []
-    /// Why it is not as it must be.
+    /// Why the case fails.
     var problems: [String] = []
 
     mutating func recovered(in time: Duration) {
@@ -26,7 +26,7 @@ struct Outcome: Sendable {
         if !holds { problems.append(problem) }
     }
 
-    /// Adds what came of a part of the case.
+    /// Adds the result of a part of the case.
     mutating func add(_ part: Outcome) {
         tried += part.tried
         fired += part.fired
@@ -38,7 +38,7 @@ struct Outcome: Sendable {
         problems += part.problems
     }
 
-    /// What makes the verdict.
+    /// Why the case fails, including faults that did not happen.
     var faults: [String] {
         fired < planned ? problems + ["only \(fired) of \(planned) faults happened"] : problems
     }

@@ -7,21 +7,21 @@ struct Row: Sendable {
     /// What was turned off; `nil` in an ordinary run.
     let control: Control?
 
-    /// Whether the case went as it must. A control run must fail, and show that it is for want of what was turned off.
+    /// Whether the result is as expected. A control run must fail, and for the reason that `sign` names.
     var isRight: Bool {
         guard let control else { return outcome.faults.isEmpty }
         return outcome.problems.contains { $0.contains(control.sign) }
     }
 
-    var deadLetterReason: String {
+    var result: String {
         if control == nil { return isRight ? "ok" : "FAILED" }
         return isRight ? "fails, as it must" : "NOT NOTICED"
     }
 
-    /// What is told as soon as the case is done.
+    /// The text that is printed as soon as the case has ended.
     var line: String {
         let details = outcome.notes + outcome.faults.prefix(40).map { "! \($0)" }
-        return (["\(name): \(deadLetterReason) after \(duration.seconds) s"] + details.map { "   \($0)" })
+        return (["\(name): \(result) after \(duration.seconds) s"] + details.map { "   \($0)" })
             .joined(separator: "\n")
     }
 
@@ -29,17 +29,17 @@ struct Row: Sendable {
         [
             name, server, "\(outcome.tried)", "\(outcome.fired)/\(outcome.planned)", "\(outcome.lost)",
             "\(outcome.duplicated)", outcome.slowestRecovery.map { "\($0.seconds) s" } ?? "–",
-            "\(duration.seconds) s", deadLetterReason,
+            "\(duration.seconds) s", result,
         ]
     }
 }
 
-/// The results as people read them.
+/// The table of all results.
 struct Table {
     let text: String
 
     private static let heading = [
-        "case", "server", "tried", "faults", "lost", "duplicated", "slowest recovery", "took", "verdict",
+        "case", "server", "tried", "faults", "lost", "duplicated", "slowest recovery", "took", "result",
     ]
     private static let textColumns: Set<Int> = [0, 1, 8]
 

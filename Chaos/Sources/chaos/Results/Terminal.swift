@@ -1,8 +1,8 @@
 import Foundation
 
-/// Where results go: at once, also when standard output is a file.
+/// Prints without a buffer, so that results appear at once even if standard output is a file.
 enum Terminal {
-    static func tell(_ text: String) {
+    static func write(_ text: String) {
         FileHandle.standardOutput.write(Data((text + "\n").utf8))
     }
 }

@@ -1,6 +1,6 @@
 import ChaosWork
 
-/// A case that is played.
+/// One run of a case.
 struct CaseRun {
     private let chosen: any ChaosCase
     private let scene: Scene
@@ -9,7 +9,7 @@ struct CaseRun {
     init(_ chosen: any ChaosCase, options: Options) {
         self.chosen = chosen
         let number = Options.all.firstIndex { $0.name == chosen.name } ?? 0
-        // Each case has the server that it always has, and together they have all.
+        // Each case always runs on the same server, and together they use all servers.
         let server = options.servers[number % options.servers.count]
         scene = Scene(
             servers: chosen.needsAllServers ? options.servers : [server],
@@ -21,9 +21,9 @@ struct CaseRun {
         limit = options.isQuick ? .seconds(90) : .seconds(180)
     }
 
-    /// Plays the case, which fails if it takes too long.
+    /// Runs the case, which fails if it takes too long.
     func row() async -> Row {
-        Terminal.tell("\n-- \(chosen.name): \(chosen.summary)")
+        Terminal.write("\n-- \(chosen.name): \(chosen.summary)")
         let start = ContinuousClock.now
         let outcome = await outcome()
         return Row(
@@ -40,7 +40,7 @@ struct CaseRun {
         do {
             return try await bounded("the case", within: limit) { try await chosen.run(scene) }
         } catch {
-            return Outcome(problems: ["not played to its end: \(error)"])
+            return Outcome(problems: ["did not run to its end: \(error)"])
         }
     }
 }

@@ -1,23 +1,23 @@
-/// One way of breaking things, and what must hold all the same.
+/// A kind of fault, and what must hold in spite of it.
 protocol ChaosCase: Sendable {
     /// The name on the command line.
     var name: String { get }
 
-    /// What is done, in a few words.
+    /// What the case does, in a few words.
     var summary: String { get }
 
     /// How a control run must fail.
     var control: Control { get }
 
-    /// Whether the case runs on every server, and not on one of them.
+    /// Whether the case runs on every server instead of one.
     var needsAllServers: Bool { get }
 
-    /// Whether the case is left out of the short form and of control runs, unless it is named.
+    /// Whether the short form and control runs leave the case out unless it is named.
     var isLong: Bool { get }
 
-    /// Breaks things, and tells what came of it.
+    /// Injects the faults, and returns the result.
     ///
-    /// - Throws: What kept the case from being played to its end, which counts as a failure.
+    /// - Throws: What kept the case from running to its end, which counts as a failure.
     func run(_ scene: Scene) async throws -> Outcome
 }
 
@@ -26,21 +26,21 @@ extension ChaosCase {
     var isLong: Bool { false }
 }
 
-/// A run without what the case tests, which must fail, and for that reason.
+/// A run in which the case turns off what it tests. It must fail, and for that reason.
 struct Control: Sendable {
     /// What is turned off.
     let off: String
-    /// A part of what the case then finds fault with.
+    /// A part of the problem that the case must then report.
     let sign: String
 }
 
-/// What a case has at hand.
+/// The servers and options of a case.
 struct Scene: Sendable {
     /// One server, or all.
     let servers: [ServerBinary]
-    /// Whether counts are to be small.
+    /// Whether counts are reduced.
     let isQuick: Bool
-    /// Whether what is tested is to be turned off.
+    /// Whether the case turns off what it tests.
     let isControl: Bool
     let seed: UInt64
     /// The worker of an older build.
@@ -49,6 +49,6 @@ struct Scene: Sendable {
     var server: ServerBinary { servers[0] }
     var random: SeededGenerator { SeededGenerator(seed: seed) }
 
-    /// `full`, or `quick` in the short form. A control run has no need for more either.
+    /// `full`, or `quick` in the short form and in control runs.
     func count(_ full: Int, quick: Int) -> Int { isQuick || isControl ? quick : full }
 }

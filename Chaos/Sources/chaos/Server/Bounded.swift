@@ -1,7 +1,7 @@
 import ChaosWork
 import Synchronization
 
-/// Waits for something no longer than `limit`, also if it does not react to being cancelled: then it is left to itself.
+/// Runs an operation for at most `limit`. One that ignores its cancellation goes on without a waiter.
 func bounded<Result: Sendable>(
     _ what: String,
     within limit: Duration,
@@ -11,13 +11,13 @@ func bounded<Result: Sendable>(
     let work = Task {
         do { sink.yield(.success(try await operation())) } catch { sink.yield(.failure(error)) }
     }
-    let alarm = Task {
+    let timeout = Task {
         try await Task.sleep(for: limit)
         sink.yield(.failure(Failure("Not done within \(limit): \(what).")))
     }
     defer {
         work.cancel()
-        alarm.cancel()
+        timeout.cancel()
     }
     for await result in results { return try result.get() }
     throw CancellationError()

@@ -3,8 +3,8 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// A TCP proxy in front of a server, whose connections break when they are told to, or after a random time; or an address
-/// that moves from one server to another.
+/// A TCP proxy in front of a server. It breaks connections on request or after a random time, and can lead new ones to
+/// another server.
 final class ChaosProxy: Sendable {
     private struct State {
         var links: [Int: ProxyLink] = [:]
@@ -26,12 +26,12 @@ final class ChaosProxy: Sendable {
         port = try await FreePort.find()
     }
 
-    /// A proxy for as long as `body` runs.
+    /// Runs `body` with a proxy.
     ///
     /// - Parameters:
     ///   - upstream: The port of the server.
     ///   - lifetime: After how many milliseconds each connection is reset; `nil` for never.
-    ///   - delay: How long everything takes in each direction.
+    ///   - delay: How long bytes are delayed in each direction.
     static func with<Result>(
         to upstream: Int,
         lifetime: ClosedRange<Int64>? = nil,
@@ -116,16 +116,16 @@ final class ChaosProxy: Sendable {
         server.close(promise: nil)
     }
 
-    /// How many connections were reset at their time.
+    /// How many connections were reset at the end of their lifetime.
     var resets: Int { state.withLock { $0.resets } }
 
     /// How many connections there were.
     var connections: Int { state.withLock { $0.count } }
 
-    /// Has new connections lead to the server at another port. Those that are there stay where they are.
+    /// Makes new connections lead to the server at another port. Existing connections stay with the old one.
     func move(to port: Int) { state.withLock { $0.upstream = port } }
 
-    /// Keeps what the server sends next on one of the connections from the client.
+    /// Drops the next bytes that the server sends on one of the connections.
     func dropReply() {
         state.withLock { $0.links.values.randomElement() }?.dropNext()
     }
@@ -139,8 +139,8 @@ final class ChaosProxy: Sendable {
         for link in links { link.reset() }
     }
 
-    /// Cuts the side of the clients off and keeps that of the server open, as a lost network does. Returns how many were
-    /// cut.
+    /// Resets the client side of all connections and keeps the server side open, as when the network fails. Returns the
+    /// number of connections.
     func cutClients() -> Int {
         let links = state.withLock { $0.links.values.filter { !$0.isStale } }
         for link in links { link.cutClient() }
@@ -148,7 +148,7 @@ final class ChaosProxy: Sendable {
     }
 }
 
-/// Does something once the channel is active: earlier, it cannot be told to read.
+/// Runs a closure once the channel is active: before that, it cannot start to read.
 private final class WhenActive: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

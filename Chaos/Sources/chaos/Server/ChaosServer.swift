@@ -11,7 +11,7 @@ import Glibc
 import Darwin
 #endif
 
-/// A server of its own, in a temporary folder, on a free port and on a Unix socket.
+/// A private server in a temporary folder, on a free port and a Unix socket.
 final class ChaosServer: Sendable {
     let binary: ServerBinary
     let port: Int
@@ -30,7 +30,7 @@ final class ChaosServer: Sendable {
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
     }
 
-    /// A server for as long as `body` runs.
+    /// Runs `body` with a server.
     ///
     /// - Parameter settings: Lines of `redis.conf`, each with its arguments.
     static func with<Result>(
@@ -49,7 +49,7 @@ final class ChaosServer: Sendable {
         }
     }
 
-    /// Tries another port when somebody was faster.
+    /// Tries another port if another process has taken the first one.
     private static func started(_ binary: ServerBinary, _ settings: [[String]]) async throws -> ChaosServer {
         for _ in 0..<10 {
             let server = try await ChaosServer(binary, settings)
@@ -70,9 +70,9 @@ final class ChaosServer: Sendable {
         try? FileManager.default.removeItem(atPath: folder)
     }
 
-    // MARK: Life
+    // MARK: Start and end
 
-    /// Starts the program, on the same port and with the same data, and waits until it answers.
+    /// Starts the program, always on the same port and with the same data, and waits until it answers.
     func launch() async throws {
         let child = try ChildProcess(arguments, log: "\(folder)/log", removing: folder)
         process.withLock { $0 = child }
@@ -87,7 +87,7 @@ final class ChaosServer: Sendable {
         }
     }
 
-    /// What the server has said.
+    /// What the server has logged.
     var log: String { (try? String(contentsOfFile: "\(folder)/log", encoding: .utf8)) ?? "" }
 
     private var arguments: [String] {
@@ -112,9 +112,9 @@ final class ChaosServer: Sendable {
         )
     }
 
-    /// A client by TCP, for as long as `body` runs. It comes back soon after a failure.
+    /// Runs `body` with a client by TCP. It reconnects soon after a failure.
     ///
-    /// - Parameter port: That of a proxy; `nil` for the server's own.
+    /// - Parameter port: The port of a proxy; `nil` for that of the server.
     func withClient<Result: Sendable>(
         port: Int? = nil,
         name: String? = nil,
@@ -128,7 +128,8 @@ final class ChaosServer: Sendable {
         return try await withRedisClient(configuration, body)
     }
 
-    /// A client by the Unix socket, which stays out of the way of those that are looked at.
+    /// Runs `body` with a client that controls and inspects the server. It uses the Unix socket, apart from the clients
+    /// under test.
     func withController<Result: Sendable>(_ body: (RedisClient) async throws -> Result) async throws -> Result {
         var configuration = configuration(port: nil)
         configuration.connection.clientName = "controller"
@@ -137,7 +138,7 @@ final class ChaosServer: Sendable {
     }
 }
 
-/// Ports that nobody listens on, and that the system gives to no outgoing connection.
+/// Ports on which no process listens, and which the system does not use for outgoing connections.
 enum FreePort {
     static func find() async throws -> Int {
         while true {

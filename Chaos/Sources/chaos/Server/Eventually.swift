@@ -1,6 +1,6 @@
 import ChaosWork
 
-/// Waits until something holds that can only be found out by asking, such as the state of a server.
+/// Polls until a condition holds, such as a state of the server.
 ///
 /// - Returns: How long it took.
 @discardableResult

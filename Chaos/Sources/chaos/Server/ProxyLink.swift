@@ -11,32 +11,31 @@ import Darwin
 final class ProxyLink: Sendable {
     private let client: any Channel
     private let server: any Channel
-    private let staleConnection = Mutex(false)
+    private let isCut = Mutex(false)
     private let dropsNext = Mutex(false)
-
     private let delay: TimeAmount
 
-    /// - Parameter delay: How long everything takes in each direction.
+    /// - Parameter delay: How long bytes are delayed in each direction.
     init(client: any Channel, server: any Channel, delay: TimeAmount) {
         (self.client, self.server, self.delay) = (client, server, delay)
     }
 
-    /// Whether the client is gone without the server's knowledge.
-    var isStale: Bool { staleConnection.withLock { $0 } }
+    /// Whether the client side is gone and the server side is still open.
+    var isStale: Bool { isCut.withLock { $0 } }
 
-    /// Keeps what the server sends next from the client.
+    /// Drops the next bytes that the server sends.
     func dropNext() { dropsNext.withLock { $0 = true } }
 
-    /// Hands on what either side sends. On the event loop.
+    /// Forwards the bytes of both sides. To be called on the event loop.
     func relay() throws {
         try client.pipeline.syncOperations.addHandler(Relay(to: server, delay) { false })
-        try server.pipeline.syncOperations.addHandler(Relay(to: client, delay) { self.takeDrop() })
+        try server.pipeline.syncOperations.addHandler(Relay(to: client, delay) { self.dropsNow() })
         for channel in [client, server] {
             channel.setOption(.autoRead, value: true).whenFailure { _ in channel.close(promise: nil) }
         }
     }
 
-    private func takeDrop() -> Bool {
+    private func dropsNow() -> Bool {
         dropsNext.withLock { drops in
             defer { drops = false }
             return drops
@@ -48,9 +47,9 @@ final class ProxyLink: Sendable {
         for channel in [client, server] { Self.reset(channel) }
     }
 
-    /// Ends the client's side with an RST. What the server sends from then on goes nowhere.
+    /// Ends the client side with an RST. The proxy drops what the server sends from then on.
     func cutClient() {
-        staleConnection.withLock { $0 = true }
+        isCut.withLock { $0 = true }
         Self.reset(client)
     }
 
@@ -60,7 +59,7 @@ final class ProxyLink: Sendable {
     }
 }
 
-/// Hands on what comes in.
+/// Forwards the bytes of one side to the other.
 private final class Relay: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
@@ -75,7 +74,7 @@ private final class Relay: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         if drops() { return }
         let (peer, bytes) = (peer, unwrapInboundIn(data))
-        // To a side that is gone this fails, as it should.
+        // A write to a closed side fails, and its bytes are dropped.
         if delay == .zero { return peer.writeAndFlush(bytes, promise: nil) }
         context.eventLoop.scheduleTask(in: delay) { peer.writeAndFlush(bytes, promise: nil) }
     }

@@ -1,9 +1,9 @@
 import RedisStreams
 
 extension RedisClient {
-    /// The ids of the connections that the server has from the client of this name.
+    /// The ids of the connections that the server has from the client with this name.
     ///
-    /// - Parameter blocked: Whether only those are meant that wait for a message.
+    /// - Parameter blocked: Whether to return only connections with a blocked read.
     func connections(of name: String, blocked: Bool = false) async throws -> [Int] {
         let list = try await send("CLIENT", "LIST").string ?? ""
         return list.split(separator: "\n").compactMap { line in

@@ -24,7 +24,7 @@ struct ServerBinary: Sendable, Hashable {
         }
     }
 
-    /// Those of `REDIS_STREAMS_SERVERS`, or else those on the `PATH`. What is missing fails when it is checked.
+    /// The servers of `REDIS_STREAMS_SERVERS`, or else those on the `PATH`. For a missing one, `check()` throws.
     static var installed: [ServerBinary] {
         let environment = ProcessInfo.processInfo.environment
         if let list = environment["REDIS_STREAMS_SERVERS"], !list.isEmpty {

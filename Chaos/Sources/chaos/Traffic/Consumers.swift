@@ -34,10 +34,10 @@ struct Consumers: Sendable {
     /// The most messages that all of them hold at a time.
     var window: Int { count * (configuration.prefetch + configuration.batchSize + concurrency) }
 
-    /// Why consumers have ended that should not have.
+    /// Why consumers have ended before they were cancelled.
     var problems: [String] { failures.all }
 
-    /// Lets them run for as long as `body` does.
+    /// Runs the consumers while `body` runs.
     func running<Result: Sendable>(
         _ handler: @escaping @Sendable (_ number: Int, _ consumer: Int) async throws -> Void,
         _ body: () async throws -> Result
@@ -70,13 +70,13 @@ struct Consumers: Sendable {
         }
     }
 
-    /// Waits until the group has read all there is, and nothing is pending.
+    /// Waits until the group has read the whole stream, and nothing is pending.
     static func drained(
         _ redis: RedisClient,
         _ stream: StreamKey,
         within limit: Duration = .seconds(60)
     ) async throws {
-        var state = "nothing is known of the group"
+        var state = "the state of the group is unknown"
         do {
             try await eventually("everything is read and acknowledged", within: limit, every: .milliseconds(20)) {
                 guard let group = try? await redis.xinfoGroups(stream).first,
@@ -91,7 +91,7 @@ struct Consumers: Sendable {
     }
 }
 
-/// What has gone wrong in tasks.
+/// The failures of tasks.
 final class Failures: Sendable {
     private let list = Mutex<[String]>([])
 
@@ -101,7 +101,7 @@ final class Failures: Sendable {
 }
 
 extension GroupConsumer.Configuration {
-    /// The defaults, with delays for runs of a minute.
+    /// The defaults, with shorter delays for runs of a minute.
     static var chaotic: Self {
         var configuration = Self()
         configuration.block = .seconds(1)

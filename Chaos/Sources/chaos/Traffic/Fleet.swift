@@ -1,7 +1,7 @@
 import ChaosWork
 import RedisStreams
 
-/// Consumers in processes of their own, which come and go while there is load.
+/// Consumers in their own processes, which start and end while there is load.
 struct Fleet {
     static let lease = Duration.seconds(2)
 
@@ -12,10 +12,10 @@ struct Fleet {
 
     private(set) var living: [WorkerProcess] = []
     private(set) var dead: [WorkerProcess] = []
-    /// How many were killed that held nothing in the end.
+    /// How many held no message when they were killed.
     private(set) var idleKills = 0
 
-    /// - Parameter hasLeases: Whether what the dead held is claimed.
+    /// - Parameter hasLeases: Whether consumers claim the messages of dead ones.
     init(_ server: ChaosServer, _ redis: RedisClient, _ stream: StreamKey, hasLeases: Bool) {
         (self.server, self.redis, self.stream, self.hasLeases) = (server, redis, stream, hasLeases)
     }
@@ -35,50 +35,58 @@ struct Fleet {
         living.append(try WorkerProcess(order, program: program))
     }
 
-    /// Kills the one that has lived longest, while it holds messages.
+    /// Kills the oldest consumer while it holds messages.
     mutating func killOldest() async throws {
-        let victim = living.removeFirst()
+        _ = try await kill(at: 0)
+    }
+
+    /// Kills a consumer while it holds messages. Returns when it was killed, and which messages it held.
+    mutating func kill(at index: Int) async throws -> (time: UInt64, held: [StreamID]) {
+        let victim = living.remove(at: index)
         dead.append(victim)
-        // Stopped first: else it may have finished everything in between.
+        // Stopped first: otherwise it could finish all its messages before it is killed.
         try await eventually("\(victim.name) holds messages", every: .milliseconds(1)) {
             if let failure = victim.failure { throw Failure(failure) }
             victim.stop()
-            let holdsSome = try await holdsSome(victim)
-            if !holdsSome { victim.goOn() }
+            let holdsSome = try await !held(by: victim, atMost: 1).isEmpty
+            if !holdsSome { victim.resume() }
             return holdsSome
         }
         try await victim.kill()
-        if try await !holdsSome(victim) { idleKills += 1 }
+        let time = Effect.now
+        let ids = try await held(by: victim, atMost: 100_000)
+        if ids.isEmpty { idleKills += 1 }
+        return (time, ids)
     }
 
-    private func holdsSome(_ worker: WorkerProcess) async throws -> Bool {
-        guard let name = worker.consumerName else { return false }
-        return try await !redis.xpending(stream, group: Consumers.group, count: 1, consumer: name).isEmpty
+    private func held(by worker: WorkerProcess, atMost count: Int) async throws -> [StreamID] {
+        guard let name = worker.consumerName else { return [] }
+        return try await redis.xpending(stream, group: Consumers.group, count: count, consumer: name).map(\.id)
     }
 
-    /// Has the one that has lived longest shut down.
+    /// Shuts the oldest consumer down once it has handled messages.
     mutating func shutDownOldest() async throws {
         let worker = living.removeFirst()
         dead.append(worker)
-        try await eventually("\(worker.name) is at work") {
+        try await eventually("\(worker.name) has handled messages") {
             if let failure = worker.failure { throw Failure(failure) }
             return try !worker.effects.isEmpty
         }
         try await worker.shutDown()
     }
 
-    /// Ends all that live.
+    /// Kills all living consumers.
     func end() async throws {
         for worker in living { try await worker.kill() }
     }
 
-    /// Waits for the rest to be handled, and demands that everything confirmed was.
+    /// Waits until the remaining messages are handled, and checks that every confirmed one was.
     func check(_ load: Load, within limit: Duration, _ outcome: inout Outcome) async throws {
         do { try await Consumers.drained(redis, stream, within: limit) } catch { outcome.problems.append("\(error)") }
         outcome.problems += living.compactMap(\.failure)
         let handled = Handled()
         for worker in living + dead {
-            for effect in try worker.effects where effect.kind == .done { handled.note(effect.number) }
+            for effect in try worker.effects where effect.kind == .done { handled.add(effect.number) }
         }
         let numbers = Array(load.confirmed.values)
         outcome.tried = numbers.count

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// What handlers in this process have handled, by number.
+/// How often each message was handled, by its number.
 final class Handled: Sendable {
     private struct State {
         var counts: [UInt8] = []
@@ -10,7 +10,7 @@ final class Handled: Sendable {
 
     private let state = Mutex(State())
 
-    func note(_ number: Int) {
+    func add(_ number: Int) {
         state.withLock { state in
             if number >= state.counts.count {
                 state.counts += Array(repeating: 0, count: max(number + 1 - state.counts.count, state.counts.count))
@@ -21,10 +21,10 @@ final class Handled: Sendable {
         }
     }
 
-    /// How many times something was handled.
+    /// How many times a message was handled.
     var total: Int { state.withLock { $0.total } }
 
-    /// How many times something was handled that had been before.
+    /// How many times a message was handled again.
     var duplicates: Int { state.withLock { $0.total - $0.distinct } }
 
     func contains(_ number: Int) -> Bool {

@@ -1,10 +1,10 @@
 import RedisStreams
 import Synchronization
 
-/// Adds numbered messages to a stream, until so many are confirmed.
+/// Adds numbered messages to a stream, until the server has confirmed `count` of them.
 ///
-/// A message that was not confirmed is not sent again: the next one has another number. So no message is in the stream
-/// twice, and what is handled twice was delivered twice.
+/// A message that was not confirmed is not sent again: the next one has another number. So no number is in the stream
+/// twice, and a message that is handled twice was delivered twice.
 final class Load: Sendable {
     private struct State {
         var next = 0
@@ -17,7 +17,7 @@ final class Load: Sendable {
     private let rate: Double?
     private let state = Mutex(State())
 
-    /// - Parameter rate: The most messages in a second; `nil` for as many as there can be.
+    /// - Parameter rate: The most messages in a second; `nil` for no limit.
     init(_ redis: RedisClient, _ stream: StreamKey, count: Int, rate: Double? = nil) {
         self.redis = redis
         self.stream = stream
@@ -37,7 +37,7 @@ final class Load: Sendable {
     func run() async throws {
         try await redis.withProducer(of: stream) { producer in
             await withTaskGroup(of: Void.self) { group in
-                // While one waits for replies, the other sends.
+                // While one task waits for replies, the other sends.
                 for _ in 0..<2 { group.addTask { await self.add(with: producer) } }
             }
         }

@@ -1,13 +1,13 @@
-// What users cannot turn off is reached in debug builds only, which these are.
+// Users cannot turn these safeguards off: `@testable import` reaches them, in debug builds like this one.
 @testable import RedisStreams
 
-/// What a control run leaves out to show the use of it.
+/// A safeguard that a control run turns off, to show that a case needs it.
 enum Safeguard: Sendable {
     case renewal, recovery, staleConnectionKill, handOver, rightsProbe
 }
 
 extension GroupConsumer.Configuration {
-    mutating func leaveOut(_ safeguards: Safeguard...) {
+    mutating func turnOff(_ safeguards: Safeguard...) {
         for safeguard in safeguards {
             switch safeguard {
             case .renewal: self.safeguards.remove(.renewal)

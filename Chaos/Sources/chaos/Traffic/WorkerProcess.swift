@@ -7,7 +7,7 @@ import Glibc
 import Darwin
 #endif
 
-/// A consumer in a process of its own.
+/// A consumer in its own process.
 final class WorkerProcess: Sendable {
     let order: WorkOrder
     private let process: ChildProcess
@@ -20,7 +20,7 @@ final class WorkerProcess: Sendable {
             .deletingLastPathComponent().appendingPathComponent("chaos-worker").path
     }
 
-    /// Starts a worker, of another build where `program` says so.
+    /// Starts a worker. `program` may be that of another build.
     init(_ order: WorkOrder, program: String = WorkerProcess.program) throws {
         self.order = order
         guard FileManager.default.isExecutableFile(atPath: program) else {
@@ -36,14 +36,14 @@ final class WorkerProcess: Sendable {
         return "\(name) ended: \(log.suffix(500))"
     }
 
-    /// The name of the consumer; `nil` as long as one that is generated is not known.
+    /// The name of the consumer; `nil` until a generated one is known.
     var consumerName: String? {
         order.hasGeneratedName ? try? String(contentsOfFile: order.nameFile, encoding: .utf8) : order.name
     }
 
     func kill() async throws { try await process.terminate() }
 
-    /// Has the worker end by itself, and waits for that.
+    /// Asks the worker to shut down, and waits until it has.
     func shutDown() async throws {
         process.send(SIGTERM)
         try await eventually("\(name) shuts down", within: .seconds(25)) { self.process.hasExited }
@@ -51,7 +51,7 @@ final class WorkerProcess: Sendable {
 
     func stop() { process.send(SIGSTOP) }
 
-    func goOn() { process.send(SIGCONT) }
+    func resume() { process.send(SIGCONT) }
 
     var effects: [Effect] {
         get throws { try EffectLog.effects(in: order.effects) }

@@ -1,5 +1,5 @@
 extension RedisCommandExecutor {
-    /// Tells the id of the connection that the command is sent on: on a client, that of any of its connections.
+    /// Returns the id of the connection that the command is sent on: on a client, the id of any of its connections.
     ///
     /// Source: [CLIENT ID](https://redis.io/docs/latest/commands/client-id/).
     public func clientID() async throws(RedisError) -> Int {
@@ -14,7 +14,7 @@ extension RedisCommandExecutor {
         try await execute(CLIENT.KILL(id: id))
     }
 
-    /// Ends the waiting of the connection with this id; returns whether it was blocked.
+    /// Unblocks the connection with this id; returns whether it was blocked.
     ///
     /// Source: [CLIENT UNBLOCK](https://redis.io/docs/latest/commands/client-unblock/).
     @discardableResult

@@ -1,12 +1,12 @@
 extension RedisCommandExecutor {
-    /// Asks the server for a sign of life.
+    /// Asks the server for a reply, to test whether it is alive.
     ///
     /// Source: [PING](https://redis.io/docs/latest/commands/ping/).
     public func ping() async throws(RedisError) {
         try await execute(PING())
     }
 
-    /// Deletes keys, whatever they hold; returns how many there were.
+    /// Deletes keys, whatever they hold; returns how many existed.
     ///
     /// Source: [DEL](https://redis.io/docs/latest/commands/del/).
     @discardableResult
@@ -21,7 +21,7 @@ extension RedisCommandExecutor {
         try await execute(EXISTS(keys))
     }
 
-    /// Sets after which time, in whole seconds, a key is deleted; returns whether it was set.
+    /// Sets the time after which the server deletes a key, in whole seconds; returns whether the server set it.
     ///
     /// Source: [EXPIRE](https://redis.io/docs/latest/commands/expire/).
     @discardableResult

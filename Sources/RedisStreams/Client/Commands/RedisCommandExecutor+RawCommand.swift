@@ -1,12 +1,12 @@
 extension RedisCommandExecutor {
-    /// Sends any command, spelled out, and returns the reply as it is.
+    /// Sends any command, given by its name and arguments, and returns the reply without decoding it.
     ///
     /// ```swift
     /// let length = try await redis.send("LLEN", "jobs").integer
     /// ```
     ///
-    /// Errors that the server replies are thrown; those within an array are left there. What ``RawCommand`` refuses is
-    /// refused here.
+    /// Throws an error that the server replies; errors within an array stay in the reply. Refuses the commands that
+    /// ``RawCommand`` refuses.
     ///
     /// Source: [Commands](https://redis.io/docs/latest/commands/).
     @discardableResult

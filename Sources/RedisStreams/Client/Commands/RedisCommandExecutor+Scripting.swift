@@ -1,7 +1,7 @@
 extension RedisCommandExecutor {
-    /// Runs a Lua script on the server, as one atomic step; returns what it returns.
+    /// Runs a Lua script on the server, as one atomic step; returns the result of the script.
     ///
-    /// Name every key that it works on in `keys`.
+    /// Pass every key that the script uses in `keys`.
     ///
     /// Source: [EVAL](https://redis.io/docs/latest/commands/eval/).
     @discardableResult
@@ -13,9 +13,9 @@ extension RedisCommandExecutor {
         try await execute(EVAL(script, keys: keys, arguments: arguments))
     }
 
-    /// Runs a Lua script that the server knows already, named by its SHA-1; returns what it returns.
+    /// Runs a Lua script that the server already knows, by its SHA-1; returns the result of the script.
     ///
-    /// - Throws: ``RedisError`` with ``RedisError/Code/noScript`` if the server does not know it: send it with
+    /// - Throws: ``RedisError`` with ``RedisError/Code/noScript`` if the server does not know the script: send it with
     ///   ``eval(_:keys:arguments:)``.
     ///
     /// Source: [EVALSHA](https://redis.io/docs/latest/commands/evalsha/).

@@ -1,7 +1,8 @@
 extension RedisCommandExecutor {
-    /// Waits until replicas have the writes that were sent before **on the same connection**; returns how many have.
+    /// Waits until replicas have received the writes that were sent before **on the same connection**; returns how many
+    /// have.
     ///
-    /// On a client, which has several connections, it says nothing about earlier writes: send both on one
+    /// A client has several connections, so the result says nothing about earlier writes: send both on one
     /// ``RedisConnection``.
     ///
     /// Source: [WAIT](https://redis.io/docs/latest/commands/wait/).
@@ -9,14 +10,14 @@ extension RedisCommandExecutor {
         try await execute(WAIT(replicas: replicas, timeout: timeout))
     }
 
-    /// Asks the server about itself: about `section`, or what it tells by default.
+    /// Asks the server for information about itself: `section`, or the sections that it returns by default.
     ///
     /// Source: [INFO](https://redis.io/docs/latest/commands/info/).
     public func info(_ section: String? = nil) async throws(RedisError) -> ServerInfo {
         try await execute(INFO(section: section))
     }
 
-    /// Asks the server whether it is a master, a replica or a sentinel.
+    /// Asks the server for its role: master, replica or sentinel.
     ///
     /// Source: [ROLE](https://redis.io/docs/latest/commands/role/).
     public func role() async throws(RedisError) -> ServerRole {

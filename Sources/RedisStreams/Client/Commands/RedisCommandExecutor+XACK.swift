@@ -1,7 +1,8 @@
 extension RedisCommandExecutor {
     /// Acknowledges messages of a group; returns how many of them were pending until now.
     ///
-    /// A message that was acknowledged before, or that the group does not know, does not count and is no error.
+    /// A message that is not pending, because it was acknowledged before or never delivered, does not count and is no
+    /// error.
     ///
     /// Source: [XACK](https://redis.io/docs/latest/commands/xack/).
     @discardableResult
@@ -9,9 +10,9 @@ extension RedisCommandExecutor {
         try await execute(XACK(stream, group: group, ids: ids))
     }
 
-    /// Acknowledges messages of a group and deletes their entries; returns what became of each, in the order of `ids`.
+    /// Acknowledges messages of a group and deletes their entries; returns the result for each, in the order of `ids`.
     ///
-    /// Redis 8.2.0 to 8.2.2 can be crashed by more than one id in a command (CVE-2025-62507): send one at a time there.
+    /// More than one id in a command can crash Redis 8.2.0 to 8.2.2 (CVE-2025-62507): send one id at a time to them.
     ///
     /// Source: [XACKDEL](https://redis.io/docs/latest/commands/xackdel/).
     @discardableResult

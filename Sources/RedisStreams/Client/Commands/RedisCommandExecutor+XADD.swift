@@ -1,12 +1,13 @@
 extension RedisCommandExecutor {
-    /// Adds an entry to a stream, which is created if it does not exist; returns the id of the entry.
+    /// Adds an entry to a stream, which the server creates if it does not exist; returns the id of the entry.
     ///
-    /// An error whose ``RedisError/mayHaveExecuted`` is set leaves open whether the entry was added: adding it again can
-    /// make a second one, unless `idempotency` is given.
+    /// If an error has ``RedisError/mayHaveExecuted`` set, the server may have added the entry. Adding it again can
+    /// then create a second one, unless `idempotency` is given.
     ///
     /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
     @discardableResult
-    // The command that is called most: the generic way down copies it, by its value witnesses, at every step.
+    // This is the command that is called most. Without specialization, each generic call below copies it by its value
+    // witnesses.
     @_specialize(where Self == RedisClient)
     public func xadd(
         _ stream: StreamKey,
@@ -18,7 +19,7 @@ extension RedisCommandExecutor {
     ) async throws(RedisError) -> StreamID {
         let command = XADD(stream, fields, id: id, trim: trim, references: references, idempotency: idempotency)
         guard let id = try await execute(command) else {
-            throw RedisError(.unexpectedReply, "The server did not tell the id of the entry.", command: XADD.name)
+            throw RedisError(.unexpectedReply, "The server replied without the id of the entry.", command: XADD.name)
         }
         return id
     }

@@ -1,8 +1,9 @@
 extension RedisCommandExecutor {
-    /// Takes over messages that have been pending for `minIdle`, for any consumer, this one included; one step.
+    /// Claims messages that have been idle for `minIdle`, whichever consumer owns them, this one included. One call is
+    /// one step of a claim scan.
     ///
-    /// Go on from ``AutoclaimResult/next`` until ``AutoclaimResult/isComplete``: a step that takes nothing need not be
-    /// the last.
+    /// Continue from ``AutoclaimResult/next`` until ``AutoclaimResult/isComplete``: a step that claims nothing need not
+    /// be the last.
     ///
     /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
     public func xautoclaim(
@@ -18,8 +19,8 @@ extension RedisCommandExecutor {
         )
     }
 
-    /// Takes over messages that have been pending for `minIdle`, as ``xautoclaim(_:group:consumer:minIdle:start:count:)``
-    /// does, and returns only their ids (`JUSTID`). Delivery counts stay.
+    /// Claims messages that have been idle for `minIdle`, as ``xautoclaim(_:group:consumer:minIdle:start:count:)``
+    /// does, and returns only their ids (`JUSTID`). The server does not change their delivery counts.
     ///
     /// Source: [XAUTOCLAIM](https://redis.io/docs/latest/commands/xautoclaim/).
     public func xautoclaimJustID(

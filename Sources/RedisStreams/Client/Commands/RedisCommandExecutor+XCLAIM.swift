@@ -1,8 +1,9 @@
 extension RedisCommandExecutor {
-    /// Takes over given pending messages for a consumer; returns those that it got.
+    /// Claims given pending messages for a consumer; returns the claimed ones.
     ///
-    /// Messages that were delivered less than `minIdle` ago, or that are not pending, are left out. So are those whose
-    /// entries have been deleted: Redis 7.0 and later also end their being pending, 6.2 does not.
+    /// The server leaves out messages that were last delivered less than `minIdle` ago, or that are not pending. It
+    /// also leaves out those whose entries have been deleted: Redis 7.0 and later remove these from the pending list,
+    /// 6.2 does not.
     ///
     /// Source: [XCLAIM](https://redis.io/docs/latest/commands/xclaim/).
     public func xclaim(
@@ -31,8 +32,8 @@ extension RedisCommandExecutor {
         )
     }
 
-    /// Takes over given pending messages for a consumer, or renews its hold on them, and returns only the ids of those
-    /// that it got (`JUSTID`). Delivery counts stay.
+    /// Claims given pending messages for a consumer, or resets the idle time of those that it already owns; returns
+    /// only the ids of the claimed ones (`JUSTID`). The server does not change their delivery counts.
     ///
     /// Source: [XCLAIM](https://redis.io/docs/latest/commands/xclaim/).
     @discardableResult

@@ -1,7 +1,7 @@
 extension RedisCommandExecutor {
-    /// Deletes entries of a stream; returns how many there were.
+    /// Deletes entries of a stream; returns how many the server deleted.
     ///
-    /// Groups that have them pending keep the reference: readers then see ``StreamMessage/isDeleted``.
+    /// In groups where an entry is pending, it stays pending: readers then see ``StreamMessage/isDeleted``.
     ///
     /// Source: [XDEL](https://redis.io/docs/latest/commands/xdel/).
     @discardableResult
@@ -9,8 +9,8 @@ extension RedisCommandExecutor {
         try await execute(XDEL(stream, ids: ids))
     }
 
-    /// Deletes entries of a stream, with the references to them or without; returns what became of each, in the order of
-    /// `ids`.
+    /// Deletes entries of a stream, with a policy for the references of groups to them; returns the result for each, in
+    /// the order of `ids`.
     ///
     /// Source: [XDELEX](https://redis.io/docs/latest/commands/xdelex/).
     @discardableResult

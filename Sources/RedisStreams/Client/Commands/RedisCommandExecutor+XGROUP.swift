@@ -1,8 +1,8 @@
 extension RedisCommandExecutor {
-    /// Creates a group that reads a stream from `start` on.
+    /// Creates a group that reads a stream from `start`.
     ///
     /// - Throws: ``RedisError`` with ``RedisError/Code/groupExists`` if the group exists, and, unless `createStream` is
-    ///   set, a server error if the stream does not.
+    ///   set, a server error if the stream does not exist.
     ///
     /// Source: [XGROUP CREATE](https://redis.io/docs/latest/commands/xgroup-create/).
     public func xgroupCreate(
@@ -17,9 +17,9 @@ extension RedisCommandExecutor {
         )
     }
 
-    /// Sets from where on a group reads, back or ahead. What is pending stays so.
+    /// Sets the position from which a group continues to read, back or ahead. Pending messages stay pending.
     ///
-    /// Consumers that are waiting for messages notice only when an entry is added, or when they read again.
+    /// A consumer that is waiting for messages notices the change only when an entry is added, or when it reads again.
     ///
     /// Source: [XGROUP SETID](https://redis.io/docs/latest/commands/xgroup-setid/).
     public func xgroupSetID(
@@ -31,7 +31,7 @@ extension RedisCommandExecutor {
         try await execute(XGROUP.SETID(stream, group: group, to: start, entriesRead: entriesRead))
     }
 
-    /// Deletes a group, with everything that is pending for it; returns whether there was one.
+    /// Deletes a group with its pending list; returns whether the group existed.
     ///
     /// Source: [XGROUP DESTROY](https://redis.io/docs/latest/commands/xgroup-destroy/).
     @discardableResult

@@ -1,5 +1,5 @@
 extension RedisCommandExecutor {
-    /// Creates a consumer of a group; returns whether it is new. Reading creates it as well.
+    /// Creates a consumer of a group; returns whether it is new. The server also creates it when it first reads.
     ///
     /// Source: [XGROUP CREATECONSUMER](https://redis.io/docs/latest/commands/xgroup-createconsumer/).
     @discardableResult
@@ -13,8 +13,8 @@ extension RedisCommandExecutor {
 
     /// Deletes a consumer of a group; returns how many messages were pending for it.
     ///
-    /// - Warning: Those messages are **lost** to the group: they are no longer pending, and nobody is given them again.
-    ///   Let another consumer claim them first (``xautoclaim(_:group:consumer:minIdle:start:count:)``).
+    /// - Warning: Those messages are **lost** to the group: they are no longer pending, and the server does not deliver
+    ///   them again. Let another consumer claim them first (``xautoclaim(_:group:consumer:minIdle:start:count:)``).
     ///
     /// Source: [XGROUP DELCONSUMER](https://redis.io/docs/latest/commands/xgroup-delconsumer/).
     @discardableResult

@@ -1,7 +1,7 @@
 extension RedisCommandExecutor {
-    /// Gives pending messages back to the group; returns how many of them were pending.
+    /// Returns pending messages to the group without an owner; the result is how many of them were pending.
     ///
-    /// They have no owner until somebody claims them, be their idle time what it may.
+    /// Any consumer can claim them, whatever idle time it asks for.
     ///
     /// Source: [XNACK](https://redis.io/docs/latest/commands/xnack/).
     @discardableResult

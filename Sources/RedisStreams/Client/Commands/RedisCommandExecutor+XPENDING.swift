@@ -1,14 +1,14 @@
 extension RedisCommandExecutor {
-    /// Sums up what is pending for a group: how many messages, from which id to which, and for whom.
+    /// Summarizes the pending messages of a group: how many, from which id to which, and of which consumers.
     ///
     /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
     public func xpending(_ stream: StreamKey, group: String) async throws(RedisError) -> PendingSummary {
         try await execute(XPENDING(stream, group: group))
     }
 
-    /// Lists what is pending for a group, lowest id first, at most `count` entries.
+    /// Lists the pending messages of a group, lowest id first, at most `count` of them.
     ///
-    /// To page, go on from `.excluding(lastID)` until a page is empty.
+    /// To page, continue from `.excluding(lastID)` until a page is empty.
     ///
     /// Source: [XPENDING](https://redis.io/docs/latest/commands/xpending/).
     public func xpending(

@@ -1,7 +1,7 @@
 extension RedisCommandExecutor {
     /// Reads the entries of a stream from `lower` to `upper`, lowest first, at most `count`.
     ///
-    /// To page, go on from `.excluding(lastID)` until a page is empty.
+    /// To page, continue from `.excluding(lastID)` until a page is empty.
     ///
     /// Source: [XRANGE](https://redis.io/docs/latest/commands/xrange/).
     public func xrange(

@@ -1,8 +1,9 @@
 extension RedisCommandExecutor {
-    /// Reads the entries of streams above given ids: a batch for each stream that has some, and none if there are none.
+    /// Reads the entries of streams above given ids. Returns a batch for each stream that has such entries, and an
+    /// empty array if none has.
     ///
-    /// With `block`, which must be above 0, waits so long for the first entry, on a connection of its own. `count` limits
-    /// the entries of each stream.
+    /// With `block`, which must be above 0, the call waits up to this time for the first entry, on a connection of its
+    /// own. `count` limits the entries of each stream.
     ///
     /// Source: [XREAD](https://redis.io/docs/latest/commands/xread/).
     public func xread(

@@ -1,8 +1,9 @@
 extension RedisCommandExecutor {
-    /// Reads streams as a consumer of a group: a batch for each stream that has messages, and none if there are none.
+    /// Reads streams as a consumer of a group. Returns a batch for each stream that has messages, and an empty array if
+    /// none has.
     ///
-    /// With `block`, which must be above 0, waits so long for the first message, on a connection of its own. `count`
-    /// limits the messages of each stream.
+    /// With `block`, which must be above 0, the call waits up to this time for the first message, on a connection of
+    /// its own. `count` limits the messages of each stream.
     ///
     /// Source: [XREADGROUP](https://redis.io/docs/latest/commands/xreadgroup/).
     public func xreadgroup(

@@ -11,9 +11,9 @@ extension RedisCommandExecutor {
         try await execute(XSETID(stream, lastID: lastID, entriesAdded: entriesAdded, maxDeletedID: maxDeletedID))
     }
 
-    /// Sets how long, and how many, messages of idempotent producers are remembered for a stream that exists.
+    /// Sets how long, and how many, messages of idempotent producers the server remembers for a stream that exists.
     ///
-    /// New values make the server forget what it remembers.
+    /// With new values the server forgets what it remembers.
     ///
     /// Source: [XCFGSET](https://redis.io/docs/latest/commands/xcfgset/).
     public func xcfgset(

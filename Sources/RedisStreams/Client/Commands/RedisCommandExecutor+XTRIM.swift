@@ -1,7 +1,7 @@
 extension RedisCommandExecutor {
     /// Removes the oldest entries of a stream; returns how many.
     ///
-    /// Entries that a group has yet to read are removed as well, unless `references` is
+    /// The server also removes entries that a group has yet to read, unless `references` is
     /// ``ReferencePolicy/acknowledged``.
     ///
     /// Source: [XTRIM](https://redis.io/docs/latest/commands/xtrim/).

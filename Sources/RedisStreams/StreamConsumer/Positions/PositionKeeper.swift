@@ -2,15 +2,15 @@ internal import Logging
 internal import NIOCore
 internal import Synchronization
 
-/// Keeps in Redis how far a reader has handled its messages: gathered, and once more at the end.
+/// Saves in Redis how far a consumer has handled its messages: at intervals, and once more when the loop ends.
 final class PositionKeeper: Sendable {
     private struct State: ~Copyable {
         var ledger = PositionLedger()
-        /// Whether Redis will be told without anybody asking.
+        /// Whether a timer for the next save is running.
         var isScheduled = false
-        /// Whether nothing is written any more.
-        var isOver = false
-        /// Who waits until nothing is written any more.
+        /// Whether the keeper has stopped saving.
+        var isClosed = false
+        /// Tasks that wait until the keeper has stopped saving.
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -21,10 +21,10 @@ final class PositionKeeper: Sendable {
     private let state = Mutex(State())
     private let work = Signal()
 
-    /// How often it is tried to tell Redis when the reader has come to its end.
-    private static let lastAttempts = 3
-    /// For how long at most.
-    private static let lastTime = Duration.seconds(2)
+    /// How many attempts the last save gets, after the loop has ended.
+    private static let finalAttempts = 3
+    /// How long the last save may take.
+    private static let finalTimeout = Duration.seconds(2)
 
     init(consumer: StreamConsumer, eventLoop: any EventLoop) {
         client = consumer.client
@@ -33,9 +33,9 @@ final class PositionKeeper: Sendable {
         self.eventLoop = eventLoop
     }
 
-    // MARK: The side of the reader
+    // MARK: Called by the loop
 
-    /// A message has been handled.
+    /// The loop has handled a message.
     func handled(_ message: StreamMessage) {
         let (isMany, isFirst) = state.withLock { state in
             let count = state.ledger.handled(message.id, of: message.stream)
@@ -50,97 +50,101 @@ final class PositionKeeper: Sendable {
         eventLoop.scheduleTask(in: TimeAmount(configuration.positionInterval)) { self.work.fire() }
     }
 
-    /// Nothing more is handled.
+    /// The loop handles no more messages.
     func finish() {
         state.withLock { $0.ledger.finish() }
         work.fire()
     }
 
-    /// Waits, cancelled or not, until Redis was told, or cannot be told in time. Nothing more is handled.
+    /// Waits, even in a cancelled task, until the last position is saved or the time for that is over. The loop handles
+    /// no more messages.
     func written() async {
         finish()
-        // Also where nobody has ever begun to keep positions.
-        let timer = eventLoop.scheduleTask(in: TimeAmount(Self.lastTime)) { self.isOver() }
+        // This timer ends the wait even if `run()` was never called.
+        let timer = eventLoop.scheduleTask(in: TimeAmount(Self.finalTimeout)) { self.close() }
         await withCheckedContinuation { waiter in
-            let isOver = state.withLock { state in
-                if !state.isOver { state.waiters.append(waiter) }
-                return state.isOver
+            let isClosed = state.withLock { state in
+                if !state.isClosed { state.waiters.append(waiter) }
+                return state.isClosed
             }
-            if isOver { waiter.resume() }
+            if isClosed { waiter.resume() }
         }
         timer.cancel()
     }
 
-    /// Nothing is written any more.
-    func isOver() {
+    /// Ends the wait of all tasks that wait for the last save.
+    func close() {
         let waiters = state.withLock { state in
-            state.isOver = true
+            state.isClosed = true
             defer { state.waiters = [] }
             return state.waiters
         }
         for waiter in waiters { waiter.resume() }
     }
 
-    // MARK: The side of the engine
+    // MARK: Called by the engine
 
-    /// A stream is read from a position on.
+    /// The engine starts to read a stream at a position. `isSaved` says whether Redis has that position.
     func begin(_ stream: StreamKey, name: String, at position: SavedPosition, isSaved: Bool) {
         state.withLock { $0.ledger.begin(stream, name: name, at: position, isSaved: isSaved) }
         if !isSaved { work.fire() }
     }
 
+    /// The engine adds a batch to the buffer.
     func delivered(_ batch: MessageBatch) {
         guard let last = batch.last?.id else { return }
         state.withLock { $0.ledger.delivered(last, of: batch.stream) }
     }
 
-    /// An entry behind what was delivered cannot be read.
-    func passedOver(_ id: StreamID, of stream: StreamKey) {
-        if state.withLock({ $0.ledger.passedOver(id, of: stream) }) { work.fire() }
+    /// The engine skips an entry, which comes after the delivered ones.
+    func skipped(_ id: StreamID, of stream: StreamKey) {
+        if state.withLock({ $0.ledger.skipped(id, of: stream) }) { work.fire() }
     }
 
+    /// The engine has moved the position of a stream after a discontinuity.
     func moved(to offset: StreamOffset) {
         state.withLock { $0.ledger.moved(to: offset.id, in: offset.stream) }
         work.fire()
     }
 
+    /// The engine no longer reads a stream.
     func drop(_ stream: StreamKey) {
         state.withLock { $0.ledger.drop(stream) }
     }
 
-    /// Tells Redis whatever is due, until nothing more is handled.
+    /// Saves the positions that are due, until the loop has ended.
     ///
-    /// - Throws: ``RedisError``, if Redis refuses to keep positions.
+    /// - Throws: ``RedisError``, if Redis refuses to save positions.
     func run() async throws(RedisError) {
-        defer { isOver() }
+        defer { close() }
         var attempt = 0
         var end = NIODeadline.distantFuture
         while true {
-            let isLast = await waitForWork()
-            if isLast { end = min(end, eventLoop.now + TimeAmount(Self.lastTime)) }
+            let isFinal = await waitForWork()
+            if isFinal { end = min(end, eventLoop.now + TimeAmount(Self.finalTimeout)) }
             do throws(RedisError) {
                 try await saveDue(before: end)
                 attempt = 0
-                if isLast { return }
+                if isFinal { return }
             } catch {
                 attempt += 1
                 guard error.isRetriable else { throw error }
                 logger.log(
                     level: .of(attempt: attempt),
-                    "could not keep the position in Redis, trying again",
+                    "could not save the position in Redis, trying again",
                     metadata: [LogKey.attempt: "\(attempt)", LogKey.reason: "\(error)"]
                 )
-                // What is not kept is read again.
-                if isLast, attempt >= Self.lastAttempts || eventLoop.now >= end { return }
+                // Messages whose position is not saved are read again by the next process.
+                if isFinal, attempt >= Self.finalAttempts || eventLoop.now >= end { return }
                 let jitter = client.randomness()
                 let delay = configuration.backoff.delay(attempt: attempt, jitter: jitter, after: error)
-                await eventLoop.sleepInAnyCase(for: isLast ? min(delay, .milliseconds(100)) : delay)
+                await eventLoop.sleepInAnyCase(for: isFinal ? min(delay, .milliseconds(100)) : delay)
                 work.fire()
             }
         }
     }
 
-    /// Waits until something is due. Returns whether it is for the last time; by cancellation, too.
+    /// Waits until a position may be due. Returns whether the loop has ended, which cancellation counts as, too.
     private func waitForWork() async -> Bool {
         await withTaskCancellationHandler {
             await work.waitInAnyCase()
@@ -156,13 +160,14 @@ final class PositionKeeper: Sendable {
             return state.ledger.takeDue()
         }
         for save in saves {
-            let epoch = try await keep(save, before: end).get()
+            let epoch = try await write(save, before: end).get()
             state.withLock { $0.ledger.saved(save, epoch: epoch) }
         }
     }
 
-    /// In a task of its own: at the end this one is cancelled, and what was handled has to be told all the same.
-    private func keep(_ save: PositionLedger.Save, before end: NIODeadline) async -> Result<Int, RedisError> {
+    /// Runs in its own task, because at the end the calling task is cancelled, and the position has to be saved all the
+    /// same.
+    private func write(_ save: PositionLedger.Save, before end: NIODeadline) async -> Result<Int, RedisError> {
         let call = ScriptCall(
             .savePosition,
             keys: [SavedPosition.key(save.name, of: save.stream)],
@@ -175,7 +180,7 @@ final class PositionKeeper: Sendable {
         let task = Task { () -> Result<Int, RedisError> in
             do throws(RedisError) {
                 guard let connection = pool.readyShared() else {
-                    // A client that is ending makes no shared connections any more.
+                    // A client that is shutting down opens no more shared connections.
                     let connection = try await pool.lease(on: eventLoop)
                     defer { pool.release(connection) }
                     return .success(try await connection.run(call).integer ?? 0)

@@ -1,16 +1,16 @@
-/// How far the messages of streams have been handled, and what of that Redis has yet to be told. Free of sockets and
-/// clocks.
+/// Tracks how far the messages of each stream have been handled, and which positions Redis does not have yet. It does
+/// no I/O and reads no clock.
 ///
-/// Messages are handled one after the other, in the order in which they were delivered.
+/// The loop handles the messages one after the other, in the order in which they were delivered.
 struct PositionLedger: ~Copyable {
-    /// Something to be told.
+    /// A position to save.
     struct Save: Equatable {
         var stream: StreamKey
         var name: String
         var position: SavedPosition
-        /// Whether the position is to be set in any case.
+        /// Whether the position replaces the saved one even if it is lower.
         var isMove: Bool
-        /// How often the position had been set elsewhere.
+        /// How often the position had been moved when this was created.
         var moves = 0
     }
 
@@ -18,19 +18,21 @@ struct PositionLedger: ~Copyable {
         let stream: StreamKey
         let name: String
         var epoch: Int
-        /// Up to where messages have been handled, or left behind.
+        /// The id up to which messages were handled or skipped.
         var handled: StreamID
-        /// What Redis knows.
+        /// The position that Redis has.
         var saved: StreamID?
-        /// The message delivered last.
+        /// The last delivered message.
         var delivered: StreamID?
-        /// Whether the position has been set elsewhere, and Redis has yet to be told.
+        /// Whether the position was moved and Redis does not have the new one yet.
         var isMove = false
+        /// How often the position was moved.
         var moves = 0
-        /// The position was set elsewhere; so it is as soon as the message `last`, delivered before, is handled.
-        var ahead: (last: StreamID, target: StreamID)?
-        /// Entries that were passed over, each behind the message `last`: the position is there when that is handled.
-        var passedOver: [(last: StreamID, id: StreamID)] = []
+        /// A move that waits: the position becomes `target` when the message `last`, which was delivered before the
+        /// move, is handled.
+        var pendingMove: (last: StreamID, target: StreamID)?
+        /// Skipped entries, each after the message `last`: the position becomes `id` when that message is handled.
+        var skipped: [(last: StreamID, id: StreamID)] = []
 
         var isDue: Bool { isMove || handled != saved }
     }
@@ -38,13 +40,13 @@ struct PositionLedger: ~Copyable {
     private var entries: [Entry] = []
     private var indices: [StreamKey: Int] = [:]
     private(set) var isFinished = false
-    /// How many messages have been handled since the last time that Redis was told.
+    /// How many messages were handled since the last save.
     private var count = 0
 
-    /// A stream is read from a position on.
+    /// The consumer starts to read a stream at a position.
     ///
-    /// - Parameter isSaved: Whether Redis has it; else it is told, so that a reader which handles nothing begins at the
-    ///   same place the next time.
+    /// - Parameter isSaved: Whether Redis has the position. If not, it is due at once, so that a consumer which handles
+    ///   nothing starts at the same position the next time.
     mutating func begin(_ stream: StreamKey, name: String, at position: SavedPosition, isSaved: Bool) {
         var entry = Entry(stream: stream, name: name, epoch: position.epoch, handled: position.id)
         if isSaved { entry.saved = position.id }
@@ -53,47 +55,48 @@ struct PositionLedger: ~Copyable {
         entries.append(entry)
     }
 
-    /// Messages were delivered, up to this one.
+    /// The messages up to this one were delivered.
     mutating func delivered(_ id: StreamID, of stream: StreamKey) {
         update(stream) { $0.delivered = id }
     }
 
-    /// A message has been handled. Returns how many were since Redis was told.
+    /// A message was handled. Returns how many were since the last save.
     mutating func handled(_ id: StreamID, of stream: StreamKey) -> Int {
         update(stream) { entry in
-            if let ahead = entry.ahead {
-                if id == ahead.last { entry.move(to: ahead.target) }
+            if let pendingMove = entry.pendingMove {
+                if id == pendingMove.last { entry.move(to: pendingMove.target) }
             } else {
                 entry.handled = max(id, entry.handled)
-                if !entry.passedOver.isEmpty { entry.passOver() }
+                if !entry.skipped.isEmpty { entry.applySkipped() }
             }
         }
         count += 1
         return count
     }
 
-    /// An entry behind what was delivered is not going to be. Returns whether Redis is to be told now.
-    mutating func passedOver(_ id: StreamID, of stream: StreamKey) -> Bool {
+    /// The consumer skips an entry, which comes after the delivered ones. Returns whether a position is due now.
+    mutating func skipped(_ id: StreamID, of stream: StreamKey) -> Bool {
         var isDue = false
         update(stream) { entry in
-            if entry.ahead != nil { return }
-            entry.passedOver.append((entry.delivered ?? entry.handled, id))
-            entry.passOver()
+            if entry.pendingMove != nil { return }
+            entry.skipped.append((entry.delivered ?? entry.handled, id))
+            entry.applySkipped()
             isDue = entry.isDue
         }
         return isDue
     }
 
-    /// The position was set elsewhere. What was delivered before, and is still to be handled, is of the time before.
+    /// The position was moved. Messages that were delivered before the move, and are not handled yet, belong to the
+    /// time before it.
     mutating func moved(to target: StreamID, in stream: StreamKey) {
         update(stream) { entry in
-            let isDone = entry.ahead == nil && (entry.delivered.map { $0 <= entry.handled } ?? true)
+            let isDone = entry.pendingMove == nil && (entry.delivered.map { $0 <= entry.handled } ?? true)
             if isDone { return entry.move(to: target) }
-            entry.ahead = (entry.delivered ?? target, target)
+            entry.pendingMove = (entry.delivered ?? target, target)
         }
     }
 
-    /// The stream is read no more.
+    /// The consumer stops reading a stream.
     mutating func drop(_ stream: StreamKey) {
         guard let dropped = index(of: stream), let last = entries.popLast() else { return }
         indices[stream] = nil
@@ -102,12 +105,12 @@ struct PositionLedger: ~Copyable {
         indices[last.stream] = dropped
     }
 
-    /// Nothing more is handled.
+    /// The loop handles no more messages.
     mutating func finish() { isFinished = true }
 
     var hasDue: Bool { entries.contains { $0.isDue } }
 
-    /// What Redis is to be told.
+    /// Returns the positions to save.
     mutating func takeDue() -> [Save] {
         count = 0
         return entries.filter(\.isDue).map { entry in
@@ -122,7 +125,7 @@ struct PositionLedger: ~Copyable {
         }
     }
 
-    /// Redis was told, and answered with the epoch that holds now.
+    /// Redis has saved a position, and answered with the current epoch.
     mutating func saved(_ save: Save, epoch: Int) {
         update(save.stream) { entry in
             entry.saved = save.position.id
@@ -130,7 +133,8 @@ struct PositionLedger: ~Copyable {
                 entry.epoch = epoch
                 if save.moves == entry.moves { entry.isMove = false }
             }
-            // Else, if another reader has moved the position, this one is of the time before until it moves as well.
+            // Otherwise, if another consumer has moved the position, this one stays in the old epoch until it moves as
+            // well.
         }
     }
 
@@ -139,7 +143,7 @@ struct PositionLedger: ~Copyable {
     }
 
     private func index(of stream: StreamKey) -> Int? {
-        // Nearly always there is one.
+        // Nearly every consumer has one stream, and needs no hash.
         if entries.count == 1 { return entries[0].stream == stream ? 0 : nil }
         return indices[stream]
     }
@@ -147,18 +151,18 @@ struct PositionLedger: ~Copyable {
 
 extension PositionLedger.Entry {
     fileprivate mutating func move(to target: StreamID) {
-        ahead = nil
+        pendingMove = nil
         delivered = nil
-        passedOver = []
+        skipped = []
         handled = target
         isMove = true
         moves += 1
     }
 
-    fileprivate mutating func passOver() {
-        while let first = passedOver.first, first.last <= handled {
+    fileprivate mutating func applySkipped() {
+        while let first = skipped.first, first.last <= handled {
             handled = max(handled, first.id)
-            passedOver.removeFirst()
+            skipped.removeFirst()
         }
     }
 }

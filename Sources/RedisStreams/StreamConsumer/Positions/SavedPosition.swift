@@ -1,23 +1,23 @@
-/// Where a reader's position is kept in Redis, and what it is.
+/// A position that a consumer has saved in Redis.
 ///
-/// A hash with the fields `id`, and `epoch`, which counts how often the position was set back, or elsewhere, on purpose.
-/// Within an epoch it only goes up.
+/// Redis holds it as a hash with the fields `id` and `epoch`. The epoch counts how often a consumer moved the position
+/// on purpose, back or elsewhere. Within an epoch, the id only goes up.
 struct SavedPosition: Sendable, Hashable {
     var id: StreamID
     var epoch: Int
 
-    /// The key under which the position called `name` is kept: in the same slot as the stream, if that can be.
+    /// Returns the key of the position called `name`. It is in the same slot as the stream where that is possible.
     ///
-    /// `{orders}:position:audit` for the stream `orders`; for one whose key has a hash tag, such as `{eu}:orders`, the key
-    /// with `:position:audit` behind it.
+    /// That is `{orders}:position:audit` for the stream `orders`. For a stream whose key has a hash tag, such as
+    /// `{eu}:orders`, it is that key followed by `:position:audit`.
     static func key(_ name: String, of stream: StreamKey) -> StreamKey {
         StreamKey("\(stream.hasHashTag ? stream.rawValue : "{\(stream.rawValue)}"):position:\(name)")
     }
 }
 
 extension StreamKey {
-    /// Whether a cluster looks only at a part of the key: what stands between the first `{` and the `}` behind it, if
-    /// that is not empty.
+    /// Whether a cluster hashes only a part of the key: the part between the first `{` and the next `}`, if that is not
+    /// empty.
     ///
     /// Source: [Hash tags](https://redis.io/docs/latest/operate/oss_and_stack/reference/cluster-spec/#hash-tags).
     fileprivate var hasHashTag: Bool {
@@ -26,26 +26,5 @@ extension StreamKey {
         let rest = bytes[bytes.index(after: open)...]
         guard let close = rest.firstIndex(of: UInt8(ascii: "}")) else { return false }
         return close > rest.startIndex
-    }
-}
-
-/// Reads the position that is kept under a key.
-struct RestorePosition: RedisCommand {
-    static let name = "HMGET"
-
-    let key: StreamKey
-    var keys: [StreamKey] { [key] }
-
-    func encode(into encoder: inout CommandEncoder) {
-        for word in ["HMGET", key.rawValue, "id", "epoch"] { encoder.append(word) }
-    }
-
-    func decode(_ reply: RedisReply) throws(RedisError) -> SavedPosition? {
-        let values = try elements(reply)
-        guard values.count == 2, let id = values[offset: 0], let epoch = values[offset: 1] else {
-            throw unexpected(reply)
-        }
-        if id.isNull { return nil }
-        return SavedPosition(id: try streamID(id), epoch: epoch.integer ?? 0)
     }
 }

@@ -1,26 +1,26 @@
-/// A command: how many arguments it has, and what executes it.
+/// A command of the server: its name, the number of its arguments, and its handler.
 struct CommandSpec: Sendable {
     struct Flags: OptionSet, Sendable {
         let rawValue: Int
 
-        /// `EXEC` and the like: executed within a transaction too.
+        /// The server executes the command also between `MULTI` and `EXEC` instead of queueing it.
         static let notQueued = Flags(rawValue: 1)
-        /// Allowed before `AUTH`.
+        /// The command is allowed before `AUTH`.
         static let beforeLogin = Flags(rawValue: 2)
-        /// Redis 8.2 has it.
+        /// Only Redis 8.2 has the command.
         static let onlyRedis8_2 = Flags(rawValue: 4)
-        /// Redis 6.2 knows no options.
+        /// Redis 6.2 accepts no options.
         static let optionsSince7_0 = Flags(rawValue: 8)
     }
 
     typealias Handler = @Sendable (RedisModel, Call) throws(ReplyError) -> Void
 
-    /// In small letters.
+    /// The name in lower case.
     let name: String
-    /// How many arguments it has, with its name; below zero, so many at least.
+    /// The number of arguments, including the name; a negative number is a minimum.
     let arity: Int
     var flags: Flags
-    /// Its subcommands, with the arity of each.
+    /// The subcommands, each with its arity.
     var subcommands: [String: Int]
     let handler: Handler
 
@@ -42,7 +42,7 @@ struct CommandSpec: Sendable {
         !flags.contains(.onlyRedis8_2) || version == .redis8_2
     }
 
-    /// The error for a wrong number of arguments, or for a subcommand that there is not.
+    /// Returns the error for a wrong number of arguments, or for an unknown subcommand.
     func arityError(_ command: [Bytes], _ version: InMemoryRedis.Version) -> ReplyError? {
         let isPlain = flags.contains(.optionsSince7_0) && !version.isAtLeast7_0
         if !Self.fits(command.count, isPlain ? -arity : arity) { return .arity(name) }
@@ -52,7 +52,7 @@ struct CommandSpec: Sendable {
         return Self.fits(command.count, arity) ? nil : .arity("\(name)|\(word.lowercased())")
     }
 
-    /// What servers say of a subcommand that they do not know.
+    /// The error for an unknown subcommand.
     func unknownSubcommand(_ word: Bytes) -> ReplyError {
         let advice = "'. Try \(name.uppercased()) HELP."
         return ReplyError(Bytes("ERR unknown subcommand '"), Array(word.prefix(128)), Bytes(advice))
@@ -64,7 +64,7 @@ struct CommandSpec: Sendable {
 }
 
 extension RedisModel {
-    /// What servers say of a subcommand whose arguments make no sense.
+    /// The error for a subcommand with wrong arguments.
     func subcommandSyntax(_ call: Call) -> ReplyError {
         let word = version == .redis6_2 ? "Unknown" : "unknown"
         return ReplyError(

@@ -1,6 +1,6 @@
-/// All commands that ``RedisModel`` knows.
+/// All commands of ``RedisModel``.
 enum CommandTable {
-    /// By their names in capitals.
+    /// The commands by their names in upper case.
     static let specs: [Bytes: CommandSpec] = {
         let all = streams + groups + keys + strings + connections + server + transactions + scripts
         return Dictionary(uniqueKeysWithValues: all.map { (Bytes($0.name.uppercased()), $0) })

@@ -1,4 +1,4 @@
-/// What the `HELP` of a command prints, line by line.
+/// The lines that the `HELP` subcommand of a command prints.
 enum HelpText {
     static func xinfo(_ version: InMemoryRedis.Version) -> [String] {
         lines(
@@ -50,7 +50,7 @@ enum HelpText {
         )
     }
 
-    /// What there is of these here; real servers have more.
+    /// The subcommands that exist here; real servers have more.
     static func client(_ version: InMemoryRedis.Version) -> [String] {
         let setInfo = version.isAtLeast7_2 ? ["SETINFO <option> <value>"] : []
         return lines(

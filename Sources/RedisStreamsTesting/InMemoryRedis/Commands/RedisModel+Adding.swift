@@ -2,12 +2,12 @@ internal import RedisStreams
 
 /// `XADD` and `XTRIM`.
 extension RedisModel {
-    /// What stands before the fields of `XADD`, and behind the key of `XTRIM`.
+    /// The options before the fields of `XADD`, and after the key of `XTRIM`.
     private struct Options {
         enum ID {
             case automatic
             case whole(StreamID)
-            /// `5-*`: the next sequence of that millisecond.
+            /// An id such as `5-*`: the next sequence of that millisecond.
             case milliseconds(UInt64)
         }
 
@@ -16,13 +16,13 @@ extension RedisModel {
         var limit: Int?
         var makesStream = true
         var id = ID.automatic
-        /// The position of the id.
+        /// The position of the id in the arguments.
         var end = 0
     }
 
     func xadd(_ call: Call) throws(ReplyError) {
         let options = try options(call, isAdding: true)
-        // There may be nothing behind the options, and then no id either.
+        // If nothing follows the options, the id is missing as well.
         let fields = call.arguments.dropFirst(options.end + 1)
         guard fields.count >= 2, fields.count % 2 == 0 else {
             throw version == .redis6_2 ? ReplyError("ERR wrong number of arguments for XADD") : .arity("xadd")

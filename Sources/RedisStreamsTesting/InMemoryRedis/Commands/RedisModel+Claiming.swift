@@ -2,12 +2,12 @@ internal import RedisStreams
 
 /// `XCLAIM` and `XAUTOCLAIM`.
 extension RedisModel {
-    /// What `XCLAIM` does with a message.
+    /// The options with which a message is claimed.
     struct Claim {
         var minIdle = 0
-        /// In milliseconds since 1970.
+        /// The new time of the last delivery, in milliseconds since 1970.
         var deliveryTime: Int
-        /// `nil`: one more, unless only ids are asked for.
+        /// The new delivery count; `nil` to count up by one, or to keep it for `isIDOnly`.
         var deliveryCount: Int?
         var isForced = false
         var isIDOnly = false
@@ -26,7 +26,7 @@ extension RedisModel {
         var claim = try claimOptions(call, from: position)
         claim.minIdle = max(0, idle)
         if claim.lastID > group.lastID { stream.move(group, to: claim.lastID) }
-        // Since 7.2 a consumer is there once it has asked.
+        // Since 7.2 the server creates a consumer even when the command brings it no message.
         if version.isAtLeast7_2 { _ = seen(call[3], in: group) }
         let mark = reply.mark
         var claimed = 0
@@ -37,7 +37,7 @@ extension RedisModel {
         reply.array(claimed, from: mark)
     }
 
-    /// Gives a message to a consumer. Returns whether it did.
+    /// Claims a message for a consumer. Returns whether it could.
     func claim(
         _ id: StreamID,
         _ claim: Claim,
@@ -51,9 +51,9 @@ extension RedisModel {
             return false
         }
         if message == nil, claim.isForced, version.isAtLeast7_0 || stream.contains(id) {
-            let made = PendingMessage(id: id, consumer: nil, deliveryTime: time.wall)
-            group.insert(made)
-            message = made
+            let created = PendingMessage(id: id, consumer: nil, deliveryTime: time.wall)
+            group.insert(created)
+            message = created
         }
         guard let message else { return false }
         if message.consumer != nil, claim.minIdle > 0, time.wall - message.deliveryTime < claim.minIdle { return false }
@@ -75,7 +75,7 @@ extension RedisModel {
         } else if let entry = stream.entry(id) {
             reply.raw(entry.encoded)
         } else {
-            // Redis 6.2 claims messages whose entry was deleted.
+            // Redis 6.2 claims messages whose entry was deleted as well.
             reply.null()
         }
     }
@@ -141,7 +141,7 @@ extension RedisModel {
                 rest -= 1
                 position += 1
             } else if position < group.pending.count, group.pending[position].id == id {
-                // Not idle for long enough.
+                // The message was not idle for long enough.
                 position += 1
             } else {
                 deleted.append(id)
@@ -168,7 +168,7 @@ extension RedisModel {
         var position = 6
         while position < call.count {
             if call.isWord(position, "COUNT"), call.following(position) > 0 {
-                // What Redis can have memory for.
+                // Since 7.0 the server limits COUNT to what it could allocate memory for.
                 let highest = version.isAtLeast7_0 ? Int.max / 16 : Int.max
                 let error = ReplyError("ERR COUNT must be > 0")
                 scan.count = try call.integer(position + 1, or: error)

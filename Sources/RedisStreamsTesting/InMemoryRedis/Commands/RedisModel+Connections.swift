@@ -128,7 +128,7 @@ extension RedisModel {
 
     private static let invalidClientID = ReplyError("ERR client-id should be greater than 0")
 
-    /// By an address, as it was once, or by conditions that all have to hold.
+    /// `CLIENT KILL` with an address, its old form, or with conditions that all have to hold.
     private func kill(_ call: Call) throws(ReplyError) {
         if call.count == 3 {
             guard let found = clients.values.first(where: { Bytes($0.address) == call[2] }) else {
@@ -192,7 +192,7 @@ extension RedisModel {
         reply.integer(1)
     }
 
-    /// All clients, or those with these ids.
+    /// Returns all clients, or those with the ids in the arguments.
     private func listed(_ call: Call) throws(ReplyError) -> [Client] {
         guard call.count > 3, call.isWord(2, "ID") else { return Array(clients.values) }
         var numbers: Set<Int> = []

@@ -1,11 +1,11 @@
 internal import RedisStreams
 
-/// `XDELEX` and `XACKDEL`, which Redis has since 8.2.
+/// `XDELEX` and `XACKDEL`, since Redis 8.2.
 extension RedisModel {
     private enum Outcome: Int {
         case missing = -1
         case deleted = 1
-        /// It is acknowledged, if that was asked for, and stays because a group needs it.
+        /// The message was acknowledged by `XACKDEL`, but a group needs the entry, which stays.
         case stillReferenced = 2
     }
 
@@ -40,7 +40,7 @@ extension RedisModel {
             }
             group.remove(message)
             var outcome = delete(id, of: stream, policy)
-            // It was pending: that the entry is gone already is what was wanted.
+            // The message was pending. If its entry was gone already, that counts as deleted.
             if outcome == .missing { outcome = .deleted }
             hasChanged = hasChanged || outcome == .deleted
             reply.integer(outcome.rawValue)
@@ -62,7 +62,7 @@ extension RedisModel {
         return stream.delete(id) ? .deleted : .missing
     }
 
-    /// Reads a policy, and `IDS`, a number and so many ids, in any order. Returns where the ids are.
+    /// Reads a policy and `IDS numids id …`, in any order. Returns the positions of the ids.
     private func deletion(_ call: Call, from first: Int) throws(ReplyError) -> (Range<Int>, Trimming.Policy) {
         var policy: Trimming.Policy?
         var range: Range<Int>?

@@ -49,7 +49,7 @@ extension RedisModel {
     }
 
     func xsetid(_ call: Call) throws(ReplyError) {
-        // Redis 6.2 looks for the stream before it reads the id.
+        // Redis 6.2 checks the key before it parses the id.
         if version == .redis6_2, try stream(call) == nil { throw .noSuchKey }
         let id = try call.id(2)
         var (entriesAdded, maxDeletedID): (Int?, StreamID) = (nil, .zero)

@@ -29,7 +29,7 @@ extension RedisModel {
         reply.ok()
     }
 
-    /// `EXPIRE` and `PEXPIRE`: a unit has so many milliseconds.
+    /// `EXPIRE` and `PEXPIRE`. `unit` is the number of milliseconds in a unit.
     func expire(_ call: Call, unit: Int) throws(ReplyError) {
         let amount = try call.integer(2)
         let place = place(call[1], call)
@@ -51,7 +51,8 @@ extension RedisModel {
         reply.integer(1)
     }
 
-    /// Whether a key that expires at the first time may be made to expire at the second.
+    /// Reads the condition of `EXPIRE`. The returned closure gets the current expiry and the new one, and tells whether
+    /// to set it.
     private func condition(_ call: Call) throws(ReplyError) -> (Int?, Int) -> Bool {
         var words: [String] = []
         for argument in call.arguments.dropFirst(3) {
@@ -96,7 +97,7 @@ extension RedisModel {
         reply.integer(unit == 1 ? rest : rest / unit + (rest % unit >= unit / 2 ? 1 : 0))
     }
 
-    /// `KEYS`, with `*` at the end of a pattern at most.
+    /// `KEYS`. Only a `*` at the end of a pattern is supported.
     func keys(_ call: Call) {
         let star = UInt8(ascii: "*")
         let pattern = call[1]

@@ -84,7 +84,7 @@ extension RedisModel {
         reply.ok()
     }
 
-    /// Redis 8.2 believes no more than can be.
+    /// Redis 8.2 limits the number to that of the entries ever added.
     private func entriesRead(_ options: GroupOptions, _ stream: StreamValue) -> Int? {
         version == .redis8_2 ? options.entriesRead.map { min($0, stream.entriesAdded) } : options.entriesRead
     }
@@ -93,7 +93,7 @@ extension RedisModel {
         guard let stream, let group = stream.group(call[3]) else { return reply.integer(0) }
         stream.remove(group)
         reply.integer(1)
-        // Those who wait as its consumers learn of it.
+        // Blocked reads of its consumers end with an error.
         signalReady(place)
     }
 
@@ -115,7 +115,7 @@ extension RedisModel {
         reply.integer(acknowledge(ids, in: group))
     }
 
-    /// Returns how many of them were pending.
+    /// Acknowledges messages. Returns how many of them were pending.
     func acknowledge(_ ids: some Sequence<StreamID>, in group: MessageGroup) -> Int {
         var acknowledged = 0
         for id in ids {
@@ -126,7 +126,7 @@ extension RedisModel {
         return acknowledged
     }
 
-    /// The group that the second and third argument name.
+    /// Returns the stream and the group that the first two arguments name.
     func group(_ call: Call) throws(ReplyError) -> (StreamValue, MessageGroup) {
         guard let stream = try stream(call), let group = stream.group(call[2]) else {
             throw .noGroup(call[1], call[2])

@@ -1,10 +1,10 @@
 internal import RedisStreams
 
-/// Who entries are read for.
+/// The group and the consumer for which entries are read.
 struct StreamReading {
     let group: MessageGroup
     let member: GroupMember
-    /// Whether they count as acknowledged at once (`NOACK`).
+    /// Whether the entries count as acknowledged at once (`NOACK`).
     let isAcknowledged: Bool
 }
 
@@ -12,23 +12,23 @@ struct StreamReading {
 extension RedisModel {
     private struct ReadOptions {
         var count = 0
-        /// In milliseconds; 0 is for ever.
+        /// The `BLOCK` time in milliseconds; 0 for no limit.
         var timeout: Int?
         var group: Bytes?
         var consumer: Bytes = []
         var isAcknowledged = false
-        /// The position of the first key.
+        /// The position of the first key in the arguments.
         var keys = 0
         var streamCount = 0
     }
 
-    /// What a stream is read from.
+    /// Where a stream is read from.
     private enum Start {
-        /// What comes behind this id.
-        case behind(StreamID)
-        /// `>`: what the group has not read yet.
+        /// The entries after an id.
+        case after(StreamID)
+        /// `>`: the entries that the group has not read.
         case new(MessageGroup)
-        /// What is pending for the consumer, behind this id.
+        /// The messages that are pending for the consumer, after an id.
         case history(MessageGroup, StreamID)
     }
 
@@ -49,12 +49,12 @@ extension RedisModel {
         var command = call.arguments
         var ids: [StreamID] = []
         for (index, start) in starts.enumerated() {
-            guard case .behind(let id) = start else {
+            guard case .after(let id) = start else {
                 ids.append(.max)
                 continue
             }
             ids.append(id)
-            // What is last now, and not when the command is executed once more.
+            // `$` means the last id now, not when the command is executed again.
             let position = options.keys + options.streamCount + index
             if command[position] == [UInt8(ascii: "$")] { command[position] = Bytes(id) }
         }
@@ -74,7 +74,7 @@ extension RedisModel {
 
     // MARK: Replying
 
-    /// Writes what there is of a stream. Returns whether there is anything.
+    /// Writes the entries of a stream. Returns whether there are any.
     private func answer(
         _ call: Call,
         _ options: ReadOptions,
@@ -84,12 +84,12 @@ extension RedisModel {
         let key = call[options.keys + index]
         guard let stream = try stream(place(key, call)) else { return false }
         switch start {
-        case .behind(let id):
+        case .after(let id):
             guard !stream.isEmpty, stream.lastEntryID > id, let first = id.next else { return false }
             header(key)
             read(stream, from: first, count: options.count, nil, into: &reply)
         case .new(let group):
-            // Since 7.2 a consumer is there once it has asked.
+            // Since 7.2 the server creates a consumer even when the command brings it no message.
             if version.isAtLeast7_2 { _ = seen(options.consumer, in: group) }
             guard !stream.isEmpty, stream.lastEntryID > group.lastID, let first = group.lastID.next else {
                 return false
@@ -113,14 +113,14 @@ extension RedisModel {
         reply.bulk(key)
     }
 
-    /// The consumer, made if it is not there, and seen now.
+    /// Returns a consumer, which is created if it does not exist, and sets its time of the last attempt.
     func seen(_ name: Bytes, in group: MessageGroup) -> GroupMember {
         let member = group.member(name) ?? group.addMember(name, now: time.wall)
         member.seenTime = time.wall
         return member
     }
 
-    /// Writes entries as an array, and delivers them if they are read for a group. `count` 0 is for all.
+    /// Writes entries as an array, and delivers them if they are read for a group. A `count` of 0 means all.
     func read(
         _ stream: StreamValue,
         from start: StreamID,
@@ -248,14 +248,14 @@ extension RedisModel {
         let stream = try stream(place(key, call))
         guard let name = options.group else {
             switch call[position] {
-            case [UInt8(ascii: "$")]: return .behind(stream?.lastID ?? .zero)
-            case [UInt8(ascii: "+")] where version.isAtLeast7_2: return .behind(beforeLast(stream))
+            case [UInt8(ascii: "$")]: return .after(stream?.lastID ?? .zero)
+            case [UInt8(ascii: "+")] where version.isAtLeast7_2: return .after(beforeLast(stream))
             case [UInt8(ascii: ">")]:
                 throw ReplyError(
                     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> "
                         + "option."
                 )
-            default: return .behind(try call.id(position))
+            default: return .after(try call.id(position))
             }
         }
         guard let group = stream?.group(name) else { throw .noGroup(key, name, " in XREADGROUP with GROUP option") }
@@ -265,13 +265,13 @@ extension RedisModel {
         case [UInt8(ascii: ">")]: return .new(group)
         default:
             let id = try call.id(position)
-            // The highest id stands for `>` in the server too.
+            // In the server, too, the highest id means `>`.
             return id == .max ? .new(group) : .history(group, id)
         }
     }
 
-    /// `+`: what the last entry comes behind. For Valkey that is the entry with the last id that was given out, be it still
-    /// there or not.
+    /// Returns the id before the last entry, for `+`. On Valkey, that is the entry with the last id that was given out,
+    /// even if it was removed.
     private func beforeLast(_ stream: StreamValue?) -> StreamID {
         guard let stream else { return .zero }
         return (version == .valkey9_1 ? stream.lastID : stream.lastEntryID).previous ?? .zero

@@ -1,6 +1,6 @@
 internal import RedisStreams
 
-/// `EVAL` and what belongs to it: for the scripts of the library only, since there is no Lua here.
+/// `EVAL`, `EVALSHA` and `SCRIPT`, only for the scripts of the library, since there is no Lua here.
 extension RedisModel {
     func eval(_ call: Call) throws(ReplyError) {
         let keyCount = try keyCount(call)

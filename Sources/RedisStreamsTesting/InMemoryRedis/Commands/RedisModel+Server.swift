@@ -21,7 +21,7 @@ extension RedisModel {
             ("server_time_usec", "\(time.wall)000"), ("uptime_in_seconds", "\(uptime)"),
         ]
         let keyspace = databases.enumerated().filter { !$0.element.isEmpty }.map { index, database in
-            ("db\(index)", "keys=\(database.slots.count),expires=\(database.mortals.count),avg_ttl=0")
+            ("db\(index)", "keys=\(database.slots.count),expires=\(database.expiringKeys.count),avg_ttl=0")
         }
         let blocked = clients.values.count { $0.isWaiting }
         return [
@@ -48,7 +48,7 @@ extension RedisModel {
         reply.array(0)
     }
 
-    /// There are no replicas to wait for, so that this never waits.
+    /// `WAIT`. There are no replicas, so it returns at once.
     func wait(_ call: Call) throws(ReplyError) {
         _ = try call.integer(1)
         let timeout = try call.integer(2, or: ReplyError("ERR timeout is not an integer or out of range"))
@@ -81,14 +81,14 @@ extension RedisModel {
         }
     }
 
-    /// Sets all of the settings, or none.
+    /// Sets all of the given settings, or none.
     private func setConfig(_ call: Call) throws(ReplyError) {
         guard call.count % 2 == 0 else { throw .syntax }
         var changed = settings
         var names: Set<String> = []
         for position in stride(from: 2, to: call.count, by: 2) {
             let name = call[position].text.lowercased()
-            // Redis 6.2 names it differently, and what cannot be changed it does not know either.
+            // Redis 6.2 has another error text, and does not list settings that cannot be changed.
             guard settings[name] != nil, version.isAtLeast7_0 || name != "databases" else {
                 throw version.isAtLeast7_0
                     ? ReplyError(

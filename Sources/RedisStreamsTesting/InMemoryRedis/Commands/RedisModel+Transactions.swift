@@ -1,4 +1,4 @@
-/// `MULTI` and what belongs to it.
+/// `MULTI`, `EXEC`, `DISCARD`, `WATCH` and `UNWATCH`.
 extension RedisModel {
     func multi(_ call: Call) throws(ReplyError) {
         guard call.client.transaction == nil else {
@@ -8,7 +8,7 @@ extension RedisModel {
         reply.ok()
     }
 
-    /// Valkey refuses such a command as it refuses any wrong one: the transaction is void then.
+    /// Valkey refuses such a command like any invalid one, which makes `EXEC` fail.
     private func notInTransaction(_ call: Call, _ text: String) -> ReplyError {
         guard version == .valkey9_1 else { return ReplyError(text) }
         call.client.transaction?.isBroken = true

@@ -1,4 +1,4 @@
-/// The commands on strings and hashes: the few that go with streams, for positions and counters.
+/// The commands on strings and hashes that are used with streams, for positions and counters.
 extension RedisModel {
     private func string(_ place: KeyPlace) throws(ReplyError) -> Bytes? {
         switch lookup(place) {

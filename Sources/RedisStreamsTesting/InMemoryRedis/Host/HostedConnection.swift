@@ -1,23 +1,23 @@
 internal import NIOCore
 
-/// A connection at the server's end. Its ``RedisHost`` guards it.
+/// The server's end of a connection. Its ``RedisHost`` guards it.
 final class HostedConnection {
     enum State {
         case open
-        /// Nobody hears what is said, on either side, and nobody notices: the network has gone.
-        case dead
+        /// The network is lost: nothing arrives on either side, and neither side notices.
+        case networkLost
         case closed
     }
 
-    /// What is to be done for a command, in its turn.
+    /// What the host does when it is the turn of a command.
     enum Action {
         case execute([Bytes])
         case refuse([Bytes], String)
         case close
-        /// Something that is no command is answered with this error, and the connection closed.
+        /// The host answers bytes that are no command with this error, and closes the connection.
         case refuseAndClose(String)
-        case die
-        case executeAndDie([Bytes])
+        case loseNetwork
+        case executeAndLoseNetwork([Bytes])
         case executeAndClose([Bytes])
     }
 
@@ -31,7 +31,7 @@ final class HostedConnection {
         reader = RequestReader(version)
     }
 
-    /// The commands that are whole now, and what is wrong with what comes behind them.
+    /// Returns the commands that are complete now, and the protocol error in the bytes after them, if any.
     func read(_ bytes: ByteBuffer) -> (commands: [[Bytes]], failure: RequestReader.Failure?) {
         reader.feed(bytes.readableBytesView)
         var commands: [[Bytes]] = []
@@ -47,15 +47,15 @@ final class HostedConnection {
 
     var isHolding: Bool { !held.isEmpty }
 
-    /// When the first of what is held is due, in milliseconds by the monotonic clock.
+    /// When the first held action is due, in milliseconds by the monotonic clock.
     var heldUntil: Int? { held.first?.until }
 
-    /// Keeps something back, and with it all that comes after it.
+    /// Holds an action back, and with it all that come after it.
     func hold(_ action: Action, until: Int?) {
         held.append((action, until))
     }
 
-    /// Takes what is due: the first, and what came behind it, up to the next that is to wait.
+    /// Removes and returns the actions that are due: the first one, and those after it up to the next one with a delay.
     func takeHeld() -> [Action] {
         guard !held.isEmpty else { return [] }
         let end = held.dropFirst().firstIndex { $0.until != nil } ?? held.endIndex
@@ -66,7 +66,7 @@ final class HostedConnection {
 }
 
 extension RequestReader.Failure {
-    /// What a server does about it.
+    /// What the server does on this failure.
     var action: HostedConnection.Action {
         switch self {
         case .mistake(let text): .refuseAndClose("ERR Protocol error: \(text)")

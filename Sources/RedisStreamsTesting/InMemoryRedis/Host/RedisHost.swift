@@ -2,13 +2,13 @@ package import NIOCore
 internal import RedisStreams
 internal import Synchronization
 
-/// A ``RedisModel`` with connections and clocks: bytes in, bytes out, and timers on an event loop.
+/// Runs a ``RedisModel`` with connections and clocks: bytes in, bytes out, and timers on an event loop.
 package final class RedisHost: Sendable {
     private struct State {
         var model: RedisModel
         var connections: [RedisModel.ConnectionID: HostedConnection] = [:]
         var faults: [Fault] = []
-        /// By how much the server's clock of 1970 is ahead of the event loop's, in milliseconds.
+        /// How far the server's wall clock is ahead of the event loop's clock, in milliseconds.
         var wallOffset: Int
         var timer: (deadline: Int, task: Scheduled<Void>)?
     }
@@ -16,7 +16,7 @@ package final class RedisHost: Sendable {
     private let state: Mutex<State>
     private let eventLoop: any EventLoop
 
-    /// A server whose clock says `wallTime` now, in milliseconds since 1970.
+    /// Creates a server whose clock shows `wallTime` now, in milliseconds since 1970.
     package init(version: InMemoryRedis.Version, password: String?, wallTime: Int, eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
         let model = RedisModel(version: version)
@@ -24,12 +24,12 @@ package final class RedisHost: Sendable {
         state = Mutex(State(model: model, wallOffset: wallTime - eventLoop.milliseconds))
     }
 
-    /// The port that `INFO` tells.
+    /// Sets the port that `INFO` reports.
     package func setPort(_ port: Int) { state.withLock { $0.model.port = port } }
 
     // MARK: Connections
 
-    /// Lets a client in; `peer` gets what there is for it, on the event loop.
+    /// Connects a client. `peer` gets the server's bytes, on the event loop.
     package func connect(_ peer: any RedisPeer) -> RedisModel.ConnectionID {
         state.withLock { state in
             let connection = state.model.connect(at: now(state))
@@ -38,7 +38,7 @@ package final class RedisHost: Sendable {
         }
     }
 
-    /// Takes bytes of a client.
+    /// A client has sent bytes.
     package func received(_ bytes: ByteBuffer, from connection: RedisModel.ConnectionID) {
         state.withLock { state in
             guard let hosted = state.connections[connection] else { return }
@@ -61,7 +61,7 @@ package final class RedisHost: Sendable {
 
     // MARK: Control
 
-    /// Moves the server's clock; what clients wait for does not go by it.
+    /// Moves the server's wall clock. The time that blocked commands wait does not follow it.
     package func stepClock(milliseconds: Int) {
         state.withLock { state in
             state.wallOffset += milliseconds
@@ -93,21 +93,21 @@ package final class RedisHost: Sendable {
         )
     }
 
-    /// A command has arrived: it is executed, unless a fault gets in its way.
+    /// A command has arrived. The server executes it, unless a fault happens to it.
     private func accept(
         _ command: [Bytes],
         _ hosted: HostedConnection,
         _ connection: RedisModel.ConnectionID,
         _ state: inout State
     ) {
-        guard hosted.state != .closed, hosted.state != .dead else { return }
+        guard hosted.state != .closed, hosted.state != .networkLost else { return }
         guard let kind = fault(for: command, &state) else {
             return perform(.execute(command), hosted, connection, &state)
         }
         switch kind {
         case .close: perform(.close, hosted, connection, &state)
-        case .drop: perform(.die, hosted, connection, &state)
-        case .dropReply: perform(.executeAndDie(command), hosted, connection, &state)
+        case .drop: perform(.loseNetwork, hosted, connection, &state)
+        case .dropReply: perform(.executeAndLoseNetwork(command), hosted, connection, &state)
         case .closeAfterExecuting: perform(.executeAndClose(command), hosted, connection, &state)
         case .error(let text): perform(.refuse(command, text), hosted, connection, &state)
         case .delay(let duration):
@@ -118,12 +118,14 @@ package final class RedisHost: Sendable {
     private func fault(for command: [Bytes], _ state: inout State) -> Fault.Kind? {
         guard !state.faults.isEmpty else { return nil }
         var found: Fault.Kind?
-        for fault in state.faults where fault.strikes(command, isTaken: found != nil) { found = found ?? fault.kind }
+        for fault in state.faults where fault.applies(to: command, isTaken: found != nil) {
+            found = found ?? fault.kind
+        }
         state.faults.removeAll(where: \.isSpent)
         return found
     }
 
-    /// Does something in the order in which the connection's commands came.
+    /// Performs an action, in the order in which the connection's commands arrived.
     private func perform(
         _ action: HostedConnection.Action,
         _ hosted: HostedConnection,
@@ -139,14 +141,14 @@ package final class RedisHost: Sendable {
         case .refuseAndClose(let text):
             state.model.refuse([], with: text, on: connection, at: now(state))
             close(connection, &state)
-        case .die: hosted.state = .dead
-        case .executeAndDie(let command):
+        case .loseNetwork: hosted.state = .networkLost
+        case .executeAndLoseNetwork(let command):
             deliver(&state)
-            hosted.state = .dead
+            hosted.state = .networkLost
             state.model.execute(command, on: connection, at: now(state))
         case .executeAndClose(let command):
             deliver(&state)
-            hosted.state = .dead
+            hosted.state = .networkLost
             state.model.execute(command, on: connection, at: now(state))
             close(connection, &state)
         }
@@ -169,7 +171,7 @@ package final class RedisHost: Sendable {
         guard let deadline = [state.model.nextDeadline, held].compactMap({ $0 }).min() else { return }
         if let timer = state.timer, timer.deadline <= deadline { return }
         state.timer?.task.cancel()
-        // A timer that fires before there is anything to do is set again.
+        // If the timer fires before anything is due, it is set again.
         let century = Duration.seconds(100 * 365 * 86_400).plausibleMilliseconds
         let earliest = min(max(0, deadline), eventLoop.milliseconds + century)
         let task = eventLoop.scheduleTask(deadline: .uptimeNanoseconds(UInt64(earliest) * 1_000_000)) {
@@ -190,12 +192,12 @@ package final class RedisHost: Sendable {
         }
     }
 
-    /// Sends what there is to the clients; in order, since the event loop keeps it.
+    /// Sends the model's outputs to the clients. The event loop keeps their order.
     private func deliver(_ state: inout State) {
         for output in state.model.takeOutputs() {
             guard let hosted = state.connections[output.connection] else { continue }
             let peer = hosted.peer
-            if !output.bytes.isEmpty, hosted.state != .dead {
+            if !output.bytes.isEmpty, hosted.state != .networkLost {
                 let bytes = ByteBuffer(bytes: output.bytes)
                 eventLoop.execute { peer.received(bytes) }
             }
@@ -209,12 +211,12 @@ package final class RedisHost: Sendable {
 }
 
 extension EventLoop {
-    /// What its clock says, in whole milliseconds.
+    /// The time of the event loop's clock, in whole milliseconds.
     fileprivate var milliseconds: Int { Int(now.uptimeNanoseconds / 1_000_000) }
 }
 
 extension Duration {
-    /// Whole milliseconds, within a century to either side.
+    /// The duration in whole milliseconds, limited to a century in either direction.
     var plausibleMilliseconds: Int {
         let century = Duration.seconds(100 * 365 * 86_400)
         return Int(min(max(self, .zero - century), century) / .milliseconds(1))

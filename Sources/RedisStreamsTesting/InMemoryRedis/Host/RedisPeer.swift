@@ -2,7 +2,7 @@ package import NIOCore
 
 /// The client's end of a connection to a ``RedisHost``.
 package protocol RedisPeer: Sendable {
-    /// Bytes of the server have arrived.
+    /// The server has sent bytes.
     func received(_ bytes: ByteBuffer)
 
     /// The server has closed the connection.

@@ -1,20 +1,21 @@
-/// Takes the bytes of a client apart into commands, in both forms that Redis knows: arrays of strings, and lines.
+/// Parses the bytes of a client into commands, in both forms that Redis accepts: arrays of strings, and inline
+/// commands.
 struct RequestReader {
     enum Failure: Error {
-        /// What is told to the client before its connection is closed.
+        /// A protocol error: the server sends this text before it closes the connection.
         case mistake(String)
-        /// Somebody speaks HTTP: nothing is told.
+        /// The client speaks HTTP: the server closes the connection without a reply.
         case isHTTP
     }
 
     private let version: InMemoryRedis.Version
     private var buffer: Bytes = []
-    /// Where the rest begins that was not read yet.
+    /// The position of the first byte that was not parsed yet.
     private var position = 0
-    /// The arguments of an array that is not whole yet, and how many are missing.
+    /// The arguments of an incomplete array, and how many are missing.
     private var arguments: [Bytes] = []
     private var missing = 0
-    /// The length of the next argument, once that is known.
+    /// The length of the next argument, if its header has arrived.
     private var length: Int?
 
     private static let longestLine = 64 << 10
@@ -30,7 +31,7 @@ struct RequestReader {
         buffer.append(contentsOf: bytes)
     }
 
-    /// The next command that is whole; `nil` if there is none.
+    /// Returns the next complete command; `nil` if there is none.
     mutating func next() throws(Failure) -> [Bytes]? {
         while position < buffer.count {
             if missing == 0, buffer[position] != UInt8(ascii: "*") {
@@ -54,7 +55,7 @@ struct RequestReader {
         return nil
     }
 
-    /// The next line, which is ended by two bytes, CR and whatever follows, or by the one that is named.
+    /// Returns the next line. It ends with two bytes, CR and whatever follows, or with the given byte.
     private mutating func line(_ mistake: String, endingWith end: UInt8 = 13) throws(Failure) -> ArraySlice<UInt8>? {
         let rest = buffer[position...]
         guard let index = rest.firstIndex(of: end), end == 10 || index + 1 < buffer.count else {
@@ -65,7 +66,7 @@ struct RequestReader {
         return rest[..<index]
     }
 
-    /// Reads an argument of an array, if it is whole.
+    /// Reads an argument of an array, if it is complete.
     private mutating func readArgument() throws(Failure) -> Bool {
         if length == nil {
             guard let line = try line("too big bulk count string") else { return false }
@@ -80,7 +81,7 @@ struct RequestReader {
         }
         guard let length, buffer.count - position >= length + 2 else { return false }
         let end = position + length
-        // Other servers pass over these two bytes, whatever they are.
+        // Other servers skip these two bytes, whatever they are.
         if version == .valkey9_1, buffer[end] != 13 || buffer[end + 1] != 10 {
             throw .mistake("invalid CRLF in request")
         }
@@ -91,9 +92,9 @@ struct RequestReader {
         return true
     }
 
-    // MARK: Lines
+    // MARK: Inline commands
 
-    /// The words of a line: apart by spaces, or in quotes.
+    /// Returns the words of a line: separated by spaces, or in quotes.
     private func words(_ line: ArraySlice<UInt8>) throws(Failure) -> [Bytes] {
         var words: [Bytes] = []
         var rest = line.last == 13 ? line.dropLast() : line
@@ -116,7 +117,7 @@ struct RequestReader {
         return words
     }
 
-    /// Takes what stands in quotes.
+    /// Removes and returns a quoted part.
     private func quoted(_ rest: inout ArraySlice<UInt8>) throws(Failure) -> Bytes {
         let unbalanced = Failure.mistake("unbalanced quotes in request")
         guard let quote = rest.popFirst() else { throw unbalanced }
@@ -132,7 +133,7 @@ struct RequestReader {
                 continue
             }
             if quote == UInt8(ascii: "'") {
-                // Only the quote itself can be escaped.
+                // Single quotes know only one escape, that of the quote itself.
                 if escaped == quote { rest = rest.dropFirst() }
                 word.append(escaped == quote ? quote : byte)
             } else {
@@ -143,7 +144,7 @@ struct RequestReader {
         throw unbalanced
     }
 
-    /// The byte that an escape in double quotes stands for.
+    /// Returns the byte that an escape in double quotes stands for.
     private static func unescaped(_ escaped: UInt8, _ rest: inout ArraySlice<UInt8>) -> UInt8 {
         switch escaped {
         case UInt8(ascii: "n"): return 10

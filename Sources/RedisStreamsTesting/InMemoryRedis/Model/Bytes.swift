@@ -1,6 +1,6 @@
 internal import RedisStreams
 
-/// A string as Redis has it: any bytes.
+/// A Redis string: any bytes.
 package typealias Bytes = [UInt8]
 
 extension [UInt8] {
@@ -37,29 +37,29 @@ extension [UInt8] {
         self.init(text.utf8)
     }
 
-    /// The text, for messages: what is no UTF-8 appears as U+FFFD.
+    /// The text, for messages. Bytes that are not UTF-8 appear as U+FFFD.
     var text: String { String(decoding: self, as: UTF8.self) }
 
-    /// Whether this is `word`, which is in capitals, whatever the case here.
+    /// Whether this equals `word`, which is in upper case, regardless of case here.
     func isWord(_ word: String) -> Bool {
         guard count == word.utf8.count else { return false }
         for (byte, other) in zip(self, word.utf8) where byte.uppercase != other { return false }
         return true
     }
 
-    /// The same with the letters of ASCII as capitals.
+    /// The same string with its ASCII letters in upper case.
     var uppercase: Bytes {
         contains { $0 != $0.uppercase } ? map(\.uppercase) : self
     }
 
-    /// Orders as Redis's trees do: by the first byte that differs, and what is longer behind what it begins with.
+    /// Orders strings as Redis's radix trees do: by the first byte that differs, and a prefix before the longer string.
     static func precedes(_ left: Bytes, _ right: Bytes) -> Bool {
         left.lexicographicallyPrecedes(right)
     }
 }
 
 extension Collection<UInt8> {
-    /// The number that this spells, in the only form in which Redis writes it.
+    /// The integer that this represents, if it has the form in which Redis writes integers.
     var canonicalInteger: Int? {
         guard let first, count <= 20 else { return nil }
         if first == UInt8(ascii: "0") { return count == 1 ? 0 : nil }
@@ -72,11 +72,11 @@ extension Collection<UInt8> {
         return Int(exactly: magnitude)
     }
 
-    /// The number that Redis reads in an id: in its only form, or else as `strtoull` reads it. That passes over spaces,
-    /// knows signs, and lets what is below zero run over.
+    /// The number that Redis reads in an id: an integer in its usual form, or otherwise what `strtoull` reads. That
+    /// skips spaces, accepts signs, and wraps around below zero.
     var idPart: UInt64? {
         if let value = unsignedValue { return value }
-        // `string2ll` refuses what is below zero in its only form.
+        // `string2ll` reads a negative integer in its usual form, and the id is refused.
         if let canonicalInteger, canonicalInteger < 0 { return nil }
         let digits = drop { $0 == 32 || (9...13).contains($0) }
         switch digits.first {
@@ -86,7 +86,7 @@ extension Collection<UInt8> {
         }
     }
 
-    /// The number that the digits spell; `nil` for anything else, or if it does not fit.
+    /// The number that the digits represent; `nil` for anything else, or if the number does not fit.
     var unsignedValue: UInt64? {
         guard !isEmpty else { return nil }
         var value: UInt64 = 0

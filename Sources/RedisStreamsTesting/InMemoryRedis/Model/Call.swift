@@ -1,12 +1,12 @@
 internal import RedisStreams
 
-/// A command that is being executed, with what its arguments say.
+/// A command that is being executed, with access to its arguments.
 struct Call {
     var arguments: [Bytes]
     let client: RedisModel.Client
-    /// Whether it may wait: not within a transaction.
+    /// Whether the command may block. It may not within a transaction.
     var mayBlock = true
-    /// Whether it waited, and is executed once more because its key has changed.
+    /// Whether the command was blocked, and is executed again because its key has changed.
     var isRepeated = false
 
     var count: Int { arguments.count }
@@ -17,7 +17,7 @@ struct Call {
         arguments[position].isWord(word)
     }
 
-    /// How many arguments follow.
+    /// The number of arguments after a position.
     func following(_ position: Int) -> Int { arguments.count - 1 - position }
 
     func integer(_ position: Int, or error: ReplyError = .notAnInteger) throws(ReplyError) -> Int {
@@ -27,7 +27,7 @@ struct Call {
 
     // MARK: Ids
 
-    /// An id; without a sequence, that is `sequence`.
+    /// Reads an id. `sequence` completes an id without a sequence.
     func id(_ position: Int, sequence: UInt64 = 0, isStrict: Bool = true) throws(ReplyError) -> StreamID {
         guard let id = StreamID(arguments[position], sequence: sequence, isStrict: isStrict) else { throw .invalidID }
         return id
@@ -40,14 +40,14 @@ struct Call {
         return ids
     }
 
-    /// Where a range begins: an id, `-`, or `(` and an id.
+    /// Reads the start of a range: an id, `-`, or `(` and an id.
     func rangeStart(_ position: Int) throws(ReplyError) -> StreamID {
         guard let excluded = try excluded(position, sequence: 0) else { return try id(position, isStrict: false) }
         guard let next = excluded.next else { throw .invalidStart }
         return next
     }
 
-    /// Where a range ends: an id, `+`, or `(` and an id.
+    /// Reads the end of a range: an id, `+`, or `(` and an id.
     func rangeEnd(_ position: Int) throws(ReplyError) -> StreamID {
         guard let excluded = try excluded(position, sequence: .max) else {
             return try id(position, sequence: .max, isStrict: false)
@@ -66,7 +66,8 @@ struct Call {
 }
 
 extension StreamID {
-    /// Reads an id as Redis does; `-` and `+`, the lowest and the highest, only if it need not be strict.
+    /// Reads an id as Redis does. `-` and `+`, the lowest and the highest id, are accepted only if `isStrict` is
+    /// `false`.
     init?(_ bytes: some Collection<UInt8>, sequence: UInt64, isStrict: Bool) {
         if bytes.count == 1, let sign = bytes.first {
             if sign == UInt8(ascii: "-") || sign == UInt8(ascii: "+") {
@@ -76,7 +77,7 @@ extension StreamID {
             }
         }
         guard bytes.count < 128 else { return nil }
-        // For C the text ends at a zero.
+        // In C, the text ends at a zero byte.
         let bytes = bytes.prefix { $0 != 0 }
         guard let dash = bytes.firstIndex(of: UInt8(ascii: "-")) else {
             guard let milliseconds = bytes.idPart else { return nil }

@@ -1,7 +1,7 @@
-/// What a key holds.
+/// The value of a key.
 enum StoredValue {
     case string(Bytes)
-    /// Fields and values, in the order in which they were added.
+    /// The fields and values, in the order in which they were added.
     case hash([(field: Bytes, value: Bytes)])
     case stream(StreamValue)
 
@@ -16,7 +16,7 @@ enum StoredValue {
     var isStream: Bool { if case .stream = self { true } else { false } }
 }
 
-/// One of the server's databases.
+/// One of the databases of the server.
 struct Keyspace {
     struct Slot {
         var value: StoredValue
@@ -25,42 +25,42 @@ struct Keyspace {
     }
 
     private(set) var slots: [Bytes: Slot] = [:]
-    /// The keys that expire one day.
-    private(set) var mortals: Set<Bytes> = []
+    /// The keys that have an expiry.
+    private(set) var expiringKeys: Set<Bytes> = []
 
     subscript(key: Bytes) -> Slot? {
         get { slots[key] }
         set {
             slots[key] = newValue
             if newValue?.expiry != nil {
-                mortals.insert(key)
-            } else if !mortals.isEmpty {
-                mortals.remove(key)
+                expiringKeys.insert(key)
+            } else if !expiringKeys.isEmpty {
+                expiringKeys.remove(key)
             }
         }
     }
 
     var isEmpty: Bool { slots.isEmpty }
 
-    /// In order, so that nothing depends on how a dictionary happens to be laid out.
+    /// The keys in order, so that no reply depends on the order of a dictionary.
     var sortedKeys: [Bytes] { slots.keys.sorted(by: Bytes.precedes) }
 
-    /// The keys that have expired, in order.
+    /// Returns the keys that have expired, in order.
     func expired(now: Int) -> [Bytes] {
-        mortals.filter { key in slots[key]?.expiry.map { $0 <= now } ?? false }.sorted(by: Bytes.precedes)
+        expiringKeys.filter { key in slots[key]?.expiry.map { $0 <= now } ?? false }.sorted(by: Bytes.precedes)
     }
 
     var nextExpiry: Int? {
-        mortals.lazy.compactMap { slots[$0]?.expiry }.min()
+        expiringKeys.lazy.compactMap { slots[$0]?.expiry }.min()
     }
 
     mutating func removeAll() {
         slots = [:]
-        mortals = []
+        expiringKeys = []
     }
 }
 
-/// A key of a database, for what is remembered about keys.
+/// The key and its database, to identify a key in collections.
 struct KeyPlace: Hashable {
     var database: Int
     var key: Bytes

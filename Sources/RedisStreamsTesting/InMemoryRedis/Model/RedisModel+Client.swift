@@ -2,10 +2,10 @@ internal import DequeModule
 internal import RedisStreams
 
 extension RedisModel {
-    /// What the server knows of a connection.
+    /// The server's state of a connection.
     final class Client {
         let connection: ConnectionID
-        /// What `CLIENT ID` tells: it begins again when the server does.
+        /// The reply of `CLIENT ID`. It starts over when the server restarts.
         let number: Int
         let since: Time
         var name: Bytes = []
@@ -13,15 +13,15 @@ extension RedisModel {
         var isAuthenticated = false
         var isClosed = false
         var usesRESP3 = false
-        /// Whether the connection is closed once the reply has left.
+        /// Whether the server closes the connection after the reply.
         var closesAfterReply = false
         var transaction: Transaction?
-        /// Keys, and how often each had been changed when the watch began.
+        /// The keys of `WATCH`, and how often each had changed by then.
         var watches: [(place: KeyPlace, changes: Int)] = []
         var wait: Wait?
-        /// Commands that came while the connection waits.
+        /// The requests that arrived while the connection is blocked.
         var inbox: Deque<Request> = []
-        /// The command that was executed last, in small letters.
+        /// The last executed command, in lower case.
         var lastCommand = ""
 
         init(connection: ConnectionID, number: Int, since: Time) {
@@ -33,36 +33,36 @@ extension RedisModel {
         var isWaiting: Bool { wait != nil }
     }
 
-    /// What a client has sent.
+    /// A request of a client.
     enum Request {
-        /// Never empty.
+        /// The arguments of a command, never empty.
         case command([Bytes])
-        /// Something that is answered with this error.
+        /// A request that the server answers with this error.
         case refusal(ReplyError)
     }
 
     /// The commands between `MULTI` and `EXEC`.
     struct Transaction {
         var commands: [[Bytes]] = []
-        /// Whether one of them was refused.
+        /// Whether the server has refused one of the commands.
         var isBroken = false
     }
 
     /// A blocked `XREAD` or `XREADGROUP`.
     struct Wait {
         var places: [KeyPlace]
-        /// What each stream is read from; not used for groups.
+        /// The id after which each stream is read; not used for groups.
         var ids: [StreamID]
         var group: GroupReading?
-        /// 0 for any number.
+        /// The most entries of each stream; 0 for any number.
         var count: Int
-        /// By the monotonic clock; `nil` for never.
+        /// The end of the wait, by the monotonic clock; `nil` for never.
         var deadline: Int?
-        /// The command, with ids for `$`.
+        /// The command, with `$` replaced by ids.
         var command: [Bytes]
     }
 
-    /// Who reads for a group, and how.
+    /// The group and the consumer of a blocked `XREADGROUP`.
     struct GroupReading {
         var group: Bytes
         var consumer: Bytes

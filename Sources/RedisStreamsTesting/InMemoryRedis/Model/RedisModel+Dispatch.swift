@@ -1,6 +1,6 @@
-/// From the arguments of a command to its reply.
+/// The execution of commands, from arguments to reply.
 extension RedisModel {
-    /// Executes or queues a command. Returns the reply: nothing if the command waits.
+    /// Executes or queues a command. Returns the reply, which is empty if the command blocks.
     func run(_ command: [Bytes], for client: Client) -> Bytes {
         write(for: client) {
             guard let spec = CommandTable.specs[command[0].uppercase], spec.isKnown(to: version) else {
@@ -22,19 +22,19 @@ extension RedisModel {
         }
     }
 
-    /// Answers with an error what would have been executed.
+    /// Returns the error reply to a request that is not executed.
     func refusal(_ error: ReplyError, for client: Client) -> Bytes {
         write(for: client) { refuse(error, client) }
     }
 
-    /// Executes a command that has waited once more.
+    /// Executes a blocked command again.
     func runRepeatedly(_ wait: Wait, for client: Client) -> Bytes {
         write(for: client) {
             guard let spec = CommandTable.specs[wait.command[0].uppercase] else { return }
             var call = Call(arguments: wait.command, client: client)
             call.isRepeated = true
             execute(spec, call)
-            // It does not wait for longer because of what others do.
+            // If it blocks again, its wait does not become longer.
             if client.isWaiting { client.wait?.deadline = wait.deadline }
         }
     }
@@ -63,7 +63,7 @@ extension RedisModel {
         reply.error(error)
     }
 
-    /// `EXEC` with arguments: it is over with the transaction all the same.
+    /// `EXEC` with a wrong number of arguments ends the transaction all the same.
     private func abort(_ error: ReplyError, _ client: Client) {
         client.transaction = nil
         stopWatching(client)

@@ -1,10 +1,10 @@
-/// Access to keys, with all that follows of a change.
+/// Access to keys, and the effects of a change on blocked and watching clients.
 extension RedisModel {
     func place(_ key: Bytes, _ call: Call) -> KeyPlace {
         KeyPlace(database: call.client.database, key: key)
     }
 
-    /// What the key holds, unless it has expired.
+    /// Returns the value of a key, unless it has expired.
     func lookup(_ place: KeyPlace) -> StoredValue? {
         guard let slot = databases[place.database][place.key] else { return nil }
         if let expiry = slot.expiry, expiry <= time.wall {
@@ -26,7 +26,7 @@ extension RedisModel {
         try stream(place(call[position], call))
     }
 
-    /// The stream, which is made if it is not there.
+    /// Returns the stream of a key, and creates it if there is none.
     func streamOrNew(_ place: KeyPlace) throws(ReplyError) -> StreamValue {
         if let stream = try stream(place) { return stream }
         let stream = StreamValue()
@@ -45,7 +45,7 @@ extension RedisModel {
         touch(place)
     }
 
-    /// Deletes a key. Returns whether it was there.
+    /// Deletes a key. Returns whether it existed.
     @discardableResult
     func delete(_ place: KeyPlace) -> Bool {
         guard let slot = databases[place.database][place.key] else { return false }
@@ -55,14 +55,14 @@ extension RedisModel {
         return true
     }
 
-    /// The value has changed: transactions that watch it fail.
+    /// Marks the value as changed, so that transactions that watch it fail.
     func touch(_ place: KeyPlace) {
         guard !watchedChanges.isEmpty, let changes = watchedChanges[place] else { return }
         watchedChanges[place] = changes + 1
     }
 
     func removeExpired() {
-        for index in databases.indices where !databases[index].mortals.isEmpty {
+        for index in databases.indices where !databases[index].expiringKeys.isEmpty {
             for key in databases[index].expired(now: time.wall) { delete(KeyPlace(database: index, key: key)) }
         }
         serveWaiting()
@@ -79,7 +79,7 @@ extension RedisModel {
         for place in streams.sorted(by: { Bytes.precedes($0.key, $1.key) }) { signalGone(place) }
     }
 
-    /// Swaps two databases. Who waits for a key waits for it in the same database as before.
+    /// Swaps two databases. A blocked client goes on waiting for its key in the database with the same number.
     func swap(_ first: Int, _ second: Int) {
         guard first != second else { return }
         let places = waiting.keys.filter { $0.database == first || $0.database == second }

@@ -1,6 +1,6 @@
 internal import RedisStreams
 
-/// Blocked readers, and what becomes of them.
+/// Blocked reads, and how they end.
 extension RedisModel {
     func startWaiting(_ wait: Wait, _ client: Client) {
         client.wait = wait
@@ -20,7 +20,7 @@ extension RedisModel {
         return wait
     }
 
-    /// Ends the waiting of a client with this reply.
+    /// Ends the wait of a client with this reply.
     func release(_ client: Client, _ write: (inout ReplyWriter) -> Void) {
         stopWaiting(client)
         var writer = ReplyWriter(isRESP3: client.usesRESP3)
@@ -29,7 +29,7 @@ extension RedisModel {
         released.append(client)
     }
 
-    /// Ends the waits whose time has passed.
+    /// Ends the waits whose time is over.
     func endWaits() {
         guard !waiting.isEmpty else { return }
         let due = clients.values.filter { $0.wait?.deadline.map { $0 <= time.monotonic } ?? false }
@@ -39,20 +39,20 @@ extension RedisModel {
 
     // MARK: Keys that change
 
-    /// A stream is there, or has changed, that somebody may wait for.
+    /// A stream was created or has changed, and clients may wait for it.
     func signalReady(_ place: KeyPlace) {
         guard !waiting.isEmpty, waiting[place] != nil, !readyKeys.contains(place) else { return }
         readyKeys.append(place)
     }
 
-    /// A stream is no longer there. Redis 6.2 lets readers wait on.
+    /// A stream no longer exists. Redis 6.2 lets blocked reads wait on.
     func signalGone(_ place: KeyPlace) {
         guard version.isAtLeast7_0 else { return }
         if version.isAtLeast7_2, !(waiting[place]?.contains { $0.wait?.group != nil } ?? false) { return }
         signalReady(place)
     }
 
-    /// Serves those who wait for keys that have changed.
+    /// Serves the clients that wait for keys that have changed.
     func serveWaiting() {
         while !readyKeys.isEmpty {
             let places = readyKeys
@@ -75,7 +75,7 @@ extension RedisModel {
         }
     }
 
-    /// As Redis does since 7.2: the command is executed as if it came now. It may wait on, and then not for longer.
+    /// Since 7.2 the server executes the command as if it arrived now. The command may block again, but not for longer.
     private func repeatCommand(of client: Client) {
         guard let wait = stopWaiting(client) else { return }
         let bytes = runRepeatedly(wait, for: client)
@@ -84,7 +84,7 @@ extension RedisModel {
         released.append(client)
     }
 
-    /// As Redis did before 7.2: what is new is sent to the client.
+    /// Before 7.2 the server sends the new entries to the client.
     private func serve(_ client: Client, _ stream: StreamValue, _ place: KeyPlace) {
         guard let wait = client.wait, let index = wait.places.firstIndex(of: place) else { return }
         var start = wait.ids[index]

@@ -1,11 +1,11 @@
 internal import DequeModule
 internal import RedisStreams
 
-/// A Redis server without sockets, threads and clock: commands go in, replies come out.
+/// A Redis server without sockets, threads or clock: commands go in, replies come out.
 ///
-/// Time comes in as a value with everything that happens, and nothing depends on chance, nor on the order in which a
-/// dictionary happens to be laid out: the same commands at the same times give the same replies, byte for byte. One
-/// command may have several outputs, since it may end the waiting of others.
+/// Every call passes the time as a value, and nothing depends on chance or on the order of a dictionary: the same
+/// commands at the same times give the same replies, byte for byte. One command may have several outputs, since it may
+/// end the wait of other clients.
 ///
 /// ```swift
 /// let model = RedisModel(version: .redis7_0)
@@ -15,23 +15,23 @@ internal import RedisStreams
 /// model.takeOutputs()  // [Output(connection: connection, bytes: ":0\r\n", closes: false)]
 /// ```
 package final class RedisModel {
-    /// A connection, among all that there ever were.
+    /// The id of a connection, which no later connection gets.
     package struct ConnectionID: Hashable, Comparable, Sendable {
         let number: Int
 
-        /// Connections have no real address here.
+        /// An address made up from the number, since connections have no real address here.
         package var address: String { "127.0.0.1:\(10_000 + number)" }
 
         package static func < (left: ConnectionID, right: ConnectionID) -> Bool { left.number < right.number }
     }
 
-    /// What the clocks of the server say, in milliseconds.
+    /// The times of the server's two clocks, in milliseconds.
     package struct Time: Sendable, Hashable {
-        /// Since 1970. It may step forward and back; ids, idle times and expiry go by it.
+        /// The time since 1970. It may step forward and back; ids, idle times and expiry follow it.
         package var wall: Int
-        /// Since whenever, and never back: the time for which blocked commands wait.
+        /// The time since some moment, which never goes back. Blocked commands wait by it.
         package var monotonic: Int
-        /// Whether that was rounded down.
+        /// Whether `monotonic` was rounded down.
         var isRounded: Bool
 
         package init(wall: Int, monotonic: Int, isRounded: Bool = false) {
@@ -40,43 +40,43 @@ package final class RedisModel {
             self.isRounded = isRounded
         }
 
-        /// When so many milliseconds have passed for sure; at the end of all time if that is later.
+        /// Returns the time at which this many milliseconds have passed for sure; `Int.max` if that does not fit.
         func deadline(in milliseconds: Int) -> Int {
             let (end, isTooLate) = (monotonic + (isRounded ? 1 : 0)).addingReportingOverflow(milliseconds)
             return isTooLate ? .max : end
         }
     }
 
-    /// Something for a connection.
+    /// Bytes for a connection, or its end.
     package struct Output: Sendable, Hashable {
         package var connection: ConnectionID
-        /// Replies.
+        /// The replies.
         package var bytes: Bytes
-        /// Whether the server closes the connection behind them.
+        /// Whether the server closes the connection after them.
         package var closes: Bool
     }
 
     package let version: InMemoryRedis.Version
-    /// What `AUTH` has to give; `nil` for nothing.
+    /// The password that `AUTH` has to send; `nil` for none.
     package var password: Bytes?
-    /// The port that `INFO` tells.
+    /// The port that `INFO` reports.
     package var port = 6379
 
     // MARK: For the commands
 
     var time = Time(wall: 0, monotonic: 0)
-    /// Where the command that is being executed writes its reply.
+    /// The reply of the command that is being executed.
     var reply = ReplyWriter()
     var databases = Array(repeating: Keyspace(), count: 16)
     var clients: [ConnectionID: Client] = [:]
     var outputs: [Output] = []
-    /// Who waits for a key, in the order in which they began to.
+    /// The clients that wait for a key, in the order in which they began.
     var waiting: [KeyPlace: [Client]] = [:]
-    /// Keys that have changed, and that somebody waits for.
+    /// The keys that have changed and for which clients wait.
     var readyKeys: [KeyPlace] = []
-    /// Connections that no longer wait, and may have sent more meanwhile.
+    /// The clients that no longer wait, and may have sent more requests meanwhile.
     var released: [Client] = []
-    /// How often keys that are watched were changed.
+    /// How often each watched key has changed.
     var watchedChanges: [KeyPlace: Int] = [:]
     var knownScripts: Set<Bytes> = []
     var settings = ServerSettings()
@@ -84,12 +84,12 @@ package final class RedisModel {
     private var lastConnection = 0
     private var lastClientID = 0
 
-    /// An empty server.
+    /// Creates an empty server.
     package init(version: InMemoryRedis.Version) {
         self.version = version
     }
 
-    /// Lets a client in.
+    /// Connects a client.
     package func connect(at time: Time) -> ConnectionID {
         begin(time)
         lastConnection += 1
@@ -107,20 +107,22 @@ package final class RedisModel {
         client.isClosed = true
     }
 
-    /// Executes a command, its name being the first of its arguments; later, if the connection waits for something.
+    /// Executes a command, whose name is the first of its arguments. If the connection is blocked, the command waits
+    /// its turn.
     ///
-    /// Take what comes of it with ``takeOutputs()``.
+    /// ``takeOutputs()`` returns the results.
     package func execute(_ command: [Bytes], on connection: ConnectionID, at time: Time) {
         guard !command.isEmpty else { return }
         accept(.command(command), on: connection, at: time)
     }
 
-    /// Answers a command with an error instead of executing it; in its turn, if the connection waits for something.
+    /// Answers a command with an error instead of executing it. If the connection is blocked, the command waits its
+    /// turn.
     package func refuse(_ command: [Bytes], with error: String, on connection: ConnectionID, at time: Time) {
         accept(.refusal(ReplyError(error)), on: connection, at: time)
     }
 
-    /// Does what is due: ends waits, and removes keys that have expired.
+    /// Ends the waits that are over, and removes the keys that have expired.
     package func advance(to time: Time) {
         begin(time)
         endWaits()
@@ -128,7 +130,7 @@ package final class RedisModel {
         settle()
     }
 
-    /// When ``advance(to:)`` has something to do, by the monotonic clock; `nil` if it has not.
+    /// The time at which ``advance(to:)`` has something to do, by the monotonic clock; `nil` if there is none.
     package var nextDeadline: Int? {
         guard !waiting.isEmpty else { return nil }
         let waits = clients.values.compactMap { $0.wait?.deadline }.min()
@@ -140,14 +142,14 @@ package final class RedisModel {
         return [waits, expiry].compactMap { $0 }.min()
     }
 
-    /// Takes what there is for connections, in the order in which it came.
+    /// Removes and returns the outputs, in order.
     package func takeOutputs() -> [Output] {
         let taken = outputs
         outputs = []
         return taken
     }
 
-    /// Starts the server again: all connections are closed, and the data is there or not.
+    /// Restarts the server: it closes all connections, and keeps or loses its data.
     package func restart(keepingData: Bool, at time: Time) {
         begin(time)
         for client in clients.values.sorted(by: { $0.connection < $1.connection }) { close(client) }
@@ -188,7 +190,7 @@ package final class RedisModel {
         if client.closesAfterReply { close(client) }
     }
 
-    /// Lets those go on who no longer wait.
+    /// Processes the requests of clients that no longer wait.
     private func settle() {
         while !released.isEmpty {
             let client = released.removeFirst()

@@ -1,4 +1,4 @@
-/// An error reply: its first word, and the text that real servers send.
+/// An error reply, with the code and the text that real servers send.
 package struct ReplyError: Error {
     let text: Bytes
 
@@ -23,12 +23,12 @@ package struct ReplyError: Error {
         ReplyError("ERR wrong number of arguments for '\(command)' command")
     }
 
-    /// `NOGROUP`, as most commands say it.
+    /// `NOGROUP` with the text of most commands.
     static func noGroup(_ key: Bytes, _ group: Bytes, _ rest: String = "") -> ReplyError {
         ReplyError(Bytes("NOGROUP No such key '"), key, Bytes("' or consumer group '"), group, Bytes("'\(rest)"))
     }
 
-    /// `NOGROUP`, as `XGROUP` and `XINFO` say it.
+    /// `NOGROUP` with the text of `XGROUP` and `XINFO`.
     static func noGroupForKey(_ key: Bytes, _ group: Bytes) -> ReplyError {
         ReplyError(Bytes("NOGROUP No such consumer group '"), group, Bytes("' for key name '"), key, Bytes("'"))
     }

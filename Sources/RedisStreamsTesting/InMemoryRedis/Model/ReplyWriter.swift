@@ -1,18 +1,18 @@
 internal import RedisStreams
 
-/// Writes replies in RESP2, or in RESP3 for clients that insist.
+/// Writes replies in RESP2, or in RESP3 for clients that asked for it.
 package struct ReplyWriter {
-    /// What was written.
+    /// The bytes written so far.
     package private(set) var bytes: Bytes = []
 
-    /// Whether "nothing" and maps have a form of their own.
+    /// Whether null and maps have their own types.
     var isRESP3: Bool
 
     package init(isRESP3: Bool = false) {
         self.isRESP3 = isRESP3
     }
 
-    /// What is written to put a count in front of elements that are not counted yet.
+    /// A position in the reply. The count of an array is inserted there once its elements are written.
     struct Mark {
         fileprivate let position: Int
     }
@@ -31,7 +31,7 @@ package struct ReplyWriter {
 
     mutating func error(_ error: ReplyError) {
         raw("-")
-        // A line break would end the line; Redis writes spaces too.
+        // A line break would end the reply, so Redis writes spaces instead, too.
         bytes.append(contentsOf: error.text.lazy.map { $0 == 13 || $0 == 10 ? 32 : $0 })
         raw("\r\n")
     }
@@ -48,7 +48,7 @@ package struct ReplyWriter {
         raw("\r\n")
     }
 
-    /// So many names, with a value behind each.
+    /// Begins a map of `count` names, each followed by a value.
     mutating func map(_ count: Int) {
         if !isRESP3 { return array(2 * count) }
         bytes.append(UInt8(ascii: "%"))
@@ -56,7 +56,7 @@ package struct ReplyWriter {
         raw("\r\n")
     }
 
-    /// What stands before a name and its value where RESP2 has an array of pairs, and RESP3 a map.
+    /// Begins a name and its value where RESP2 has an array of pairs, and RESP3 a map.
     mutating func pair() {
         if !isRESP3 { array(2) }
     }
@@ -85,27 +85,27 @@ package struct ReplyWriter {
         raw("\r\n")
     }
 
-    /// A number as a string.
+    /// Writes a number as a bulk string.
     mutating func bulk(number: Int) {
         var digits: Bytes = []
         digits.append(decimal: number)
         bulk(digits)
     }
 
-    /// What is a reply already.
+    /// Writes an encoded reply.
     mutating func raw(_ reply: Bytes) { bytes.append(contentsOf: reply) }
 
     private mutating func raw(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
-    /// The place here, for an array that begins here and whose count comes later.
+    /// The current position, for an array that begins here and whose count is not known yet.
     var mark: Mark { Mark(position: bytes.count) }
 
-    /// Makes what was written since `mark` the elements of an array.
+    /// Makes the replies written since `mark` the elements of an array.
     mutating func array(_ count: Int, from mark: Mark) {
         insertHeader("*", count, at: mark)
     }
 
-    /// Makes what was written since `mark` so many pairs; see ``pair()``.
+    /// Makes the replies written since `mark` a list of `count` pairs; see ``pair()``.
     mutating func pairs(_ count: Int, from mark: Mark) {
         insertHeader(isRESP3 ? "%" : "*", count, at: mark)
     }
@@ -117,7 +117,7 @@ package struct ReplyWriter {
         bytes.insert(contentsOf: header, at: mark.position)
     }
 
-    /// Takes back what was written since `mark`.
+    /// Removes the bytes written since `mark`.
     mutating func rewind(to mark: Mark) {
         bytes.removeLast(bytes.count - mark.position)
     }

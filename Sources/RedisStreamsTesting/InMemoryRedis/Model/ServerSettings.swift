@@ -1,4 +1,4 @@
-/// What `CONFIG GET` tells, and `CONFIG SET` takes note of. Only the size of a stream's nodes changes what the server does.
+/// The settings of `CONFIG GET` and `CONFIG SET`. Only those for the size of stream nodes change what the server does.
 struct ServerSettings {
     private(set) var values: [(name: String, value: Bytes)] = [
         ("appendfsync", "everysec"), ("appendonly", "no"), ("databases", "16"), ("maxmemory", "0"),
@@ -8,7 +8,7 @@ struct ServerSettings {
 
     private(set) var nodeLimits = StreamNode.Limits()
 
-    /// How many entries approximate trimming removes at most when it is not told.
+    /// The most entries that approximate trimming removes without `LIMIT`.
     var trimmingLimit: Int {
         let limit = nodeLimits.entries.multipliedReportingOverflow(by: 100).partialValue
         return limit <= 0 ? 10_000 : min(limit, 1_000_000)
@@ -16,7 +16,7 @@ struct ServerSettings {
 
     subscript(name: String) -> Bytes? { values.first { $0.name == name }?.value }
 
-    /// What is wrong with a value; `nil` if it has been set. There has to be a setting of this name.
+    /// Sets a value. Returns what is wrong with it; `nil` if it was set. There has to be a setting of this name.
     mutating func set(_ name: String, to value: Bytes) -> String? {
         var value = value
         switch name {
@@ -36,7 +36,7 @@ struct ServerSettings {
         return nil
     }
 
-    /// A number of bytes, with a unit or without.
+    /// Reads a number of bytes, with or without a unit.
     private static func memory(_ value: Bytes) -> Int? {
         let unit = String(value.text.drop { ("0"..."9").contains($0) }).lowercased()
         let units = [

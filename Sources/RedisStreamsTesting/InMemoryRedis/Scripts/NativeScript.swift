@@ -1,6 +1,6 @@
 internal import RedisStreams
 
-/// A script of the library, done in Swift. The conformance tests compare it with what real servers do with the Lua.
+/// A script of the library, written in Swift. The conformance tests compare it with the Lua on real servers.
 struct NativeScript: Sendable {
     typealias Body = @Sendable (ScriptContext) throws(ReplyError) -> Void
 
@@ -22,7 +22,7 @@ struct NativeScript: Sendable {
         NativeScript(.snapshot) { context throws(ReplyError) in try context.snapshot() },
         NativeScript(.deregister) { context throws(ReplyError) in try context.deregister() },
         NativeScript(.removeNames) { context throws(ReplyError) in try context.removeNames() },
-        // Everybody may do everything here.
+        // Every user has all rights here.
         NativeScript(.rights) { context throws(ReplyError) in context.model.reply.array(0) },
         NativeScript(.publish) { context throws(ReplyError) in try context.publish() },
         NativeScript(.savePosition) { context throws(ReplyError) in try context.savePosition() },

@@ -1,8 +1,8 @@
 internal import RedisStreams
 
-/// The scripts that look at the owner of messages.
+/// The scripts that check the owner of messages.
 extension ScriptContext {
-    /// The ids from a position on, apart: those that are pending for the consumer, and the others.
+    /// Splits the ids from a position on into those that are pending for the consumer, and the others.
     private func owned(_ subject: Subject) throws(ReplyError) -> (mine: [StreamID], others: [StreamID]) {
         var (mine, others): ([StreamID], [StreamID]) = ([], [])
         for position in 2..<max(2, arguments.count) {
@@ -61,7 +61,7 @@ extension ScriptContext {
         for position in 3..<max(3, arguments.count) {
             let id = try id(position)
             guard let message = subject.pending(id) else { continue }
-            // Lua counts in floating point.
+            // Lua counts in floating point, so the script limits the count.
             var count = min(message.deliveryCount, 9_007_199_254_740_000)
             if mode == Bytes("fair"), count % 1000 > 0 {
                 states.append((id, count, 0))
@@ -82,7 +82,7 @@ extension ScriptContext {
         }
     }
 
-    /// Writes the entry, and returns whether there is one.
+    /// Claims the message for the consumer, and writes its entry. Returns whether the entry exists.
     private func reclaim(_ id: StreamID, count: Int, _ subject: Subject) -> Bool {
         let claim = RedisModel.Claim(deliveryTime: model.time.wall, deliveryCount: count)
         let entry = subject.stream.entry(id)

@@ -1,6 +1,6 @@
 internal import RedisStreams
 
-/// The scripts that remove names of consumers.
+/// The scripts that remove consumers from a group.
 extension ScriptContext {
     private static let pageSize = 500
 
@@ -11,9 +11,9 @@ extension ScriptContext {
         if !arguments[4].isEmpty {
             let page = pending(of: subject).prefix(Self.pageSize)
             for message in page { transfer(message, to: other, subject, &deleted) }
-            if page.count == Self.pageSize, let last = page.last { return writeLeave(false, last.id, deleted) }
+            if page.count == Self.pageSize, let last = page.last { return writeDeregistration(false, last.id, deleted) }
         }
-        if let member = subject.member, !member.pending.isEmpty { return writeLeave(false, nil, deleted) }
+        if let member = subject.member, !member.pending.isEmpty { return writeDeregistration(false, nil, deleted) }
         let isSeen = subject.group.members.contains {
             $0 !== subject.member && idle($0) <= number(3) ?? 0
         }
@@ -27,10 +27,10 @@ extension ScriptContext {
             }
         }
         if let member = subject.member { subject.group.remove(member) }
-        writeLeave(true, nil, deleted)
+        writeDeregistration(true, nil, deleted)
     }
 
-    /// What is pending for the consumer, from the id on that is asked for.
+    /// The messages that are pending for the consumer, after the id in the arguments.
     private func pending(of subject: Subject) -> [PendingMessage] {
         let messages = subject.member.map { Array($0.pending.messages) } ?? []
         let start = arguments[4].text
@@ -47,14 +47,14 @@ extension ScriptContext {
     ) {
         let claim = RedisModel.Claim(deliveryTime: min(message.deliveryTime, model.time.wall), isIDOnly: true)
         let id = message.id
-        // Since 7.2 a consumer is there once it has asked.
+        // Since 7.2 the server creates a consumer even when the command brings it no message.
         if model.version.isAtLeast7_2 { _ = model.seen(other, in: subject.group) }
         if !model.claim(id, claim, of: subject.stream, subject.group, for: other) { deleted.append(id) }
     }
 
-    private func writeLeave(_ isGone: Bool, _ last: StreamID?, _ deleted: [StreamID]) {
+    private func writeDeregistration(_ isRemoved: Bool, _ last: StreamID?, _ deleted: [StreamID]) {
         model.reply.array(3)
-        model.reply.integer(isGone ? 1 : 0)
+        model.reply.integer(isRemoved ? 1 : 0)
         if let last { model.reply.bulk(last) } else { model.reply.bulk("") }
         write(deleted)
     }
@@ -64,18 +64,18 @@ extension ScriptContext {
     func removeNames() throws(ReplyError) {
         let subject = try subject()
         let members = subject.group.members
-        let patience = number(2) ?? 0
-        let isMeant = Set(arguments.dropFirst(5))
+        let maxIdle = number(2) ?? 0
+        let candidates = Set(arguments.dropFirst(5))
         let last = subject.member == nil ? members.min { idle($0) < idle($1) } : nil
         let removed = members.filter { member in
             member.pending.isEmpty && member !== subject.member && member !== last
-                && (idle(member) >= patience || member.name == arguments[4]) && member.name.starts(with: arguments[3])
-                && (isMeant.isEmpty || isMeant.contains(member.name))
+                && (idle(member) >= maxIdle || member.name == arguments[4]) && member.name.starts(with: arguments[3])
+                && (candidates.isEmpty || candidates.contains(member.name))
         }.prefix(1000)
         for member in removed { subject.group.remove(member) }
         model.reply.array(2)
         model.reply.array(removed.count)
         for member in removed { model.reply.bulk(member.name) }
-        model.reply.integer(members.count { idle($0) < patience })
+        model.reply.integer(members.count { idle($0) < maxIdle })
     }
 }

@@ -54,10 +54,10 @@ extension ScriptContext {
         for entry in found {
             let fields = entry.fields
             let values = names.compactMap { name in fields.first { $0.name == name }?.value }
-            let isLetter = values.count == 3
-            model.reply.array(isLetter ? 4 : 1)
+            let isDeadLetter = values.count == 3
+            model.reply.array(isDeadLetter ? 4 : 1)
             model.reply.bulk(entry.id)
-            if isLetter { for value in values { model.reply.bulk(value) } }
+            if isDeadLetter { for value in values { model.reply.bulk(value) } }
         }
     }
 
@@ -67,7 +67,7 @@ extension ScriptContext {
         guard let entry = deadLetterEntries.entry(deadLetterEntry) else { return model.reply.null() }
         let stream = try model.stream(model.place(keys[1], call))
         let id = try id(2)
-        if try putBack(id, stream) {
+        if try makePending(id, stream) {
             model.reply.bulk(arguments[2])
         } else {
             var own = Set(arguments.dropFirst(3))
@@ -78,8 +78,8 @@ extension ScriptContext {
         if deadLetterEntries.delete(deadLetterEntry) { model.touch(model.place(keys[0], call)) }
     }
 
-    /// Makes the message pending again. Returns whether its entry and its group are there.
-    private func putBack(_ id: StreamID, _ stream: StreamValue?) throws(ReplyError) -> Bool {
+    /// Makes a message pending again. Returns whether its entry and its group exist.
+    private func makePending(_ id: StreamID, _ stream: StreamValue?) throws(ReplyError) -> Bool {
         guard let stream, stream.contains(id), let group = stream.group(arguments[1]) else { return false }
         var claim = RedisModel.Claim(deliveryTime: model.time.wall, deliveryCount: 0, isForced: true, isIDOnly: true)
         claim.deliveryTime = max(0, model.time.wall - 4_000_000_000)
@@ -88,7 +88,7 @@ extension ScriptContext {
 }
 
 extension StreamEntry {
-    /// Names and values, as a script gets them.
+    /// The names and values of the fields, as a script gets them.
     var fields: [(name: Bytes, value: Bytes)] {
         var reader = RESPReader()
         var words: [Bytes] = []

@@ -1,17 +1,17 @@
 internal import RedisStreams
 
-/// The script that keeps a reader's position.
+/// The script that saves the position of a stream consumer.
 extension ScriptContext {
     func savePosition() throws(ReplyError) {
         let place = model.place(keys[0], call)
         var fields = try model.hash(place) ?? []
-        let kept = fields.first { $0.field == Bytes("id") }?.value
+        let saved = fields.first { $0.field == Bytes("id") }?.value
         let epoch = fields.first { $0.field == Bytes("epoch") }?.value.canonicalInteger ?? 0
         var mine = number(1) ?? 0
-        if kept != nil, epoch > mine { return model.reply.integer(epoch) }
+        if saved != nil, epoch > mine { return model.reply.integer(epoch) }
         if arguments.count > 2, arguments[2] == Bytes("move") {
             mine &+= 1
-        } else if let kept, epoch == mine, !isAbove(arguments[0], kept) {
+        } else if let saved, epoch == mine, !isAbove(arguments[0], saved) {
             return model.reply.integer(epoch)
         }
         for (field, value) in [(Bytes("id"), arguments[0]), (Bytes("epoch"), Bytes("\(mine)"))] {

@@ -1,6 +1,6 @@
 internal import RedisStreams
 
-/// The scripts that look at a stream without the bodies of its entries.
+/// The scripts that probe a stream without the bodies of its entries.
 extension ScriptContext {
     func probe() throws(ReplyError) {
         guard let stream = try model.stream(model.place(keys[0], call)) else { return model.reply.null() }
@@ -40,7 +40,7 @@ extension ScriptContext {
 }
 
 extension StreamEntry {
-    /// How many bytes each field and each value has.
+    /// The size of each field and each value in bytes.
     fileprivate var fieldSizes: [Int] {
         var sizes: [Int] = []
         var limits = RESPLimits()

@@ -1,6 +1,6 @@
 internal import RedisStreams
 
-/// The script that looks at a group and its stream.
+/// The script that takes a snapshot of a group and its stream.
 extension ScriptContext {
     func snapshot() throws(ReplyError) {
         guard let stream = try model.stream(model.place(keys[0], call)) else { throw .noSuchKey }

@@ -1,13 +1,14 @@
 internal import RedisStreams
 
-/// The script that trims a stream up to what its groups need.
+/// The script that trims a stream up to the first entry that its groups need.
 extension ScriptContext {
+    /// What a group needs of the stream.
     private struct Need {
         let group: MessageGroup
         let lowest: StreamID
         let lag: Int?
         let isAbandoned: Bool
-        /// The first entry that it needs, before entries are removed that are needed.
+        /// The first entry that the group needs, before the script removes needed entries.
         var first: StreamID?
     }
 
@@ -58,12 +59,12 @@ extension ScriptContext {
 
     private func need(_ group: MessageGroup, of stream: StreamValue) -> Need {
         let idle = group.members.map { max(0, model.time.wall - $0.seenTime) }.min()
-        let patience = number(2)
+        let maxIdle = number(2)
         return Need(
             group: group,
             lowest: group.pending.messages.first?.id ?? behind(group.lastID),
             lag: model.version.isAtLeast7_0 ? stream.lag(of: group, model.version) : nil,
-            isAbandoned: patience.flatMap { patience in idle.map { $0 > patience } } ?? false
+            isAbandoned: maxIdle.flatMap { maxIdle in idle.map { $0 > maxIdle } } ?? false
         )
     }
 
@@ -71,7 +72,7 @@ extension ScriptContext {
         id.sequence == .max ? id : StreamID(milliseconds: id.milliseconds, sequence: id.sequence + 1)
     }
 
-    /// Removes what nobody needs. Returns how many entries.
+    /// Removes the entries that no group and no position needs. Returns how many.
     private func trimUnneeded(_ stream: StreamValue, _ needs: [Need]) throws(ReplyError) -> Int {
         let waited = needs.filter { !$0.isAbandoned }
         let positions = try positions()
@@ -89,15 +90,16 @@ extension ScriptContext {
         return removed + stream.trim(Trimming(threshold: .id(delivered), policy: .acknowledged))
     }
 
-    /// Where readers go on that keep a position; at the beginning, if they have kept none yet.
+    /// The ids at which stream consumers with a saved position continue; the beginning for those that have saved none
+    /// yet.
     private func positions() throws(ReplyError) -> [StreamID] {
         var positions: [StreamID] = []
         for key in keys.dropFirst() {
-            guard let kept = try model.hash(model.place(key, call))?.first(where: { $0.field == Bytes("id") }) else {
+            guard let saved = try model.hash(model.place(key, call))?.first(where: { $0.field == Bytes("id") }) else {
                 positions.append(.zero)
                 continue
             }
-            guard let id = StreamID(kept.value, sequence: 0, isStrict: true) else { throw .invalidID }
+            guard let id = StreamID(saved.value, sequence: 0, isStrict: true) else { throw .invalidID }
             positions.append(behind(id))
         }
         return positions

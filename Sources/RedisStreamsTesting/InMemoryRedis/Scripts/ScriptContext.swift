@@ -1,20 +1,20 @@
 internal import RedisStreams
 
-/// What a script works with: keys, arguments, and the commands of the server.
+/// The environment of a script: keys, arguments, and the commands of the server.
 struct ScriptContext {
     let model: RedisModel
     let call: Call
     let keys: ScriptArguments
     let arguments: ScriptArguments
 
-    /// The stream and the group that the script is about.
+    /// The stream, the group and the consumer that a script works on.
     struct Subject {
         let stream: StreamValue
         let group: MessageGroup
         let consumer: Bytes
         let member: GroupMember?
 
-        /// Whether the message is pending for the consumer.
+        /// Whether a message is pending for the consumer.
         func isMine(_ id: StreamID) -> Bool { pending(id) != nil }
 
         func pending(_ id: StreamID) -> PendingMessage? { member?.pending.find(id) }
@@ -48,7 +48,8 @@ struct ScriptContext {
     }
 }
 
-/// Keys or arguments of a script. One that is missing is empty here, as it is nothing in Lua: no call may end the process.
+/// The keys or the arguments of a script. A missing one is empty here, as it is `nil` in Lua, so that no call can crash
+/// the process.
 struct ScriptArguments: RandomAccessCollection {
     private let values: [Bytes]
 

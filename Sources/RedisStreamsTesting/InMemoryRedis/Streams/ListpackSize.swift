@@ -1,7 +1,7 @@
-/// How many bytes Redis takes to keep values in a listpack: that decides where a node of a stream ends, and with that
-/// what approximate trimming removes.
+/// The number of bytes that values take in a Redis listpack. It decides where a node of a stream ends, and so what
+/// approximate trimming removes.
 enum ListpackSize {
-    /// Header and end.
+    /// The size of the header and the end byte.
     static let empty = 7
 
     static func element(_ bytes: Bytes) -> Int {
@@ -23,7 +23,7 @@ enum ListpackSize {
         return total(size)
     }
 
-    /// With the length that follows each element, for walking back.
+    /// Adds the length that follows each element, by which Redis walks backwards.
     private static func total(_ size: Int) -> Int {
         switch size {
         case ...127: size + 1

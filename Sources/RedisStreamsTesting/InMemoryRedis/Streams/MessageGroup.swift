@@ -4,9 +4,9 @@ internal import RedisStreams
 /// A consumer of a group.
 final class GroupMember {
     let name: Bytes
-    /// When it tried to read or claim last.
+    /// The time of the last attempt to read or claim.
     var seenTime: Int
-    /// When it read or claimed a message last; -1 if it never did.
+    /// The time of the last read or claimed message; -1 if there was none.
     var activeTime = -1
     var pending = PendingList()
 
@@ -19,12 +19,12 @@ final class GroupMember {
 /// A consumer group.
 final class MessageGroup {
     let name: Bytes
-    /// How far it has read. Set by ``StreamValue/move(_:to:)``.
+    /// The last id that the group has delivered. ``StreamValue/move(_:to:)`` sets it.
     var lastID: StreamID
-    /// How many entries of the stream it has read; `nil` if that is not known.
+    /// How many entries of the stream the group has read; `nil` if unknown.
     var entriesRead: Int?
     private(set) var pending = PendingList()
-    /// In the order of their names.
+    /// The consumers, in the order of their names.
     private(set) var members: [GroupMember] = []
 
     init(name: Bytes, lastID: StreamID, entriesRead: Int?) {
@@ -46,7 +46,7 @@ final class MessageGroup {
         return member
     }
 
-    /// Removes a consumer with everything that is pending for it.
+    /// Removes a consumer and its pending messages.
     func remove(_ member: GroupMember) {
         for message in member.pending.messages { pending.remove(message.id) }
         members.removeAll { $0 === member }

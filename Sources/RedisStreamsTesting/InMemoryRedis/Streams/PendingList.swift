@@ -4,11 +4,11 @@ internal import RedisStreams
 /// A message that was delivered to a consumer and not acknowledged yet.
 final class PendingMessage {
     let id: StreamID
-    /// Nobody, only while `XCLAIM … FORCE` makes it.
+    /// The owner; `nil` only while `XCLAIM … FORCE` creates the message.
     var consumer: GroupMember?
-    /// When it was delivered last, in milliseconds since 1970.
+    /// The time of the last delivery, in milliseconds since 1970.
     var deliveryTime: Int
-    /// Runs over, as the server's does.
+    /// How often the message was delivered. It overflows as the server's counter does.
     var deliveryCount: Int
 
     init(id: StreamID, consumer: GroupMember?, deliveryTime: Int, deliveryCount: Int = 1) {
@@ -21,7 +21,7 @@ final class PendingMessage {
 
 /// Pending messages in the order of their ids.
 struct PendingList {
-    /// Added at the end and acknowledged near the beginning, as a rule: a deque is quick at both.
+    /// A deque, since messages are usually added at the end and acknowledged near the beginning.
     private(set) var messages: Deque<PendingMessage> = []
 
     var count: Int { messages.count }
@@ -29,7 +29,7 @@ struct PendingList {
 
     subscript(position: Int) -> PendingMessage { messages[position] }
 
-    /// The position of the first message that is not below `id`.
+    /// Returns the position of the first message that is not below `id`.
     func lowerBound(_ id: StreamID) -> Int {
         if let first = messages.first, id <= first.id { return 0 }
         var (low, high) = (0, messages.count)

@@ -1,6 +1,6 @@
 internal import RedisStreams
 
-/// How many nodes Redis's radix tree has for the nodes of a stream, which `XINFO STREAM` tells.
+/// Counts the nodes of Redis's radix tree over the nodes of a stream. `XINFO STREAM` reports the number.
 enum RadixTree {
     static func nodeCount(_ ids: [StreamID]) -> Int {
         ids.isEmpty ? 1 : nodeCount(ids.map(key)[...], depth: 0)
@@ -14,13 +14,13 @@ enum RadixTree {
         return key
     }
 
-    /// `keys` are in order, at least one, and agree in the first `depth` bytes.
+    /// `keys` are in order and not empty, and agree in the first `depth` bytes.
     private static func nodeCount(_ keys: ArraySlice<Bytes>, depth: Int) -> Int {
         guard let first = keys.first, let last = keys.last else { return 0 }
         if keys.count == 1 { return depth == first.count ? 1 : 2 }
         var length = depth
         while first[length] == last[length] { length += 1 }
-        // One node for what they have in common, one that branches.
+        // One node for the common part, and one that branches.
         var count = length > depth ? 2 : 1
         var rest = keys
         while let next = rest.first {

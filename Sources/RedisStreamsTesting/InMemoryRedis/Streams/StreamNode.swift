@@ -3,24 +3,24 @@ internal import RedisStreams
 /// An entry of a stream.
 struct StreamEntry {
     let id: StreamID
-    /// Id and fields, as every reply has them.
+    /// The id and the fields, encoded as in every reply.
     let encoded: Bytes
 }
 
-/// What Redis keeps together: up to 100 entries, or 4 KiB, unless it is told otherwise. Approximate trimming removes whole
-/// nodes.
+/// A node of a stream: the entries that Redis stores together, by default up to 100 or 4 KiB. Approximate trimming
+/// removes whole nodes.
 struct StreamNode {
-    /// The id of the entry that the node was made for, whether that is still there or not.
+    /// The id of the first entry added to the node, even if that was removed.
     let firstID: StreamID
-    /// Those that were not deleted, in order.
+    /// The entries that were not removed, in order.
     private(set) var entries: [StreamEntry] = []
-    /// The last entry that was added, be it still there or not.
+    /// The id of the last entry added to the node, even if that was removed.
     private(set) var lastID: StreamID
     private var deletedCount = 0
     private var size = ListpackSize.empty
     private let fieldNames: [Bytes]
 
-    /// `stream-node-max-entries` and `stream-node-max-bytes`: 0 for any number.
+    /// The settings `stream-node-max-entries` and `stream-node-max-bytes`; 0 for no limit.
     struct Limits {
         var entries = 100
         var bytes = 4096
@@ -39,9 +39,9 @@ struct StreamNode {
         stride(from: fields.startIndex, to: fields.endIndex, by: 2).map { fields[$0] }
     }
 
-    /// Whether another entry goes to a node of its own.
+    /// Whether an entry of `byteCount` bytes needs a new node.
     func isFull(for byteCount: Int, _ limits: Limits) -> Bool {
-        // What a listpack can be at most.
+        // The maximum size of a listpack.
         let most = limits.bytes == 0 ? 1 << 30 : min(limits.bytes, 1 << 30)
         return size + byteCount >= most || limits.entries > 0 && entries.count + deletedCount >= limits.entries
     }
@@ -61,7 +61,7 @@ struct StreamNode {
         lastID = entry.id
     }
 
-    /// The position of the first entry that is not below `id`.
+    /// Returns the position of the first entry that is not below `id`.
     func lowerBound(_ id: StreamID) -> Int {
         var (low, high) = (0, entries.count)
         while low < high {

@@ -1,15 +1,15 @@
 internal import RedisStreams
 
-/// How many entries a group has read and has yet to read, as far as the server can tell without counting.
+/// How many entries a group has read and not read, as far as the server can tell without counting them.
 extension StreamValue {
-    /// Whether an entry was deleted in or behind the place where `start` is.
+    /// Whether an entry at or after `start` was deleted.
     private func hasTombstones(from start: StreamID, _ version: InMemoryRedis.Version) -> Bool {
         if isEmpty || maxDeletedID == .zero { return false }
         if !version.isAtLeast7_2, firstID > maxDeletedID { return false }
         return start <= maxDeletedID
     }
 
-    /// How many entries there were ever up to `id`; `nil` if that cannot be told.
+    /// Returns how many entries with ids up to `id` were ever added; `nil` if the server cannot tell.
     func entriesRead(upTo id: StreamID, _ version: InMemoryRedis.Version) -> Int? {
         if entriesAdded == 0 { return 0 }
         if isEmpty, id <= lastID { return entriesAdded }
@@ -23,7 +23,7 @@ extension StreamValue {
         return nil
     }
 
-    /// Counts an entry that the group reads now.
+    /// Counts an entry that the group reads.
     func countRead(_ id: StreamID, by group: MessageGroup, _ version: InMemoryRedis.Version) {
         let start = version.isAtLeast7_2 ? group.lastID : id
         // Entries may have been trimmed before the group has read them.
@@ -35,7 +35,7 @@ extension StreamValue {
         }
     }
 
-    /// How many entries the group has yet to read; `nil` if that cannot be told.
+    /// Returns how many entries the group has not read; `nil` if the server cannot tell.
     func lag(of group: MessageGroup, _ version: InMemoryRedis.Version) -> Int? {
         if entriesAdded == 0 { return 0 }
         if version == .redis8_2 {

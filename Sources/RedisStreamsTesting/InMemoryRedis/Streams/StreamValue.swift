@@ -1,34 +1,34 @@
 internal import DequeModule
 internal import RedisStreams
 
-/// A stream: its entries, and its groups.
+/// A stream, with its entries and its groups.
 final class StreamValue {
     private(set) var nodes: Deque<StreamNode> = []
     private(set) var count = 0
     var lastID = StreamID.zero
-    /// The first entry; `0-0` if there is none.
+    /// The id of the first entry; `0-0` if there is none.
     private(set) var firstID = StreamID.zero
-    /// The highest id that was deleted by itself; `0-0` if none was.
+    /// The highest id that a command deleted, not counting trimmed ones; `0-0` if there is none.
     var maxDeletedID = StreamID.zero
     /// How many entries were ever added.
     var entriesAdded = 0
-    /// In the order of their names.
+    /// The groups, in the order of their names.
     private(set) var groups: [MessageGroup] = []
-    /// How far the group has read that has read least, as Redis 8.2 remembers it: a group that is destroyed goes on
-    /// counting, and `ACKED` then keeps entries that nobody needs. `nil` if it has to be looked up.
+    /// The lowest last id among the groups, as Redis 8.2 caches it: a destroyed group still counts, so that `ACKED`
+    /// keeps entries that no group needs. `nil` if it has to be computed.
     private var lowestLastID: StreamID?
 
     var isEmpty: Bool { count == 0 }
 
     // MARK: Adding
 
-    /// The id for an entry that gets one by the clock.
+    /// Returns the id of an entry that is added with `*`.
     func nextID(now: Int) -> StreamID? {
         let milliseconds = UInt64(max(0, now))
         return milliseconds > lastID.milliseconds ? StreamID(milliseconds: milliseconds) : lastID.next
     }
 
-    /// Adds an entry, with an id above all before.
+    /// Adds an entry. Its id has to be above all ids before.
     func append(_ id: StreamID, _ fields: ArraySlice<Bytes>, _ limits: StreamNode.Limits) {
         let byteCount = fields.reduce(0) { $0 + $1.count }
         if nodes.last.map({ $0.isFull(for: byteCount, limits) }) ?? true { nodes.append(StreamNode(id, fields)) }
@@ -51,8 +51,8 @@ final class StreamValue {
 
     // MARK: Looking up
 
-    /// The position of the node that has the first entry not below `id`, and of the entry in it. It is behind the end of
-    /// the node if that entry is the first one of the next.
+    /// Returns the positions of the node and of the entry in it for the first entry not below `id`. The latter is the
+    /// end of the node if that entry is the first one of the next node.
     private func position(_ id: StreamID) -> (node: Int, entry: Int) {
         var (low, high) = (0, nodes.count)
         while low < high {
@@ -100,14 +100,14 @@ final class StreamValue {
         }
     }
 
-    /// The last entry that is there; `0-0` if there is none.
+    /// The id of the last entry; `0-0` if there is none.
     var lastEntryID: StreamID { lastEntry?.id ?? .zero }
     var firstEntry: StreamEntry? { nodes.first { !$0.entries.isEmpty }?.entries.first }
     var lastEntry: StreamEntry? { nodes.last { !$0.entries.isEmpty }?.entries.last }
 
     // MARK: Removing
 
-    /// Removes an entry by itself. Returns whether it was there.
+    /// Deletes an entry. Returns whether it existed.
     func delete(_ id: StreamID) -> Bool {
         guard remove(id) else { return false }
         maxDeletedID = max(maxDeletedID, id)
@@ -125,7 +125,7 @@ final class StreamValue {
         return true
     }
 
-    /// Removes entries from the beginning on. Returns how many.
+    /// Trims the stream from its beginning. Returns how many entries were removed.
     func trim(_ trimming: Trimming) -> Int {
         var removed = 0
         var node = 0
@@ -135,7 +135,7 @@ final class StreamValue {
             if trimming.limit > 0, removed + entries.count > trimming.limit { break }
             let isWhole = trimming.takes(nodes[node], of: count)
             if trimming.policy != .keep {
-                // Redis 8.2 removes nothing by an approximate threshold then.
+                // With these policies, Redis 8.2 removes nothing by an approximate threshold.
                 if trimming.isApproximate { break }
                 removed += trimReferences(trimming, node: node)
                 if !isWhole { break }
@@ -159,7 +159,7 @@ final class StreamValue {
         return removed
     }
 
-    /// Removes the entries of a node one by one, as their references in groups demand. Returns how many.
+    /// Removes the entries of a node one by one, as the policy for references in groups says. Returns how many.
     private func trimReferences(_ trimming: Trimming, node: Int) -> Int {
         var removed = 0
         for entry in nodes[node].entries {
@@ -183,7 +183,7 @@ final class StreamValue {
         groups.first { $0.name == name }
     }
 
-    /// Adds a group, unless there is one of this name.
+    /// Adds a group. Returns `false` if there is one of this name.
     func addGroup(_ name: Bytes, lastID: StreamID, entriesRead: Int?) -> Bool {
         guard group(name) == nil else { return false }
         let position = groups.firstIndex { Bytes.precedes(name, $0.name) } ?? groups.count
@@ -196,13 +196,13 @@ final class StreamValue {
         groups.removeAll { $0 === group }
     }
 
-    /// Sets how far a group has read.
+    /// Sets the last id of a group.
     func move(_ group: MessageGroup, to id: StreamID) {
         if let lowest = lowestLastID, group.lastID == lowest || id < lowest { lowestLastID = nil }
         group.lastID = id
     }
 
-    /// Whether a group has yet to read the entry, or to acknowledge it.
+    /// Whether a group has not read or not acknowledged the entry.
     func isReferenced(_ id: StreamID) -> Bool {
         guard !groups.isEmpty else { return false }
         let lowest = lowestLastID ?? groups.map(\.lastID).min() ?? .max
@@ -210,7 +210,7 @@ final class StreamValue {
         return id > lowest || groups.contains { $0.pending.find(id) != nil }
     }
 
-    /// Takes the entry out of what is pending in any group.
+    /// Removes the entry from the pending lists of all groups.
     func removeReferences(_ id: StreamID) {
         for group in groups {
             if let message = group.pending.find(id) { group.remove(message) }

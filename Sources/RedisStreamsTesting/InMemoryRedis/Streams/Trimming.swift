@@ -1,13 +1,13 @@
 internal import RedisStreams
 
-/// What `XADD` and `XTRIM` remove.
+/// The options for trimming of `XADD` and `XTRIM`.
 struct Trimming {
     enum Threshold {
         case length(Int)
         case id(StreamID)
     }
 
-    /// What becomes of messages that are pending when their entry is removed.
+    /// What happens to pending messages when their entry is removed.
     enum Policy {
         /// `KEEPREF`: they stay pending.
         case keep
@@ -31,7 +31,7 @@ struct Trimming {
 
     var threshold: Threshold
     var isApproximate = false
-    /// The most entries to remove; 0 for any number.
+    /// The most entries to remove; 0 for no limit.
     var limit = 0
     var policy = Policy.keep
 
@@ -40,12 +40,13 @@ struct Trimming {
         if case .length(let length) = threshold { count <= length } else { false }
     }
 
-    /// Whether the entry stays because of its id.
+    /// Whether the threshold keeps the entry because of its id.
     func keeps(_ id: StreamID) -> Bool {
         if case .id(let lowest) = threshold { id >= lowest } else { false }
     }
 
-    /// Whether the whole node goes, out of so many entries. An entry at its end that was deleted can keep it.
+    /// Whether trimming removes the whole node from a stream of `count` entries. A removed last entry can keep the
+    /// node.
     func takes(_ node: StreamNode, of count: Int) -> Bool {
         switch threshold {
         case .length(let length): count - node.entries.count >= length
@@ -53,7 +54,7 @@ struct Trimming {
         }
     }
 
-    /// How many of these entries go, out of so many.
+    /// Returns how many of these entries trimming removes from a stream of `count` entries.
     func excess(_ entries: [StreamEntry], of count: Int) -> Int {
         switch threshold {
         case .length(let length): min(entries.count, max(0, count - length))
