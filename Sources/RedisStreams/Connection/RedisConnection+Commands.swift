@@ -125,7 +125,7 @@ extension RedisConnection {
         _ write: (inout CommandWriter) -> Void
     ) async -> [PendingReplies.Outcome] {
         guard count > 0 else { return [] }
-        let replies = begin(count: count, write)
+        let replies = enqueue(count: count, write)
         let outcomes = await replies.outcomes(onCancel: { if blocks { self.close() } })
         // On the event loop this closes at once, before the pool can give the connection to another caller.
         if blocks, replies.isAbandoned { close() }
@@ -136,7 +136,7 @@ extension RedisConnection {
     nonisolated func executeToTheEnd<Command: RedisCommand>(
         _ command: Command
     ) async -> Result<Command.Response, RedisError> {
-        let outcomes = await begin(count: 1) { $0.write(command) }.outcomesInAnyCase()
+        let outcomes = await enqueue(count: 1) { $0.write(command) }.outcomesInAnyCase()
         return command.result(of: outcomes[0])
     }
 

@@ -1,15 +1,15 @@
 extension RedisConnection {
-    /// Queues a call until the next flush, as `begin(_:then:)` does with any command, and calls `handle` with what the script
+    /// Queues a call until the next flush, as `enqueue(_:then:)` does with any command, and calls `handle` with what the script
     /// has returned. If the server does not know the script, the connection sends its text.
-    nonisolated func begin(
+    nonisolated func enqueue(
         _ call: ScriptCall,
         returning handle: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
     ) {
         let sendWhole = { @Sendable in
             let whole = call.whole
-            self.begin(whole, then: { handle(whole.result(of: $0)) })
+            self.enqueue(whole, then: { handle(whole.result(of: $0)) })
         }
-        begin(
+        enqueue(
             call,
             then: { outcome in
                 let result = call.result(of: outcome)

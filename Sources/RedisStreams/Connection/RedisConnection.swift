@@ -201,7 +201,7 @@ public actor RedisConnection {
     /// - Parameters:
     ///   - count: How many commands `write` writes.
     ///   - write: Called once, before this returns.
-    nonisolated func begin(
+    nonisolated func enqueue(
         count: Int,
         _ write: (inout CommandWriter) -> Void
     ) -> PendingReplies {
@@ -239,7 +239,7 @@ public actor RedisConnection {
     ///
     /// - Parameter latest: The latest time, by the clock of leases, at which the connection may send the command. If the process
     ///   was suspended past it, the connection ends instead.
-    nonisolated func begin(
+    nonisolated func enqueue(
         _ command: some RedisCommand,
         notAfter latest: NIODeadline = .distantFuture,
         then handle: @escaping @Sendable (PendingReplies.Outcome) -> Void

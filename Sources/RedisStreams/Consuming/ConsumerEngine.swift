@@ -23,7 +23,7 @@ protocol ConsumerEngine: Actor {
     /// Takes the next step, if it is one that is awaited. Returns whether it was.
     func takeStep(on connection: RedisConnection) async throws(RedisError) -> Bool
 
-    /// Starts as many reads as there is room for, with `begin`, and has them sent.
+    /// Starts as many reads as there is room for, with `send`, and has them sent.
     func readOn(on connection: RedisConnection)
 
     /// No command is in flight any more.
@@ -100,14 +100,14 @@ extension ConsumerEngine {
 
     /// Queues a command until the connection is flushed. Its outcome is handled on the event loop. An error that
     /// `handle` throws ends the reading; otherwise, more reads may start afterwards.
-    func begin(
+    func send(
         _ command: some RedisCommand,
         on connection: RedisConnection,
         notAfter latest: NIODeadline = .distantFuture,
         then handle: @escaping @Sendable (isolated Self, PendingReplies.Outcome) throws(RedisError) -> Void
     ) {
         readsInFlight.began()
-        connection.begin(command, notAfter: latest) { outcome in
+        connection.enqueue(command, notAfter: latest) { outcome in
             self.assumeIsolated { engine in
                 engine.readsInFlight.ended()
                 do throws(RedisError) { try handle(engine, outcome) } catch { engine.readsInFlight.failed(error) }

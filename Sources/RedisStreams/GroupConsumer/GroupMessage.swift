@@ -100,8 +100,8 @@ public struct GroupMessage: Sendable, Identifiable {
     /// used up.
     ///
     /// For ``GroupConsumer/Acknowledgement/manual``, where the consumer holds a message that is neither acknowledged
-    /// nor released for as long as it runs: it keeps it in memory, and renews its lease.
-    public func release() {
+    /// nor returned for as long as it runs: it keeps it in memory, and renews its lease.
+    public func requeue() {
         batch.pending.requeue(self)
     }
 }

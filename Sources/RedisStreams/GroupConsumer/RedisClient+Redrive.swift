@@ -4,7 +4,7 @@ public struct RedriveResult: Sendable, Hashable {
     public var ids: [StreamID] = []
     /// The dead letters that stay where they are: their fields were omitted, since they did not fit, and their original
     /// entries are no longer in their streams, or their groups no longer exist.
-    public var left: [StreamID] = []
+    public var remaining: [StreamID] = []
 
     /// A result without ids.
     public init() {}
@@ -23,26 +23,26 @@ extension RedisCommandExecutor {
     /// once. Entries that are not dead letters stay as they are.
     ///
     /// - Parameters:
-    ///   - deadLetterEntries: The stream of dead letters; see ``DeadLetter``.
+    ///   - deadLetters: The stream of dead letters; see ``DeadLetter``.
     ///   - count: The most dead letters to put back. Default: 100.
     /// - Returns: The ids of the messages that were put back, and the dead letters that could not be put back.
     /// - Throws: ``RedisError``. Messages that were put back before that stay put back.
     @discardableResult
-    public func redrive(_ deadLetterEntries: StreamKey, count: Int = 100) async throws(RedisError) -> RedriveResult {
+    public func redrive(_ deadLetters: StreamKey, count: Int = 100) async throws(RedisError) -> RedriveResult {
         guard count > 0 else { throw RedisError(.invalidArgument, "count must be positive.") }
         var result = RedriveResult()
         var last = StreamID.zero
         let page = min(count, 100)
         while true {
-            let origins = try await run(DeadLetter.page(of: deadLetterEntries, after: last, count: page))
-            let found = try DeadLetter.origins(in: origins, of: deadLetterEntries)
+            let origins = try await run(DeadLetter.page(of: deadLetters, after: last, count: page))
+            let found = try DeadLetter.origins(in: origins, of: deadLetters)
             for (deadLetterEntry, origin) in found where result.ids.count < count {
-                guard let call = origin?.redrive(deadLetterEntry, of: deadLetterEntries) else { continue }
+                guard let call = origin?.redrive(deadLetterEntry, of: deadLetters) else { continue }
                 let reply = try await run(call)
                 if let id = reply.streamID {
                     result.ids.append(id)
                 } else if !reply.isNull {
-                    result.left.append(deadLetterEntry)
+                    result.remaining.append(deadLetterEntry)
                 }
             }
             guard result.ids.count < count, found.count == page, let id = found.last?.deadLetterEntry, id > last,
@@ -62,22 +62,22 @@ private struct DeadLetterOrigin {
     let id: StreamID
 
     /// The call of the script that puts the message back.
-    func redrive(_ deadLetterEntry: StreamID, of deadLetterEntries: StreamKey) -> ScriptCall {
+    func redrive(_ deadLetterEntry: StreamID, of deadLetters: StreamKey) -> ScriptCall {
         let arguments: [FieldValue] = [.text("\(deadLetterEntry)"), .text(group), .text("\(id)")]
         return ScriptCall(
             .redrive,
-            keys: [deadLetterEntries, stream],
+            keys: [deadLetters, stream],
             arguments: arguments + DeadLetter.Field.allCases.map { .text($0.rawValue) }
         )
     }
 }
 
 extension DeadLetter {
-    fileprivate static func page(of deadLetterEntries: StreamKey, after id: StreamID, count: Int) -> ScriptCall {
+    fileprivate static func page(of deadLetters: StreamKey, after id: StreamID, count: Int) -> ScriptCall {
         let fields: [Field] = [.stream, .group, .id]
         return ScriptCall(
             .deadLetters,
-            keys: [deadLetterEntries],
+            keys: [deadLetters],
             arguments: [.text("\(id)"), .integer(count)] + fields.map { .text($0.rawValue) }
         )
     }
@@ -85,9 +85,9 @@ extension DeadLetter {
     /// The ids of a page of dead letters, each with its origin; `nil` for an entry that is not a dead letter.
     fileprivate static func origins(
         in reply: RedisReply,
-        of deadLetterEntries: StreamKey
+        of deadLetters: StreamKey
     ) throws(RedisError) -> [(deadLetterEntry: StreamID, origin: DeadLetterOrigin?)] {
-        let call = page(of: deadLetterEntries, after: .zero, count: 1)
+        let call = page(of: deadLetters, after: .zero, count: 1)
         var origins: [(deadLetterEntry: StreamID, origin: DeadLetterOrigin?)] = []
         for element in try call.elements(reply) {
             let values = Array(try call.elements(element))

@@ -43,7 +43,7 @@ actor ProducerEngine {
             let node = client.router.node(for: items.prefix(1).flatMap(\.command.keys))
             let connection = try await node.pool.shared(preferring: connection)
             self.connection = connection
-            return connection.begin(count: items.count) { writer in
+            return connection.enqueue(count: items.count) { writer in
                 for item in items { writer.write(item.command) }
             }
         } catch {

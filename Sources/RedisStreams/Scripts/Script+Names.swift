@@ -1,3 +1,5 @@
+// Twin for the in-memory server: ScriptContext+Names.swift.
+
 // The scripts that remove consumers from a group. `XGROUP DELCONSUMER` alone would also drop their pending messages,
 // and no other consumer would ever handle those. So each of these scripts checks the pending list in the same step.
 extension Script {

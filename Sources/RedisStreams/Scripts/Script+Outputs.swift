@@ -1,3 +1,5 @@
+// Twin for the in-memory server: ScriptContext+Outputs.swift.
+
 extension Script {
     /// Adds entries to other streams and acknowledges the message that they result from, all or nothing, if the message
     /// is pending for the consumer.

@@ -1,3 +1,5 @@
+// Twin for the in-memory server: ScriptContext+Leases.swift.
+
 // Finds which of the ids in ARGV, from the third on, are pending for the consumer. One XPENDING from the first id to
 // the last finds nearly all of them; if its page is full, the script asks for each remaining id. It returns errors of
 // the server unchanged.

@@ -1,3 +1,5 @@
+// Twin for the in-memory server: ScriptContext+Position.swift.
+
 extension Script {
     /// Saves a reader's position, unless a higher position is saved, or another reader has moved it since.
     ///

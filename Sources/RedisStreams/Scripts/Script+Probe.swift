@@ -1,3 +1,5 @@
+// Twin for the in-memory server: ScriptContext+Probe.swift.
+
 extension Script {
     /// Returns information about a stream without the fields of its entries, which a plain `XINFO STREAM` includes.
     ///

@@ -1,3 +1,5 @@
+// The twin for the in-memory server is in NativeScript.swift: there, every user has all rights.
+
 extension Script {
     /// Tests whether the user has the rights to the commands of a consumer's scripts. It calls them for a group that
     /// does not exist, so that they change nothing.

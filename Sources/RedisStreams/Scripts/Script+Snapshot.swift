@@ -1,3 +1,5 @@
+// Twin for the in-memory server: ScriptContext+Snapshot.swift.
+
 extension Script {
     /// Returns a consistent snapshot of the group, its pending list and its stream.
     ///

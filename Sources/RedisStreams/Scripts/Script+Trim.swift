@@ -1,3 +1,5 @@
+// Twin for the in-memory server: ScriptContext+Trim.swift.
+
 extension Script {
     /// Trims a stream up to the first entry that a group still needs. Since this is one step, the server can neither
     /// create a group nor deliver a message between the check and the trim.

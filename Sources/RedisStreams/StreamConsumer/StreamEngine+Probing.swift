@@ -116,7 +116,7 @@ extension StreamEngine {
     private func askRole(on connection: RedisConnection) {
         guard master.mayAsk else { return }
         let command = ROLE()
-        connection.begin(command) { outcome in
+        connection.enqueue(command) { outcome in
             self.assumeIsolated { engine in
                 switch command.result(of: outcome) {
                 case .success(let role): if engine.master.observe(role) { engine.node.serverIsNotMaster() }

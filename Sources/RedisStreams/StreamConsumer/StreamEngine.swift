@@ -134,16 +134,16 @@ actor StreamEngine: ConsumerEngine {
         machine.restored(saved?.id, of: stream)
         // Without a saved position, the start is known here, unless the server has to be asked for it first.
         if let saved {
-            keeper?.begin(stream, name: name, at: saved, isSaved: true)
+            keeper?.track(stream, name: name, at: saved, isSaved: true)
         } else if let start = machine.position(of: stream) {
-            beginSaving(start, of: stream, isSaved: true)
+            trackPosition(start, of: stream, isSaved: true)
         }
     }
 
     /// Starts to save the position of a stream, if its start is `resume`.
-    private func beginSaving(_ id: StreamID, of stream: StreamKey, isSaved: Bool) {
+    private func trackPosition(_ id: StreamID, of stream: StreamKey, isSaved: Bool) {
         guard let keeper, case .resume(let name, _) = consumer.streams[stream] else { return }
-        keeper.begin(stream, name: name, at: SavedPosition(id: id, epoch: 0), isSaved: isSaved)
+        keeper.track(stream, name: name, at: SavedPosition(id: id, epoch: 0), isSaved: isSaved)
     }
 
     /// Asks for the last id that the stream has given out. This is not the id of its last entry, which may have been
@@ -159,7 +159,7 @@ actor StreamEngine: ConsumerEngine {
             throw error
         }
         machine.foundLast(last, of: stream)
-        beginSaving(last, of: stream, isSaved: false)
+        trackPosition(last, of: stream, isSaved: false)
     }
 
     func report(_ event: ConsumerEvent) {
@@ -187,7 +187,7 @@ actor StreamEngine: ConsumerEngine {
         let command = XREAD(positions, count: machine.count, block: block)
         isReading = true
         let begin = eventLoop.now
-        self.begin(command, on: connection) { (engine, outcome) throws(RedisError) in
+        self.send(command, on: connection) { (engine, outcome) throws(RedisError) in
             engine.isReading = false
             let read = try command.result(of: outcome).get()
             // Otherwise the consumer would ask a server that answers at once with nothing again without a pause.

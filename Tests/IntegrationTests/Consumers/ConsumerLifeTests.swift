@@ -134,7 +134,7 @@ extension IntegrationTests {
                 {
                     sources.append(message.source)
                     if sources.count == 2 { break }
-                    message.release()
+                    message.requeue()
                 }
                 #expect(sources == [.new, .claimed])
             }

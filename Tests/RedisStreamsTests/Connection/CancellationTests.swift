@@ -81,7 +81,7 @@ import Testing
     @Test func `Cancelling a read whose reply is there does not close the connection`() async throws {
         let line = try await Line.open()
         let read = XREAD([.init("a", after: .zero)], block: .seconds(5))
-        let replies = line.connection.begin(count: 1) { $0.write(read) }
+        let replies = line.connection.enqueue(count: 1) { $0.write(read) }
         #expect(await line.server.nextCommand()?.first == "XREAD")
         line.server.send(nothing)
         await line.clock.settle()

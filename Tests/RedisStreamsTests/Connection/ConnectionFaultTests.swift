@@ -72,7 +72,7 @@ import Testing
     @Test func `A command that was still queued when the connection ended was not executed`() async throws {
         let line = try await Line.open()
         let pending = try await line.inOneTurn { connection in
-            let replies = connection.begin(count: 1) { $0.write(XLEN("a")) }
+            let replies = connection.enqueue(count: 1) { $0.write(XLEN("a")) }
             connection.assumeIsolated { $0.ended(with: nil) }
             return [replies]
         }
@@ -86,10 +86,11 @@ import Testing
     {
         let line = try await Line.open()
         let replies = try await line.inOneTurn { connection in
-            let replies = (0..<3).map { number in connection.begin(count: 1) { $0.write(XLEN(StreamKey("s\(number)"))) }
+            let replies = (0..<3).map { number in
+                connection.enqueue(count: 1) { $0.write(XLEN(StreamKey("s\(number)"))) }
             }
             connection.assumeIsolated { $0.ended(with: nil) }
-            return replies + [connection.begin(count: 1) { $0.write(XLEN("late")) }]
+            return replies + [connection.enqueue(count: 1) { $0.write(XLEN("late")) }]
         }
         for pending in replies {
             let error = failure(of: await pending.outcomesInAnyCase()[0])

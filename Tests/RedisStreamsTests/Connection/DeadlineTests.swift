@@ -65,7 +65,7 @@ import Testing
         let latest = line.connection.eventLoop.now + .milliseconds(Int64(millisecondsLeft))
         _ = try await line.inOneTurn { connection in
             for (command, latest) in [(XLEN("a"), NIODeadline.distantFuture), (XLEN("b"), latest)] {
-                connection.begin(command, notAfter: latest) { outcome in
+                connection.enqueue(command, notAfter: latest) { outcome in
                     if case .failure(let error) = outcome { outcomes.record(error) } else { outcomes.record(nil) }
                 }
             }

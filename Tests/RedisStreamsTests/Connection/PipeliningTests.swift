@@ -47,7 +47,7 @@ import Testing
     @Test func `Commands of one turn of the event loop leave in one write`() async throws {
         let line = try await Line.open()
         let pending = try await line.inOneTurn { connection in
-            (0..<3).map { number in connection.begin(count: 1) { $0.write(XLEN(StreamKey("s\(number)"))) } }
+            (0..<3).map { number in connection.enqueue(count: 1) { $0.write(XLEN(StreamKey("s\(number)"))) } }
         }
         for number in 0..<3 { await line.server.expect(["XLEN", "s\(number)"], answer: ":\(number)\r\n") }
         for (number, replies) in pending.enumerated() {

@@ -18,16 +18,16 @@ import Testing
         }
         try await eventLoop.executeInContext {
             try connection.assumeIsolated { try $0.attach(stream) }
-            connection.begin(
+            connection.enqueue(
                 XLEN("a"),
                 then: { outcome in
                     note("first", outcome)
-                    connection.begin(XLEN("c"), then: { note("third", $0) })
+                    connection.enqueue(XLEN("c"), then: { note("third", $0) })
                     stream.breaksNext()
                     connection.assumeIsolated { $0.flush() }
                 }
             )
-            connection.begin(XLEN("b"), then: { note("second", $0) })
+            connection.enqueue(XLEN("b"), then: { note("second", $0) })
         }
         await eventLoop.run()
         try await eventLoop.executeInContext { connection.received(ByteBuffer(string: ":1\r\n")) }

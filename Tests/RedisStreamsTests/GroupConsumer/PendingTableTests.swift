@@ -39,7 +39,7 @@ import Testing
         #expect(others == [false, false, false])
         let sent = [table.next(10), table.next(10)].map { $0?.settlement.ids }
         #expect(sent == [ids("1-0"), nil])
-        table.release(batch, 0)
+        table.disown(batch, 0)
         let late = table.acknowledge(batch, 0)
         #expect(!late)
     }
@@ -48,7 +48,7 @@ import Testing
         var table = PendingTable()
         let batch = delivered(["1-0", "2-0"])
         table.hold(batch)
-        table.release(batch, 0)
+        table.disown(batch, 0)
         expectUnknown(table, ["1-0", "2-0"], ids("1-0"))
         let isAcknowledged = table.acknowledge(batch, 0)
         #expect(!isAcknowledged)
@@ -257,7 +257,7 @@ import Testing
         let batch = delivered(["1-0"], source: .claimed, isQuarantined: true)
         table.hold(batch)
         switch way {
-        case 0: table.release(batch, 0)
+        case 0: table.disown(batch, 0)
         case 1: _ = table.lose(ids("1-0"))
         default: table.delete(ids("1-0"))
         }

@@ -206,7 +206,7 @@ import Testing
             try await messages.next()?.retry(after: .seconds(1))
             try await messages.next()?.reject("no such customer")
             let third = try await messages.next()
-            third?.release()
+            third?.requeue()
             #expect(third?.isHeld == false)
             await play.clock.advance(by: .milliseconds(1))
             await shared.expect(acknowledge("2-0"), answer: ":1\r\n")

@@ -69,7 +69,7 @@ import Testing
         let outcomes = Journal<RedisError.Code?>()
         let latest = log.base.clock.eventLoop.now + .seconds(10)
         try await log.base.clock.eventLoop.executeInContext {
-            connection.begin(XACK("orders", group: "billing", ids: [StreamID(milliseconds: 1)]), notAfter: latest) {
+            connection.enqueue(XACK("orders", group: "billing", ids: [StreamID(milliseconds: 1)]), notAfter: latest) {
                 if case .failure(let error) = $0 { outcomes.record(error.code) } else { outcomes.record(nil) }
             }
             log.suspend(for: .seconds(11))

@@ -59,7 +59,7 @@ import Testing
                 ["dead-letter.stream": "orders", "dead-letter.group": "g", "dead-letter.id": "1-1"]
             )
             let left = try await redis.redrive("dead")
-            #expect(left.ids.isEmpty && left.left.count == 1, "neither the original entry nor its fields exist")
+            #expect(left.ids.isEmpty && left.remaining.count == 1, "neither the original entry nor its fields exist")
         }
     }
 

@@ -46,7 +46,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
             let opened = Gate()
             let using = Task {
                 try await redis.withConnection { connection in
-                    _ = connection.begin(count: 1) { $0.write(PING()) }
+                    _ = connection.enqueue(count: 1) { $0.write(PING()) }
                     await opened.wait()
                 }
             }

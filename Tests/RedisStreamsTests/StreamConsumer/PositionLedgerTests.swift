@@ -6,7 +6,7 @@ import Testing
 @Suite struct PositionLedgerTests {
     @Test func `The position of a handled message is due until it is saved`() {
         var ledger = PositionLedger()
-        ledger.begin("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 2), isSaved: true)
+        ledger.track("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 2), isSaved: true)
         expect(ledger.hasDue, equals: false)
         ledger.delivered(id("5-0"), of: "a")
         expect(ledger.hasDue, equals: false)
@@ -23,13 +23,13 @@ import Testing
 
     @Test func `The start is due at once if Redis does not have it`() {
         var ledger = PositionLedger()
-        ledger.begin("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 0), isSaved: false)
+        ledger.track("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 0), isSaved: false)
         expect(ledger.takeDue(), equals: [save("3-0", epoch: 0)])
     }
 
     @Test func `A skipped entry counts as soon as the messages delivered before it are handled`() {
         var ledger = PositionLedger()
-        ledger.begin("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 0), isSaved: true)
+        ledger.track("a", name: "audit", at: SavedPosition(id: id("3-0"), epoch: 0), isSaved: true)
         expect(ledger.skipped(id("4-0"), of: "a"), equals: true)
         let first = ledger.takeDue()
         #expect(first == [save("4-0", epoch: 0)])
@@ -46,7 +46,7 @@ import Testing
     @Test func `Each of several streams has its position, also when one is dropped`() {
         var ledger = PositionLedger()
         for stream in ["a", "b", "c"] as [StreamKey] {
-            ledger.begin(stream, name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: true)
+            ledger.track(stream, name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: true)
         }
         ledger.drop("a")
         _ = ledger.handled(id("1-0"), of: "a")
@@ -57,7 +57,7 @@ import Testing
 
     @Test func `A move back waits for the messages that were delivered before it`() {
         var ledger = PositionLedger()
-        ledger.begin("a", name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: true)
+        ledger.track("a", name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: true)
         ledger.delivered(id("100-0"), of: "a")
         _ = ledger.handled(id("99-0"), of: "a")
         ledger.moved(to: .zero, in: "a")
@@ -73,7 +73,7 @@ import Testing
 
     @Test func `A move applies at once when everything was handled, and a second move replaces it`() {
         var ledger = PositionLedger()
-        ledger.begin("a", name: "audit", at: SavedPosition(id: id("9-0"), epoch: 4), isSaved: true)
+        ledger.track("a", name: "audit", at: SavedPosition(id: id("9-0"), epoch: 4), isSaved: true)
         ledger.moved(to: id("2-0"), in: "a")
         let first = ledger.takeDue()
         #expect(first == [save("2-0", epoch: 4, moves: 1)])
@@ -84,7 +84,7 @@ import Testing
 
     @Test func `A position that another consumer has moved stays until this one moves, in the newer epoch`() {
         var ledger = PositionLedger()
-        ledger.begin("a", name: "audit", at: SavedPosition(id: id("9-0"), epoch: 1), isSaved: true)
+        ledger.track("a", name: "audit", at: SavedPosition(id: id("9-0"), epoch: 1), isSaved: true)
         _ = ledger.handled(id("10-0"), of: "a")
         let stale = ledger.takeDue()
         ledger.saved(stale[0], epoch: 3)

@@ -176,7 +176,7 @@ import Testing
                 case .restore(let stream, _): machine.restored(nil, of: stream)
                 case .findLast(let stream):
                     machine.foundLast(.zero, of: stream)
-                    ledger.begin(stream, name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: false)
+                    ledger.track(stream, name: "audit", at: SavedPosition(id: .zero, epoch: 0), isSaved: false)
                 default: break loop
                 }
             }

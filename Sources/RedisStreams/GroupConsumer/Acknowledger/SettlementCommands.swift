@@ -33,12 +33,12 @@ struct SettlementCommands: Sendable {
         // The deadline may have passed while this consumer waited for the connection.
         if case .acknowledge(let ids, isCertain: true) = sent.settlement, sent.fencingDeadline > pending.leaseTime {
             let command = consumer.xack(ids)
-            return connection.begin(command, notAfter: sent.fencingDeadline) {
+            return connection.enqueue(command, notAfter: sent.fencingDeadline) {
                 handle(command.result(of: $0).map { .acknowledged($0) })
             }
         }
         let call = call(for: sent.settlement)
-        connection.begin(call) { result in
+        connection.enqueue(call) { result in
             handle(result.flatMap { reply in Self.decode(reply, to: sent.settlement, call) })
         }
     }

@@ -66,7 +66,7 @@ actor LeaseRenewer: EventLoopActor {
         let sent = pending.leaseTime
         let call = consumer.call(.renew, ids: piece.ids)
         let epoch = pending.read({ $0.epoch })
-        connection.begin(call) { result in
+        connection.enqueue(call) { result in
             self.later { renewer in
                 // In a new epoch, an id may belong to another entry.
                 if epoch == renewer.pending.read({ $0.epoch }) {

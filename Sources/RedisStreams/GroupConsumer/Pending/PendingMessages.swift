@@ -154,7 +154,7 @@ final class PendingMessages: Sendable {
 
     /// The message was not handled, and did not fail: it is returned, so that other consumers may claim it at once.
     func requeue(_ message: GroupMessage) {
-        if !returnsUnhandled { return change { $0.release(message.batch, message.position) } }
+        if !returnsUnhandled { return change { $0.disown(message.batch, message.position) } }
         let requeue = Requeue(returning: message.id, message.deliveryCount)
         decide { $0.requeue(message.batch, message.position, requeue) }
     }

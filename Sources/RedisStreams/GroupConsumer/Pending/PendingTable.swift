@@ -165,7 +165,7 @@ struct PendingTable: ~Copyable {
     }
 
     /// A message stays pending on the server, and this consumer forgets it: *held* → unknown.
-    mutating func release(_ batch: DeliveredBatch, _ position: Int) {
+    mutating func disown(_ batch: DeliveredBatch, _ position: Int) {
         if removeHeld(batch, position) { endedUnsettled(batch, position, nil) }
     }
 

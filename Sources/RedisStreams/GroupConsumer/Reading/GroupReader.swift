@@ -184,7 +184,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         parts.redelivery.readIsDue(besides: arrived)
         while readsInFlight.isRunning, reads < (isBacklog ? Self.maxReads : 1) {
             let room = buffer.room(besides: arrived + parts.reservations.all)
-            guard room > 0, begin(machine.next(now: eventLoop.now), room: room, on: connection) else { break }
+            guard room > 0, perform(machine.next(now: eventLoop.now), room: room, on: connection) else { break }
             hasBegun = true
         }
         // While there is a backlog, the server should work at once. Otherwise the tasks that wait for a message run
@@ -195,15 +195,15 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     }
 
     /// Sends the command of a step. Returns `false` for a step that has to wait until no command is in flight.
-    private func begin(_ step: GroupReaderStateMachine.Step, room: Int, on connection: RedisConnection) -> Bool {
+    private func perform(_ step: GroupReaderStateMachine.Step, room: Int, on connection: RedisConnection) -> Bool {
         switch step {
         case .createGroup, .recover: return false
-        case .claim(let cursor): return beginClaim(from: cursor, room: room, on: connection)
+        case .claim(let cursor): return sendClaim(from: cursor, room: room, on: connection)
         case .readNew(let block):
             sendAcknowledgements(on: connection)
             // On a backlog no read waits on the server: the commands behind it, and the outcomes it covers, would wait
             // too.
-            beginRead(block: isBacklog ? nil : block, room: room, on: connection)
+            sendRead(block: isBacklog ? nil : block, room: room, on: connection)
             return true
         }
     }
@@ -211,13 +211,13 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     private func sendAcknowledgements(on connection: RedisConnection) {
         let acknowledger = parts.acknowledger
         acknowledger.send { command, sent in
-            begin(command, on: connection, notAfter: sent.fencingDeadline) { (_, outcome) throws(RedisError) in
+            send(command, on: connection, notAfter: sent.fencingDeadline) { (_, outcome) throws(RedisError) in
                 acknowledger.ended(sent, command.result(of: outcome))
             }
         }
     }
 
-    private func beginRead(block: Duration?, room: Int, on connection: RedisConnection) {
+    private func sendRead(block: Duration?, room: Int, on connection: RedisConnection) {
         let count = max(1, min(machine.count, room))
         let command = XREADGROUP(
             group: consumer.group,
@@ -232,7 +232,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         reads += 1
         parts.reservations.read(count, waits: block != nil)
         parts.redelivery.readWasSent()
-        begin(command, on: connection) { (reader, outcome) throws(RedisError) in
+        send(command, on: connection) { (reader, outcome) throws(RedisError) in
             reader.reads -= 1
             reader.parts.reservations.read(-count, waits: block != nil)
             try reader.received(outcome, of: command, sent: sent, on: connection)
@@ -256,7 +256,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         if machine.isSetBack(to: batch[0].id) { groupIsNew() }
         machine.delivered(upTo: last)
         if mayHandleOldMessages { requeueHandled(&batch) }
-        if configuration.acknowledgement == .onDelivery { return beginDelivery(of: batch, on: connection) }
+        if configuration.acknowledgement == .onDelivery { return acknowledgeAndDeliver(batch, on: connection) }
         deliver(batch, leaseStart: sent)
     }
 
@@ -288,11 +288,11 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
 
     /// Acknowledges messages, and delivers them when the server has confirmed that: otherwise they could be handled
     /// twice.
-    private func beginDelivery(of batch: MessageBatch, on connection: RedisConnection) {
+    private func acknowledgeAndDeliver(_ batch: MessageBatch, on connection: RedisConnection) {
         if batch.isEmpty { return }
         let command = consumer.xack(batch.map(\.id))
         parts.reservations.read(batch.count, waits: false)
-        begin(command, on: connection) { (reader, outcome) throws(RedisError) in
+        send(command, on: connection) { (reader, outcome) throws(RedisError) in
             reader.parts.reservations.read(-batch.count, waits: false)
             _ = try command.result(of: outcome).get()
             reader.consumer.observer.acknowledged(batch.count)
@@ -325,7 +325,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
 
     /// Claims ids without their bodies (`JUSTID`): the delivery count decides what happens to a message, and its body
     /// arrives when it is reclaimed.
-    private func beginClaim(from cursor: StreamID, room: Int, on connection: RedisConnection) -> Bool {
+    private func sendClaim(from cursor: StreamID, room: Int, on connection: RedisConnection) -> Bool {
         guard let idleTime = configuration.claimIdleTime else { return false }
         let claim = XAUTOCLAIM(
             consumer.stream,
@@ -338,7 +338,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         let command = XAUTOCLAIM.JUSTID(claim)
         machine.claimSent()
         pending.change { $0.beginInspecting() }
-        begin(command, on: connection) { (reader, outcome) throws(RedisError) in
+        send(command, on: connection) { (reader, outcome) throws(RedisError) in
             defer { reader.pending.change { $0.endInspecting() } }
             reader.claimed(try command.result(of: outcome).get())
         }
@@ -376,7 +376,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         guard let connection, let id = connection.clientID else { return false }
         guard let shared = consumer.node.readyShared(toServerOf: connection) else { return false }
         hasEndedWait = true
-        shared.begin(CLIENT.UNBLOCK(id: id)) { _ in }
+        shared.enqueue(CLIENT.UNBLOCK(id: id)) { _ in }
         return true
     }
 

@@ -22,7 +22,7 @@ extension Redelivery {
         }
         let command = consumer.pendingEntry(id)
         let epoch = pending.read({ $0.epoch })
-        connection.begin(command) { outcome in
+        connection.enqueue(command) { outcome in
             self.later { redelivery in
                 guard epoch == redelivery.pending.read({ $0.epoch }) else { return }
                 guard let entry = try? command.result(of: outcome).get().first, entry.id == id else {

@@ -88,7 +88,7 @@ actor Redelivery: EventLoopActor {
         let ids = dispatcher.unknown(among: entries.map(\.id))
         if !ids.isEmpty {
             let isKnown = !isFirst || !configuration.acknowledgement.keepsPending
-            begin(ids, source: .pending)
+            startReclaiming(ids, source: .pending)
             let request = ReclaimRequest(ids: ids, mode: isKnown ? .known : .fair, source: .pending)
             try await reclaim(request, on: connection)
         }
@@ -109,7 +109,7 @@ actor Redelivery: EventLoopActor {
             consumer: consumer.name
         )
         pending.change { $0.beginInspecting() }
-        connection.begin(command) { outcome in
+        connection.enqueue(command) { outcome in
             self.later { redelivery in
                 defer { redelivery.pending.change { $0.endInspecting() } }
                 redelivery.deleted.forget()
@@ -121,7 +121,7 @@ actor Redelivery: EventLoopActor {
 
     // MARK: Requests
 
-    private func begin(_ ids: [StreamID], source: GroupMessage.Source) {
+    private func startReclaiming(_ ids: [StreamID], source: GroupMessage.Source) {
         pending.change { $0.beginReclaiming(ids, source: source) }
         listeners.needsUpkeep()
     }
@@ -129,7 +129,7 @@ actor Redelivery: EventLoopActor {
     /// Queues a request for messages. Their delivery counts do not change before the server has executed it.
     func request(_ ids: [StreamID], _ mode: ReclaimMode, source: GroupMessage.Source) {
         if ids.isEmpty { return }
-        begin(ids, source: source)
+        startReclaiming(ids, source: source)
         if isStopping { return }
         reservations.reclaim(ids.count)
         queue.add(ids, mode, source: source)

@@ -85,8 +85,8 @@ final class PositionKeeper: Sendable {
     // MARK: Called by the engine
 
     /// The engine starts to read a stream at a position. `isSaved` says whether Redis has that position.
-    func begin(_ stream: StreamKey, name: String, at position: SavedPosition, isSaved: Bool) {
-        state.withLock { $0.ledger.begin(stream, name: name, at: position, isSaved: isSaved) }
+    func track(_ stream: StreamKey, name: String, at position: SavedPosition, isSaved: Bool) {
+        state.withLock { $0.ledger.track(stream, name: name, at: position, isSaved: isSaved) }
         if !isSaved { work.fire() }
     }
 

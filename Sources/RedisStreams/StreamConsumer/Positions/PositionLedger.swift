@@ -47,7 +47,7 @@ struct PositionLedger: ~Copyable {
     ///
     /// - Parameter isSaved: Whether Redis has the position. If not, it is due at once, so that a consumer which handles
     ///   nothing starts at the same position the next time.
-    mutating func begin(_ stream: StreamKey, name: String, at position: SavedPosition, isSaved: Bool) {
+    mutating func track(_ stream: StreamKey, name: String, at position: SavedPosition, isSaved: Bool) {
         var entry = Entry(stream: stream, name: name, epoch: position.epoch, handled: position.id)
         if isSaved { entry.saved = position.id }
         if let index = index(of: stream) { return entries[index] = entry }
