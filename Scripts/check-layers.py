@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks that each folder of the library uses only folders above it in the list of Documentation/Architecture.md.
+"""Checks that each folder of the library uses only folders above it in the lists of Documentation/Architecture.md: one for
+the library, and one for the folders of GroupConsumer/, whose own files are the public API and may use all of them.
 
 Usage: check-layers.py [CHECKOUT]
        check-layers.py --self-test
@@ -14,15 +15,15 @@ import re
 import sys
 import tempfile
 
-SOURCES = "Sources/RedisStreams"
+ROOT = "Sources/RedisStreams"
 ORDER = "Documentation/Architecture.md"
 DECLARATION = re.compile(
     r"^\s*(?:@\w+(?:\([^)]*\))?\s+)*(?:(?:public|package|internal|fileprivate|private|final|indirect|nonisolated)\s+)*"
     r"(?:struct|class|enum|actor|protocol|typealias)\s+(\w+)",
     re.M,
 )
-# The table of the folders, by its header, and its rows: "| `RESP/` | what it is |".
-TABLE = re.compile(r"^\| folder of `Sources/RedisStreams` \|.*\n(?:\|.*\n)*", re.M)
+# A table of folders, with their parent in its header, and its rows: "| `RESP/` | what it is |".
+TABLE = re.compile(r"^\| folder of `(Sources/RedisStreams[\w/]*)` \|.*\n(?:\|.*\n)*", re.M)
 ROW = re.compile(r"^\| `(\w+)/` +\|", re.M)
 
 
@@ -46,19 +47,25 @@ def read(base):
 
 def violations(checkout):
     with open(os.path.join(checkout, ORDER), encoding="utf-8") as file:
-        table = TABLE.search(file.read())
-    order = ROW.findall(table.group()) if table else []
-    files = read(os.path.join(checkout, SOURCES))
-    if not order or not files:
-        return [f"There is no list of folders in {ORDER}, or no code in {SOURCES}."]
+        tables = [(table.group(1), ROW.findall(table.group())) for table in TABLE.finditer(file.read())]
+    if not tables:
+        return [f"There is no list of folders in {ORDER}."]
+    return [violation for parent, order in tables for violation in wrong_uses(checkout, parent, order)]
+
+
+def wrong_uses(checkout, parent, order):
+    """The uses of folders below, among the folders of `parent`, and what is in no listed folder."""
+    files = read(os.path.join(checkout, parent))
     found = []
     for path in sorted(files):
-        folder = path.split("/")[0] if "/" in path else None
-        if folder not in order:
-            found.append(f"{SOURCES}/{path}: its folder is not in the list of {ORDER}")
+        # Only the library itself has no files beside its folders.
+        if "/" not in path and parent != ROOT:
+            continue
+        if path.split("/")[0] not in order:
+            found.append(f"{parent}/{path}: its folder is not in the list of {ORDER}")
     for folder in order:
         if not any(path.startswith(folder + "/") for path in files):
-            found.append(f"{ORDER} lists {folder}/, which has no code")
+            found.append(f"{ORDER} lists {folder}/ of {parent}, which has no code")
     if found:
         return found
 
@@ -67,35 +74,42 @@ def violations(checkout):
         for name in DECLARATION.findall(text):
             owners[name].add(path)
     owners = {name: next(iter(paths)) for name, paths in owners.items() if len(paths) == 1}
-    for path in sorted(files):
+    for path in sorted(path for path in files if "/" in path):
         folder = path.split("/")[0]
         for name in sorted(set(re.findall(r"\b[A-Z]\w+\b", files[path]))):
             owner = owners.get(name)
-            if owner is None:
+            if owner is None or "/" not in owner:
                 continue
             used = owner.split("/")[0]
             if order.index(used) > order.index(folder):
-                found.append(f"{SOURCES}/{path}: uses {name} of {used}/, which is below {folder}/")
+                found.append(f"{parent}/{path}: uses {name} of {used}/, which is below {folder}/")
     return found
 
 
 def self_test():
-    """Four small checkouts: a correct one, one with a wrong use, one that names a type only in a comment and a string,
-    and one with a folder that is not listed."""
+    """Small checkouts: a correct one, one with a wrong use, one that names a type only in a comment and a string, one with a
+    folder that is not listed, and one with a wrong use among the folders of a folder."""
     table = (
         "| folder of `Sources/RedisStreams` | |\n|---|---|\n| `Low/` | |\n| `High/` | |\n"
-        "\n| another table | |\n|---|---|\n| `Inside/` | |\n"
+        "\n| another table | |\n|---|---|\n| `Else/` | |\n"
+        "\n| folder of `Sources/RedisStreams/High` | |\n|---|---|\n| `First/` | |\n| `Second/` | |\n"
     )
-    right = {"Low/Value.swift": "struct Value {}", "High/Engine.swift": 'struct Engine { var value: Value } // "Value"'}
+    right = {
+        "Low/Value.swift": "struct Value {}",
+        "High/Engine.swift": 'struct Engine { var value: Value; var part: Part } // "Value"',
+        "High/First/Part.swift": "struct Part {}",
+        "High/Second/Whole.swift": "struct Whole { var part: Part }",
+    }
     cases = [
         (right, 0),
         ({**right, "Low/Value.swift": "struct Value { var engine: Engine? }"}, 1),
         ({**right, "Low/Value.swift": 'struct Value { /// Engine\n let text = "Engine" }'}, 0),
         ({**right, "Other/More.swift": "struct More {}"}, 1),
+        ({**right, "High/First/Part.swift": "struct Part { var whole: Whole? }"}, 1),
     ]
     for files, expected in cases:
         with tempfile.TemporaryDirectory() as checkout:
-            for path, text in [(ORDER, table)] + [(f"{SOURCES}/{path}", text) for path, text in files.items()]:
+            for path, text in [(ORDER, table)] + [(f"{ROOT}/{path}", text) for path, text in files.items()]:
                 os.makedirs(os.path.dirname(os.path.join(checkout, path)), exist_ok=True)
                 with open(os.path.join(checkout, path), "w", encoding="utf-8") as file:
                     file.write(text)

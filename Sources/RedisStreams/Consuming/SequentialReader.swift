@@ -29,8 +29,7 @@ where Batch.Index == Int, Batch.Element: Sendable {
     }
 
     deinit {
-        // The last delivered message holds its session, and the session holds this buffer. Discarding the message
-        // breaks that cycle.
+        // Nobody handles the last delivered message any more, and it keeps its batch in memory.
         buffer.discardLastDelivered()
         buffer.stop()
         finish()

@@ -2,11 +2,13 @@
 
 extension ConsumerObserver: DeliveryInstrument {
     func delivered(_ count: Int) {
+        if count == 0 { return }
         self.count { $0.delivered += count }
         for instrument in instruments.deliveries { instrument.delivered(count) }
     }
 
     func redelivered(_ count: Int) {
+        if count == 0 { return }
         self.count { $0.redelivered += count }
         for instrument in instruments.deliveries { instrument.redelivered(count) }
     }
@@ -42,6 +44,7 @@ extension ConsumerObserver: DeliveryInstrument {
 
 extension ConsumerObserver: SettlementInstrument {
     func acknowledged(_ count: Int) {
+        if count == 0 { return }
         self.count { $0.acknowledged += count }
         for instrument in instruments.settlements { instrument.acknowledged(count) }
     }
@@ -62,6 +65,7 @@ extension ConsumerObserver: SettlementInstrument {
     func rejected(_ id: StreamID, because reason: String) { report(.rejected(id: id, reason: reason)) }
 
     func returned(_ count: Int) {
+        if count == 0 { return }
         self.count { $0.returned += count }
         for instrument in instruments.settlements { instrument.returned(count) }
     }

@@ -287,15 +287,19 @@ extension IntegrationTests {
             let consumer = StreamConsumer(old, stream: "s", from: .beginning, configuration: configuration())
             let seen = Recorder<String>()
             let reader = Task { for try await message in consumer { seen.add(message["n"] ?? "") } }
-            for n in 1...5 { try await old.xadd("s", ["n": .integer(n)]) }
+            var last = StreamID.zero
+            for n in 1...5 { last = try await old.xadd("s", ["n": .integer(n)]) }
             try await eventually("they are read, and replicated") {
                 let length = try await new.xlen("s")
                 return seen.count == 5 && length == 5
             }
             _ = try await new.send("REPLICAOF", "NO", "ONE")
-            // Both add entries at about the same time, so that some have the same ids. All new ones are below the
-            // position.
-            for n in 6...8 { try await new.xadd("s", ["n": "new-\(n)"]) }
+            // The new ones are below the position, and have other ids than the lost ones. (By chance both could give the
+            // same ids, within one millisecond: then nothing could tell them from each other.)
+            for n in 6...8 {
+                let id = StreamID(milliseconds: last.milliseconds, sequence: last.sequence + UInt64(n))
+                try await new.xadd("s", ["n": "new-\(n)"], id: .id(id))
+            }
             for n in 6...8 { try await old.xadd("s", ["n": "lost-\(n)"]) }
             try await eventually("the lost ones are read") { seen.count == 8 }
             // The reader has to probe the stream after it has read the last entry.

@@ -36,6 +36,24 @@ import Testing
         }
     }
 
+    @Test func `On a backlog, a failure leaves before the next read too, although that takes acknowledgements along`()
+        async throws
+    {
+        let play = GroupPlay.manual()
+        try await play.running { consumer in
+            var messages = consumer.makeAsyncIterator()
+            let server = await play.startBacklog()
+            try await messages.next()?.acknowledge()
+            try await messages.next()?.retry(after: .seconds(1))
+            server.send(batch(entry("3-0"), entry("4-0")))
+            await server.expect(acknowledge("1-0"), answer: nil)
+            await server.expect(readNew(block: nil, count: 2))
+            await play.shared.expect(requeue("2-0", idle: 29_000, count: 1000), answer: "*0\r\n")
+            #expect(play.clock.elapsed < .milliseconds(1), "no timer was needed")
+            server.send(nothing + ":1\r\n" + nothing)
+        }
+    }
+
     @Test func `Outcomes are sent soon when reading pauses because the buffer is full`() async throws {
         let play = GroupPlay.manual { $0.prefetch = 4 }
         try await play.running { consumer in

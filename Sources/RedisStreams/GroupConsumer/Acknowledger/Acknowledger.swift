@@ -50,15 +50,19 @@ actor Acknowledger: EventLoopActor {
     ) {
         let shared = pool.readyShared()
         let limit = SettlementCommands.maxAcknowledged
-        while let sent = pending.nextSettlement(atMost: limit, shared == nil ? .certain : .sendable) {
-            guard case .acknowledge(let ids, isCertain: true) = sent.settlement else {
+        var reach = shared == nil ? Outbox.Reach.certain : .sendable
+        while let sent = pending.nextSettlement(atMost: limit, reach) {
+            guard case .acknowledge(let ids, let isCertain) = sent.settlement else {
                 if let shared { send(sent, on: shared) }
                 continue
             }
-            begin(consumer.xack(ids), sent)
-            // More is queued now only if one command cannot take it all. What handlers on other threads add meanwhile is for
-            // the next read: a command for each few of them would cost the server more than they.
-            if ids.count < limit { return }
+            if isCertain { begin(consumer.xack(ids), sent) } else if let shared { send(sent, on: shared) }
+            // More acknowledgements are queued now only if one command cannot contain them all. Those that handlers on
+            // other threads add meanwhile are covered by the next read: a command for each few of them would cost the
+            // server more.
+            if ids.count == limit { continue }
+            if shared == nil { return }
+            reach = .others
         }
     }
 

@@ -76,7 +76,7 @@ struct Handover: Sendable {
     /// of all consumers find them, and removes the name of this one. If a handler may still run on a message, or this
     /// consumer claims nothing, the messages stay where they are, and so does the name.
     private func deregister(on connection: RedisConnection) async throws(RedisError) {
-        let transfers = configuration.lease != nil && !pending.read({ $0.hasAbandoned })
+        let transfers = configuration.lease != nil && !pending.read({ $0.hasAbandoned || $0.hasQueued || $0.isSending })
         // The idle time up to which another consumer counts as recently active.
         let recent = max(configuration.lease ?? .seconds(30), configuration.block)
         var last: StreamID?

@@ -113,7 +113,9 @@ actor LeaseRenewer: EventLoopActor {
         let current = batches.filter { $0.leaseStart + lease > now }
         var claimed: [String: [StreamID]] = [:]
         for (id, owner) in zip(ids, owners) where !owner.isEmpty && owner != consumer.name {
-            let isHeld = current.contains { batch in batch.position(of: id).map { pending.isHeld(batch, $0) } ?? false }
+            let isHeld = current.contains { batch in
+                batch.position(of: id).map { pending.hasNoOutcome(batch, $0) } ?? false
+            }
             if isHeld { claimed[owner, default: []].append(id) }
         }
         for (owner, ids) in claimed.sorted(by: { $0.key < $1.key }) {

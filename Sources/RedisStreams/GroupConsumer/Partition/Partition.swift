@@ -4,22 +4,9 @@ internal import Synchronization
 
 /// One stream of one group in one running consumer. It owns the parts and connects them, and decides nothing.
 final class Partition: Sendable {
-    /// The parts that the reader works with.
-    struct Parts: Sendable {
-        let dispatcher: Dispatcher
-        let reservations: Reservations
-        let deleted: DeletedEntries
-        let acknowledger: Acknowledger
-        let redelivery: Redelivery
-        let lifecycle: GroupLifecycle
-        let idleRemoval: IdleConsumerRemoval
-        let upkeep: Upkeep
-        let waitLimit: WaitLimit
-    }
-
     let dispatcher: Dispatcher
     private let consumer: GroupConsumer
-    private let parts: Parts
+    private let parts: GroupReader.Parts
     private let reader: GroupReader
     private let renewer: LeaseRenewer
     private let handover: Handover
@@ -78,7 +65,7 @@ final class Partition: Sendable {
                 heldBack: { [weak buffer] in buffer?.setHeldBack($0) }
             )
         )
-        parts = Parts(
+        parts = GroupReader.Parts(
             dispatcher: dispatcher,
             reservations: reservations,
             deleted: deleted,

@@ -3,41 +3,52 @@ internal import NIOCore
 /// What this consumer knows about one entry of its stream. An id is in exactly one of these states, in the
 /// `PendingTable` of its stream. An id in none of them is *unknown*: if the server delivers an entry with it, that is a
 /// new message here.
+///
+/// | state | goes to |
+/// |---|---|
+/// | `held` | `acknowledging`, `requeueing`, `publishing`, `acknowledged`, `abandoned`, unknown |
+/// | `acknowledging` | `acknowledged`, unknown |
+/// | `requeueing` | `scheduled`, `deferred`, `returned`, `acknowledged`, unknown |
+/// | `publishing` | `acknowledged`, `requeueing`, unknown |
+/// | `acknowledged` | `requeueing`, unknown |
+/// | `scheduled` | `reclaiming`, unknown |
+/// | `deferred` | `requeueing`, unknown |
+/// | `reclaiming` | `held`, `quarantined`, `publishing`, `acknowledging`, `requeueing`, `scheduled`, `orphaned`, unknown |
+/// | `quarantined` | `reclaiming`, `requeueing`, unknown |
+/// | `orphaned` | `reclaiming`, unknown |
+/// | `abandoned` | `acknowledging`, `requeueing`, `publishing` |
+/// | `returned` | |
+///
+/// When the group is lost, all ids become unknown. When another consumer claims a message, or its entry is deleted, its
+/// id becomes unknown in every state but `acknowledging`, `requeueing` and `publishing`: there the server's reply tells.
 enum EntryState: Sendable, Equatable {
-    /// The message waits for a handler, or a handler has it. Its outcome moves it to `acknowledging`, `requeueing` or
-    /// `publishing`; the end of the consumer moves it to `abandoned`. It leaves the table when another consumer claims
-    /// it, when its entry is deleted, or when it is released.
+    /// The message waits for a handler, or a handler has it.
     case held
-    /// Its acknowledgement is queued, or was sent and has no reply yet. It leaves the table with the reply, or goes to
-    /// `acknowledged` while another reply is in flight that may still show it as pending.
+    /// Its acknowledgement is queued, or was sent and has no reply yet.
     case acknowledging
-    /// Its requeue is queued, or was sent and has no reply yet: it stays pending, and is delivered again. With the
-    /// reply it goes to `scheduled` or `deferred`, or to `returned` if the consumer ends; without a time it leaves the
-    /// table, since any consumer of the group may claim it.
+    /// Its requeue is queued, or was sent and has no reply yet: it stays pending, and is delivered again. Without a time
+    /// it becomes unknown with the reply, since any consumer of the group may claim it.
     case requeueing
-    /// A publication is queued, or was sent and has no reply yet: the server adds entries and acknowledges the message,
-    /// in one step. It leaves the table with the reply, as from `acknowledging`, and goes to `requeueing` if the server
-    /// refuses the entries of a handler.
+    /// A publication is queued, or was sent and has no reply yet: the server adds entries and acknowledges the message, in
+    /// one step. If the server refuses the entries of a handler, the message is requeued.
     case publishing
-    /// The server has its outcome, while a reply is in flight that may still show it as pending. Then it leaves the
-    /// table.
+    /// The server has its outcome, while a reply is in flight that may still show it as pending. Then it becomes unknown.
     case acknowledged
-    /// It waits for the time of its redelivery, which is within the lease. Goes to `reclaiming`.
+    /// It waits for the time of its redelivery. Where that is within the lease, the server has its idle time; where the
+    /// consumer postponed a reclaim, it renews the lease.
     case scheduled
-    /// It waits for the time of its redelivery, which is later than the lease, so that the consumer renews the lease.
-    /// Goes to `requeueing` with the time that is left.
+    /// It waits for the time of its redelivery, which is later than the lease, so that the consumer renews the lease. It is
+    /// requeued with the time that is left.
     case deferred
-    /// The consumer fetches its body. Goes to `held`, `quarantined`, `publishing`, `acknowledging`, `requeueing`,
-    /// `scheduled` or `orphaned`, or leaves the table.
+    /// The consumer fetches its body.
     case reclaiming
-    /// A process may have crashed on it: it waits for a slot of the quarantine. Goes to `reclaiming`, or to
-    /// `requeueing` if it waits for too long.
+    /// A process may have crashed on it: it waits for a slot of the quarantine. If it waits for too long, it is requeued.
     case quarantined
-    /// The server may have counted a delivery of it, by a command whose reply was lost, and the consumer has no request
-    /// in flight for it. The recovery of the own pending list finds it: it goes to `reclaiming`.
+    /// The server may have counted a delivery of it, by a command whose reply was lost, and the consumer has no request in
+    /// flight for it. The recovery of the own pending list finds it.
     case orphaned
-    /// A handler may still run on it, although the consumer has ended: it stays as it is on the server, unless the
-    /// handler still decides its outcome, as from `held`.
+    /// A handler may still run on it, although the consumer has ended: it stays as it is on the server, unless the handler
+    /// still decides its outcome. Its flag in the batch stays set for that.
     case abandoned
     /// The consumer returned it to the group while it ended.
     case returned

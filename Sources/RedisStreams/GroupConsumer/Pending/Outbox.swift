@@ -57,6 +57,8 @@ struct Outbox: ~Copyable {
         case sendable
         /// All.
         case all
+        /// Those that are no acknowledgements and not held back.
+        case others
     }
 
     /// Takes out what to send next; `nil` if there is nothing.
@@ -73,8 +75,11 @@ struct Outbox: ~Copyable {
         case .certain: if acknowledgements.isEmpty || !isCertain { return nil }
         case .sendable: if !hasSendable { return nil }
         case .all: break
+        case .others: if requeues.isEmpty, publications.isEmpty || isHoldingBack { return nil }
         }
-        guard let settlement = nextSettlement(atMost: limit, isCertain: isCertain) else { return nil }
+        let acknowledges = reach != .others && !acknowledgements.isEmpty
+        let settlement = acknowledges ? nextAcknowledgements(atMost: limit, isCertain: isCertain) : nextOther()
+        guard let settlement else { return nil }
         lastNumber += 1
         sent[lastNumber] = settlement
         return SentSettlement(
@@ -94,22 +99,21 @@ struct Outbox: ~Copyable {
         return earliest
     }
 
-    private mutating func nextSettlement(atMost limit: Int, isCertain: Bool) -> Settlement? {
-        if !acknowledgements.isEmpty {
-            let ids = acknowledgements.prefix(limit).map(\.id)
-            if ids.count == acknowledgements.count {
-                acknowledgements.removeAll(keepingCapacity: true)
-            } else {
-                acknowledgements.removeFirst(ids.count)
-            }
-            return .acknowledge(ids, isCertain: isCertain)
+    private mutating func nextAcknowledgements(atMost limit: Int, isCertain: Bool) -> Settlement {
+        let ids = acknowledgements.prefix(limit).map(\.id)
+        if ids.count == acknowledgements.count {
+            acknowledgements.removeAll(keepingCapacity: true)
+        } else {
+            acknowledgements.removeFirst(ids.count)
         }
-        if !requeues.isEmpty {
-            let next = Array(requeues.prefix(Self.maxRequeues))
-            requeues.removeFirst(next.count)
-            return .requeue(next)
-        }
-        return publications.popFirst().map { .publish($0) }
+        return .acknowledge(ids, isCertain: isCertain)
+    }
+
+    private mutating func nextOther() -> Settlement? {
+        if requeues.isEmpty { return publications.popFirst().map { .publish($0) } }
+        let next = Array(requeues.prefix(Self.maxRequeues))
+        requeues.removeFirst(next.count)
+        return .requeue(next)
     }
 
     /// Removes a settlement that the server has executed, or will never execute, and returns it.

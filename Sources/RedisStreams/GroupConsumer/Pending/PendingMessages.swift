@@ -67,7 +67,7 @@ final class PendingMessages: Sendable {
         self.leaseClock = leaseClock
         self.rules = rules
         self.observer = observer
-        self.returnsUnhandled = returnsUnhandled
+        self.returnsUnhandled = returnsUnhandled && keepsPending
         self.randomness = randomness
         lease = leasePolicy.lease
         state = Mutex(State(table: PendingTable(leasePolicy, concurrency: concurrency, onChange: onChange)))
@@ -154,6 +154,7 @@ final class PendingMessages: Sendable {
 
     /// The message was not handled, and did not fail: it is returned, so that other consumers may claim it at once.
     func requeue(_ message: GroupMessage) {
+        if !keepsPending { return observer.log.lost(message.id, because: "its handler was cancelled") }
         if !returnsUnhandled { return change { $0.disown(message.batch, message.position) } }
         let requeue = Requeue(returning: message.id, message.deliveryCount)
         decide { $0.requeue(message.batch, message.position, requeue) }
@@ -202,7 +203,9 @@ final class PendingMessages: Sendable {
         state.withLock { _ in message.batch.isHeld[message.position] }
     }
 
-    func isHeld(_ batch: DeliveredBatch, _ position: Int) -> Bool { state.withLock { _ in batch.isHeld[position] } }
+    func hasNoOutcome(_ batch: DeliveredBatch, _ position: Int) -> Bool {
+        state.withLock { _ in batch.isHeld[position] }
+    }
 
     // MARK: Sending outcomes
 

@@ -8,50 +8,6 @@ internal import NIOCore
 /// flags in their batches, and outcomes are in the `Outbox`, so that a new message that is handled and acknowledged
 /// costs no hash; a dictionary has all other states.
 struct PendingTable: ~Copyable {
-    /// The states of ids without a message and without an outcome to send.
-    private enum Entry {
-        /// `keepsLease` says that the consumer renews the lease meanwhile. Otherwise it has set the idle time on the
-        /// server so that other consumers may claim the message when it is due.
-        case scheduled(keepsLease: Bool)
-        case deferred(Requeue)
-        case reclaiming(ReclaimState)
-        case quarantined(ReclaimState)
-        case orphaned(ReclaimState)
-        case acknowledged
-        case abandoned
-        case returned
-
-        var state: EntryState {
-            switch self {
-            case .scheduled: .scheduled
-            case .deferred: .deferred
-            case .reclaiming: .reclaiming
-            case .quarantined: .quarantined
-            case .orphaned: .orphaned
-            case .acknowledged: .acknowledged
-            case .abandoned: .abandoned
-            case .returned: .returned
-            }
-        }
-
-        /// What is known about the last or next reclaim.
-        var reclaim: ReclaimState? {
-            switch self {
-            case .reclaiming(let reclaim), .quarantined(let reclaim), .orphaned(let reclaim): reclaim
-            default: nil
-            }
-        }
-
-        /// Whether the consumer renews the lease, although it does not have the message.
-        var keepsLease: Bool {
-            switch self {
-            case .scheduled(let keepsLease): keepsLease
-            case .deferred, .reclaiming, .quarantined: true
-            case .orphaned, .acknowledged, .abandoned, .returned: false
-            }
-        }
-    }
-
     let leasePolicy: LeasePolicy
     /// Counts how often the group was lost.
     private(set) var epoch = 0
@@ -64,8 +20,8 @@ struct PendingTable: ~Copyable {
     private var quarantine: Quarantine
     /// How many replies are in flight that may show messages as pending that are settled meanwhile.
     private var repliesUnderWay = 0
-    /// How many entries are *acknowledged*.
-    private var acknowledgedCount = 0
+    /// Whether there may be entries that are *acknowledged*.
+    private var mayHaveAcknowledged = false
     private var hasFreedSlot = false
     /// Called with each change of a state; `nil` for an id that leaves the table. For tests and the simulation.
     private let onChange: (@Sendable (StreamID, EntryState?) -> Void)?
@@ -115,6 +71,11 @@ struct PendingTable: ~Copyable {
     /// Whether there are ids without a held message whose leases the consumer renews.
     var hasUnheld: Bool { entries.values.contains(where: \.keepsLease) }
 
+    /// Checks the precondition of a transition: each is a fault of this library, which tests and the simulation find.
+    private func require(_ id: StreamID, _ allowed: EntryState?...) {
+        assert(allowed.contains(state(of: id)), "\(id) is \(state(of: id).map { "\($0)" } ?? "unknown")")
+    }
+
     @inline(__always)
     private func changed(_ id: StreamID, _ state: EntryState?) {
         if reportsChanges { onChange?(id, state) }
@@ -131,9 +92,15 @@ struct PendingTable: ~Copyable {
 
     // MARK: held
 
-    /// A batch of new or reclaimed messages has arrived: unknown or *reclaiming* → *held*.
+    /// A batch of new or reclaimed messages has arrived: unknown or *reclaiming* → *held*. The server gives an id as new
+    /// once in an epoch, so that the table does not search for new messages.
     mutating func hold(_ batch: DeliveredBatch) {
-        if batch.source != .new { for id in batch.heldIDs { entries[id] = nil } }
+        if batch.source != .new {
+            for id in batch.heldIDs {
+                require(id, nil, .reclaiming)
+                entries[id] = nil
+            }
+        }
         held.hold(batch)
         if reportsChanges { for id in batch.heldIDs { changed(id, .held) } }
     }
@@ -173,7 +140,7 @@ struct PendingTable: ~Copyable {
     mutating func acknowledgedElsewhere(_ batch: DeliveredBatch, _ position: Int) {
         let wasHeld = removeHeld(batch, position)
         let id = batch.id(at: position)
-        if repliesUnderWay > 0, entries[id] == nil { keepAsAcknowledged(id) }
+        if repliesUnderWay > 0, state(of: id) == nil { keepAsAcknowledged(id) }
         if wasHeld { endedUnsettled(batch, position, entries[id]?.state) }
     }
 
@@ -227,23 +194,13 @@ struct PendingTable: ~Copyable {
         }
     }
 
-    /// What the server did with messages that were to be requeued.
-    struct RequeueOutcome {
-        /// Messages that another consumer owns, so that the server did not requeue them.
-        var others: Set<StreamID> = []
-        /// Messages that are due later than this are *deferred*; `nil` if none is.
-        var horizon: NIODeadline?
-        /// Whether the consumer is ending, so that it reclaims none of them.
-        var isEnding = false
-    }
-
     private mutating func requeued(_ requeue: Requeue, _ outcome: RequeueOutcome) {
         let id = requeue.id
         let isOwned = !outcome.others.contains(id)
         if isOwned, outcome.isEnding { return set(id, .returned) }
         if isOwned, let due = requeue.due {
             if let horizon = outcome.horizon, due > horizon { return set(id, .deferred(requeue)) }
-            if schedule.add(id, due: due) { return set(id, .scheduled(keepsLease: false)) }
+            if schedule.add(id, due: due) { return set(id, .scheduled(due: due, keepsLease: false, reclaim: nil)) }
             // The schedule is full: the claim scan finds the message once it has been idle for a lease.
         }
         if repliesUnderWay > 0 { keepAsAcknowledged(id) } else { changed(id, nil) }
@@ -266,21 +223,25 @@ struct PendingTable: ~Copyable {
     /// The consumer has compared the reply with the table.
     mutating func endInspecting() {
         repliesUnderWay -= 1
-        guard repliesUnderWay == 0, acknowledgedCount > 0 else { return }
+        guard repliesUnderWay == 0, mayHaveAcknowledged else { return }
         for (id, entry) in entries where entry.state == .acknowledged { remove(id) }
-        acknowledgedCount = 0
+        mayHaveAcknowledged = false
     }
 
     private mutating func keepAsAcknowledged(_ id: StreamID) {
-        if entries[id]?.state != .acknowledged { acknowledgedCount += 1 }
+        mayHaveAcknowledged = true
         set(id, .acknowledged)
     }
 
     // MARK: reclaiming
 
     /// The consumer is about to fetch the bodies of messages: unknown, *orphaned* or *quarantined* → *reclaiming*.
+    /// What is *reclaiming* stays so, for another request.
     mutating func beginReclaiming(_ ids: [StreamID], source: GroupMessage.Source) {
-        for id in ids { set(id, .reclaiming(entries[id]?.reclaim ?? ReclaimState(source: source))) }
+        for id in ids {
+            require(id, nil, .orphaned, .quarantined, .reclaiming)
+            set(id, .reclaiming(entries[id]?.reclaim ?? ReclaimState(source: source)))
+        }
     }
 
     /// Those of the ids that are still *reclaiming*: the others were lost or deleted meanwhile.
@@ -324,9 +285,16 @@ struct PendingTable: ~Copyable {
         }
     }
 
-    /// Messages that are not held have an outcome: *reclaiming* → *acknowledging*, *requeueing* or *publishing*.
+    /// Messages that are not held have an outcome: → *acknowledging*, *requeueing* or *publishing*, from *reclaiming*
+    /// (deleted, unreadable, dead-lettered), unknown (returned without having been held, or refused by the server after
+    /// they were *publishing*; then they may be *acknowledged*), *deferred* or *quarantined*.
     mutating func settle(_ settlement: Settlement) {
-        for id in settlement.ids { entries[id] = nil }
+        for id in settlement.ids {
+            require(id, .reclaiming, nil, .acknowledged, .deferred, .quarantined)
+            // Nothing runs that could crash.
+            if entries[id]?.state == .reclaiming { endQuarantine(of: id) }
+            entries[id] = nil
+        }
         switch settlement {
         case .acknowledge(let ids, _): for id in ids { outbox.acknowledge(id, leaseStart: nil) }
         case .requeue(let requeues): for requeue in requeues { outbox.requeue(requeue) }
@@ -340,6 +308,8 @@ struct PendingTable: ~Copyable {
     /// A process may have crashed on these messages: *reclaiming* → *quarantined*. `source` is how they came to this
     /// consumer.
     mutating func quarantine(_ candidates: [Quarantine.Candidate], source: GroupMessage.Source, now: NIODeadline) {
+        // A renewal may have lost some of them meanwhile.
+        let candidates = candidates.filter { entries[$0.id]?.state == .reclaiming }
         for candidate in candidates {
             endQuarantine(of: candidate.id)
             var reclaim = entries[candidate.id]?.reclaim ?? ReclaimState()
@@ -367,9 +337,10 @@ struct PendingTable: ~Copyable {
     mutating func requeueQuarantined(waitingSince time: NIODeadline) -> Int {
         let overdue = quarantine.removeWaiting(since: time)
         for candidate in overdue {
-            let isCounted = entries[candidate.id]?.reclaim?.isCounted == true
-            remove(candidate.id)
-            if isCounted { continue }
+            if entries[candidate.id]?.reclaim?.isCounted == true {
+                remove(candidate.id)
+                continue
+            }
             settle(.requeue([Requeue(id: candidate.id, count: candidate.count, due: nil)]))
         }
         return overdue.count
@@ -392,16 +363,22 @@ struct PendingTable: ~Copyable {
 
     /// Takes out the messages that are due, `limit` at most, in ascending order: *scheduled* → *reclaiming*.
     mutating func reclaimDue(now: NIODeadline, atMost limit: Int) -> [StreamID] {
-        let ids = schedule.takeDue(now: now, atMost: limit).filter { entries[$0]?.state == .scheduled }
-        for id in ids { set(id, .reclaiming(ReclaimState(source: .retried))) }
+        // The schedule may still have an earlier time of a message that was lost and scheduled again.
+        let ids = schedule.takeDue(now: now, atMost: limit).filter { id in
+            if case .scheduled(let due, _, _) = entries[id] { due <= now } else { false }
+        }
+        for id in ids { set(id, .reclaiming(entries[id]?.reclaim ?? ReclaimState(source: .retried))) }
         return ids
     }
 
     /// The consumer reclaims a message later, and renews its lease until then: *reclaiming* → *scheduled*, or unknown
     /// if the schedule is full.
     mutating func postpone(_ id: StreamID, until due: NIODeadline) {
+        require(id, .reclaiming)
         endQuarantine(of: id)
-        if schedule.add(id, due: due) { set(id, .scheduled(keepsLease: true)) } else { remove(id) }
+        let reclaim = entries[id]?.reclaim
+        guard schedule.add(id, due: due) else { return remove(id) }
+        set(id, .scheduled(due: due, keepsLease: true, reclaim: reclaim))
     }
 
     /// Messages that are due before `horizon`: *deferred* → *requeueing*, with the time that is left. Returns whether
@@ -448,7 +425,8 @@ struct PendingTable: ~Copyable {
         if quarantine.remove(ids) { hasFreedSlot = true }
         for id in ids {
             entries[id] = nil
-            changed(id, nil)
+            // An outcome that is decided stays queued.
+            if reportsChanges { changed(id, outbox.state(of: id)) }
         }
     }
 
@@ -460,7 +438,7 @@ struct PendingTable: ~Copyable {
         if reportsChanges { for id in Set(lost.map(\.id) + outbox.ids + entries.keys) { changed(id, nil) } }
         outbox.removeAll()
         entries = [:]
-        acknowledgedCount = 0
+        mayHaveAcknowledged = false
         schedule = RetrySchedule()
         quarantine.removeAll()
         return lost
@@ -500,10 +478,12 @@ struct PendingTable: ~Copyable {
     }
 
     /// At its end, the consumer returns what is pending for it on the server, except for messages that a handler may
-    /// still have, that were returned, or whose time of redelivery the server has. Returns a requeue for each of the
+    /// still have, that have an outcome, that were returned, or whose time of redelivery the server has. Returns a requeue for each of the
     /// others.
     func handover(of entries: [PendingEntry], hasRecovered: Bool) -> [Requeue] {
-        entries.compactMap { pending in
+        let settling = Set(outbox.ids)
+        return entries.compactMap { pending in
+            if settling.contains(pending.id) { return nil }
             let count = DeliveryCount(pending.deliveryCount)
             switch self.entries[pending.id] {
             case .abandoned, .returned, .scheduled: return nil

@@ -38,7 +38,7 @@ actor GroupLifecycle: EventLoopActor {
             // This consumer may have created the group. All others find it and do not report that, so that this one
             // does.
             if error.code == .groupExists, let start = unconfirmedStart.take() {
-                created(after: start, wasLost: isLost)
+                observer.report(.groupCreated(after: start, wasLost: isLost))
             }
             if error.mayHaveExecuted { unconfirmedStart = start }
             throw error

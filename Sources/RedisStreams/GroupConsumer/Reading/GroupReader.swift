@@ -7,6 +7,19 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     nonisolated let eventLoop: any EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe eventLoop.executor.asUnownedSerialExecutor() }
 
+    /// The parts that the reader works with.
+    struct Parts: Sendable {
+        let dispatcher: Dispatcher
+        let reservations: Reservations
+        let deleted: DeletedEntries
+        let acknowledger: Acknowledger
+        let redelivery: Redelivery
+        let lifecycle: GroupLifecycle
+        let idleRemoval: IdleConsumerRemoval
+        let upkeep: Upkeep
+        let waitLimit: WaitLimit
+    }
+
     /// The most reads in flight at a time: the server works on one while this consumer parses and hands out the
     /// messages of the other.
     private static let maxReads = 2
@@ -19,7 +32,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     nonisolated let consumer: GroupConsumer
     nonisolated let logger: Logger
     private nonisolated let dispatcher: Dispatcher
-    private let parts: Partition.Parts
+    private let parts: Parts
     private let awaitsHandlers: Bool
     private var machine: GroupReaderStateMachine
     private var rights: RightsProbe
@@ -47,7 +60,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     private nonisolated var pending: PendingMessages { dispatcher.pending }
     private nonisolated var configuration: GroupConsumer.Configuration { consumer.configuration }
 
-    init(_ consumer: GroupConsumer, _ parts: Partition.Parts, awaitsHandlers: Bool) {
+    init(_ consumer: GroupConsumer, _ parts: Parts, awaitsHandlers: Bool) {
         self.consumer = consumer
         self.parts = parts
         self.awaitsHandlers = awaitsHandlers

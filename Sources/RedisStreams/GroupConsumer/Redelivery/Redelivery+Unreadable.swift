@@ -9,7 +9,7 @@ extension Redelivery {
     func couldNotRead(_ id: StreamID, because reason: String, isCertain: Bool) {
         defer { admitQuarantined() }
         consumer.observer.report(.unreadable(id: id, stream: consumer.stream, reason: reason))
-        queue.isUnreadable(id)
+        queue.markUnreadable(id)
         pending.change { $0.endSlot(of: id) }
         // With acknowledgement `onDelivery` and no stream for dead letters, the entry stays pending until this consumer
         // ends: it was not delivered, so that it must not be acknowledged.
@@ -17,7 +17,7 @@ extension Redelivery {
         guard let connection = pool.readyShared() else {
             pool.prepareShared()
             // The claim scan finds it again; without a claim scan, this consumer reclaims it later.
-            if configuration.acknowledgement.keepsPending { return pending.change { $0.endReclaiming([id]) } }
+            if configuration.acknowledgement.keepsPending { return pending.change { $0.abandonReclaiming([id]) } }
             return postpone(id, for: .seconds(1))
         }
         let command = consumer.pendingEntry(id)
@@ -25,7 +25,10 @@ extension Redelivery {
         connection.enqueue(command) { outcome in
             self.later { redelivery in
                 guard epoch == redelivery.pending.read({ $0.epoch }) else { return }
-                guard let entry = try? command.result(of: outcome).get().first, entry.id == id else {
+                guard let found = try? command.result(of: outcome).get() else {
+                    return redelivery.pending.change { $0.abandonReclaiming([id]) }
+                }
+                guard let entry = found.first, entry.id == id else {
                     return redelivery.pending.change { $0.endReclaiming([id]) }
                 }
                 redelivery.settleUnreadable(entry, because: reason, isCertain: isCertain)

@@ -188,13 +188,14 @@ actor Redelivery: EventLoopActor {
         request.ids = pending.read { $0.reclaiming(among: request.ids) }
         postponeHandled(&request)
         if request.ids.isEmpty { return }
+        let epoch = pending.read { $0.epoch }
         do throws(RedisError) {
             try await reclaim(request, on: connection)
         } catch {
             switch error.code {
             // Each message is requested alone now; one that was alone is dead-lettered or retried.
             case .replyTooLarge: return
-            case .noGroup: listeners.groupWasLost(pending.read({ $0.epoch }))
+            case .noGroup: listeners.groupWasLost(epoch)
             case _ where error.isRetriable || error.code == .cancelled: throw error
             // Such as a missing right: the consumer would claim messages again and again that it cannot reclaim.
             default: listeners.cannotGoOn(error)
@@ -256,7 +257,10 @@ actor Redelivery: EventLoopActor {
             deleted.report(reclaimed.deleted)
         }
         if !reclaimed.candidates.isEmpty { quarantine(reclaimed.candidates, source: request.source) }
-        let wanted = Set(pending.read { $0.reclaiming(among: reclaimed.batch.map(\.id)) })
+        // With `.onDelivery` they are acknowledged, and nobody else delivers them.
+        let isAcknowledged = configuration.acknowledgement == .onDelivery
+        let arrived = reclaimed.batch.map(\.id)
+        let wanted = Set(isAcknowledged ? arrived : pending.read { $0.reclaiming(among: arrived) })
         reclaimed.keep(wanted.subtracting(dispatcher.handled(among: Array(wanted))))
         deadLetter(&reclaimed)
         consumer.observer.redelivered(reclaimed.batch.count)

@@ -36,7 +36,7 @@ actor EndDeadline: EventLoopActor {
     }
 
     private func arm(in time: Duration) {
-        timer = eventLoop.scheduleTask(in: TimeAmount(time)) { self.assumeIsolated { $0.isOverdue() } }
+        timer = eventLoop.scheduleTask(in: TimeAmount(time)) { self.assumeIsolated { $0.deadlinePassed() } }
     }
 
     /// The consumer has ended.
@@ -45,7 +45,7 @@ actor EndDeadline: EventLoopActor {
         hasPassed = true
     }
 
-    private func isOverdue() {
+    private func deadlinePassed() {
         if awaitsHandlers, !pending.isFinished { return arm(in: Self.settlingTime) }
         hasPassed = true
         logger.warning("the server did not answer in time: the consumer stops without its confirmation")
