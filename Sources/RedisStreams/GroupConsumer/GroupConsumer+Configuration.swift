@@ -145,7 +145,7 @@ extension GroupConsumer {
         /// A consumer renews all messages that it holds, whether handled or waiting, every third of this time, and
         /// every five seconds at least: a slow handler keeps its message for as long as its process lives. So the time
         /// may be short: seconds. It says how long it takes until other consumers handle the messages of a process that
-        /// died. Consumers of a group may have different times if all are 15 s or longer; else all should have the
+        /// crashed. Consumers of a group may have different times if all are 15 s or longer; else all should have the
         /// same.
         public var claimIdleTime: Duration? = .seconds(30)
 

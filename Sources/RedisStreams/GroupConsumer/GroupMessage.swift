@@ -46,7 +46,7 @@ public struct GroupMessage: Sendable, Identifiable {
     public var attempt: Int { deliveryCount.failures + 1 }
 
     /// How often the message was delivered since its last failure without an outcome, because the process that handled
-    /// it died or stalled. The consumer handles such a message in quarantine: alone among messages with crashes, or, as
+    /// it crashed or stalled. The consumer handles such a message in quarantine: alone among messages with crashes, or, as
     /// long as it has one crash, together with others that have one. A crash while several of them are handled counts
     /// against none of them.
     public var crashes: Int { deliveryCount.crashes }

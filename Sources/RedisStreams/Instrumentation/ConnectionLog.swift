@@ -39,7 +39,7 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument {
 
     func connectionsRetired(count: Int) {
         logger.info(
-            "the server is not the master: connections to it end, and are made again",
+            "the server is not the master: the client closes its connections and connects again",
             metadata: [LogKey.count: "\(count)"]
         )
     }

@@ -21,19 +21,23 @@ final class ConsumerLog: Sendable {
     func write(_ event: ConsumerEvent, because reason: String? = nil) {
         switch event {
         case .groupCreated(let position, let wasLost):
-            let text: Logger.Message = wasLost ? "the group was lost, and has been created again" : "group created"
+            let text: Logger.Message =
+                wasLost ? "the group was missing, and the consumer has created it again" : "group created"
             logger.log(level: wasLost ? .warning : .info, text, metadata: [LogKey.message: "\(position)"])
         case .claimed(let count):
-            logger.info("claimed messages whose lease nobody had renewed", metadata: [LogKey.count: "\(count)"])
+            logger.info("claimed messages whose leases had expired", metadata: [LogKey.count: "\(count)"])
         case .leaseLost(let ids):
             logger.warning("leases were lost: others may handle these messages as well", metadata: Self.list(ids))
         case .retrying(let id, let failures, let delay): failed(id, failures, delay, reason)
         case .deadLettered(let id, _, let cause):
             let metadata: Logger.Metadata = [LogKey.message: "\(id)", LogKey.reason: "\(reason ?? cause)"]
-            logger.warning("message was given up, and became a dead letter", metadata: metadata)
+            logger.warning("dead-lettered a message", metadata: metadata)
         case .rejected(let id, let cause):
             let metadata: Logger.Metadata = [LogKey.message: "\(id)", LogKey.reason: "\(cause)"]
-            logger.warning("message was rejected and dropped: there is no deadLetter", metadata: metadata)
+            logger.warning(
+                "a handler rejected a message, which was acknowledged: there is no deadLetter",
+                metadata: metadata
+            )
         case .deleted(let ids):
             logger.warning("messages were deleted while pending: nobody handles them", metadata: Self.list(ids))
         case .trimmedUnread(let count, let position, let next):
@@ -45,7 +49,7 @@ final class ConsumerLog: Sendable {
             let metadata: Logger.Metadata = [
                 LogKey.stream: "\(found.stream)", LogKey.message: "\(found.position)", LogKey.reason: "\(found.kind)",
             ]
-            logger.warning("the stream does not go on where it was read", metadata: metadata)
+            logger.warning("the stream does not continue at the reader's position", metadata: metadata)
         case .interrupted(let error, let delay):
             let attempt = interruptions.add(1, ordering: .relaxed).newValue
             let metadata = LogKey.retry(error, attempt, delay)
@@ -54,7 +58,7 @@ final class ConsumerLog: Sendable {
             let metadata: Logger.Metadata = [
                 LogKey.stream: "\(stream)", LogKey.message: "\(id)", LogKey.reason: "\(cause)",
             ]
-            logger.warning("an entry could not be read", metadata: metadata)
+            logger.warning("could not read an entry", metadata: metadata)
         case .consumersRemoved(let names):
             let metadata: Logger.Metadata = [LogKey.count: "\(names.count)"]
             logger.info("removed consumers from the group that are gone and held nothing", metadata: metadata)
@@ -64,7 +68,7 @@ final class ConsumerLog: Sendable {
             logger.warning(text, metadata: Self.list(ids).merging([LogKey.owner: "\(consumer)"]) { $1 })
         case .unsettled(let ids):
             logger.warning(
-                "the end came before these messages were settled: they are handled again",
+                "the consumer ended before the server confirmed these outcomes: the messages are handled again",
                 metadata: Self.list(ids)
             )
         case .rightsMissing(let commands):
@@ -74,7 +78,10 @@ final class ConsumerLog: Sendable {
             let metadata: Logger.Metadata = [
                 LogKey.message: "\(id)", LogKey.duration: "\(time.wholeMilliseconds)",
             ]
-            logger.warning("a handler runs for long, and nobody else gets its message", metadata: metadata)
+            logger.warning(
+                "a handler still runs, and the consumer keeps renewing the lease of its message",
+                metadata: metadata
+            )
         case .ready: logger.debug("the reader knows where it reads from")
         case .reconnected:
             interruptions.store(0, ordering: .relaxed)

@@ -142,7 +142,10 @@ public struct StreamTrimmer: Service {
         case .lagNearsTrimming(let group, let lag, _):
             metadata[LogKey.group] = "\(group)"
             metadata[LogKey.count] = "\(lag)"
-            client.logger.warning("lag nears trimming", metadata: metadata)
+            client.logger.warning(
+                "trimming will soon remove entries that a group has not acknowledged",
+                metadata: metadata
+            )
         case .lost(let group, let before):
             metadata[LogKey.group] = "\(group)"
             metadata[LogKey.message] = "\(before)"

@@ -15,9 +15,9 @@ import Testing
             (.groupCreated(after: id("1-0"), wasLost: false), .info, "group created", "1-0"),
             (
                 .groupCreated(after: id("1-0"), wasLost: true), .warning,
-                "the group was lost, and has been created again", "1-0"
+                "the group was missing, and the consumer has created it again", "1-0"
             ),
-            (.claimed(count: 3), .info, "claimed messages whose lease nobody had renewed", nil),
+            (.claimed(count: 3), .info, "claimed messages whose leases had expired", nil),
             (
                 .leaseLost(ids: ids("1-0", "2-0")), .warning,
                 "leases were lost: others may handle these messages as well", "1-0, 2-0"
@@ -28,11 +28,11 @@ import Testing
             (.retrying(id: id("1-0"), failures: 160, after: .zero), .warning, "a message fails again and again", "1-0"),
             (
                 .deadLettered(id: id("1-0"), entry: nil, reason: "no"), .warning,
-                "message was given up, and became a dead letter", "1-0"
+                "dead-lettered a message", "1-0"
             ),
             (
                 .rejected(id: id("1-0"), reason: "no"), .warning,
-                "message was rejected and dropped: there is no deadLetter", "1-0"
+                "a handler rejected a message, which was acknowledged: there is no deadLetter", "1-0"
             ),
             (.deleted(ids: ids("1-0")), .warning, "messages were deleted while pending: nobody handles them", "1-0"),
             (
@@ -122,7 +122,7 @@ import Testing
         } handler: {
             _ = try $0.decode(Order.self)
         } until: {
-            !$0.lines("message was given up, and became a dead letter").isEmpty
+            !$0.lines("dead-lettered a message").isEmpty
         }
         let words = #"The field "total" of Order does not read as Double"#
         let reason = try #require(dead.first?["dead-letter.reason"])
@@ -130,7 +130,7 @@ import Testing
         #expect(dead.first?["dead-letter.error"] == "RedisError")
         let failure = lines.lines("handler failed").first?.metadata["redis.reason"]
         #expect(failure?.hasPrefix("RedisError: \(words)") == true, "\(failure ?? "")")
-        let line = try #require(lines.lines("message was given up, and became a dead letter").first)
+        let line = try #require(lines.lines("dead-lettered a message").first)
         #expect(line.level == .warning)
         #expect(line.metadata["redis.reason"]?.hasPrefix("RedisError: Failed 2 times.") == true)
     }
@@ -143,7 +143,7 @@ import Testing
         } handler: { _ in
             throw Numbered(number: 7)
         } until: {
-            !$0.lines("message was given up, and became a dead letter").isEmpty
+            !$0.lines("dead-lettered a message").isEmpty
         }
         #expect(dead.first?["dead-letter.reason"] == "Failed once. The last error: order 7")
         #expect(dead.first?["dead-letter.error"] == "Numbered")
@@ -155,7 +155,7 @@ import Testing
         } handler: { _ in
             throw Reject("no such\ncustomer")
         } until: {
-            !$0.lines("message was rejected and dropped: there is no deadLetter").isEmpty
+            !$0.lines("a handler rejected a message, which was acknowledged: there is no deadLetter").isEmpty
         }
         let line = lines.all.first { $0.level == .warning }
         #expect(line?.metadata["redis.reason"] == "no such customer")
@@ -191,9 +191,9 @@ import Testing
             try await redis.xadd("orders", ["item": "book"])
             _ = try await redis.xreadgroup(group: "billing", consumer: "dead", streams: [.init("orders", .new)])
         } until: {
-            !$0.lines("claimed messages whose lease nobody had renewed").isEmpty
+            !$0.lines("claimed messages whose leases had expired").isEmpty
         }
-        let line = lines.lines("claimed messages whose lease nobody had renewed").first
+        let line = lines.lines("claimed messages whose leases had expired").first
         #expect(line?.level == .info)
         #expect(line?.metadata["redis.count"] == "1")
     }
