@@ -83,7 +83,7 @@ extension GroupConsumer {
         } onGracefulShutdown: {
             dispatcher.buffer.stop()
             let eventLoop = dispatcher.pending.eventLoop
-            eventLoop.scheduleTask(in: deadline) { [weak dispatcher] in dispatcher?.cancelHandlers() }
+            eventLoop.scheduleTask(in: deadline) { [weak dispatcher] in dispatcher?.cancelAllHandlers() }
         }
     }
 

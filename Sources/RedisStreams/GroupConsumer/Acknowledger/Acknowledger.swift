@@ -45,9 +45,7 @@ actor Acknowledger: EventLoopActor {
     /// Sends all settlements that may go before a read. `begin` sends plain acknowledgements on the connection of the
     /// read. The others go to a shared connection, since a script may have to be sent twice and must not wait behind a
     /// read.
-    nonisolated func send(
-        before begin: (XACK, SentSettlement) -> Void
-    ) {
+    nonisolated func sendBeforeRead(_ begin: (XACK, SentSettlement) -> Void) {
         let shared = pool.readyShared()
         let limit = SettlementCommands.maxAcknowledged
         var reach = shared == nil ? Outbox.Reach.certain : .sendable

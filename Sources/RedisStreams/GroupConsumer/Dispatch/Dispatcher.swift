@@ -113,7 +113,7 @@ final class Dispatcher: Sendable {
     }
 
     /// Cancels all handlers.
-    func cancelHandlers() {
+    func cancelAllHandlers() {
         for worker in workers { worker.cancelIfHandling() }
     }
 

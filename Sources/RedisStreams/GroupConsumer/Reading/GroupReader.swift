@@ -185,14 +185,14 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     // MARK: Reading
 
     func readOn(on connection: RedisConnection) {
-        readOn(besides: 0, on: connection)
+        sendReads(besides: 0, on: connection)
     }
 
     /// Sends as many reads as the buffer has room for. Queued acknowledgements, and a step of the claim scan that is
     /// due, go before a read in the same write.
     ///
     /// - Parameter arrived: How many messages have arrived and are not in the buffer yet.
-    private func readOn(besides arrived: Int, on connection: RedisConnection) {
+    private func sendReads(besides arrived: Int, on connection: RedisConnection) {
         var hasBegun = false
         parts.redelivery.readIsDue(besides: arrived)
         while readsInFlight.isRunning, reads < (isBacklog ? Self.maxReads : 1) {
@@ -223,7 +223,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
 
     private func sendAcknowledgements(on connection: RedisConnection) {
         let acknowledger = parts.acknowledger
-        acknowledger.send { command, sent in
+        acknowledger.sendBeforeRead { command, sent in
             send(command, on: connection, notAfter: sent.fencingDeadline) { (_, outcome) throws(RedisError) in
                 acknowledger.ended(sent, command.result(of: outcome))
             }
@@ -261,7 +261,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         let arrived = (try? outcome.get().entryCount) ?? 0
         isBacklog = arrived == command.count
         // First the next read: the server works on it while this consumer parses and hands out this batch.
-        if isBacklog { readOn(besides: arrived, on: connection) }
+        if isBacklog { sendReads(besides: arrived, on: connection) }
         let batch = try command.result(of: outcome).get().first
         guard var batch, let last = batch.last?.id else { return try receivedNothing(from: command, sent: sent) }
         hasEndedWait = false
@@ -270,7 +270,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         machine.delivered(upTo: last)
         if mayHandleOldMessages { requeueHandled(&batch) }
         if configuration.acknowledgement == .onDelivery { return acknowledgeAndDeliver(batch, on: connection) }
-        deliver(batch, leaseStart: sent)
+        deliverNew(batch, leaseStart: sent)
     }
 
     private func receivedNothing(from command: XREADGROUP, sent: NIODeadline) throws(RedisError) {
@@ -309,12 +309,12 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
             reader.parts.reservations.read(-batch.count, waits: false)
             _ = try command.result(of: outcome).get()
             reader.consumer.observer.acknowledged(batch.count)
-            reader.deliver(batch, leaseStart: .uptimeNanoseconds(0))
+            reader.deliverNew(batch, leaseStart: .uptimeNanoseconds(0))
         }
         connection.assumeIsolated { $0.flush() }
     }
 
-    private func deliver(_ batch: MessageBatch, leaseStart: NIODeadline) {
+    private func deliverNew(_ batch: MessageBatch, leaseStart: NIODeadline) {
         if batch.isEmpty { return }
         let delivered = DeliveredBatch(batch, source: .new, pending: pending, leaseStart: leaseStart)
         deliver(delivered, bytes: batch.byteCount)
