@@ -92,6 +92,8 @@ struct Runner {
         }
         let result = report.withLock { $0 }
         result.print(seconds: Date().timeIntervalSince(start))
+        // A seed that crashes a process crashes this one here.
+        fflush(nil)
         for seed in result.failedSeeds.prefix(3) {
             for line in Self.run(seed, isTraced: true).lives { print("seed \(seed): \(line)") }
         }

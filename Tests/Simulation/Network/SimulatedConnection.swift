@@ -25,15 +25,16 @@ final class SimulatedConnection: ByteStream, @unchecked Sendable {
         self.node = node
         self.network = network
         self.delegate = delegate
+        // Bytes may be on their way to a connection that both sides have closed and forgotten.
         toServer = Pipe(
             network,
-            receive: { [unowned self] in arrivedAtServer($0, sent: $1) },
-            end: { [unowned self] in endAtServer() }
+            receive: { [weak self] in self?.arrivedAtServer($0, sent: $1) },
+            end: { [weak self] in self?.endAtServer() }
         )
         toClient = Pipe(
             network,
-            receive: { [unowned self] bytes, _ in arrivedAtClient(bytes) },
-            end: { [unowned self] in endAtClient() }
+            receive: { [weak self] bytes, _ in self?.arrivedAtClient(bytes) },
+            end: { [weak self] in self?.endAtClient() }
         )
     }
 
