@@ -25,7 +25,7 @@ public final class RedisClient: Sendable {
     let instruments: Instruments
     let router: Router
     let background: BackgroundTasks
-    let eventLoopGroup: any EventLoopGroup
+    private let eventLoops: EventLoops
     /// Returns random numbers from 0 to 1. A simulation passes its own.
     let randomness: @Sendable () -> Double
     /// Whether the client runs in the scope of a closure, and not as a service.
@@ -80,8 +80,9 @@ public final class RedisClient: Sendable {
         self.configuration = configuration
         self.logger = logger
         self.instruments = Instruments([ConnectionLog(logger)] + instruments)
-        background = BackgroundTasks(timeout: configuration.acquireTimeout, eventLoopGroup: eventLoopGroup)
-        self.eventLoopGroup = eventLoopGroup
+        let eventLoops = EventLoops(eventLoopGroup)
+        self.eventLoops = eventLoops
+        background = BackgroundTasks(timeout: configuration.acquireTimeout, timers: eventLoops.timers)
         self.randomness = randomness
         router = Router(.fixed(Endpoint(address: configuration.connection.address))) {
             [background, instruments = self.instruments] endpoint in
@@ -90,7 +91,7 @@ public final class RedisClient: Sendable {
                 connection: configuration.connection,
                 settings: ConnectionPool.Settings(configuration),
                 transport: transport,
-                eventLoopGroup: eventLoopGroup,
+                eventLoops: eventLoops,
                 background: background,
                 instruments: instruments,
                 randomness: randomness
@@ -99,7 +100,7 @@ public final class RedisClient: Sendable {
     }
 
     /// An event loop for an engine and its connection.
-    func nextEventLoop() -> any EventLoop { eventLoopGroup.next() }
+    func nextEventLoop() -> any EventLoop { eventLoops.next() }
 }
 
 extension ConnectionPool.Settings {
@@ -169,14 +170,16 @@ extension RedisClient: RedisCommandExecutor {
     /// - Throws: ``RedisError``.
     public func execute<Command: RedisCommand>(_ command: Command) async throws(RedisError) -> Command.Response {
         try command.validate()
-        let pool = router.node(for: command.keys).pool
         guard command.blockingTime != nil else {
             // The usual case: a connection is ready, so the call does not need to wait for one.
-            if let connection = pool.readyShared() { return try await connection.executeChecked(command) }
+            if let connection = router.readyShared(for: command.keys) {
+                return try await connection.executeChecked(command)
+            }
             return try await waiting(for: command) { () async throws(RedisError) in
-                try await pool.shared()
+                try await router.node(for: command.keys).pool.shared()
             }.executeChecked(command)
         }
+        let pool = router.node(for: command.keys).pool
         let connection = try await waiting(for: command) { () async throws(RedisError) in try await pool.lease() }
         let result: Result<Command.Response, RedisError>
         do throws(RedisError) { result = .success(try await connection.execute(command)) } catch {

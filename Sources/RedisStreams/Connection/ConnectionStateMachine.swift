@@ -11,7 +11,7 @@ internal import NIOCore
 /// | `connecting` | The transport opens a stream. Nothing can be sent. | `init()` | `handshaking`, `closed` |
 /// | `handshaking` | The client logs in. Only the handshake is sent. | `connected` | `open`, `closed` |
 /// | `open` | The pool gives the connection out, and commands are sent. | `handshakeSucceeded` | `closing`, `closed` |
-/// | `closing` | The pool gives the connection to nobody any more. Commands are taken for a grace period; then the connection ends behind the replies that are still to come. | `retire` | `closed` |
+/// | `closing` | The pool does not give it out any more. After a grace period it ends behind the last reply. | `retire` | `closed` |
 /// | `closed` | The stream has ended. Replies are ignored. | `end` | none |
 ///
 /// A transition that the table does not have changes nothing: its method returns `false`, `nil` or `none`.

@@ -1,21 +1,18 @@
 extension RedisConnection {
     /// Queues a call until the next flush, as `enqueue(_:then:)` does with any command, and calls `handle` with what the script
     /// has returned. If the server does not know the script, the connection sends its text.
-    nonisolated func enqueue(
+    nonisolated func enqueueScript(
         _ call: ScriptCall,
-        returning handle: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
+        then handle: @escaping @Sendable (Result<RedisReply, RedisError>) -> Void
     ) {
         let sendWhole = { @Sendable in
             let whole = call.whole
-            self.enqueue(whole, then: { handle(whole.result(of: $0)) })
+            self.enqueue(whole) { handle(whole.result(of: $0)) }
         }
-        enqueue(
-            call,
-            then: { outcome in
-                let result = call.result(of: outcome)
-                guard case .failure(let error) = result, error.code == .noScript else { return handle(result) }
-                sendWhole()
-            }
-        )
+        enqueue(call) { outcome in
+            let result = call.result(of: outcome)
+            guard case .failure(let error) = result, error.code == .noScript else { return handle(result) }
+            sendWhole()
+        }
     }
 }

@@ -137,10 +137,12 @@ public actor RedisConnection {
 
     /// Calls `body` when the server says that it is not the master.
     nonisolated func whenNotMaster(_ body: @escaping @Sendable () -> Void) {
-        onEventLoop { $0.onNotMaster = body }
+        onEventLoop { connection in
+            if !connection.isClosed { connection.onNotMaster = body }
+        }
     }
 
-    /// Takes commands for `grace` more, and ends behind their replies.
+    /// Commands are still sent for the time of `grace`; then the connection ends behind their replies.
     func beginClosing(grace: TimeAmount) {
         switch machine.retire() {
         case .waitForGrace: eventLoop.scheduleTask(in: grace) { self.assumeIsolated { $0.graceIsOver() } }
@@ -171,6 +173,7 @@ public actor RedisConnection {
         action.stream?.close()
         let observers = onClose
         onClose = []
+        onNotMaster = nil
         // The owner learns of it first: a caller that tries again at once must not be given this connection.
         for observer in observers { observer(reason) }
         // If no command waited, no command is to blame for a reply that could not be read.

@@ -108,7 +108,7 @@ extension SubmissionQueue.State {
         if fits { return nil }
         return RedisError(
             .connectionUnavailable,
-            "The server does not take what it is sent: \(unsent.limit) bytes wait. Send less at once, or later."
+            "The server does not read fast enough: \(unsent.limit) bytes wait to be sent. Send less at once, or later."
         )
     }
 

@@ -35,12 +35,12 @@ final class BackgroundTasks: Sendable {
     private let continuation: AsyncStream<Entry>.Continuation
 
     private let timeout: Duration
-    private let eventLoopGroup: any EventLoopGroup
+    private let timers: any EventLoop
 
     /// - Parameter timeout: How long a job waits for the scope to begin.
-    init(timeout: Duration, eventLoopGroup: any EventLoopGroup) {
+    init(timeout: Duration, timers: any EventLoop) {
         self.timeout = timeout
-        self.eventLoopGroup = eventLoopGroup
+        self.timers = timers
         // The stream has no bound, but its entries have: each is a slot of the pool or a consumer.
         (entries, continuation) = AsyncStream.makeStream(of: Entry.self)
     }
@@ -59,7 +59,7 @@ final class BackgroundTasks: Sendable {
         // The scope may have ended in between.
         if case .terminated = continuation.yield(entry) { entry.refuse(PoolStateMachine<RedisConnection>.shutDown) }
         if life == .new {
-            eventLoopGroup.next().scheduleTask(in: TimeAmount(timeout)) { entry.refuse(Self.notRunning) }
+            timers.scheduleTask(in: TimeAmount(timeout)) { entry.refuse(Self.notRunning) }
         }
     }
 

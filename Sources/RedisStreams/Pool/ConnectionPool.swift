@@ -17,7 +17,6 @@ final class ConnectionPool: Sendable {
         var machine: PoolStateMachine<RedisConnection>
         var waiters: [Int: Waiter] = [:]
         var nextWaiter = 0
-        var onNotMaster: (@Sendable () -> Void)?
     }
 
     private struct Waiter {
@@ -33,26 +32,31 @@ final class ConnectionPool: Sendable {
     let settings: Settings
     /// Draws a number from 0 to 1. A simulation says which.
     let randomness: @Sendable () -> Double
-    let eventLoopGroup: any EventLoopGroup
+    let eventLoops: EventLoops
     private let connector: any Connector
     private let instruments: Instruments
     private let background: BackgroundTasks
+    private let onNotMaster: @Sendable (ConnectionPool) -> Void
     private let state: Mutex<State>
 
+    /// - Parameter onNotMaster: Called when the server of a connection says that it is not the master. The pool draws no
+    ///   conclusion from that.
     init(
         settings: Settings,
         connector: any Connector,
-        eventLoopGroup: any EventLoopGroup,
+        eventLoops: EventLoops,
         background: BackgroundTasks,
         instruments: Instruments,
-        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) }
+        randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
+        onNotMaster: @escaping @Sendable (ConnectionPool) -> Void
     ) {
         self.settings = settings
         self.randomness = randomness
         self.connector = connector
-        self.eventLoopGroup = eventLoopGroup
+        self.eventLoops = eventLoops
         self.background = background
         self.instruments = instruments
+        self.onNotMaster = onNotMaster
         state = Mutex(
             State(
                 machine: PoolStateMachine(
@@ -70,7 +74,7 @@ final class ConnectionPool: Sendable {
     var leaseClock: LeaseClock { connector.leaseClock }
 
     /// An event loop for an engine and its connection.
-    func nextEventLoop() -> any EventLoop { eventLoopGroup.next() }
+    func nextEventLoop() -> any EventLoop { eventLoops.next() }
 
     /// Closes all connections, and fails all callers that wait.
     func close() {
@@ -124,13 +128,12 @@ final class ConnectionPool: Sendable {
 
     private func connectNow(slot: Int) async {
         do throws(RedisError) {
-            let connection = try await connector.connect(on: eventLoopGroup.next())
+            let connection = try await connector.connect(on: eventLoops.next())
             let resumed: [Waiter]? = state.withLock { state in
                 state.machine.connected(connection, slot: slot)?.compactMap { state.waiters.removeValue(forKey: $0) }
             }
             guard let resumed else { return connection.close() }
-            connection.whenClosed { [weak self] _ in self?.state.withLock { $0.machine.lost(connection, slot: slot) } }
-            connection.whenNotMaster { [weak self] in self?.reportNotMaster() }
+            observe(connection) { machine in machine.lost(connection, slot: slot) }
             for waiter in resumed { waiter.resume(.success(connection)) }
         } catch {
             connectFailed(error, slot: slot)
@@ -145,15 +148,14 @@ final class ConnectionPool: Sendable {
         for waiter in failed { waiter.resume(.failure(error)) }
         guard let retry else { return }
         let delay = settings.backoff.delay(attempt: retry, jitter: randomness(), after: error)
-        eventLoopGroup.next().scheduleTask(in: TimeAmount(delay)) { [weak self] in
-            guard let self else { return }
+        eventLoops.timers.scheduleTask(in: TimeAmount(delay)) {
             if self.state.withLock({ $0.machine.backoffEnded(slot: slot) }) { self.connect(slot: slot) }
         }
         reportFailure(error, attempt: retry, retryAfter: delay)
     }
 
     private func reportFailure(_ error: RedisError, attempt: Int, retryAfter delay: Duration?) {
-        let time = eventLoopGroup.next().now
+        let time = eventLoops.timers.now
         for instrument in instruments.connections {
             instrument.connectingFailed(.init(error: error, attempt: attempt, retryAfter: delay, time: time))
         }
@@ -183,13 +185,12 @@ final class ConnectionPool: Sendable {
             return idle
         }
         do throws(RedisError) {
-            let connection = try await connectLease(on: eventLoop ?? eventLoopGroup.next())
+            let connection = try await connectLease(on: eventLoop ?? eventLoops.next())
             guard state.withLock({ $0.machine.leaseConnected(connection) }) else {
                 connection.close()
                 throw PoolStateMachine<RedisConnection>.shutDown
             }
-            connection.whenClosed { [weak self] _ in self?.state.withLock { $0.machine.lostIdle(connection) } }
-            connection.whenNotMaster { [weak self] in self?.reportNotMaster() }
+            observe(connection) { machine in machine.lostIdle(connection) }
             for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
             return connection
         } catch {
@@ -243,16 +244,19 @@ final class ConnectionPool: Sendable {
         waiter?.resume(.success(nil))
     }
 
+    /// Has `end` called when the connection has ended, and reports to the node what the server says of itself.
+    ///
+    /// The connection keeps the pool until it ends, and `close()` ends all connections. A weak reference would make each
+    /// count of references to the pool, which commands take, slower.
+    private func observe(
+        _ connection: RedisConnection,
+        end: @escaping @Sendable (inout PoolStateMachine<RedisConnection>) -> Void
+    ) {
+        connection.whenClosed { _ in self.state.withLock { end(&$0.machine) } }
+        connection.whenNotMaster { self.onNotMaster(self) }
+    }
+
     // MARK: Another master
-
-    /// Calls `body` when the server of a connection says that it is not the master. The pool draws no conclusion from that.
-    func whenNotMaster(_ body: @escaping @Sendable () -> Void) {
-        state.withLock { $0.onNotMaster = body }
-    }
-
-    private func reportNotMaster() {
-        state.withLock { $0.onNotMaster }?()
-    }
 
     /// Ends every connection behind the replies that are still to come. Callers get new connections from now on.
     func retireConnections() {
@@ -300,7 +304,7 @@ final class ConnectionPool: Sendable {
                     for slot in slots { connect(slot: slot) }
                     continuation.resume(returning: result)
                 case .wait(let slots):
-                    begin = eventLoopGroup.next().now
+                    begin = eventLoops.timers.now
                     for slot in slots { connect(slot: slot) }
                     // The cancellation may have come before the waiter was there to be removed.
                     if Task.isCancelled { stopWaiting(waiter) { _ in Self.cancelled } }
@@ -318,7 +322,7 @@ final class ConnectionPool: Sendable {
         since begin: NIODeadline,
         _ result: Result<RedisConnection?, RedisError>
     ) {
-        let duration = Duration(eventLoopGroup.next().now - begin)
+        let duration = Duration(eventLoops.timers.now - begin)
         var error: RedisError?
         if case .failure(let reason) = result { error = reason }
         for instrument in instruments.pools {
@@ -327,8 +331,7 @@ final class ConnectionPool: Sendable {
     }
 
     private func deadline(of waiter: Int) -> Scheduled<Void> {
-        eventLoopGroup.next().scheduleTask(in: TimeAmount(settings.acquireTimeout)) { [weak self] in
-            guard let self else { return }
+        eventLoops.timers.scheduleTask(in: TimeAmount(settings.acquireTimeout)) {
             let isRunning = self.background.isRunning
             self.stopWaiting(waiter) { state in state.machine.expired(waiter, isRunning: isRunning) }
         }

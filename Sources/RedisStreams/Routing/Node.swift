@@ -6,20 +6,20 @@ final class Node: Sendable {
     let endpoint: Endpoint
     let pool: ConnectionPool
     private let server: CurrentServer
-    private let eventLoopGroup: any EventLoopGroup
+    private let eventLoops: EventLoops
 
     init(
         endpoint: Endpoint,
         connection: RedisConnection.Configuration,
         settings: ConnectionPool.Settings,
         transport: any Transport,
-        eventLoopGroup: any EventLoopGroup,
+        eventLoops: EventLoops,
         background: BackgroundTasks,
         instruments: Instruments,
         randomness: @escaping @Sendable () -> Double
     ) {
         self.endpoint = endpoint
-        self.eventLoopGroup = eventLoopGroup
+        self.eventLoops = eventLoops
         server = CurrentServer()
         pool = ConnectionPool(
             settings: settings,
@@ -30,12 +30,12 @@ final class Node: Sendable {
                 transport: transport,
                 instruments: instruments
             ),
-            eventLoopGroup: eventLoopGroup,
+            eventLoops: eventLoops,
             background: background,
             instruments: instruments,
-            randomness: randomness
+            randomness: randomness,
+            onNotMaster: { [server] pool in Self.serverIsNotMaster(server, pool, now: eventLoops.timers.now) }
         )
-        pool.whenNotMaster { [weak self] in self?.serverIsNotMaster() }
     }
 
     // MARK: Ids of connections
@@ -55,8 +55,11 @@ final class Node: Sendable {
     ///
     /// May be called on any thread, as often as there is a reason: it takes effect once a second at most.
     func serverIsNotMaster() {
-        guard server.isNotMaster(now: eventLoopGroup.next().now) else { return }
-        pool.retireConnections()
+        Self.serverIsNotMaster(server, pool, now: eventLoops.timers.now)
+    }
+
+    private static func serverIsNotMaster(_ server: CurrentServer, _ pool: ConnectionPool, now: NIODeadline) {
+        if server.isNotMaster(now: now) { pool.retireConnections() }
     }
 }
 

@@ -14,6 +14,10 @@ final class Router: Sendable {
     /// The node that serves these keys. All of them have to be served by one node.
     func node(for keys: @autoclosure () -> [StreamKey]) -> Node { node }
 
+    /// A shared connection to the node that serves these keys, if there is one now. Asking here and not the node spares each
+    /// command a count of references to the node and to its pool, which all threads would change.
+    func readyShared(for keys: @autoclosure () -> [StreamKey]) -> RedisConnection? { node.pool.readyShared() }
+
     /// A node for commands without keys, which every node can execute.
     var anyNode: Node { node }
 

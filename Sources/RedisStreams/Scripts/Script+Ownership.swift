@@ -94,9 +94,9 @@ extension Script {
     /// Arguments after the consumer: a mode, and ids in ascending order. The delivery count modulo 1000 says how often
     /// a message was delivered without an outcome; see `DeliveryCount`. The mode determines which messages the script
     /// reclaims, and whether it counts the delivery:
-    /// - `fair`: reclaims and counts those without such a delivery, and does not change the others.
-    /// - `company` and `exclusive`: reclaims all, and counts them as quarantined messages.
-    /// - `known`: reclaims all, and counts those whose delivery is not counted yet.
+    /// - `uncrashed`: reclaims and counts those without such a delivery, and does not change the others.
+    /// - `together` and `alone`: reclaims all, and counts them as quarantined messages.
+    /// - `counted`: reclaims all, and counts those whose delivery is not counted yet.
     ///
     /// Returns the entries of the reclaimed messages; and for each message that is pending for the consumer its id, its
     /// delivery count, and 1 if it was reclaimed, 0 if it was not, -1 if it was reclaimed and its entry has been
@@ -114,9 +114,9 @@ extension Script {
                 local count, state = pending[1][4], 0
                 -- Beyond this, numbers are not exact here.
                 if count > 9007199254740000 then count = 9007199254740000 end
-                if mode ~= 'fair' or count % 1000 == 0 then
-                    if mode ~= 'known' or count % 1000 == 0 then
-                        if mode == 'exclusive' and count % 1000 == 1 then count = count + 1 end
+                if mode ~= 'uncrashed' or count % 1000 == 0 then
+                    if mode ~= 'counted' or count % 1000 == 0 then
+                        if mode == 'alone' and count % 1000 == 1 then count = count + 1 end
                         count = count + 1
                     end
                     local number = string.format('%.0f', count)

@@ -234,7 +234,7 @@ struct RandomCommands {
         case 0: return (.renew, [key()], subject + ids)
         case 1: return (.acknowledge, [key()], subject + ids)
         case 2: return (.requeue, [key()], subject + ids.flatMap { [$0, "7200000", "\(number(4) * 1000)"] })
-        case 3, 4: return (.reclaim, [key()], subject + [one("fair", "known", "company", "exclusive")] + ids)
+        case 3, 4: return (.reclaim, [key()], subject + [one("uncrashed", "counted", "together", "alone")] + ids)
         case 5:
             let outputs = ["2", one("", "40"), "2", "out", "1"] + (chance(50) ? ["2", "", "2", "k", "v"] : [])
             return (.publish, [key(), chance(5) ? "text" : "outputs"], subject + [ids[0]] + outputs)

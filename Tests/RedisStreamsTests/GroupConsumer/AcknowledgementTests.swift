@@ -141,7 +141,7 @@ import Testing
             let loop = Task { for try await message in consumer { handled.record(message.name) } }
             let server = await play.nextConnection()
             await server.expect(recoveryPage(), answer: pending("1-0"))
-            await server.expect(reclaim("1-0", mode: "known"), answer: reclaimed([("1-0", 1)]))
+            await server.expect(reclaim("1-0", mode: "counted"), answer: reclaimed([("1-0", 1)]))
             await server.expect(acknowledge("1-0"))
             await play.clock.calmDown()
             #expect(handled.all.isEmpty)

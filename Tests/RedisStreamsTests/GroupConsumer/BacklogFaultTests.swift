@@ -18,7 +18,7 @@ import Testing
             let next = try await play.reconnection()
             await next.expect(recoveryPage(count: 2), answer: pending("1-0", "2-0"))
             await next.expect(recoveryPage(after: "2-0", count: 2), answer: pending("3-0", "4-0"))
-            await next.expect(reclaim("4-0", mode: "known"), answer: reclaimed([("4-0", 1)]))
+            await next.expect(reclaim("4-0", mode: "counted"), answer: reclaimed([("4-0", 1)]))
             await next.expect(recoveryPage(after: "4-0", count: 2), answer: noPending)
             await next.expect(readNew(count: 2), answer: batch(entry("5-0")))
             var got: [String] = []

@@ -182,18 +182,8 @@ import Testing
     @Test func `A dead letter whose reply was lost is sent again, and reported without its id`() async throws {
         let play = GroupPlay { $0.deadLetter = DeadLetter("orders:dead", maxAttempts: 1) }
         try await play.running { consumer in
-            let gate = Gate()
-            let running = Task {
-                try await consumer.run { _ in
-                    await gate.wait()
-                    throw Failed()
-                }
-            }
+            let running = await play.runFailingHandler(consumer)
             let shared = play.shared
-            let server = await play.start()
-            await server.expect(readNew(), answer: batch(entry("1-0")))
-            await server.expect(readNew())
-            gate.open()
             let first = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() }
             shared.close()
             let next = await play.clock.advance(by: .milliseconds(1)) { await play.nextConnection() }
@@ -209,24 +199,12 @@ import Testing
     @Test func `A dead letter that the server refuses ends the consumer`() async throws {
         let play = GroupPlay { $0.deadLetter = DeadLetter("orders:dead", maxAttempts: 1) }
         try await play.running { consumer in
-            let gate = Gate()
-            let running = Task {
-                await caught {
-                    try await consumer.run { _ in
-                        await gate.wait()
-                        throw Failed()
-                    }
-                }
-            }
+            let running = await play.runFailingHandler(consumer)
             let shared = play.shared
-            let server = await play.start()
-            await server.expect(readNew(), answer: batch(entry("1-0")))
-            await server.expect(readNew())
-            gate.open()
             _ = await play.clock.advance(by: .milliseconds(1)) { await shared.nextCommand() }
             shared.send("-WRONGTYPE The output goes to a key that holds no stream\r\n")
             play.answerTheRest()
-            let error = await play.clock.advance(by: .milliseconds(100)) { await running.value }
+            let error = await play.clock.advance(by: .milliseconds(100)) { await caught { try await running.value } }
             #expect(error?.code == .wrongType)
         }
     }

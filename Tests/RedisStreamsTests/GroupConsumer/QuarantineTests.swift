@@ -17,12 +17,12 @@ import Testing
         let many = (1...20).map { id("\($0)-0") }
         quarantine.add(many.map { .init(id: $0, count: .first) }, now: .at(0))
         let admission = quarantine.admit()
-        #expect(admission == .init(ids: Array(many.prefix(slots)), mode: slots == 1 ? .exclusive : .company))
+        #expect(admission == .init(ids: Array(many.prefix(slots)), mode: slots == 1 ? .alone : .together))
         let more = quarantine.admit()
         #expect(more == nil, "until one of them has ended")
         quarantine.ended(many[0])
         let next = quarantine.admit()
-        #expect(next == .init(ids: [many[slots]], mode: slots == 1 ? .exclusive : .company))
+        #expect(next == .init(ids: [many[slots]], mode: slots == 1 ? .alone : .together))
     }
 
     @Test func `A message with more crashes runs without another one, those with the fewest crashes first`() {
@@ -34,7 +34,7 @@ import Testing
         quarantine.add(candidates("2-0", "3-0", deliveriesWithoutOutcome: 2) + candidates("4-0"), now: .at(0))
         for name in ["4-0", "2-0", "3-0", "1-0"] {
             let admission = quarantine.admit()
-            #expect(admission == .init(ids: [id(name)], mode: .exclusive))
+            #expect(admission == .init(ids: [id(name)], mode: .alone))
             let beside = quarantine.admit()
             #expect(beside == nil)
             quarantine.ended(id(name))
@@ -46,16 +46,16 @@ import Testing
         var quarantine = Quarantine(concurrency: 4)
         quarantine.add(candidates("1-0", "2-0") + candidates("3-0", deliveriesWithoutOutcome: 3), now: .at(0))
         let company = quarantine.admit()
-        #expect(company?.mode == .company)
+        #expect(company?.mode == .together)
         quarantine.ended(id("1-0"))
         var next = quarantine.admit()
         #expect(next == nil)
         quarantine.add(candidates("5-0"), now: .at(0))
         next = quarantine.admit()
-        #expect(next == .init(ids: ids("5-0"), mode: .company), "the message with the fewest crashes first")
+        #expect(next == .init(ids: ids("5-0"), mode: .together), "the message with the fewest crashes first")
         quarantine.remove(ids("2-0", "5-0"))
         next = quarantine.admit()
-        #expect(next == .init(ids: ids("3-0"), mode: .exclusive))
+        #expect(next == .init(ids: ids("3-0"), mode: .alone))
     }
 
     @Test func `Messages that wait too long are removed, but not those that are admitted`() {
@@ -122,7 +122,7 @@ private struct CrashingFleet {
     private mutating func begin(_ admission: Quarantine.Admission) {
         for id in admission.ids {
             var count = counts[id] ?? 0
-            count += admission.mode == .exclusive && count == 1 ? 2 : 1
+            count += admission.mode == .alone && count == 1 ? 2 : 1
             counts[id] = count
             if DeliveryCount(count).crashes >= maxCrashes {
                 if !killers.contains(id) { innocentDeadLetters += 1 }
@@ -168,7 +168,7 @@ private struct CrashingFleet {
             await server.expect(recoveryPage(), answer: pending(("1-0", 1), ("2-0", 1000)))
             await server.expect(reclaim("1-0", "2-0"), answer: reclaimed([("2-0", 1001)], quarantined: ["1-0"]))
             await server.expectSnapshot(delivered: "2-0", lowestPending: "1-0")
-            await play.reclaiming().expect(reclaim("1-0", mode: "exclusive"), answer: reclaimed([("1-0", 3)]))
+            await play.reclaiming().expect(reclaim("1-0", mode: "alone"), answer: reclaimed([("1-0", 3)]))
             await server.expect(claim(), answer: claimed())
             await server.expect(readNew(), answer: batch(entry("3-0")))
             #expect(Set(await handled.wait(for: 3)) == ["2-0 pending 0 2", "1-0 pending 1 1", "3-0 new 0 1"])
@@ -196,14 +196,14 @@ private struct CrashingFleet {
             await server.expect(reclaim("1-0", "2-0", "3-0"), answer: all)
             await server.expectSnapshot(delivered: "3-0", lowestPending: "1-0")
             let company = reclaimed([("1-0", 2), ("2-0", 2)])
-            await play.reclaiming().expect(reclaim("1-0", "2-0", mode: "company"), answer: company)
+            await play.reclaiming().expect(reclaim("1-0", "2-0", mode: "together"), answer: company)
             #expect(await handled.wait(for: 2).sorted() == ["1-0", "2-0"])
             gates["2-0"]?.open()
             await play.clock.calmDown()
             // Outcomes are coalesced for a moment. Before the server has the outcome, the slot is not free.
             await play.clock.advance(by: .milliseconds(1))
             await play.shared.expect(acknowledge("2-0"), answer: ":1\r\n")
-            await play.reclaiming().expect(reclaim("3-0", mode: "company"), answer: reclaimed([("3-0", 2)]))
+            await play.reclaiming().expect(reclaim("3-0", mode: "together"), answer: reclaimed([("3-0", 2)]))
             #expect(await handled.wait(for: 3).last == "3-0")
             for gate in gates.values { gate.open() }
             await play.end(running)
@@ -278,8 +278,8 @@ private struct CrashingFleet {
             await server.expect(recoveryPage(), answer: pending(("1-0", 1), ("2-0", 1)))
             await server.expect(reclaim("1-0", "2-0"), answer: reclaimed([], quarantined: ["1-0", "2-0"]))
             await server.expectSnapshot(delivered: "2-0", lowestPending: "1-0")
-            await play.reclaiming().expect(reclaim("1-0", mode: "exclusive"), answer: reclaimed([]))
-            await play.reclaiming().expect(reclaim("2-0", mode: "exclusive"), answer: reclaimed([("2-0", 3)]))
+            await play.reclaiming().expect(reclaim("1-0", mode: "alone"), answer: reclaimed([]))
+            await play.reclaiming().expect(reclaim("2-0", mode: "alone"), answer: reclaimed([("2-0", 3)]))
             #expect(await handled.wait(for: 1) == ["2-0"])
             await play.end(running)
         }
@@ -297,7 +297,7 @@ private struct CrashingFleet {
             // The server may have reclaimed it and counted that: the reply is lost.
             await first.expect(reclaim("1-0"))
             first.close()
-            await play.reclaiming().expect(reclaim("1-0", mode: "known"), answer: reclaimed([]))
+            await play.reclaiming().expect(reclaim("1-0", mode: "counted"), answer: reclaimed([]))
             try await play.passInterruption()
             // Meanwhile another consumer has claimed it and crashed on it. The connection is free, and used for reads.
             let server = await play.reclaiming()
@@ -308,7 +308,7 @@ private struct CrashingFleet {
             await play.idle(forSeconds: 1, thenClaim: ["1-0"], on: server)
             let next = await play.nextConnection()
             await next.expect(reclaim("1-0"), answer: reclaimed([], quarantined: ["1-0"]))
-            await next.expect(reclaim("1-0", mode: "exclusive"), answer: reclaimed([("1-0", 4)]))
+            await next.expect(reclaim("1-0", mode: "alone"), answer: reclaimed([("1-0", 4)]))
             #expect(await crashes.wait(for: 1) == [2])
             await play.end(running)
         }
@@ -321,7 +321,7 @@ private struct CrashingFleet {
             let server = await play.nextConnection()
             await server.expect(recoveryPage(), answer: pending(("1-0", 1)))
             await server.expect(reclaim("1-0"), answer: reclaimed([], quarantined: ["1-0"]))
-            await play.reclaiming().expect(reclaim("1-0", mode: "exclusive"), answer: reclaimed([("1-0", 3)]))
+            await play.reclaiming().expect(reclaim("1-0", mode: "alone"), answer: reclaimed([("1-0", 3)]))
             await server.expectSnapshot()
             let message = try await messages.next()
             #expect(message?.crashes == 1)

@@ -75,7 +75,7 @@ import Testing
             let next = try await play.reconnection()
             await next.expect(recoveryPage(), answer: pending("1-0", "2-0", "3-0"))
             // This consumer did not receive it: that is no crash.
-            await next.expect(reclaim("3-0", mode: "known"), answer: reclaimed([("3-0", 1)]))
+            await next.expect(reclaim("3-0", mode: "counted"), answer: reclaimed([("3-0", 1)]))
             await next.expect(readNew())
             let second = try await messages.next()
             let third = try await messages.next()
@@ -136,7 +136,7 @@ import Testing
             reclaiming.close()
             await play.clock.calmDown()
             let next = await play.clock.advance(by: .milliseconds(10)) { await play.nextConnection() }
-            await next.expect(reclaim("1-0", mode: "known"), answer: reclaimed([("1-0", 1)]))
+            await next.expect(reclaim("1-0", mode: "counted"), answer: reclaimed([("1-0", 1)]))
             #expect(await handled.wait(for: 1) == [1])
             await play.end(running)
         }

@@ -163,18 +163,8 @@ import Testing
     @Test func `A requeue of a message that another consumer owns is reported as a loss`() async throws {
         let play = GroupPlay { $0.retry = .fixed(.seconds(2)) }
         try await play.running { consumer in
-            let gate = Gate()
-            let running = Task {
-                try await consumer.run { _ in
-                    await gate.wait()
-                    throw Failed()
-                }
-            }
+            let running = await play.runFailingHandler(consumer)
             let shared = play.shared
-            let server = await play.start()
-            await server.expect(readNew(), answer: batch(entry("1-0")))
-            await server.expect(readNew())
-            gate.open()
             _ = await play.events.wait(for: 1)
             await play.clock.advance(by: .milliseconds(1))
             await shared.expect(requeue("1-0", idle: 28_001, count: 1000), answer: array([bulk("1-0")]))

@@ -82,7 +82,7 @@ import Testing
         for _ in 0..<300 {
             let background = BackgroundTasks(
                 timeout: .seconds(60),
-                eventLoopGroup: MultiThreadedEventLoopGroup.singleton
+                timers: MultiThreadedEventLoopGroup.singleton.next()
             )
             let running = Task { try await background.run {} }
             let outcomes = Journal<String>()

@@ -57,7 +57,7 @@ import Testing
     @Test func `The text is also sent for a call whose reply no task waits for`() async throws {
         let line = try await Line.open()
         let results = Journal<Result<RedisReply, RedisError>>()
-        line.connection.enqueue(deregister) { results.record($0) }
+        line.connection.enqueueScript(deregister) { results.record($0) }
         await line.server.expect(call(.deregister, []), answer: "-NOSCRIPT No matching script. Please use EVAL.\r\n")
         await line.server.expect(["EVAL", Script.deregister.source, "1", "orders", "billing", "ann"], answer: ":0\r\n")
         #expect(try await results.wait(for: 1)[0].get().integer == 0)

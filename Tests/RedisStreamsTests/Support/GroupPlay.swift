@@ -17,7 +17,7 @@ func call(_ script: Script, targets: [String] = [], _ arguments: [String]) -> [S
     ["EVALSHA", script.sha1, "\(1 + targets.count)", "orders"] + targets + ["billing", "ann"] + arguments
 }
 
-func reclaim(_ ids: String..., mode: String = "fair") -> [String] { call(.reclaim, [mode] + ids) }
+func reclaim(_ ids: String..., mode: String = "uncrashed") -> [String] { call(.reclaim, [mode] + ids) }
 
 func renew(_ ids: String...) -> [String] { call(.renew, ids) }
 
@@ -199,6 +199,22 @@ struct GroupPlay {
             }
         }
         return server
+    }
+
+    /// Runs a consumer that gets the message 1-0, and whose handler fails while the next read waits.
+    func runFailingHandler(_ consumer: GroupConsumer) async -> Task<Void, any Error> {
+        let gate = Gate()
+        let running = Task {
+            try await consumer.run { _ in
+                await gate.wait()
+                throw Failed()
+            }
+        }
+        let server = await start()
+        await server.expect(readNew(), answer: batch(entry("1-0")))
+        await server.expect(readNew())
+        gate.open()
+        return running
     }
 
     /// Lets a blocked read return nothing after some seconds. The claim scan that is due then finds `ids`, while the

@@ -17,10 +17,8 @@ struct Resets: ChaosCase {
                 delay: .milliseconds(2),
                 seed: scene.seed
             ) { proxy in
-                try await server.withController { controller in
-                    try await server.withClient(port: proxy.port) { redis in
-                        try await play(scene, proxy, redis, controller)
-                    }
+                try await server.withClients(through: proxy) { redis, controller in
+                    try await play(scene, proxy, redis, controller)
                 }
             }
         }

@@ -18,10 +18,8 @@ struct StaleConnections: ChaosCase {
     func run(_ scene: Scene) async throws -> Outcome {
         try await ChaosServer.with(scene.server) { server in
             try await ChaosProxy.with(to: server.port, seed: scene.seed) { proxy in
-                try await server.withController { controller in
-                    try await server.withClient(port: proxy.port, name: Self.victim) { redis in
-                        try await play(scene, proxy, redis, controller)
-                    }
+                try await server.withClients(through: proxy, name: Self.victim) { redis, controller in
+                    try await play(scene, proxy, redis, controller)
                 }
             }
         }

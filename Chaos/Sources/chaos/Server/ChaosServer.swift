@@ -128,6 +128,17 @@ final class ChaosServer: Sendable {
         return try await withRedisClient(configuration, body)
     }
 
+    /// Runs `body` with a client whose connections go through `proxy`, and with a client that controls the server.
+    func withClients<Result: Sendable>(
+        through proxy: ChaosProxy,
+        name: String? = nil,
+        _ body: (_ redis: RedisClient, _ controller: RedisClient) async throws -> Result
+    ) async throws -> Result {
+        try await withController { controller in
+            try await withClient(port: proxy.port, name: name) { redis in try await body(redis, controller) }
+        }
+    }
+
     /// Runs `body` with a client that controls and inspects the server. It uses the Unix socket, apart from the clients
     /// under test.
     func withController<Result: Sendable>(_ body: (RedisClient) async throws -> Result) async throws -> Result {

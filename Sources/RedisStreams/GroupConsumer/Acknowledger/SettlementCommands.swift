@@ -38,7 +38,7 @@ struct SettlementCommands: Sendable {
             }
         }
         let call = call(for: sent.settlement)
-        connection.enqueue(call) { result in
+        connection.enqueueScript(call) { result in
             handle(result.flatMap { reply in Self.decode(reply, to: sent.settlement, call) })
         }
     }

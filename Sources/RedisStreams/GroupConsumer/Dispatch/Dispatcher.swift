@@ -61,7 +61,7 @@ final class Dispatcher: Sendable {
     // MARK: Called by workers
 
     /// A handler began at `time` and has ended. Returns whether to measure each handler for now.
-    func handled(since time: NIODeadline) -> Bool { buffer.handled(in: pending.leaseTime - time) }
+    func measured(since time: NIODeadline) -> Bool { buffer.handled(in: pending.leaseTime - time) }
 
     /// A worker begins.
     func add(_ slot: WorkerSlot) {
@@ -92,7 +92,7 @@ final class Dispatcher: Sendable {
     var handlesLostMessages: Bool { workers.contains(where: \.handlesLostMessage) }
 
     /// Those of the ids that a handler runs on, whether this consumer still owns them or not.
-    func handled(among ids: [StreamID]) -> Set<StreamID> {
+    func idsInHandlers(among ids: [StreamID]) -> Set<StreamID> {
         if ids.isEmpty { return [] }
         return Set(workers.compactMap(\.handledID)).intersection(ids)
     }
@@ -101,7 +101,7 @@ final class Dispatcher: Sendable {
     /// handled twice at the same time here.
     func unknown(among ids: [StreamID]) -> [StreamID] {
         let unknown = pending.read { $0.unknown(among: ids) }
-        let handled = handled(among: unknown)
+        let handled = idsInHandlers(among: unknown)
         return handled.isEmpty ? unknown : unknown.filter { !handled.contains($0) }
     }
 

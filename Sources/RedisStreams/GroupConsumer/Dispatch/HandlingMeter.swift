@@ -22,7 +22,7 @@ final class HandlingMeter: Sendable {
         if left > 0 { return unmeasured.store(left - 1, ordering: .relaxed) }
         let time = began.load(ordering: .relaxed)
         if time == 0 { return }
-        let measuresEach = dispatcher.handled(since: .uptimeNanoseconds(time))
+        let measuresEach = dispatcher.measured(since: .uptimeNanoseconds(time))
         unmeasured.store(measuresEach ? 0 : PrefetchBudget.skipped, ordering: .relaxed)
     }
 }

@@ -57,16 +57,16 @@ actor LeaseRenewer: EventLoopActor {
                 pool.prepareShared()
                 return false
             }
-            renew(piece, on: connection)
+            sendRenewal(of: piece, on: connection)
         }
         return true
     }
 
-    private func renew(_ piece: RenewalPlan.Piece, on connection: RedisConnection) {
+    private func sendRenewal(of piece: RenewalPlan.Piece, on connection: RedisConnection) {
         let sent = pending.leaseTime
         let call = consumer.call(.renew, ids: piece.ids)
         let epoch = pending.read({ $0.epoch })
-        connection.enqueue(call) { result in
+        connection.enqueueScript(call) { result in
             self.later { renewer in
                 // In a new epoch, an id may belong to another entry.
                 if epoch == renewer.pending.read({ $0.epoch }) {

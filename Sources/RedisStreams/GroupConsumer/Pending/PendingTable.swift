@@ -19,13 +19,13 @@ struct PendingTable: ~Copyable {
     private var schedule = RetrySchedule()
     private var quarantine: Quarantine
     /// How many replies are in flight that may show messages as pending that are settled meanwhile.
-    private var repliesUnderWay = 0
+    private var inspectionsInFlight = 0
     /// Whether there may be entries that are *acknowledged*.
     private var mayHaveAcknowledged = false
     private var hasFreedSlot = false
     /// Called with each change of a state; `nil` for an id that leaves the table. For tests and the simulation.
     private let onChange: (@Sendable (StreamID, EntryState?) -> Void)?
-    /// Whether there is such a closure: to look at the closure itself costs reference counting for each message.
+    /// Whether there is such a closure. Comparing the closure itself with `nil` costs reference counting for each message.
     private let reportsChanges: Bool
 
     /// - Parameter concurrency: How many messages the consumer handles at a time.
@@ -140,7 +140,7 @@ struct PendingTable: ~Copyable {
     mutating func acknowledgedElsewhere(_ batch: DeliveredBatch, _ position: Int) {
         let wasHeld = removeHeld(batch, position)
         let id = batch.id(at: position)
-        if repliesUnderWay > 0, state(of: id) == nil { keepAsAcknowledged(id) }
+        if inspectionsInFlight > 0, state(of: id) == nil { keepAsAcknowledged(id) }
         if wasHeld { endedUnsettled(batch, position, entries[id]?.state) }
     }
 
@@ -190,7 +190,7 @@ struct PendingTable: ~Copyable {
             return
         }
         for id in settlement.ids {
-            if repliesUnderWay > 0 { keepAsAcknowledged(id) } else { changed(id, nil) }
+            if inspectionsInFlight > 0 { keepAsAcknowledged(id) } else { changed(id, nil) }
         }
     }
 
@@ -203,7 +203,7 @@ struct PendingTable: ~Copyable {
             if schedule.add(id, due: due) { return set(id, .scheduled(due: due, keepsLease: false, reclaim: nil)) }
             // The schedule is full: the claim scan finds the message once it has been idle for a lease.
         }
-        if repliesUnderWay > 0 { keepAsAcknowledged(id) } else { changed(id, nil) }
+        if inspectionsInFlight > 0 { keepAsAcknowledged(id) } else { changed(id, nil) }
     }
 
     /// The reply to a settlement was lost: it is queued again.
@@ -218,12 +218,12 @@ struct PendingTable: ~Copyable {
 
     /// The consumer sends a command whose reply shows pending messages. The server may execute it before a settlement,
     /// and the reply to that settlement may arrive first, on another connection.
-    mutating func beginInspecting() { repliesUnderWay += 1 }
+    mutating func beginInspecting() { inspectionsInFlight += 1 }
 
     /// The consumer has compared the reply with the table.
     mutating func endInspecting() {
-        repliesUnderWay -= 1
-        guard repliesUnderWay == 0, mayHaveAcknowledged else { return }
+        inspectionsInFlight -= 1
+        guard inspectionsInFlight == 0, mayHaveAcknowledged else { return }
         for (id, entry) in entries where entry.state == .acknowledged { remove(id) }
         mayHaveAcknowledged = false
     }
@@ -478,8 +478,8 @@ struct PendingTable: ~Copyable {
     }
 
     /// At its end, the consumer returns what is pending for it on the server, except for messages that a handler may
-    /// still have, that have an outcome, that were returned, or whose time of redelivery the server has. Returns a requeue for each of the
-    /// others.
+    /// still have, that have an outcome, that were returned, or whose time of redelivery the server has. Returns a
+    /// requeue for each of the others.
     func handover(of entries: [PendingEntry], hasRecovered: Bool) -> [Requeue] {
         let settling = Set(outbox.ids)
         return entries.compactMap { pending in

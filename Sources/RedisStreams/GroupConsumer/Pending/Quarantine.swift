@@ -7,9 +7,9 @@ internal import NIOCore
 /// - `admitted`: the consumer reclaims and handles it. Leaves when the server has its outcome.
 ///
 /// The consumer handles other messages meanwhile: a quarantined message uses a handler, not the whole consumer.
-/// Messages with one crash run together (mode `company`), in up to half of the handlers, since most of them are
+/// Messages with one crash run together (mode `together`), in up to half of the handlers, since most of them are
 /// innocent: a process that dies leaves many messages, of which at most one is the cause. Messages with more crashes,
-/// also if several ran together then, run without another quarantined message beside them (mode `exclusive`). So the
+/// also if several ran together then, run without another quarantined message beside them (mode `alone`). So the
 /// crashes that count against a message have different causes, unless the message itself is the cause; see
 /// ``DeliveryCount/crashes``.
 struct Quarantine {
@@ -25,7 +25,7 @@ struct Quarantine {
         let since: NIODeadline
 
         /// Whether the message may run together with other quarantined messages.
-        var mayRunInCompany: Bool { candidate.count.deliveriesWithoutOutcome <= 1 }
+        var mayRunTogether: Bool { candidate.count.deliveriesWithoutOutcome <= 1 }
     }
 
     /// Which messages to reclaim now, and how to count these deliveries.
@@ -59,13 +59,13 @@ struct Quarantine {
     /// Admits as many messages as there are slots for; `nil` for none.
     mutating func admit() -> Admission? {
         guard !isExclusive, let first = waiting.first else { return nil }
-        let company = waiting.prefix(while: \.mayRunInCompany).prefix(max(0, slots - admitted.count))
-        if company.count > 1 || (!company.isEmpty && !admitted.isEmpty) {
-            return admit(company.map(\.candidate.id), .company)
+        let others = waiting.prefix(while: \.mayRunTogether).prefix(max(0, slots - admitted.count))
+        if others.count > 1 || (!others.isEmpty && !admitted.isEmpty) {
+            return admit(others.map(\.candidate.id), .together)
         }
         guard admitted.isEmpty else { return nil }
         isExclusive = true
-        return admit([first.candidate.id], .exclusive)
+        return admit([first.candidate.id], .alone)
     }
 
     private mutating func admit(_ ids: [StreamID], _ mode: ReclaimMode) -> Admission {

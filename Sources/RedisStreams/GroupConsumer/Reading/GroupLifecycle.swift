@@ -112,7 +112,7 @@ actor GroupLifecycle: EventLoopActor {
         // Messages that are held now are acknowledged later: that needs another snapshot.
         observedDeliveries = isHolding ? -1 : delivered
         let call = consumer.call(.snapshot)
-        connection.enqueue(call) { result in
+        connection.enqueueScript(call) { result in
             guard let reply = try? result.get() else { return }
             self.later { $0.observed(reply, to: call) }
         }

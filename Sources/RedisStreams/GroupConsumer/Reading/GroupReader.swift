@@ -290,7 +290,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     /// A handler may still run on a message of an earlier epoch with the same id: the new message is requeued until
     /// that handler has ended.
     private func requeueHandled(_ batch: inout MessageBatch) {
-        let handled = dispatcher.handled(among: batch.map(\.id))
+        let handled = dispatcher.idsInHandlers(among: batch.map(\.id))
         mayHandleOldMessages = dispatcher.handlesLostMessages
         if handled.isEmpty { return }
         batch = batch.filter { !handled.contains($0.id) }
@@ -367,7 +367,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         let ids = dispatcher.unknown(among: result.ids)
         if ids.isEmpty { return }
         consumer.observer.report(.claimed(count: ids.count))
-        parts.redelivery.assumeIsolated { $0.request(ids, .fair, source: .claimed) }
+        parts.redelivery.assumeIsolated { $0.request(ids, .uncrashed, source: .claimed) }
         // The next step should follow at once, and the read behind this one may wait for a long time.
         if !result.isComplete { endWait() }
     }

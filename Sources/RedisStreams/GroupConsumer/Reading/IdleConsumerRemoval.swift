@@ -74,7 +74,7 @@ actor IdleConsumerRemoval: EventLoopActor {
             own: consumer.name
         )
         let observer = consumer.observer
-        connection.enqueue(call) { result in
+        connection.enqueueScript(call) { result in
             do throws(RedisError) {
                 let (names, count) = try call.removedNames(result.get())
                 self.later { handle($0, count) }

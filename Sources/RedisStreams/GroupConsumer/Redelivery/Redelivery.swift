@@ -87,9 +87,9 @@ actor Redelivery: EventLoopActor {
         let entries = found.filter { $0.id > id }
         let ids = dispatcher.unknown(among: entries.map(\.id))
         if !ids.isEmpty {
-            let isKnown = !isFirst || !configuration.acknowledgement.keepsPending
+            let isCounted = !isFirst || !configuration.acknowledgement.keepsPending
             startReclaiming(ids, source: .pending)
-            let request = ReclaimRequest(ids: ids, mode: isKnown ? .known : .fair, source: .pending)
+            let request = ReclaimRequest(ids: ids, mode: isCounted ? .counted : .uncrashed, source: .pending)
             try await reclaim(request, on: connection)
         }
         let last = found.count == page ? entries.last?.id : nil
@@ -114,7 +114,7 @@ actor Redelivery: EventLoopActor {
                 defer { redelivery.pending.change { $0.endInspecting() } }
                 redelivery.deleted.forget()
                 guard let entries = try? command.result(of: outcome).get() else { return }
-                redelivery.request(redelivery.dispatcher.unknown(among: entries.map(\.id)), .known, source: .pending)
+                redelivery.request(redelivery.dispatcher.unknown(among: entries.map(\.id)), .counted, source: .pending)
             }
         }
     }
@@ -206,7 +206,7 @@ actor Redelivery: EventLoopActor {
     /// Postpones messages that a handler of this consumer still runs on, although they were lost meanwhile: no second
     /// handler may run beside it.
     private func postponeHandled(_ request: inout ReclaimRequest) {
-        let handled = dispatcher.handled(among: request.ids)
+        let handled = dispatcher.idsInHandlers(among: request.ids)
         if handled.isEmpty { return }
         request.ids.removeAll { handled.contains($0) }
         for id in handled { postpone(id, for: Self.timeToReturn) }
@@ -261,7 +261,7 @@ actor Redelivery: EventLoopActor {
         let isAcknowledged = configuration.acknowledgement == .onDelivery
         let arrived = reclaimed.batch.map(\.id)
         let wanted = Set(isAcknowledged ? arrived : pending.read { $0.reclaiming(among: arrived) })
-        reclaimed.keep(wanted.subtracting(dispatcher.handled(among: Array(wanted))))
+        reclaimed.keep(wanted.subtracting(dispatcher.idsInHandlers(among: Array(wanted))))
         deadLetter(&reclaimed)
         consumer.observer.redelivered(reclaimed.batch.count)
         let ids = reclaimed.batch.map(\.id)
@@ -328,7 +328,7 @@ actor Redelivery: EventLoopActor {
         }
         let unsure = pending.change { $0.replyWasLost(ids, source: request.source) }
         if configuration.acknowledgement == .manual {
-            for id in unsure { self.request([id], .known, source: request.source) }
+            for id in unsure { self.request([id], .counted, source: request.source) }
         } else {
             let candidates = unsure.map { Quarantine.Candidate(id: $0, count: .first) }
             pending.change { $0.quarantine(candidates, source: request.source, now: eventLoop.now) }
@@ -343,7 +343,7 @@ actor Redelivery: EventLoopActor {
     /// their slots.
     private func quarantine(_ candidates: [Quarantine.Candidate], source: GroupMessage.Source) {
         if configuration.acknowledgement == .manual {
-            return request(candidates.map(\.id), .exclusive, source: source)
+            return request(candidates.map(\.id), .alone, source: source)
         }
         pending.change { $0.quarantine(candidates, source: source, now: eventLoop.now) }
         listeners.needsUpkeep()
@@ -361,7 +361,7 @@ actor Redelivery: EventLoopActor {
                 request(ids, mode, source: source)
             }
             // The reply for these was lost, maybe because of one of them: each is requested alone.
-            for (id, state) in messages where state.isCounted { request([id], .known, source: state.source) }
+            for (id, state) in messages where state.isCounted { request([id], .counted, source: state.source) }
         }
     }
 
@@ -432,6 +432,6 @@ actor Redelivery: EventLoopActor {
         let limit = min(ReclaimQueue.maxIDs, max(1, room / 2))
         let due = pending.change { $0.reclaimDue(now: eventLoop.now, atMost: limit) }
         isTurnOfReads.store(true, ordering: .relaxed)
-        request(due, .fair, source: .retried)
+        request(due, .uncrashed, source: .retried)
     }
 }

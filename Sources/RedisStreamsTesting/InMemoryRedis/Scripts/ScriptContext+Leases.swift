@@ -63,12 +63,12 @@ extension ScriptContext {
             guard let message = subject.pending(id) else { continue }
             // Lua counts in floating point, so the script limits the count.
             var count = min(message.deliveryCount, 9_007_199_254_740_000)
-            if mode == Bytes("fair"), count % 1000 > 0 {
+            if mode == Bytes("uncrashed"), count % 1000 > 0 {
                 states.append((id, count, 0))
                 continue
             }
             let isSecond = count % 1000 == 1
-            if mode != Bytes("known") || count % 1000 == 0 { count += mode == Bytes("exclusive") && isSecond ? 2 : 1 }
+            if mode != Bytes("counted") || count % 1000 == 0 { count += mode == Bytes("alone") && isSecond ? 2 : 1 }
             let isThere = reclaim(id, count: count, subject)
             if isThere { entries += 1 }
             states.append((id, count, isThere ? 1 : -1))
