@@ -34,6 +34,9 @@ extension RedisConnection {
         /// Linux). Default: 15 s.
         public var unacknowledgedTimeout: Duration = .seconds(15)
 
+        /// Whether the connection sends `ASKING` before each command with keys, for a slot that is being moved.
+        var asks = false
+
         /// What the connection accepts from the server.
         public var limits: RESPLimits = RESPLimits()
 

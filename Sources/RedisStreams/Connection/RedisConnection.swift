@@ -39,6 +39,7 @@ public actor RedisConnection {
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
     private var onClose: [@Sendable (RedisError) -> Void] = []
     private var onNotMaster: (@Sendable () -> Void)?
+    private var onRedirection: (@Sendable (Redirection) -> Void)?
 
     init(
         configuration: Configuration,
@@ -142,6 +143,14 @@ public actor RedisConnection {
         }
     }
 
+    /// Calls `body` when the server sends this client on to another node of a cluster. From then on, commands that a node sent
+    /// on fail with ``RedisError/Code/slotMoving``.
+    nonisolated func whenRedirected(_ body: @escaping @Sendable (Redirection) -> Void) {
+        onEventLoop { connection in
+            if !connection.isClosed { connection.onRedirection = body }
+        }
+    }
+
     /// Commands are still sent for the time of `grace`; then the connection ends behind their replies.
     func beginClosing(grace: TimeAmount) {
         switch machine.retire() {
@@ -174,6 +183,7 @@ public actor RedisConnection {
         let observers = onClose
         onClose = []
         onNotMaster = nil
+        onRedirection = nil
         // The owner learns of it first: a caller that tries again at once must not be given this connection.
         for observer in observers { observer(reason) }
         // If no command waited, no command is to blame for a reply that could not be read.
@@ -209,7 +219,7 @@ public actor RedisConnection {
         _ write: (inout CommandWriter) -> Void
     ) -> PendingReplies {
         let replies = PendingReplies(count: count)
-        var writer = CommandWriter()
+        var writer = CommandWriter(asks: configuration.asks)
         write(&writer)
         let invalid = writer.invalid
         let (bytes, commands) = writer.finish()
@@ -217,11 +227,11 @@ public actor RedisConnection {
             SubmissionQueue.Entry(
                 name: command.name,
                 blockingTime: command.blockingTime,
-                receiver: .group(replies)
+                receiver: command.isAsking ? .handler { _ in } : .group(replies)
             )
         }
         if let refusal = invalid ?? follow(submissions.submit(entries, bytes)) {
-            for command in commands {
+            for command in commands where !command.isAsking {
                 let name = refusal.command ?? command.name
                 replies.deliver(.failure(refusal.about(command: name, mayHaveExecuted: false)))
             }
@@ -255,13 +265,28 @@ public actor RedisConnection {
         )
         let refusal: RedisError?
         do throws(RedisError) {
-            refusal = follow(submissions.submit(entry, try command.encoded()))
+            refusal = follow(try submit(command, as: entry))
         } catch {
             refusal = error
         }
         guard let refusal else { return }
         // Not at once: the caller need not expect the outcome before this returns.
         eventLoop.execute { handle(.failure(refusal.about(command: entry.name, mayHaveExecuted: false))) }
+    }
+
+    private nonisolated func submit(
+        _ command: some RedisCommand,
+        as entry: SubmissionQueue.Entry
+    ) throws(RedisError) -> SubmissionQueue.Submission {
+        guard configuration.asks else { return submissions.submit(entry, try command.encoded()) }
+        var writer = CommandWriter(asks: true)
+        writer.write(command)
+        if let invalid = writer.invalid { throw invalid }
+        let (bytes, commands) = writer.finish()
+        let entries = commands.map { command in
+            command.isAsking ? SubmissionQueue.Entry(name: command.name, blockingTime: nil, receiver: .handler { _ in }) : entry
+        }
+        return submissions.submit(entries, bytes)
     }
 
     /// Schedules a flush for the first command of a turn. Returns the error of a command that was refused.
@@ -363,6 +388,16 @@ extension RedisConnection: ByteStreamDelegate {
         }
     }
 
+    /// The outcome of a command. The router learns of a redirection first: a caller that tries again is sent on at once.
+    private func outcome(
+        _ reply: RedisReply,
+        of command: ConnectionStateMachine.SentCommand
+    ) -> PendingReplies.Outcome {
+        guard let onRedirection, let redirection = reply.redirection else { return .success(reply) }
+        onRedirection(redirection)
+        return .failure(.slotMoving(redirection, command: command.name))
+    }
+
     private func parse(_ bytes: ByteBuffer) throws(RedisError) {
         var violation: RedisError?
         let result: Result<Void, RedisError> = unsafe bytes.withUnsafeReadableBytes { raw in
@@ -373,7 +408,7 @@ extension RedisConnection: ByteStreamDelegate {
                         // The owner learns of it first: a caller that tries again must not be given this connection.
                         if reply.saysNotMaster, machine.isOpen { onNotMaster?() }
                         if !instruments.commands.isEmpty { commandEnded(command, reply.error) }
-                        command.receiver.deliver(.success(reply))
+                        command.receiver.deliver(outcome(reply, of: command))
                     case .end(let error): violation = violation ?? error
                     case .ignore: break
                     }

@@ -83,8 +83,11 @@ extension RedisError {
         public static let masterDown = Code("masterDown", retriable: true)
         /// `TRYAGAIN`, `CLUSTERDOWN`: the cluster is changing.
         public static let clusterUnavailable = Code("clusterUnavailable", retriable: true)
-        /// `MOVED`, `ASK`: another node of the cluster has the key.
+        /// `MOVED`, `ASK`: another node of the cluster has the key, and this client is for a single server.
         public static let redirected = Code("redirected")
+        /// `MOVED`, `ASK`: another node of the cluster has the key by now. The client sends a command again, to that node;
+        /// an error with this code says that even the fifth node sent it on.
+        public static let slotMoving = Code("slotMoving", retriable: true)
         /// `CROSSSLOT`: the keys of one command are in different slots.
         public static let crossSlot = Code("crossSlot")
         /// `EXECABORT`: the server refused the whole transaction.

@@ -16,6 +16,8 @@ enum LogKey {
     static let owner = "redis.owner"
     static let count = "redis.count"
     static let message = "redis.message"
+    static let slot = "redis.slot"
+    static let endpoint = "redis.endpoint"
 
     /// The reason for another attempt, the number of the one that failed, and the delay.
     static func retry(_ error: RedisError, _ attempt: Int, _ delay: Duration) -> Logger.Metadata {

@@ -11,6 +11,9 @@ final class ConnectionPool: Sendable {
         var maxLeasedConnections: Int
         var acquireTimeout: Duration
         var backoff: Backoff
+        /// Whether a caller waits while the pool tries to connect again. In a cluster it does not, since another node may
+        /// serve its keys by then.
+        var triesAgain = true
     }
 
     private struct State: ~Copyable {
@@ -36,11 +39,19 @@ final class ConnectionPool: Sendable {
     private let connector: any Connector
     private let instruments: Instruments
     private let background: BackgroundTasks
-    private let onNotMaster: @Sendable (ConnectionPool) -> Void
+    private let observer: Observer
     private let state: Mutex<State>
 
-    /// - Parameter onNotMaster: Called when the server of a connection says that it is not the master. The pool draws no
-    ///   conclusion from that.
+    /// What the node of the pool wants to know. The pool itself draws no conclusion from it.
+    struct Observer: Sendable {
+        /// The server of a connection says that it is not the master.
+        var onNotMaster: @Sendable (ConnectionPool) -> Void = { _ in }
+        /// A node of a cluster sends the client on to another one; `nil` if the server is none.
+        var onRedirection: (@Sendable (Redirection) -> Void)?
+        /// A connection has ended, or could not be made.
+        var onLoss: (@Sendable (RedisError) -> Void)?
+    }
+
     init(
         settings: Settings,
         connector: any Connector,
@@ -48,7 +59,7 @@ final class ConnectionPool: Sendable {
         background: BackgroundTasks,
         instruments: Instruments,
         randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
-        onNotMaster: @escaping @Sendable (ConnectionPool) -> Void
+        observer: Observer
     ) {
         self.settings = settings
         self.randomness = randomness
@@ -56,13 +67,14 @@ final class ConnectionPool: Sendable {
         self.eventLoops = eventLoops
         self.background = background
         self.instruments = instruments
-        self.onNotMaster = onNotMaster
+        self.observer = observer
         state = Mutex(
             State(
                 machine: PoolStateMachine(
                     sharedConnections: settings.sharedConnections,
                     maxLeases: settings.maxLeasedConnections,
-                    maxIdle: Self.maxIdleLeases
+                    maxIdle: Self.maxIdleLeases,
+                    triesAgain: settings.triesAgain
                 )
             )
         )
@@ -77,13 +89,19 @@ final class ConnectionPool: Sendable {
     func nextEventLoop() -> any EventLoop { eventLoops.next() }
 
     /// Closes all connections, and fails all callers that wait.
-    func close() {
+    ///
+    /// - Parameter reason: What callers get from now on. Default: the client was shut down.
+    func close(_ reason: RedisError = PoolStateMachine<RedisConnection>.shutDown) {
         let (waiters, connections) = state.withLock { state in
-            let (ids, connections) = state.machine.close()
+            let (ids, connections) = state.machine.close(reason)
             return (ids.compactMap { state.waiters.removeValue(forKey: $0) }, connections)
         }
-        for waiter in waiters { waiter.resume(.failure(PoolStateMachine<RedisConnection>.shutDown)) }
+        for waiter in waiters { waiter.resume(.failure(reason)) }
         for connection in connections { connection.close() }
+    }
+
+    private var closeReason: RedisError {
+        state.withLock { $0.machine.closeReason } ?? PoolStateMachine<RedisConnection>.shutDown
     }
 
     // MARK: Shared connections
@@ -101,7 +119,7 @@ final class ConnectionPool: Sendable {
             case .wait(let slots): return .wait(connect: slots)
             }
         }
-        guard let connection else { throw PoolStateMachine<RedisConnection>.shutDown }
+        guard let connection else { throw closeReason }
         return connection
     }
 
@@ -156,6 +174,7 @@ final class ConnectionPool: Sendable {
 
     private func reportFailure(_ error: RedisError, attempt: Int, retryAfter delay: Duration?) {
         let time = eventLoops.timers.now
+        observer.onLoss?(error)
         for instrument in instruments.connections {
             instrument.connectingFailed(.init(error: error, attempt: attempt, retryAfter: delay, time: time))
         }
@@ -188,7 +207,7 @@ final class ConnectionPool: Sendable {
             let connection = try await connectLease(on: eventLoop ?? eventLoops.next())
             guard state.withLock({ $0.machine.leaseConnected(connection) }) else {
                 connection.close()
-                throw PoolStateMachine<RedisConnection>.shutDown
+                throw closeReason
             }
             observe(connection) { machine in machine.lostIdle(connection) }
             for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
@@ -208,7 +227,9 @@ final class ConnectionPool: Sendable {
                 return try await connector.connect(on: eventLoop)
             } catch {
                 let delay = settings.backoff.delay(attempt: attempt, jitter: randomness(), after: error)
-                let isLast = !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline
+                let isLast =
+                    !error.isRetriable || !settings.triesAgain || Task.isCancelled
+                    || eventLoop.now + TimeAmount(delay) > deadline
                 reportFailure(error, attempt: attempt, retryAfter: isLast ? nil : delay)
                 if isLast { throw error }
                 await eventLoop.sleep(for: delay)
@@ -252,8 +273,12 @@ final class ConnectionPool: Sendable {
         _ connection: RedisConnection,
         end: @escaping @Sendable (inout PoolStateMachine<RedisConnection>) -> Void
     ) {
-        connection.whenClosed { _ in self.state.withLock { end(&$0.machine) } }
-        connection.whenNotMaster { self.onNotMaster(self) }
+        connection.whenClosed { reason in
+            self.state.withLock { end(&$0.machine) }
+            self.observer.onLoss?(reason)
+        }
+        connection.whenNotMaster { self.observer.onNotMaster(self) }
+        if let onRedirection = observer.onRedirection { connection.whenRedirected(onRedirection) }
     }
 
     // MARK: Another master

@@ -76,7 +76,7 @@ public final class StreamProducer: Sendable {
         self.configuration = configuration
         let buffer = ProducerBuffer(configuration)
         self.buffer = buffer
-        let engine = ProducerEngine(client: client, configuration: configuration, buffer: buffer)
+        let engine = ProducerEngine(client: client, stream: stream, configuration: configuration, buffer: buffer)
         client.background.start {
             await engine.run()
         } otherwise: { error in

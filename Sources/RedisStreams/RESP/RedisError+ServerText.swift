@@ -52,7 +52,8 @@ extension RedisError {
         let isSecretive = command.map { Self.secretive.contains($0.uppercased()) } ?? false
         let kept = isSecretive ? serverCode : Self.scrubbed(shown)
         let message = Self.advice(for: code).map { kept.droppingFullStop + $0 }
-        self.init(code, message ?? kept, command: command, serverCode: serverCode)
+        let redirection = code == .redirected ? Redirection(serverText: text) : nil
+        self.init(code, message ?? kept, command: command, serverCode: serverCode, cause: redirection)
     }
 
     /// The server's text about a missing right; `nil` for any other error.
@@ -141,7 +142,7 @@ extension RedisError {
         case .wrongType: ". The key holds another type of value: use another key, or delete this one."
         case .tooManyClients: ". Raise the server's maxclients, or lower the number of connections."
         case .readOnly: ". The server is a replica: connect to its master."
-        case .redirected: ". The server is part of a cluster, and this client does not follow redirections yet."
+        case .redirected: ". The server is part of a cluster: connect with redis+cluster:// and some of its nodes."
         default: nil
         }
     }

@@ -16,7 +16,8 @@ final class Node: Sendable {
         eventLoops: EventLoops,
         background: BackgroundTasks,
         instruments: Instruments,
-        randomness: @escaping @Sendable () -> Double
+        randomness: @escaping @Sendable () -> Double,
+        observer: ConnectionPool.Observer? = nil
     ) {
         self.endpoint = endpoint
         self.eventLoops = eventLoops
@@ -34,7 +35,12 @@ final class Node: Sendable {
             background: background,
             instruments: instruments,
             randomness: randomness,
-            onNotMaster: { [server] pool in Self.serverIsNotMaster(server, pool, now: eventLoops.timers.now) }
+            observer: observer
+                ?? .init(
+                    onNotMaster: { [server] pool in
+                        Self.serverIsNotMaster(server, pool, now: eventLoops.timers.now)
+                    }
+                )
         )
     }
 

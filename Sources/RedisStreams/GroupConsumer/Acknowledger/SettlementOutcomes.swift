@@ -17,6 +17,7 @@ struct SettlementOutcomes: Sendable {
     private let configuration: GroupConsumer.Configuration
     private let dispatcher: Dispatcher
     private let observer: ConsumerObserver
+    private let route: any Route
     private let listeners: Listeners
 
     private var pending: PendingMessages { dispatcher.pending }
@@ -25,6 +26,7 @@ struct SettlementOutcomes: Sendable {
     init(_ consumer: GroupConsumer, _ dispatcher: Dispatcher, _ listeners: Listeners) {
         configuration = consumer.configuration
         observer = consumer.observer
+        route = consumer.route
         self.dispatcher = dispatcher
         self.listeners = listeners
     }
@@ -79,6 +81,7 @@ struct SettlementOutcomes: Sendable {
     // MARK: Failures
 
     private func failed(_ sent: SentSettlement, _ error: RedisError) {
+        route.follow(error)
         logger.debug("could not acknowledge or return messages", metadata: [LogKey.reason: "\(error)"])
         // If the reply could not be read, the server may have executed the command.
         let isNoRefusal = [.cancelled, .replyTooLarge, .protocolViolation].contains(error.code)

@@ -108,7 +108,7 @@ actor GroupLifecycle: EventLoopActor {
         let delivered = observer.counters.delivered
         let isHolding = pending.read({ $0.isHolding })
         guard delivered != observedDeliveries || isHolding else { return }
-        guard let connection = consumer.node.pool.readyShared() else { return consumer.node.pool.prepareShared() }
+        guard let connection = consumer.route.readyShared() else { return consumer.route.prepareShared() }
         // Messages that are held now are acknowledged later: that needs another snapshot.
         observedDeliveries = isHolding ? -1 : delivered
         let call = consumer.call(.snapshot)

@@ -54,7 +54,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     /// Why an entry could not be read that is not pending for any consumer.
     private var unreadableWithoutID: String?
 
-    nonisolated var pool: ConnectionPool { consumer.node.pool }
+    nonisolated var route: any Route { consumer.route }
     nonisolated var buffer: MessageBuffer<DeliveredMessages> { dispatcher.buffer }
     nonisolated var backoff: Backoff { consumer.configuration.backoff }
     private nonisolated var pending: PendingMessages { dispatcher.pending }
@@ -87,6 +87,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     }
 
     func failed(_ error: RedisError) -> FailureReaction {
+        if error.code == .noGroup, route.asksOwnerAgain() { return .reconnect }
         // Another consumer has created the group again.
         if error.code == .groupExists { groupIsNew() }
         // Now, and not only when the group was created again: a handler that returns meanwhile has nothing to
@@ -112,7 +113,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         let before = self.connection
         self.connection = connection
         // While a read waits on this connection, settlements and renewals need another one.
-        if configuration.acknowledgement.keepsPending { pool.prepareShared() }
+        if configuration.acknowledgement.keepsPending { route.prepareShared() }
         if let call = rights.call {
             let result = await connection.probeRights(call)
             try rights.ended(result)
@@ -387,7 +388,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     @discardableResult
     private func endWait() -> Bool {
         guard let connection, let id = connection.clientID else { return false }
-        guard let shared = consumer.node.readyShared(toServerOf: connection) else { return false }
+        guard let shared = consumer.route.readyShared(toServerOf: connection) else { return false }
         hasEndedWait = true
         shared.enqueue(CLIENT.UNBLOCK(id: id)) { _ in }
         return true

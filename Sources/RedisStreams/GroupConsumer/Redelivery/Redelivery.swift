@@ -46,7 +46,7 @@ actor Redelivery: EventLoopActor {
     private var retryTimer: Scheduled<Void>?
 
     var pending: PendingMessages { dispatcher.pending }
-    var pool: ConnectionPool { consumer.node.pool }
+    var route: any Route { consumer.route }
     var configuration: GroupConsumer.Configuration { consumer.configuration }
     var isStopping: Bool { dispatcher.buffer.isStopping }
 
@@ -100,7 +100,7 @@ actor Redelivery: EventLoopActor {
     /// Reclaims messages that the server gave to this consumer in a reply that was lost. Without a claim scan, no
     /// consumer would find them.
     func reclaimOrphans() {
-        guard configuration.safeguards.contains(.recovery), let connection = pool.readyShared() else { return }
+        guard configuration.safeguards.contains(.recovery), let connection = route.readyShared() else { return }
         let command = XPENDING.Entries(
             consumer.stream,
             group: consumer.group,
@@ -155,12 +155,13 @@ actor Redelivery: EventLoopActor {
                 continue
             }
             do throws(RedisError) {
-                let connection = try await pool.lease(on: eventLoop)
-                defer { pool.release(connection) }
+                let connection = try await route.lease(on: eventLoop)
+                defer { route.release(connection) }
                 try await serveNext(on: connection)
                 attempt = 0
             } catch {
                 if Task.isCancelled { return }
+                route.follow(error)
                 attempt += 1
                 let delay = configuration.backoff.delay(
                     attempt: attempt,
