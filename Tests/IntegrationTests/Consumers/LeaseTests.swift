@@ -22,6 +22,8 @@ extension IntegrationTests {
 
         /// Runs two consumers with handlers that take five leases. Returns how many handlers of one message ran at the
         /// same time at most, and how many handlers ran in all.
+        ///
+        /// Each consumer could handle all messages at the same time, so that it has room to claim those of the other.
         private static func slowHandlers(
             on binary: ServerBinary,
             _ change: @escaping @Sendable (inout GroupConsumer.Configuration) -> Void = { _ in }
@@ -34,7 +36,7 @@ extension IntegrationTests {
                 let consumers = ["a", "b"].map { consumer(redis, stream, $0, lease: .milliseconds(300), change) }
                 let tasks = consumers.map { consumer in
                     Task {
-                        try await consumer.run(concurrency: 2) { message in
+                        try await consumer.run(concurrency: 4) { message in
                             running.add((message.number, 1))
                             count.add(message.number)
                             let begin = ContinuousClock.now
