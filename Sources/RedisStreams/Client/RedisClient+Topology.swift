@@ -40,6 +40,10 @@ extension RedisClient {
 }
 
 extension RedisClient.Topology {
+    var isCluster: Bool {
+        if case .cluster = self { true } else { false }
+    }
+
     /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, which repeats no address and no name.
     func validate(for connection: RedisConnection.Configuration) throws(RedisError) {
         switch self {

@@ -77,8 +77,8 @@ public final class RedisClient: Sendable {
         instruments: [any Instrument] = []
     ) throws(RedisError) {
         try configuration.validate()
-        guard case .single = configuration.topology else {
-            throw RedisError(.invalidConfiguration, "Sentinels and clusters are not supported yet.")
+        if case .sentinel = configuration.topology {
+            throw RedisError(.invalidConfiguration, "Sentinels are not supported yet.")
         }
         self.configuration = configuration
         self.logger = logger
@@ -103,7 +103,7 @@ public final class RedisClient: Sendable {
             )
         } as Cluster.MakeNode
         switch configuration.topology {
-        case .single:
+        case .single, .sentinel:
             router = Router(makeNode(Endpoint(address: configuration.connection.address), .usual, nil))
         case .cluster(let seeds):
             let cluster = Cluster(
@@ -134,7 +134,7 @@ extension ConnectionPool.Settings {
             maxLeasedConnections: configuration.maxLeasedConnections,
             acquireTimeout: configuration.acquireTimeout,
             backoff: configuration.backoff,
-            triesAgain: configuration.topology == .single
+            triesAgain: !configuration.topology.isCluster
         )
     }
 }
