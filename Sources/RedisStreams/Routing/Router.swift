@@ -2,7 +2,8 @@
 ///
 /// With one server there is one node, which serves all keys: no slot is computed, and the keys are not even asked for.
 final class Router: Sendable {
-    private let node: Node?
+    /// The node of the one server; `nil` in a cluster.
+    let node: Node?
     /// `nil` if the client has one server.
     let cluster: Cluster?
 

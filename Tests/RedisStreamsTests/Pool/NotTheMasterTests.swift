@@ -47,7 +47,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
             async let read = redis.xread(offsets, block: .seconds(5))
             let leased = await transport.nextConnection()
             #expect(await leased.nextCommand()?.first == "XREAD")
-            redis.router.anyNode.serverIsNotMaster()
+            redis.router.node?.serverIsNotMaster()
             await transport.clock.advance(by: .seconds(1))
             leased.send(batch(entry("1-0")))
             #expect(try await read.first?.first?.id == id("1-0"))
@@ -65,7 +65,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         try await transport.withClient { redis in
             try await redis.withConnection { _ in }
             let idle = await transport.nextConnection()
-            redis.router.anyNode.serverIsNotMaster()
+            redis.router.node?.serverIsNotMaster()
             await idle.expectClose()
         }
     }
@@ -78,7 +78,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
             let reader = Task { for try await message in consumer { seen.record(message.id) } }
             let old = await transport.nextConnection()
             #expect(await old.nextCommand()?.first == "XREAD")
-            redis.router.anyNode.serverIsNotMaster()
+            redis.router.node?.serverIsNotMaster()
             await transport.clock.advance(by: .milliseconds(100))
             old.send(batch(entry("1-0")))
             #expect(await seen.wait(for: 1) == [id("1-0")])
