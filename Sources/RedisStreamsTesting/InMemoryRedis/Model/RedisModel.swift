@@ -61,6 +61,8 @@ package final class RedisModel {
     package var password: Bytes?
     /// The port that `INFO` reports.
     package var port = 6379
+    /// What this server knows as a node of a cluster; `nil` for a server alone.
+    var clusterNode: ClusterNode?
 
     // MARK: For the commands
 
@@ -161,6 +163,13 @@ package final class RedisModel {
         lastClientID = 0
         startTime = time
         if !keepingData { for index in databases.indices { databases[index].removeAll() } }
+    }
+
+    /// Changes data in another way than by a command, and tells the clients that are blocked.
+    func change(_ body: () -> Void) {
+        body()
+        serveWaiting()
+        settle()
     }
 
     // MARK: -
