@@ -1,13 +1,13 @@
-internal import RedisStreams
+package import RedisStreams
 
 /// A Redis cluster without sockets, threads or clock: the servers, what each of them knows of the others, and the levers
 /// that change it.
 ///
 /// It belongs to whoever runs the servers, and is guarded by the same lock. The levers use the time that each server was
 /// given last.
-final class ClusterModel {
+package final class ClusterModel {
     /// The servers, by their positions: masters first, then the replicas of each.
-    let models: [RedisModel]
+    package let models: [RedisModel]
     private let nodes: [ClusterNode]
     /// The cluster as every node knows it that gets news of the others.
     private(set) var view: ClusterView
@@ -18,7 +18,12 @@ final class ClusterModel {
     /// The data of the replicas of masters whose replication has stopped.
     private var replicated: [Int: [Keyspace]] = [:]
 
-    init(version: InMemoryRedis.Version, masters: Int, replicas: Int, announcement: InMemoryCluster.Announcement) {
+    package init(
+        version: InMemoryRedis.Version,
+        masters: Int,
+        replicas: Int,
+        announcement: InMemoryCluster.Announcement = .hostname
+    ) {
         // Redis 6.2 always announces an address.
         let isAddress = version == .redis6_2 && announcement == .unknownEndpoint
         let view = ClusterView(
@@ -40,7 +45,7 @@ final class ClusterModel {
 
     /// Makes the owner of a slot give it away, and another master take it over: `CLUSTER SETSLOT … IMPORTING`, and then
     /// `… MIGRATING`.
-    func beginMoving(_ slot: Int, to target: Int) throws(RedisError) {
+    package func beginMoving(_ slot: Int, to target: Int) throws(RedisError) {
         let source = try owner(of: slot)
         guard models.indices.contains(target), view.members[target].master == nil else {
             throw RedisError(.invalidArgument, "Slot \(slot) can move only to a master.")
@@ -57,7 +62,7 @@ final class ClusterModel {
     }
 
     /// Moves keys of a slot that is moving, in the order of their bytes. Returns how many.
-    func moveKeys(of slot: Int, atMost count: Int) throws(RedisError) -> Int {
+    package func moveKeys(of slot: Int, atMost count: Int) throws(RedisError) -> Int {
         let (source, target) = try move(of: slot)
         let keys = models[source].keys(in: slot).prefix(max(0, count))
         for key in keys { models[source].move(key, to: models[target]) }
@@ -65,7 +70,7 @@ final class ClusterModel {
     }
 
     /// Gives a moving slot to its new owner, with all keys that are left.
-    func finishMoving(_ slot: Int) throws(RedisError) {
+    package func finishMoving(_ slot: Int) throws(RedisError) {
         let (source, target) = try move(of: slot)
         _ = try moveKeys(of: slot, atMost: .max)
         give(slot, from: source, to: target)
@@ -82,14 +87,14 @@ final class ClusterModel {
     }
 
     /// Moves a slot at once: clients see either the old owner or the new one.
-    func moveAtomically(_ slot: Int, to target: Int) throws(RedisError) {
+    package func moveAtomically(_ slot: Int, to target: Int) throws(RedisError) {
         try beginMoving(slot, to: target)
         let (source, target) = try move(of: slot)
         give(slot, from: source, to: target)
         for key in models[source].keys(in: slot) { models[source].move(key, to: models[target]) }
     }
 
-    func owner(of slot: Int) throws(RedisError) -> Int {
+    package func owner(of slot: Int) throws(RedisError) -> Int {
         guard view.owners.indices.contains(slot) else {
             throw RedisError(.invalidArgument, "\(slot) is no slot: there are slots 0 to \(HashSlot.count - 1).")
         }
@@ -118,15 +123,15 @@ final class ClusterModel {
     // MARK: Nodes
 
     /// Stops replication from a master: its replicas keep the data that they have now.
-    func stopReplication(of master: Int) {
+    package func stopReplication(of master: Int) {
         if replicated[master] == nil { replicated[master] = models[master].dataCopy() }
     }
 
-    func startReplication(of master: Int) { replicated[master] = nil }
+    package func startReplication(of master: Int) { replicated[master] = nil }
 
     /// Makes a replica the master of all slots of a master, which becomes a replica as soon as it hears of it. Returns
     /// the new master.
-    func failOver(_ master: Int) throws(RedisError) -> Int {
+    package func failOver(_ master: Int) throws(RedisError) -> Int {
         guard view.members[master].master == nil else {
             throw RedisError(.invalidArgument, "The node is a replica.")
         }
@@ -135,8 +140,10 @@ final class ClusterModel {
         }
         let data = replicated.removeValue(forKey: master) ?? models[master].dataCopy()
         models[promoted].replaceData(by: data)
-        // Before 7.0, scripts are replicated.
-        if !models[master].version.isAtLeast7_0 { models[promoted].knownScripts.formUnion(models[master].knownScripts) }
+        if !models[master].version.isAtLeast7_0 {
+            models[promoted].knownScripts.formUnion(models[master].loadedScripts)
+            models[promoted].loadedScripts.formUnion(models[master].loadedScripts)
+        }
         for member in view.members.indices where view.members[member].master == master {
             view.members[member].master = promoted
         }
@@ -153,23 +160,23 @@ final class ClusterModel {
     }
 
     /// Nobody reaches the node any more.
-    func lose(_ index: Int) { unreachable.insert(index) }
+    package func lose(_ index: Int) { unreachable.insert(index) }
 
     /// The node is reached again, and learns what it has missed.
-    func find(_ index: Int) {
+    package func find(_ index: Int) {
         unreachable.remove(index)
         view.members[index].hasFailed = false
         publish()
     }
 
     /// Whether the other nodes tell a node what changes.
-    func setGossip(to index: Int, _ isOn: Bool) {
+    package func setGossip(to index: Int, _ isOn: Bool) {
         if isOn { uninformed.remove(index) } else { uninformed.insert(index) }
         publish()
     }
 
     /// Makes the cluster refuse all commands with keys until `end`, by the monotonic clock.
-    func goDown(until end: Int) {
+    package func goDown(until end: Int) {
         view.downUntil = end
         publish()
     }

@@ -116,7 +116,7 @@ extension InMemoryCluster {
     /// the operator has to repair that.
     ///
     /// The new master has the data of the old one, except for what came after ``stopReplication(of:)``. It does not know
-    /// scripts, except on Redis 6.2.
+    /// scripts, except for those that Redis 6.2 has got by `SCRIPT LOAD`.
     ///
     /// - Returns: The new master.
     /// - Throws: `RedisError` with the code `invalidArgument` if the node is no master or has no replica.

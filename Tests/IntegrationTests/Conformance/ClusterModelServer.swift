@@ -9,6 +9,20 @@ final class ClusterModelServer: ClusterUnderTest {
     private var ended: Set<String> = []
     private var received: [String: [UInt8]] = [:]
 
+    /// What the first node answers.
+    static func reply(
+        to command: [String],
+        _ version: InMemoryRedis.Version,
+        _ announcement: InMemoryCluster.Announcement
+    ) -> RESPText? {
+        let cluster = ClusterModel(version: version, masters: 3, replicas: 1, announcement: announcement)
+        let time = RedisModel.Time(wall: 0, monotonic: 0)
+        let connection = cluster.models[0].connect(at: time)
+        cluster.models[0].execute(command.map { Bytes($0.utf8) }, on: connection, at: time)
+        var position = 0
+        return cluster.models[0].takeOutputs().first.flatMap { RESPText($0.bytes, &position) }
+    }
+
     init(_ version: InMemoryRedis.Version, _ scenario: ClusterScenario) {
         cluster = ClusterModel(version: version, masters: 3, replicas: 1, announcement: .address)
         self.scenario = scenario
@@ -54,6 +68,8 @@ final class ClusterModelServer: ClusterUnderTest {
         case .keys: _ = try cluster.moveKeys(of: slot, atMost: .max)
         case .finish: try cluster.finishMoving(slot)
         case .atomic: try cluster.moveAtomically(slot, to: target)
+        case .down: cluster.goDown(until: .max)
+        case .up: cluster.goDown(until: 0)
         case .failover: _ = try cluster.failOver(scenario.places["a"] ?? 0)
         }
         collect()

@@ -1,7 +1,11 @@
 extension ClusterScenario {
-    static let all = [
-        move, blockedReaders, askingReader, transactions, openTransactions, scripts, slots, atomicMove, failover,
+    /// What happens to the slots of a cluster that works.
+    static let moves = [
+        move, blockedReaders, askingReader, transactions, openTransactions, scripts, slots, atomicMove,
     ]
+
+    /// What happens when nodes fail.
+    static let failures = [down, failover]
 
     private static let move = ClusterScenario(
         "moved-key",
@@ -260,6 +264,30 @@ extension ClusterScenario {
         """
     )
 
+    private static let down = ClusterScenario(
+        "down",
+        """
+        a XADD $1 1-0 f v
+        a XGROUP CREATE $1 g $
+        ~ a1 XREADGROUP GROUP g c BLOCK 60000 STREAMS $1 >
+        ~ a2 XREAD BLOCK 60000 STREAMS $1 $
+        down
+        ? a1
+        ? a2
+        x a1
+        a XLEN $1
+        a XADD $1 2-0 f v
+        a EXISTS $1 $O
+        a PING
+        a MULTI
+        a XLEN $1
+        a EXEC
+        up
+        a XLEN $1
+        a1 XLEN $1
+        """
+    )
+
     private static let failover = ClusterScenario(
         "failover",
         """
@@ -267,6 +295,7 @@ extension ClusterScenario {
         a XGROUP CREATE $1 g 0
         a XREADGROUP GROUP g c COUNT 1 STREAMS $1 >
         a EVAL $SOURCE 1 $1 g c 1-0
+        a SCRIPT LOAD $SOURCE2
         b XLEN $1
         ~ a1 XREADGROUP GROUP g c BLOCK 60000 STREAMS $1 >
         ~ a2 XREAD BLOCK 60000 STREAMS $1 $
@@ -278,6 +307,7 @@ extension ClusterScenario {
         a XLEN $1
         b XLEN $1
         b EVALSHA $SHA 1 $1 g c 1-0
+        b EVALSHA $SHA2 1 $1 g c 1-0
         b XPENDING $1 g - + 10
         b XADD $1 2-0 f v
         """

@@ -12,12 +12,14 @@ import Testing
 /// - `? a1`: the reply to it, which has to come now.
 /// - `! a1`: whether a reply has come.
 /// - `x a1`: whether the node has closed the connection.
-/// - `begin`, `keys`, `finish`: the steps of a slot that moves; `atomic`: all at once; `failover`.
+/// - `begin`, `keys`, `finish`: the steps of a slot that moves; `atomic`: all at once.
+/// - `failover`: `b` is a replica of `a` and takes over. `down`: a slot of `c` is served by nobody, until `up`.
 ///
-/// `$1`, `$2` and `$3` are keys of the slot, `$O` is a key of another slot of `a`, `$SHA` and `$SOURCE` are a script.
+/// `$1`, `$2` and `$3` are keys of the slot, `$O` is a key of another slot of `a`, `$SHA` and `$SOURCE` are a script, `$SHA2`
+/// and `$SOURCE2` another one.
 struct ClusterScenario: Sendable, CustomTestStringConvertible {
     enum Lever: String, Sendable {
-        case begin, keys, finish, atomic, failover
+        case begin, keys, finish, atomic, failover, down, up
     }
 
     enum Step: Sendable {
@@ -50,6 +52,9 @@ struct ClusterScenario: Sendable, CustomTestStringConvertible {
         return ["a": a, "b": hasFailover ? 3 + a : (a + 1) % 3, "c": (a + 2) % 3]
     }
 
+    /// A slot of `c`.
+    var foreignSlot: Int { (0..<16_384).first { $0 * 3 / 16_384 == places["c"] } ?? 0 }
+
     private var hasFailover: Bool { text.contains("failover") }
 
     /// A key of another slot that the same master serves.
@@ -66,6 +71,8 @@ struct ClusterScenario: Sendable, CustomTestStringConvertible {
                 case "$O": otherKey
                 case "$SHA": Script.renew.sha1
                 case "$SOURCE": Script.renew.source
+                case "$SHA2": Script.acknowledge.sha1
+                case "$SOURCE2": Script.acknowledge.source
                 default: String(word)
                 }
             }

@@ -71,11 +71,31 @@ final class ClusterServer: ClusterUnderTest {
         case .keys: try await cluster.moveKeys(of: slot, from: source, to: target)
         case .finish: try await cluster.finishMoving(slot, from: source, to: target)
         case .atomic: try await cluster.moveAtomically(slot, from: source, to: target)
+        case .down: try await goDown()
+        case .up: try await goUp()
         case .failover:
             try await cluster.failOver(to: target)
             try await eventually("the old master knows") {
                 await source.text("INFO", "replication").contains("role:slave")
             }
         }
+    }
+
+    /// Takes a slot from all nodes, its owner first, and waits until all masters refuse commands. A node may hear once more
+    /// from the owner that the slot has one, so it is told again.
+    private func goDown() async throws {
+        let owner = node("c")
+        for node in [owner] + cluster.masters.filter({ $0 !== owner }) {
+            try await eventually("the cluster is down") {
+                _ = try await node.send("CLUSTER", "DELSLOTS", "\(scenario.foreignSlot)")
+                return await node.text("CLUSTER", "INFO").contains("cluster_state:fail")
+            }
+        }
+    }
+
+    /// Gives the slot back.
+    private func goUp() async throws {
+        try await node("c").order("CLUSTER", "ADDSLOTS", "\(scenario.foreignSlot)")
+        try await cluster.waitUntilItWorks()
     }
 }

@@ -142,10 +142,10 @@ final class RealCluster: Sendable {
 
     // MARK: Start
 
-    /// A port that is free together with that of the cluster bus, which is 10,000 above.
+    /// A port that is free together with that of the cluster bus, which is 10,000 above. No slot has such a number.
     private static func freePort() async throws -> Int {
         while true {
-            let port = Int.random(in: 11_000..<20_000)
+            let port = Int.random(in: 17_000..<20_000)
             if try await isFree(port), try await isFree(port + 10_000) { return port }
         }
     }
@@ -165,6 +165,7 @@ final class RealCluster: Sendable {
             ["port", "\(node.port)"], ["bind", "127.0.0.1"], ["dir", nodeFolder], ["save", ""], ["daemonize", "no"],
             ["cluster-enabled", "yes"], ["cluster-config-file", "nodes.conf"], ["cluster-node-timeout", "2000"],
             ["repl-diskless-sync", "yes"], ["repl-diskless-sync-delay", "0"],
+            ["repl-ping-replica-period", "1"],
         ]
         let arguments = (settings + options.settings).flatMap { ["--\($0[0])"] + $0.dropFirst() }
         let child = try ChildProcess([binary.path] + arguments, log: "\(nodeFolder)/log", removing: folder)
@@ -206,6 +207,14 @@ final class RealCluster: Sendable {
             try await eventually("node \(replica.index) becomes a replica") {
                 await replica.text("CLUSTER", "REPLICATE", master.id) == "+OK"
             }
+        }
+        let replicaCount = nodes.count - options.masters
+        try await eventually("the nodes of \(binary.name) know the replicas") {
+            for node in nodes {
+                let lines = await node.text("CLUSTER", "NODES").split(separator: "\\10")
+                guard lines.count(where: { $0.contains("slave ") }) == replicaCount else { return false }
+            }
+            return true
         }
         try await waitUntilItWorks()
     }

@@ -81,6 +81,8 @@ package final class RedisModel {
     /// How often each watched key has changed.
     var watchedChanges: [KeyPlace: Int] = [:]
     var knownScripts: Set<Bytes> = []
+    /// The scripts that were loaded by `SCRIPT LOAD`, which Redis 6.2 sends to its replicas.
+    var loadedScripts: Set<Bytes> = []
     var settings = ServerSettings()
     var startTime: Time?
     private var lastConnection = 0
@@ -160,6 +162,7 @@ package final class RedisModel {
         released = []
         watchedChanges = [:]
         knownScripts = []
+        loadedScripts = []
         lastClientID = 0
         startTime = time
         if !keepingData { for index in databases.indices { databases[index].removeAll() } }
