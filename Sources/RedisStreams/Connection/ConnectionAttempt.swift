@@ -22,7 +22,7 @@ extension RedisConnection {
     }
 }
 
-/// One attempt to connect. It tries twice where the second time tells more.
+/// One attempt to connect, with the credentials of a provider if there is one.
 private struct ConnectionAttempt {
     let configuration: RedisConnection.Configuration
     let server: ServerIdentity
@@ -52,25 +52,9 @@ private struct ConnectionAttempt {
         }
     }
 
-    /// In TLS 1.3 a server refuses a client without a certificate only after the handshake, and its reason is lost if it closes
-    /// before it has read everything: it resets the connection. The second time, the client listens first.
     private func connect(
         _ configuration: RedisConnection.Configuration,
         _ issue: CredentialsSource.Issue?
-    ) async throws(RedisError) -> RedisConnection {
-        do throws(RedisError) {
-            return try await connect(configuration, issue, after: nil)
-        } catch {
-            guard error.code == .connectionClosed, error.tlsFailure == .clientCertificateRequired else { throw error }
-            let pause = min(.milliseconds(500), configuration.connectTimeout / 2)
-            return try await connect(configuration, issue, after: pause)
-        }
-    }
-
-    private func connect(
-        _ configuration: RedisConnection.Configuration,
-        _ issue: CredentialsSource.Issue?,
-        after pause: Duration?
     ) async throws(RedisError) -> RedisConnection {
         let connection = RedisConnection(
             configuration: configuration,
@@ -81,7 +65,7 @@ private struct ConnectionAttempt {
         )
         let stream = try await transport.connect(configuration, on: eventLoop, delegate: connection)
         do throws(RedisError) {
-            try await connection.performHandshake(on: stream, issue, after: pause)
+            try await connection.performHandshake(on: stream, issue)
         } catch {
             connection.close()
             // Whatever the server did with the commands of the handshake, it was sent none of a user.

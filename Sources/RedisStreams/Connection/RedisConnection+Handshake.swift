@@ -4,13 +4,10 @@ extension RedisConnection {
     /// Performs the handshake: `AUTH`, `SELECT`, `CLIENT SETNAME`, `CLIENT ID`, and a `PING`, which a server refuses that
     /// cannot serve yet.
     ///
-    /// - Parameters:
-    ///   - issue: The credentials, if a provider was asked for them.
-    ///   - pause: How long to listen before anything is sent.
+    /// - Parameter issue: The credentials, if a provider was asked for them.
     func performHandshake(
         on stream: any ByteStream,
-        _ issue: CredentialsSource.Issue?,
-        after pause: Duration?
+        _ issue: CredentialsSource.Issue?
     ) async throws(RedisError) {
         try attach(stream)
         let handshake = Handshake(configuration)
@@ -18,7 +15,6 @@ extension RedisConnection {
             self.assumeIsolated { $0.handshakeOverdue() }
         }
         defer { deadline.cancel() }
-        if let pause { await eventLoop.sleep(for: pause) }
         let outcomes = await sendTogether(count: handshake.steps.count, blocks: false, handshake.write)
         for (step, outcome) in zip(handshake.steps, outcomes) {
             try handshake.check(outcome, of: step)

@@ -51,19 +51,18 @@ extension RedisError {
     /// - Parameter isEncrypted: Whether TLS was agreed on; `nil` for a connection without TLS.
     func beforeFirstReply(isEncrypted: Bool?, hasClientCertificate: Bool) -> RedisError {
         guard code == .connectionClosed else { return self }
-        var failure: TLSFailure?
         let hint: String
         switch isEncrypted {
         case nil:
             hint = "If it speaks TLS on this port, use rediss:// or set TLSSettings."
         case true? where !hasClientCertificate:
-            failure = .clientCertificateRequired
+            // TLS 1.3 refuses a client only after the handshake, and its alert may be lost with the connection.
             hint = "It had agreed on TLS, and may demand a client certificate (TLSSettings.clientCertificate)."
         case false?:
             hint = "It had not agreed on TLS: does it speak TLS on this port?"
         default: return self
         }
-        return RedisError(.connectionClosed, "\(message) \(hint)", cause: cause, tlsFailure: failure)
+        return RedisError(.connectionClosed, "\(message) \(hint)", cause: cause)
     }
 
     #if TLS

@@ -1,9 +1,8 @@
 extension RedisError {
     /// Why TLS with a server failed. The set is open: compare with the constants, and have a default case.
     ///
-    /// An error has one if it is of the kind ``Code/tlsFailure``, which waiting does not mend. Two more may pass: TLS was not
-    /// agreed on within the connect timeout (``Code/connectTimeout``), and the server closed the connection without giving a
-    /// reason when TLS was agreed on, perhaps for want of a client certificate (``Code/connectionClosed``).
+    /// An error has one if it is of the kind ``Code/tlsFailure``, which waiting does not mend, or if TLS was not agreed on
+    /// within the connect timeout (``Code/connectTimeout``), which may pass.
     public struct TLSFailure: Sendable, Hashable, CustomStringConvertible {
         /// The name of the reason.
         public let description: String

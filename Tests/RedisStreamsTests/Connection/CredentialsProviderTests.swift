@@ -126,7 +126,7 @@ private let secret = "hunter2-secret"
         await server.expect(["AUTH", "ann", "p-2"])
         // The usual deadline of a command has long passed.
         await transport.clock.advance(by: .seconds(50))
-        #expect(await !connection.isClosed)
+        try #require(await !connection.isClosed)
         server.send(nothing)
         #expect(try await first.isEmpty)
         async let second = connection.execute(read)
