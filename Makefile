@@ -17,7 +17,7 @@ SEED ?=
 COUNT ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix test-tls conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,14 @@ test-matrix: ## Fetch all four servers into .servers/ and run all tests on each 
 	export REDIS_STREAMS_SERVERS; \
 	echo 'Testing on these servers; building first takes some minutes from clean …'; \
 	$(test)
+
+# test-matrix runs these tests as well. One of the four servers was built with TLS, Debian's Redis 7.0, and `tlsIsThere`
+# fails without it.
+test-tls: ## Run the tests of TLS and of credentials on the servers of test-matrix
+	@Scripts/install-dependencies.sh
+	@Scripts/fetch-servers.sh
+	@REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) \
+	    swift test --disable-xctest --filter 'TLS|tlsIsThere|Credentials|Logins|ConnectingError'
 
 # The short form, with fixed seeds, is one of the tests of test-matrix.
 conformance-fuzz: ## Compare each server with the in-memory one by random commands (SEED=4711 replays; COUNT=300000 for each server)

@@ -13,13 +13,17 @@ extension RedisConnection {
         /// The password. Default: `nil`, which sends no `AUTH`.
         public var password: Password?
 
+        /// Where user and password come from if they change, instead of ``username`` and ``password``. Default: `nil`.
+        public var credentialsProvider: CredentialsProvider?
+
         /// The database that the connection works in. Default: 0.
         public var database: Int = 0
 
         /// The name under which `CLIENT LIST` shows the connection. Default: `nil`.
         public var clientName: String?
 
-        /// How long connecting may take: name lookup, TCP, TLS and handshake, each. Default: 5 s.
+        /// How long each step of connecting may take: the credentials provider; name lookup and TCP; TLS and the handshake
+        /// with Redis, both together. Default: 5 s.
         public var connectTimeout: Duration = .seconds(5)
 
         /// How long the server may take to answer a command before the connection counts as dead and is closed. Commands
@@ -60,6 +64,12 @@ extension RedisConnection {
             }
             try address.validate()
             try tls?.validate(for: address)
+            if credentialsProvider != nil, username != nil || password != nil {
+                throw RedisError(
+                    .invalidConfiguration,
+                    "There is a user or a password beside the credentialsProvider: leave one of them out."
+                )
+            }
             if username != nil && password == nil {
                 throw RedisError(.invalidConfiguration, "A user name needs a password.")
             }

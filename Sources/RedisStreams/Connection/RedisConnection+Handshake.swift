@@ -1,37 +1,14 @@
 internal import NIOCore
 
 extension RedisConnection {
-    /// Connects, and performs the handshake: `AUTH`, `SELECT`, `CLIENT SETNAME`, `CLIENT ID`, and a `PING`, which a server
-    /// refuses that cannot serve yet.
+    /// Performs the handshake: `AUTH`, `SELECT`, `CLIENT SETNAME`, `CLIENT ID`, and a `PING`, which a server refuses that
+    /// cannot serve yet.
     ///
-    /// - Parameter server: The server that the address leads to, which gives the connection its id.
-    /// - Throws: ``RedisError``: why the server cannot be reached, or why it does not let this client in.
-    static func connect(
-        _ configuration: Configuration,
-        to server: ServerIdentity = .unique(),
-        transport: any Transport,
-        on eventLoop: any EventLoop,
-        instruments: Instruments
-    ) async throws(RedisError) -> RedisConnection {
-        let connection = RedisConnection(
-            configuration: configuration,
-            server: server,
-            eventLoop: eventLoop,
-            leaseClock: transport.leaseClock,
-            instruments: instruments
-        )
-        let stream = try await transport.connect(configuration, on: eventLoop, delegate: connection)
-        do throws(RedisError) {
-            try await connection.performHandshake(on: stream)
-        } catch {
-            connection.close()
-            // Whatever the server did with the commands of the handshake, it was sent none of a user.
-            throw error.about(command: nil, mayHaveExecuted: false)
-        }
-        return connection
-    }
-
-    private func performHandshake(on stream: any ByteStream) async throws(RedisError) {
+    /// - Parameter issue: The credentials, if a provider was asked for them.
+    func performHandshake(
+        on stream: any ByteStream,
+        _ issue: CredentialsSource.Issue?
+    ) async throws(RedisError) {
         try attach(stream)
         let handshake = Handshake(configuration)
         let deadline = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
@@ -44,9 +21,11 @@ extension RedisConnection {
             if step == .identify, let id = try? outcome.get().integer { identify(id) }
         }
         try open()
+        if let issue { keepAuthenticated(issue) }
     }
 
     private func handshakeOverdue() {
+        if stream?.isEncrypted == false { return ended(with: .tlsTimedOut) }
         ended(
             with: RedisError(
                 .connectTimeout,

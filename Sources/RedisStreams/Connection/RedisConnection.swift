@@ -23,11 +23,13 @@ public actor RedisConnection {
     private nonisolated let server: ServerIdentity
     private let leaseClock: LeaseClock
     private let commandTimeout: TimeAmount
-    private let instruments: Instruments
+    let instruments: Instruments
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
     /// Buffers that have arrived. The connection parses the first one; the others came in the middle of that.
     private var unread: Deque<ByteBuffer> = []
+    /// How this client got in, if a credentials provider was asked.
+    var login: Login?
     /// When this client began to connect.
     let begunAt: NIODeadline
     /// The address of this end of the connection, as `CLIENT LIST` shows it.
@@ -101,10 +103,16 @@ public actor RedisConnection {
     }
 
     /// The stream to send on; `nil` while there is none.
-    private var stream: (any ByteStream)? { machine.stream }
+    var stream: (any ByteStream)? { machine.stream }
 
     /// When the server let this client in; `nil` if it never did.
     var openedAt: NIODeadline? { machine.openedAt }
+
+    /// The latest time at which a command that was sent may get its reply; `nil` if none waits.
+    var latestDeadline: NIODeadline? { machine.latestDeadline }
+
+    /// Removes this password, too, from the server's texts before they are shown.
+    func hide(_ password: Password) { reader.hide(password) }
 
     /// The id that the server gave this connection (`CLIENT ID`); `nil` if the server gives none.
     nonisolated var clientID: Int? {
@@ -179,6 +187,7 @@ public actor RedisConnection {
         guard let action = machine.end(reason) else { return }
         timer?.task.cancel()
         timer = nil
+        endLogin()
         action.stream?.close()
         let observers = onClose
         onClose = []
@@ -360,7 +369,14 @@ extension RedisConnection: ByteStreamDelegate {
     }
 
     package nonisolated func ended(with error: RedisError?) {
-        assumeIsolated { $0.end($0.machine.reason(forEndOfStream: error)) }
+        assumeIsolated { $0.end($0.explained($0.machine.reason(forEndOfStream: error))) }
+    }
+
+    /// Says what may be behind the end of a connection on which the server has not answered yet.
+    private func explained(_ reason: RedisError) -> RedisError {
+        guard openedAt == nil, let stream, case .tcp = configuration.address else { return reason }
+        let hasCertificate = configuration.tls?.clientCertificate != nil
+        return reason.beforeFirstReply(isEncrypted: stream.isEncrypted, hasClientCertificate: hasCertificate)
     }
 
     /// Bytes that arrive while a reply is being handled have to wait: its handler may write, and when a write fails, NIO
@@ -373,7 +389,8 @@ extension RedisConnection: ByteStreamDelegate {
             do throws(RedisError) {
                 try parse(bytes)
             } catch {
-                end(error)
+                let isTLS = openedAt == nil && configuration.tls == nil && RedisError.isAlert(bytes.readableBytesView)
+                end(isTLS ? .tlsMissing : error)
             }
             unread.removeFirst()
         }

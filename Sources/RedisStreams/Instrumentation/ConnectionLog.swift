@@ -7,6 +7,7 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument {
     private struct State {
         var hasConnected = false
         var warnedAt: NIODeadline?
+        var warnedOfCredentialsAt: NIODeadline?
     }
 
     private let logger: Logger
@@ -25,6 +26,21 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument {
         guard let delay = failure.retryAfter else { return }
         let level: Logger.Level = isWarningDue(now: failure.time) ? .warning : .debug
         logger.log(level: level, "could not connect", metadata: LogKey.retry(failure.error, failure.attempt, delay))
+    }
+
+    func credentialsNotRenewed(_ failure: ConnectingFailure) {
+        // All connections of the client have the same trouble at the same time.
+        let isDue = state.withLock { state in
+            if let last = state.warnedOfCredentialsAt, failure.time < last + .minutes(1) { return false }
+            state.warnedOfCredentialsAt = failure.time
+            return true
+        }
+        guard let delay = failure.retryAfter else { return }
+        logger.log(
+            level: isDue ? .warning : .debug,
+            "could not renew the credentials: open connections go on with those that they have",
+            metadata: LogKey.retry(failure.error, failure.attempt, delay)
+        )
     }
 
     func connectionEnded(_ end: ConnectionEnd) {
