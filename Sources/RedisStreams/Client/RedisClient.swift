@@ -77,6 +77,9 @@ public final class RedisClient: Sendable {
         instruments: [any Instrument] = []
     ) throws(RedisError) {
         try configuration.validate()
+        guard case .single = configuration.topology else {
+            throw RedisError(.invalidConfiguration, "Sentinels and clusters are not supported yet.")
+        }
         self.configuration = configuration
         self.logger = logger
         self.instruments = Instruments([ConnectionLog(logger)] + instruments)
