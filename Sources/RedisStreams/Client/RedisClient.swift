@@ -4,7 +4,7 @@ public import NIOPosix
 public import ServiceLifecycle
 internal import Synchronization
 
-/// A client of one Redis server. It sends the commands of all tasks on a few shared connections, and leases a
+/// A client of one Redis server, or of the master that sentinels monitor. It sends the commands of all tasks on a few shared connections, and leases a
 /// connection of its own to each blocking command and each consumer.
 ///
 /// A client works while its ``run()`` does. Add it to a `ServiceGroup`, call `run()` in a task group, or use
@@ -77,8 +77,8 @@ public final class RedisClient: Sendable {
         instruments: [any Instrument] = []
     ) throws(RedisError) {
         try configuration.validate()
-        guard case .single = configuration.topology else {
-            throw RedisError(.invalidConfiguration, "Sentinels and clusters are not supported yet.")
+        if case .cluster = configuration.topology {
+            throw RedisError(.invalidConfiguration, "Clusters are not supported yet.")
         }
         self.configuration = configuration
         self.logger = logger
@@ -91,6 +91,7 @@ public final class RedisClient: Sendable {
             [background, instruments = self.instruments] endpoint in
             Node(
                 endpoint: endpoint,
+                sentinels: configuration.sentinels,
                 connection: configuration.connection,
                 settings: ConnectionPool.Settings(configuration),
                 transport: transport,

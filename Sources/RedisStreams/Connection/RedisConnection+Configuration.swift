@@ -34,6 +34,9 @@ extension RedisConnection {
         /// Linux). Default: 15 s.
         public var unacknowledgedTimeout: Duration = .seconds(15)
 
+        /// Whether the server has to say by `ROLE` that it is a master.
+        var requiresMaster = false
+
         /// What the connection accepts from the server.
         public var limits: RESPLimits = RESPLimits()
 

@@ -37,10 +37,13 @@ final class ConnectionPool: Sendable {
     private let instruments: Instruments
     private let background: BackgroundTasks
     private let onNotMaster: @Sendable (ConnectionPool) -> Void
+    private let onEnd: (@Sendable () -> Void)?
     private let state: Mutex<State>
 
-    /// - Parameter onNotMaster: Called when the server of a connection says that it is not the master. The pool draws no
-    ///   conclusion from that.
+    /// - Parameters:
+    ///   - onNotMaster: Called when the server of a connection says that it is not the master. The pool draws no conclusion
+    ///     from that.
+    ///   - onEnd: Called when a connection has ended.
     init(
         settings: Settings,
         connector: any Connector,
@@ -48,7 +51,8 @@ final class ConnectionPool: Sendable {
         background: BackgroundTasks,
         instruments: Instruments,
         randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
-        onNotMaster: @escaping @Sendable (ConnectionPool) -> Void
+        onNotMaster: @escaping @Sendable (ConnectionPool) -> Void,
+        onEnd: (@Sendable () -> Void)? = nil
     ) {
         self.settings = settings
         self.randomness = randomness
@@ -57,6 +61,7 @@ final class ConnectionPool: Sendable {
         self.background = background
         self.instruments = instruments
         self.onNotMaster = onNotMaster
+        self.onEnd = onEnd
         state = Mutex(
             State(
                 machine: PoolStateMachine(
@@ -129,10 +134,16 @@ final class ConnectionPool: Sendable {
     private func connectNow(slot: Int) async {
         do throws(RedisError) {
             let connection = try await connector.connect(on: eventLoops.next())
-            let resumed: [Waiter]? = state.withLock { state in
-                state.machine.connected(connection, slot: slot)?.compactMap { state.waiters.removeValue(forKey: $0) }
+            let (isCurrent, resumed): (Bool, [Waiter]?) = state.withLock { state in
+                guard connector.isCurrent(connection) else { return (false, nil) }
+                let waiters = state.machine.connected(connection, slot: slot)
+                return (true, waiters?.compactMap { state.waiters.removeValue(forKey: $0) })
             }
-            guard let resumed else { return connection.close() }
+            guard let resumed else {
+                connection.close()
+                if !isCurrent { connectFailed(Self.superseded, slot: slot) }
+                return
+            }
             observe(connection) { machine in machine.lost(connection, slot: slot) }
             for waiter in resumed { waiter.resume(.success(connection)) }
         } catch {
@@ -186,9 +197,13 @@ final class ConnectionPool: Sendable {
         }
         do throws(RedisError) {
             let connection = try await connectLease(on: eventLoop ?? eventLoops.next())
-            guard state.withLock({ $0.machine.leaseConnected(connection) }) else {
+            let (isCurrent, isOpen): (Bool, Bool) = state.withLock { state in
+                guard connector.isCurrent(connection) else { return (false, true) }
+                return (true, state.machine.leaseConnected(connection))
+            }
+            guard isCurrent, isOpen else {
                 connection.close()
-                throw PoolStateMachine<RedisConnection>.shutDown
+                throw isOpen ? Self.superseded : PoolStateMachine<RedisConnection>.shutDown
             }
             observe(connection) { machine in machine.lostIdle(connection) }
             for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
@@ -252,7 +267,10 @@ final class ConnectionPool: Sendable {
         _ connection: RedisConnection,
         end: @escaping @Sendable (inout PoolStateMachine<RedisConnection>) -> Void
     ) {
-        connection.whenClosed { _ in self.state.withLock { end(&$0.machine) } }
+        connection.whenClosed { _ in
+            self.state.withLock { end(&$0.machine) }
+            self.onEnd?()
+        }
         connection.whenNotMaster { self.onNotMaster(self) }
     }
 
@@ -266,6 +284,16 @@ final class ConnectionPool: Sendable {
         let count = old.idle.count + old.inUse.count
         if count == 0 { return }
         for instrument in instruments.pools { instrument.connectionsRetired(count: count) }
+    }
+
+    /// Ends every connection at once, whatever is on its way on it: the commands fail with `reason`, and the server may have
+    /// executed them. Callers get new connections from now on.
+    func endConnections(because reason: RedisError) {
+        for connection in state.withLock({ $0.machine.endAll() }) { connection.end(because: reason) }
+    }
+
+    private static var superseded: RedisError {
+        RedisError(.connectionUnavailable, "The master was replaced while the client connected to it.")
     }
 
     // MARK: Waiting

@@ -9,8 +9,8 @@ extension Endpoint: CustomStringConvertible {
 
 /// How a client finds the endpoints of its servers.
 ///
-/// The router switches over it when it makes its nodes. A source that asks sentinels for the master, or a cluster for its
-/// map, is another case.
+/// The router switches over it when it makes its nodes. A source that asks a cluster for its map is another case. Behind
+/// sentinels there is one node, too: its connector asks them where the master is.
 enum EndpointSource: Sendable {
     /// One server, at an address that does not change. The name in it is resolved again for each connection.
     case fixed(Endpoint)

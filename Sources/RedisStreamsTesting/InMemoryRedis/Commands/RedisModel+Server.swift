@@ -29,7 +29,13 @@ extension RedisModel {
             ("Clients", [("connected_clients", "\(clients.count)"), ("blocked_clients", "\(blocked)")]),
             ("Memory", [("used_memory", "1000000"), ("maxmemory", settings["maxmemory"]?.text ?? "0")]),
             ("Persistence", [("loading", "0"), ("aof_enabled", "0")]),
-            ("Replication", [("role", "master"), ("connected_slaves", "0"), ("master_repl_offset", "0")]),
+            (
+                "Replication",
+                [
+                    ("role", replicatedMaster == nil ? "master" : "slave"), ("connected_slaves", "0"),
+                    ("master_repl_offset", "0"),
+                ]
+            ),
             ("Cluster", [("cluster_enabled", "0")]),
             ("Keyspace", keyspace),
         ]
@@ -42,6 +48,14 @@ extension RedisModel {
     }
 
     func role(_ call: Call) {
+        if let replicatedMaster {
+            reply.array(5)
+            reply.bulk("slave")
+            reply.bulk(replicatedMaster.host)
+            reply.integer(replicatedMaster.port)
+            reply.bulk("connected")
+            return reply.integer(0)
+        }
         reply.array(3)
         reply.bulk("master")
         reply.integer(0)

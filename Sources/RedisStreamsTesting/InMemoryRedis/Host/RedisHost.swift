@@ -11,6 +11,16 @@ package final class RedisHost: Sendable {
         /// How far the server's wall clock is ahead of the event loop's clock, in milliseconds.
         var wallOffset: Int
         var timer: (deadline: Int, task: Scheduled<Void>)?
+        var recorder: Recorder?
+    }
+
+    /// Gets everything that changes the model, in order and with its time, so that a copy can do the same.
+    typealias Recorder = @Sendable (Event, RedisModel.Time) -> Void
+
+    enum Event: Sendable {
+        case connected
+        case executed([Bytes], RedisModel.ConnectionID)
+        case closed(RedisModel.ConnectionID)
     }
 
     private let state: Mutex<State>
@@ -24,6 +34,24 @@ package final class RedisHost: Sendable {
         state = Mutex(State(model: model, wallOffset: wallTime - eventLoop.milliseconds))
     }
 
+    /// Continues with the data of another server, whose clients are gone. Its clock shows `wallTime` now.
+    init(continuing model: sending RedisModel, wallTime: Int, eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+        state = Mutex(State(model: model, wallOffset: wallTime - eventLoop.milliseconds))
+    }
+
+    /// Has everything recorded from now on; `nil` ends that.
+    func record(_ recorder: Recorder?) { state.withLock { $0.recorder = recorder } }
+
+    /// Makes the server a replica, or a master if `master` is `nil`. It closes all connections.
+    func replicate(_ master: (host: String, port: Int)?) {
+        state.withLock { state in
+            state.model.replicatedMaster = master
+            for connection in state.connections.keys.sorted() { close(connection, &state) }
+            finish(&state)
+        }
+    }
+
     /// Sets the port that `INFO` reports.
     package func setPort(_ port: Int) { state.withLock { $0.model.port = port } }
 
@@ -33,6 +61,7 @@ package final class RedisHost: Sendable {
     package func connect(_ peer: any RedisPeer) -> RedisModel.ConnectionID {
         state.withLock { state in
             let connection = state.model.connect(at: now(state))
+            state.recorder?(.connected, now(state))
             state.connections[connection] = HostedConnection(peer: peer, version: state.model.version)
             return connection
         }
@@ -56,6 +85,7 @@ package final class RedisHost: Sendable {
         state.withLock { state in
             state.connections[connection] = nil
             state.model.disconnect(connection)
+            state.recorder?(.closed(connection), now(state))
         }
     }
 
@@ -134,7 +164,9 @@ package final class RedisHost: Sendable {
     ) {
         if hosted.isHolding { return hosted.hold(action, until: nil) }
         switch action {
-        case .execute(let command): state.model.execute(command, on: connection, at: now(state))
+        case .execute(let command):
+            state.model.execute(command, on: connection, at: now(state))
+            state.recorder?(.executed(command, connection), now(state))
         case .refuse(let command, let text):
             state.model.refuse(command, with: text, on: connection, at: now(state))
         case .close: close(connection, &state)
@@ -157,6 +189,7 @@ package final class RedisHost: Sendable {
     private func close(_ connection: RedisModel.ConnectionID, _ state: inout State) {
         deliver(&state)
         state.model.disconnect(connection)
+        state.recorder?(.closed(connection), now(state))
         guard let hosted = state.connections.removeValue(forKey: connection) else { return }
         hosted.state = .closed
         let peer = hosted.peer

@@ -13,6 +13,9 @@ extension RedisModel {
             if password != nil, !client.isAuthenticated, !spec.flags.contains(.beforeLogin) {
                 return refuse(ReplyError("NOAUTH Authentication required."), client)
             }
+            if replicatedMaster != nil, CommandTable.writes.contains(spec.name) {
+                return refuse(ReplyError("READONLY You can't write against a read only replica."), client)
+            }
             if client.transaction != nil, !spec.flags.contains(.notQueued) {
                 client.transaction?.commands.append(command)
                 return reply.simple("QUEUED")

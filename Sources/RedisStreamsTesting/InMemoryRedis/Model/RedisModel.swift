@@ -61,6 +61,9 @@ package final class RedisModel {
     package var password: Bytes?
     /// The port that `INFO` reports.
     package var port = 6379
+    /// The master of which this server is a replica; `nil` for a master. A replica refuses writes, and this model copies
+    /// nothing by itself.
+    var replicatedMaster: (host: String, port: Int)?
 
     // MARK: For the commands
 
