@@ -91,3 +91,22 @@ extension RedisClient.Topology {
         RedisError(.invalidConfiguration, "The topology cannot work: \(fault).")
     }
 }
+
+extension RedisClient.Configuration {
+    /// How to find the master; `nil` if the client needs no sentinels for that.
+    var sentinels: SentinelDirectory.Settings? {
+        guard case .sentinel(let master, let sentinels, let credentials, let tls) = topology else { return nil }
+        // A connection of its own kind, so that nothing of the servers' login gets to a sentinel.
+        var sentinel = RedisConnection.Configuration()
+        sentinel.tls = tls
+        sentinel.username = credentials?.username
+        sentinel.password = credentials?.password
+        sentinel.clientName = connection.clientName
+        sentinel.keepAliveInterval = connection.keepAliveInterval
+        sentinel.unacknowledgedTimeout = connection.unacknowledgedTimeout
+        // One that does not answer must not delay what the others say.
+        sentinel.connectTimeout = min(connection.connectTimeout, .seconds(2))
+        sentinel.commandTimeout = min(connection.commandTimeout, .seconds(2))
+        return SentinelDirectory.Settings(master: master, sentinels: sentinels, connection: sentinel)
+    }
+}

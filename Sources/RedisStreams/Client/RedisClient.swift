@@ -4,7 +4,7 @@ public import NIOPosix
 public import ServiceLifecycle
 internal import Synchronization
 
-/// A client of one Redis server. It sends the commands of all tasks on a few shared connections, and leases a
+/// A client of one Redis server, or of the master that sentinels monitor. It sends the commands of all tasks on a few shared connections, and leases a
 /// connection of its own to each blocking command and each consumer.
 ///
 /// A client works while its ``run()`` does. Add it to a `ServiceGroup`, call `run()` in a task group, or use
@@ -77,9 +77,6 @@ public final class RedisClient: Sendable {
         instruments: [any Instrument] = []
     ) throws(RedisError) {
         try configuration.validate()
-        if case .sentinel = configuration.topology {
-            throw RedisError(.invalidConfiguration, "Sentinels are not supported yet.")
-        }
         self.configuration = configuration
         self.logger = logger
         self.instruments = Instruments([ConnectionLog(logger)] + instruments)
@@ -92,6 +89,7 @@ public final class RedisClient: Sendable {
             connection.asks = role == .asking
             return Node(
                 endpoint: endpoint,
+                sentinels: configuration.sentinels,
                 connection: connection,
                 settings: ConnectionPool.Settings(configuration),
                 transport: transport,

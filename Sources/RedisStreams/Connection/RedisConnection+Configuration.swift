@@ -41,6 +41,9 @@ extension RedisConnection {
         /// Whether the connection sends `ASKING` before each command with keys, for a slot that is being moved.
         var asks = false
 
+        /// Whether the server has to say by `ROLE` that it is a master.
+        var requiresMaster = false
+
         /// What the connection accepts from the server.
         public var limits: RESPLimits = RESPLimits()
 

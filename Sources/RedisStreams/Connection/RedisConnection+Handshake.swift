@@ -39,7 +39,7 @@ extension RedisConnection {
 /// The commands that a new connection sends before the pool gives it out.
 struct Handshake: Sendable {
     enum Step: Sendable {
-        case authenticate, select, setName, identify, ping
+        case authenticate, select, setName, identify, ping, role
     }
 
     let steps: [Step]
@@ -51,7 +51,9 @@ struct Handshake: Sendable {
         if configuration.password != nil { steps.append(.authenticate) }
         if configuration.database != 0 { steps.append(.select) }
         if configuration.clientName != nil { steps.append(.setName) }
-        self.steps = steps + [.identify, .ping]
+        steps += [.identify, .ping]
+        if configuration.requiresMaster { steps.append(.role) }
+        self.steps = steps
     }
 
     func write(_ writer: inout CommandWriter) {
@@ -63,6 +65,7 @@ struct Handshake: Sendable {
             case .setName: writer.write(CLIENT.SETNAME(configuration.clientName ?? ""))
             case .identify: writer.write(CLIENT.ID())
             case .ping: writer.write(PING())
+            case .role: writer.write(ROLE())
             }
         }
     }
@@ -70,6 +73,7 @@ struct Handshake: Sendable {
     func check(_ outcome: PendingReplies.Outcome, of step: Step) throws(RedisError) {
         let reply = try outcome.get()
         guard let error = reply.serverError(command: Self.name(of: step)) else {
+            if step == .role { return try Self.checkMaster(try ROLE().decode(reply)) }
             // A proxy without CLIENT ID may answer OK, which is accepted.
             guard reply.isText(step == .ping ? "PONG" : "OK") || step == .identify && reply.integer != nil else {
                 throw RedisError(
@@ -83,6 +87,7 @@ struct Handshake: Sendable {
         switch (step, error.code) {
         // Some users may not do these, and some servers do not know them. Nothing depends on them.
         case (.setName, .permissionDenied), (.setName, .serverError), (.ping, .permissionDenied): return
+        case (.role, .permissionDenied), (.role, .serverError), (.role, .busy): return
         case (.identify, .permissionDenied), (.identify, .serverError): return
         // The server is alive, and refuses only for now.
         case (.setName, .busy), (.identify, .busy), (.ping, .misconfigured), (.ping, .busy): return
@@ -104,6 +109,16 @@ struct Handshake: Sendable {
         }
     }
 
+    private static func checkMaster(_ role: ServerRole) throws(RedisError) {
+        if case .replica = role {
+            throw RedisError(
+                .connectionUnavailable,
+                "The server says that it is a replica: a failover is under way, or the sentinels are behind.",
+                command: ROLE.name
+            )
+        }
+    }
+
     private static func name(of step: Step) -> String {
         switch step {
         case .authenticate: "AUTH"
@@ -111,6 +126,7 @@ struct Handshake: Sendable {
         case .setName: "CLIENT SETNAME"
         case .identify: "CLIENT ID"
         case .ping: "PING"
+        case .role: "ROLE"
         }
     }
 }

@@ -123,6 +123,9 @@ public actor RedisConnection {
     /// Whether both connections lead to the same server, so that it knows the ids of both.
     nonisolated func isToSameServer(as other: RedisConnection) -> Bool { server == other.server }
 
+    /// Whether it was made to this server.
+    nonisolated func leads(to server: ServerIdentity) -> Bool { self.server == server }
+
     nonisolated func identify(_ id: Int) { serverSideID.store(id, ordering: .relaxed) }
 
     /// Whether the connection has ended.
@@ -131,6 +134,11 @@ public actor RedisConnection {
     /// Ends the connection. Commands without a reply fail with ``RedisError/Code/connectionClosed``.
     public nonisolated func close() {
         onEventLoop { $0.end(Self.closedByClient) }
+    }
+
+    /// Ends the connection at once, for `reason`. Commands without a reply fail with it.
+    nonisolated func end(because reason: RedisError) {
+        onEventLoop { $0.end(reason) }
     }
 
     private static var closedByClient: RedisError {

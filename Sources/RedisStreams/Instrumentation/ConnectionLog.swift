@@ -3,7 +3,7 @@ internal import NIOCore
 internal import Synchronization
 
 /// Writes what happens to the connections of a client into its log.
-final class ConnectionLog: ConnectionInstrument, PoolInstrument {
+final class ConnectionLog: ConnectionInstrument, PoolInstrument, TopologyInstrument {
     private struct State {
         var hasConnected = false
         var warnedAt: NIODeadline?
@@ -58,6 +58,40 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument {
             "the server is not the master: the client closes its connections and connects again",
             metadata: [LogKey.count: "\(count)"]
         )
+    }
+
+    // MARK: Sentinels
+
+    func masterNamed(_ address: String, epoch: Int, insteadOf old: String?) {
+        var metadata: Logger.Metadata = [LogKey.master: "\(address)", LogKey.epoch: "\(epoch)"]
+        guard let old else { return logger.info("the sentinels name the master", metadata: metadata) }
+        metadata[LogKey.oldMaster] = "\(old)"
+        logger.warning(
+            "the sentinels name another master: the client has closed its connections to the one before",
+            metadata: metadata
+        )
+    }
+
+    func masterVerified(_ address: String, epoch: Int) {
+        logger.info("the master serves", metadata: [LogKey.master: "\(address)", LogKey.epoch: "\(epoch)"])
+    }
+
+    func sentinelRefused(_ sentinel: String, master: String, epoch: Int) {
+        logger.info(
+            "a sentinel names a master of an earlier failover, and is not believed",
+            metadata: [LogKey.sentinel: "\(sentinel)", LogKey.master: "\(master)", LogKey.epoch: "\(epoch)"]
+        )
+    }
+
+    func sentinelsLost(_ reason: RedisError.Code) {
+        logger.warning(
+            "no sentinel answers: the client stays with the present master, and would not notice a failover",
+            metadata: [LogKey.reason: "\(reason)"]
+        )
+    }
+
+    func sentinelsFound() {
+        logger.info("a sentinel answers again")
     }
 
     /// Whether to warn that the server cannot be reached: at once and then each minute, as long as there has been no

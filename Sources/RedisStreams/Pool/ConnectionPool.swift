@@ -147,10 +147,16 @@ final class ConnectionPool: Sendable {
     private func connectNow(slot: Int) async {
         do throws(RedisError) {
             let connection = try await connector.connect(on: eventLoops.next())
-            let resumed: [Waiter]? = state.withLock { state in
-                state.machine.connected(connection, slot: slot)?.compactMap { state.waiters.removeValue(forKey: $0) }
+            let (isCurrent, resumed): (Bool, [Waiter]?) = state.withLock { state in
+                guard connector.isCurrent(connection) else { return (false, nil) }
+                let waiters = state.machine.connected(connection, slot: slot)
+                return (true, waiters?.compactMap { state.waiters.removeValue(forKey: $0) })
             }
-            guard let resumed else { return connection.close() }
+            guard let resumed else {
+                connection.close()
+                if !isCurrent { connectFailed(Self.superseded, slot: slot) }
+                return
+            }
             observe(connection) { machine in machine.lost(connection, slot: slot) }
             for waiter in resumed { waiter.resume(.success(connection)) }
         } catch {
@@ -205,9 +211,13 @@ final class ConnectionPool: Sendable {
         }
         do throws(RedisError) {
             let connection = try await connectLease(on: eventLoop ?? eventLoops.next())
-            guard state.withLock({ $0.machine.leaseConnected(connection) }) else {
+            let (isCurrent, isOpen): (Bool, Bool) = state.withLock { state in
+                guard connector.isCurrent(connection) else { return (false, true) }
+                return (true, state.machine.leaseConnected(connection))
+            }
+            guard isCurrent, isOpen else {
                 connection.close()
-                throw closeReason
+                throw isOpen ? Self.superseded : closeReason
             }
             observe(connection) { machine in machine.lostIdle(connection) }
             for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
@@ -291,6 +301,16 @@ final class ConnectionPool: Sendable {
         let count = old.idle.count + old.inUse.count
         if count == 0 { return }
         for instrument in instruments.pools { instrument.connectionsRetired(count: count) }
+    }
+
+    /// Ends every connection at once, whatever is on its way on it: the commands fail with `reason`, and the server may have
+    /// executed them. Callers get new connections from now on.
+    func endConnections(because reason: RedisError) {
+        for connection in state.withLock({ $0.machine.endAll() }) { connection.end(because: reason) }
+    }
+
+    private static var superseded: RedisError {
+        RedisError(.connectionUnavailable, "The master was replaced while the client connected to it.")
     }
 
     // MARK: Waiting

@@ -10,7 +10,7 @@ internal import DequeModule
 ///
 /// | state | what it means | entered by | successors |
 /// |---|---|---|---|
-/// | `empty` | There is no connection, and nobody needs one. | `init`, `lost`, `backoffEnded`, `retireAll`, `close` | `connecting` |
+/// | `empty` | There is no connection, and nobody needs one. | `init`, `lost`, `backoffEnded`, `retireAll`, `endAll`, `close` | `connecting` |
 /// | `connecting` | The owner makes a connection. | `acquireShared`, `prepareShared`, `backoffEnded` | `ready`, `backingOff`, `empty` |
 /// | `ready` | Callers get the connection. | `connected` | `empty` |
 /// | `backingOff` | An attempt failed, and the delay of the next one runs. | `connectFailed` | `connecting`, `empty` |
@@ -296,6 +296,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
             leased[ObjectIdentifier(lease.connection)]?.isRetired = true
         }
         return action
+    }
+
+    /// No caller gets one of the present connections any more. Returns all of them: the owner ends them at once.
+    mutating func endAll() -> [Connection] {
+        let inUse = retireAll()
+        let retired = leased.values.filter { lease in !inUse.inUse.contains { $0 === lease.connection } }
+        let before = retiring.filter { connection in !inUse.inUse.contains { $0 === connection } }
+        return inUse.idle + inUse.inUse + retired.sorted { $0.number < $1.number }.map(\.connection) + before
     }
 
     // MARK: Waiters and the end

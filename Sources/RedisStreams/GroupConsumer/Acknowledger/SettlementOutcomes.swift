@@ -19,6 +19,8 @@ struct SettlementOutcomes: Sendable {
     private let observer: ConsumerObserver
     private let route: any Route
     private let listeners: Listeners
+    /// Whether the client may get to another master, which does not know of the latest acknowledgements.
+    private let mayFailOver: Bool
 
     private var pending: PendingMessages { dispatcher.pending }
     private var logger: Logger { observer.log.logger }
@@ -27,6 +29,7 @@ struct SettlementOutcomes: Sendable {
         configuration = consumer.configuration
         observer = consumer.observer
         route = consumer.route
+        mayFailOver = consumer.client.configuration.topology != .single
         self.dispatcher = dispatcher
         self.listeners = listeners
     }
@@ -43,6 +46,7 @@ struct SettlementOutcomes: Sendable {
     // MARK: Replies
 
     private func succeeded(_ sent: SentSettlement, _ reply: SettlementReply) {
+        if mayFailOver { remember(sent.settlement) }
         switch (sent.settlement, reply) {
         case (.acknowledge(let ids, _), .acknowledged(let count)):
             observer.acknowledged(max(0, min(count, ids.count)))
@@ -51,6 +55,12 @@ struct SettlementOutcomes: Sendable {
         default: break
         }
         pending.confirm(sent)
+    }
+
+    private func remember(_ settlement: Settlement) {
+        if case .requeue = settlement { return }
+        let now = pending.leaseTime
+        pending.change { $0.rememberAcknowledged(settlement.ids, at: now) }
     }
 
     private func requeued(_ requeues: [Requeue], except others: [StreamID], _ sent: SentSettlement) {

@@ -100,6 +100,9 @@ actor GroupLifecycle: EventLoopActor {
 
     // MARK: Snapshots
 
+    /// Another server is the master: the next round takes a snapshot.
+    func masterChanged() { observedDeliveries = -1 }
+
     /// Whether messages were delivered since the last snapshot.
     var hasNews: Bool { observer.counters.delivered != observedDeliveries }
 

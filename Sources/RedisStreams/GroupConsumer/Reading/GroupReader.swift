@@ -51,6 +51,8 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     private(set) var connection: RedisConnection?
     /// Whether a handler may still run on a message of an earlier epoch.
     private var mayHandleOldMessages = false
+    /// Whether the consumer has not recovered its pending list on the present master yet.
+    private var isNewMaster = false
     /// Why an entry could not be read that is not pending for any consumer.
     private var unreadableWithoutID: String?
 
@@ -118,10 +120,22 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
             let result = await connection.probeRights(call)
             try rights.ended(result)
         }
+        if let before, !connection.isToSameServer(as: before) { masterChanged() }
         if let before, before !== connection {
             try await consumer.killStale(before, on: connection, now: eventLoop.now)
         }
         await reportUnreadableUnacknowledged(on: connection)
+    }
+
+    /// The connection leads to another server than the one before. It may not know of the latest deliveries, renewals and
+    /// acknowledgements, and its clock is another one.
+    private func masterChanged() {
+        isNewMaster = true
+        let now = pending.leaseTime
+        pending.change { $0.revokeFencing(at: now) }
+        machine.recover()
+        parts.lifecycle.assumeIsolated { $0.masterChanged() }
+        parts.upkeep.start()
     }
 
     /// Claims nothing for one claim interval, so that other consumers claim the messages that this one has returned.
@@ -177,9 +191,11 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
             after: id,
             count: machine.count,
             isFirst: isFirst,
+            isFailover: isNewMaster,
             on: connection
         )
         machine.recovered(last: last)
+        if last == nil { isNewMaster = false }
         if isFirst, machine.hasRecovered { await parts.lifecycle.observe(on: connection) }
     }
 

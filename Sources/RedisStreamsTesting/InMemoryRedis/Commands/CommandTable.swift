@@ -6,6 +6,15 @@ enum CommandTable {
         return Dictionary(uniqueKeysWithValues: all.map { (Bytes($0.name.uppercased()), $0) })
     }()
 
+    /// The names of the commands that a replica refuses.
+    static let writes: Set<String> = [
+        "xadd", "xtrim", "xdel", "xdelex", "xsetid", "xreadgroup", "xgroup", "xack", "xackdel", "xclaim", "xautoclaim",
+        "del",
+        "unlink", "rename", "expire", "pexpire", "persist", "flushall", "flushdb", "swapdb", "set", "incr", "hset",
+        "hdel",
+        "eval", "evalsha",
+    ]
+
     private static let streams = [
         CommandSpec("xadd", -5) { model, call throws(ReplyError) in try model.xadd(call) },
         CommandSpec("xtrim", -4) { model, call throws(ReplyError) in try model.xtrim(call) },

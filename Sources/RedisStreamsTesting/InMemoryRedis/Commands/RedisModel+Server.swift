@@ -44,13 +44,13 @@ extension RedisModel {
     /// Whether the server is alone or a node of a cluster, as `INFO` and `HELLO` name it.
     var mode: String { clusterNode == nil ? "standalone" : "cluster" }
 
-    private var role: String { clusterNode?.master == nil ? "master" : "slave" }
+    private var role: String { clusterNode?.master == nil && replicatedMaster == nil ? "master" : "slave" }
 
     func role(_ call: Call) {
-        if let master = clusterNode?.master {
+        if let master = clusterNode?.master.map({ (host: $0.ip, port: $0.port) }) ?? replicatedMaster {
             reply.array(5)
             reply.bulk("slave")
-            reply.bulk(master.ip)
+            reply.bulk(master.host)
             reply.integer(master.port)
             reply.bulk("connected")
             return reply.integer(0)

@@ -15,11 +15,21 @@ package final class RedisHost: Sendable {
         var outage: Outage?
         /// What has arrived at a stopped server, in order.
         var arrivals: [Arrival] = []
+        var recorder: Recorder?
 
         init(_ model: RedisModel, wallTime: Int, eventLoop: any EventLoop) {
             self.model = model
             wallOffset = wallTime - eventLoop.milliseconds
         }
+    }
+
+    /// Gets everything that changes the model, in order and with its time, so that a copy can do the same.
+    typealias Recorder = @Sendable (Event, RedisModel.Time) -> Void
+
+    enum Event: Sendable {
+        case connected
+        case executed([Bytes], RedisModel.ConnectionID)
+        case closed(RedisModel.ConnectionID)
     }
 
     private let group: HostGroup
@@ -50,6 +60,24 @@ package final class RedisHost: Sendable {
         group.members.withLock { body(&$0.states[index]) }
     }
 
+    /// Continues with the data of another server, whose clients are gone. Its clock shows `wallTime` now.
+    convenience init(continuing model: sending RedisModel, wallTime: Int, eventLoop: any EventLoop) {
+        let state = State(model, wallTime: wallTime, eventLoop: eventLoop)
+        self.init(HostGroup(HostGroup.Members(states: [state])), index: 0, eventLoop: eventLoop)
+    }
+
+    /// Has everything recorded from now on; `nil` ends that.
+    func record(_ recorder: Recorder?) { withState { $0.recorder = recorder } }
+
+    /// Makes the server a replica, or a master if `master` is `nil`. It closes all connections.
+    func replicate(_ master: (host: String, port: Int)?) {
+        withState { state in
+            state.model.replicatedMaster = master
+            for connection in state.connections.keys.sorted() { close(connection, &state) }
+            finish(&state)
+        }
+    }
+
     /// Sets the port that `INFO` reports.
     package func setPort(_ port: Int) { withState { $0.model.port = port } }
 
@@ -62,6 +90,7 @@ package final class RedisHost: Sendable {
 
     private func connect(_ peer: any RedisPeer, _ state: inout State) -> RedisModel.ConnectionID {
         let connection = state.model.connect(at: now(state))
+        state.recorder?(.connected, now(state))
         state.connections[connection] = HostedConnection(peer: peer, version: state.model.version)
         return connection
     }
@@ -98,6 +127,7 @@ package final class RedisHost: Sendable {
     func end(_ connection: RedisModel.ConnectionID, _ state: inout State) {
         state.connections[connection] = nil
         state.model.disconnect(connection)
+        state.recorder?(.closed(connection), now(state))
     }
 
     /// Connects a client, unless the server is down.
@@ -186,7 +216,9 @@ package final class RedisHost: Sendable {
     ) {
         if hosted.isHolding { return hosted.hold(action, until: nil) }
         switch action {
-        case .execute(let command): state.model.execute(command, on: connection, at: now(state))
+        case .execute(let command):
+            state.model.execute(command, on: connection, at: now(state))
+            state.recorder?(.executed(command, connection), now(state))
         case .refuse(let command, let text):
             state.model.refuse(command, with: text, on: connection, at: now(state))
         case .close: close(connection, &state)
@@ -209,6 +241,7 @@ package final class RedisHost: Sendable {
     private func close(_ connection: RedisModel.ConnectionID, _ state: inout State) {
         deliver(&state)
         state.model.disconnect(connection)
+        state.recorder?(.closed(connection), now(state))
         guard let hosted = state.connections.removeValue(forKey: connection) else { return }
         hosted.state = .closed
         let peer = hosted.peer

@@ -17,6 +17,9 @@ extension RedisModel {
                 if spec.name == "exec" { return end(client, error) }
                 return refuse(error, client)
             }
+            if replicatedMaster != nil, CommandTable.writes.contains(spec.name) {
+                return refuse(ReplyError("READONLY You can't write against a read only replica."), client)
+            }
             if client.transaction != nil, !spec.flags.contains(.notQueued) {
                 client.transaction?.commands.append(command)
                 return reply.simple("QUEUED")

@@ -63,6 +63,9 @@ package final class RedisModel {
     package var port = 6379
     /// What this server knows as a node of a cluster; `nil` for a server alone.
     var clusterNode: ClusterNode?
+    /// The master of which this server is a replica; `nil` for a master. A replica refuses writes, and this model copies
+    /// nothing by itself.
+    var replicatedMaster: (host: String, port: Int)?
 
     // MARK: For the commands
 
