@@ -74,8 +74,8 @@ extension IntegrationTests {
                 let running = Task { try await consumer.run { handled.insert($0.number) } }
                 try await redis.xadd(stream, ["n": 1])
                 try await eventually("the first is handled") { handled.count == 1 }
-                let target = try await cluster.masters.first { $0 !== (try await cluster.owner(of: stream.slot)) }
-                guard let target else { return }
+                let owner = try await cluster.owner(of: stream.slot)
+                let target = try #require(cluster.masters.first { $0 !== owner })
                 let before = await Self.clientIDs(at: target)
                 try await cluster.move(stream.slot, to: target)
                 try await redis.xadd(stream, ["n": 2])

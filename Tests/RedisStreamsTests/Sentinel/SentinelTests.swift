@@ -249,7 +249,7 @@ private struct Play {
     @Test func `Ids of connections are not used on another server`() async throws {
         let play = Play()
         try await play.run { redis in
-            let node = redis.router.anyNode
+            let node = try #require(redis.router.node)
             let leased = try await node.pool.lease()
             _ = try await node.pool.shared()
             #expect(node.readyShared(toServerOf: leased) != nil)
