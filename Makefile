@@ -17,7 +17,7 @@ SEED ?=
 COUNT ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix test-tls conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix test-tls test-cluster conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,15 @@ test-tls: ## Run the tests of TLS and of credentials on the servers of test-matr
 	@Scripts/fetch-servers.sh
 	@REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) \
 	    swift test --disable-xctest --filter 'TLS|tlsIsThere|Credentials|Logins|ConnectingError'
+
+# The short form is one of the tests of test-matrix.
+test-cluster: ## Move slots of real clusters under load, fail over and kill masters: 20 moves, 5 failovers, 5 kills on each server
+	@Scripts/install-dependencies.sh
+	@Scripts/fetch-servers.sh
+	@echo 'Building the tests: some minutes from clean …'
+	@swift build --build-tests
+	@REDIS_STREAMS_CLUSTER=long REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) \
+	    swift test --skip-build --disable-xctest --filter IntegrationTests/Clusters $(ARGS)
 
 # The short form, with fixed seeds, is one of the tests of test-matrix.
 conformance-fuzz: ## Compare each server with the in-memory one by random commands (SEED=4711 replays; COUNT=300000 for each server)

@@ -105,7 +105,7 @@ actor ProducerEngine {
         } else {
             settled(batch)
         }
-        if isHolding, batchesInFlight == 0 { await endHold() }
+        if !refused.isEmpty, batchesInFlight == 0 || !configuration.holds { await endHold() }
     }
 
     private func settled(_ batch: Batch) {
@@ -130,11 +130,12 @@ actor ProducerEngine {
 
     // MARK: Holding
 
-    private var isHolding: Bool { !refused.isEmpty }
+    private var isHolding: Bool { configuration.holds && !refused.isEmpty }
 
     /// Sends the refused messages again, until a node accepts them.
     private func endHold() async {
         let batches = refused.sorted { $0.batch.number < $1.batch.number }
+        if !configuration.holds { refused = [] }
         var items = batches.flatMap(\.items)
         var error = batches.last?.error
         var redirections = 0
@@ -156,7 +157,7 @@ actor ProducerEngine {
                 break
             }
         }
-        refused = []
+        if configuration.holds { refused = [] }
         for batch in batches { settled(batch.batch) }
         holdWaiter?.resume()
         holdWaiter = nil

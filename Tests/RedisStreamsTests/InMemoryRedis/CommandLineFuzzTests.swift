@@ -88,6 +88,10 @@ import Testing
         evalsha x 1 s a
         script LOAD x
         script EXISTS x
+        cluster KEYSLOT x
+        asking
+        readonly
+        readwrite
         """
         .split(separator: "\n").map { $0.split(separator: " ").map(String.init) } + scripts
 
@@ -104,7 +108,7 @@ import Testing
             "18446744073709551616", "18446744073710", "9223372036854775807", "9223372036854775806",
             "922337203685477580",
             "-9223372036854775808", "-9223372036854775807", "1152921504606846975", "\0", "1\0", "\r\n", "é", "move",
-            "fair", "1kb", "9223372036854775807gb", String(repeating: "9", count: 200),
+            "uncrashed", "1kb", "9223372036854775807gb", String(repeating: "9", count: 200),
         ] + Set(lines.joined()).sorted()
 
     /// Returns a line with none to three of its arguments removed, doubled, swapped or replaced.
