@@ -132,8 +132,8 @@ package final class ClusterModel {
     /// Makes a replica the master of all slots of a master, which becomes a replica as soon as it hears of it. Returns
     /// the new master.
     package func failOver(_ master: Int) throws(RedisError) -> Int {
-        guard view.members[master].master == nil else {
-            throw RedisError(.invalidArgument, "The node is a replica.")
+        guard models.indices.contains(master), view.members[master].master == nil else {
+            throw RedisError(.invalidArgument, "The node is no master.")
         }
         guard let promoted = view.replicas(of: master).first(where: { !unreachable.contains($0) }) else {
             throw RedisError(.invalidArgument, "The node has no replica that could take over.")

@@ -28,9 +28,7 @@ final class ClusterNode {
         _ spec: CommandSpec,
         _ client: RedisModel.Client,
         in model: RedisModel
-    )
-        -> ReplyError?
-    {
+    ) -> ReplyError? {
         let isExec = spec.name == "exec"
         let commands = isExec ? client.transaction?.commands ?? [] : [command]
         let keys = commands.flatMap { CommandKeys.of($0) }

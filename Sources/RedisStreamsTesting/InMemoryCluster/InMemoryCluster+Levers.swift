@@ -6,9 +6,13 @@ extension InMemoryCluster {
     /// Changes the cluster, and sends what its nodes say to their clients.
     @discardableResult
     private func change<Result: Sendable>(
+        at node: Node? = nil,
         _ body: @Sendable (ClusterModel, inout [RedisHost.State]) throws(RedisError) -> Result
     ) throws(RedisError) -> Result? {
-        try group.members.withLock { members throws(RedisError) in
+        if let node, !nodes.contains(node) {
+            throw RedisError(.invalidArgument, "\(node) is no node of this cluster.")
+        }
+        return try group.members.withLock { members throws(RedisError) in
             guard let cluster = members.cluster else { return nil }
             for (index, host) in hosts.enumerated() where members.states[index].outage != .stopped {
                 members.states[index].model.advance(to: host.now(members.states[index]))
@@ -98,12 +102,12 @@ extension InMemoryCluster {
     /// Stops replication from a master. After the next ``failOver(_:)``, everything is lost that happens there from now
     /// on: entries, acknowledgements, groups.
     public func stopReplication(of node: Node) {
-        try? change { cluster, _ throws(RedisError) in cluster.stopReplication(of: node.index) }
+        try? change(at: node) { cluster, _ throws(RedisError) in cluster.stopReplication(of: node.index) }
     }
 
     /// Lets the replicas catch up, and replication go on.
     public func startReplication(of node: Node) {
-        try? change { cluster, _ throws(RedisError) in cluster.startReplication(of: node.index) }
+        try? change(at: node) { cluster, _ throws(RedisError) in cluster.startReplication(of: node.index) }
     }
 
     /// Makes the first replica of a master the new master of its slots.
@@ -123,7 +127,7 @@ extension InMemoryCluster {
     @discardableResult
     public func failOver(_ node: Node) throws(RedisError) -> Node {
         let promoted = try change { cluster, _ throws(RedisError) in try cluster.failOver(node.index) }
-        return nodes[promoted ?? node.index]
+        return promoted.map { nodes[$0] } ?? node
     }
 
     // MARK: Gossip
@@ -131,12 +135,12 @@ extension InMemoryCluster {
     /// Keeps the news from a node, which clients still reach: it goes on by what it knows, and sends clients to nodes that
     /// no longer serve a slot, or serves a slot that it has lost by a failover.
     public func stopGossip(to node: Node) {
-        try? change { cluster, _ throws(RedisError) in cluster.setGossip(to: node.index, false) }
+        try? change(at: node) { cluster, _ throws(RedisError) in cluster.setGossip(to: node.index, false) }
     }
 
     /// Tells a node what it has missed since ``stopGossip(to:)``.
     public func startGossip(to node: Node) {
-        try? change { cluster, _ throws(RedisError) in cluster.setGossip(to: node.index, true) }
+        try? change(at: node) { cluster, _ throws(RedisError) in cluster.setGossip(to: node.index, true) }
     }
 
     // MARK: Outages
@@ -154,7 +158,7 @@ extension InMemoryCluster {
     public func isolate(_ node: Node) { begin(.isolated, at: node) }
 
     private func begin(_ outage: RedisHost.Outage, at node: Node) {
-        try? change { cluster, states throws(RedisError) in
+        try? change(at: node) { cluster, states throws(RedisError) in
             cluster.lose(node.index)
             hosts[node.index].begin(outage, &states[node.index])
         }
@@ -163,7 +167,7 @@ extension InMemoryCluster {
     /// Ends what ``stop(_:)``, ``kill(_:)`` or ``isolate(_:)`` has begun. The node then learns what has changed, such as
     /// that it is a replica now.
     public func start(_ node: Node) {
-        try? change { cluster, states throws(RedisError) in
+        try? change(at: node) { cluster, states throws(RedisError) in
             hosts[node.index].endOutage(&states[node.index])
             cluster.find(node.index)
         }

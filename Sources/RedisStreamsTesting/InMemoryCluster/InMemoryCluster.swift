@@ -169,13 +169,15 @@ public final class InMemoryCluster: Sendable {
         times: Int = 1
     ) -> Fault {
         let fault = Fault(kind, on: command, nth: nth, times: times)
-        for host in node.map({ [hosts[$0.index]] }) ?? hosts { host.add(fault) }
+        for (other, host) in zip(nodes, hosts) where node == nil || node == other { host.add(fault) }
         return fault
     }
 
     /// Makes the clock of a node jump, forward or back; see ``InMemoryRedis/stepClock(by:)``.
     public func stepClock(of node: Node, by duration: Duration) {
-        hosts[node.index].stepClock(milliseconds: duration.plausibleMilliseconds)
+        for (other, host) in zip(nodes, hosts) where node == other {
+            host.stepClock(milliseconds: duration.plausibleMilliseconds)
+        }
     }
 }
 

@@ -139,6 +139,11 @@ import Testing
             #expect(await caught { try lever() }?.code == .invalidArgument)
         }
         #expect(await caught { try cluster.moveAtomically(slot: slot, to: other) }?.code == .unsupportedByServer)
+        let stranger = try #require(InMemoryCluster(masters: 9).nodes.last)
+        cluster.stop(stranger)
+        cluster.stopReplication(of: stranger)
+        cluster.stepClock(of: stranger, by: .seconds(1))
+        #expect(await caught { try cluster.failOver(stranger) }?.code == .invalidArgument)
         try cluster.beginMoving(slot: slot, to: other)
         #expect(await caught { try cluster.beginMoving(slot: slot, to: other) }?.code == .invalidArgument)
     }

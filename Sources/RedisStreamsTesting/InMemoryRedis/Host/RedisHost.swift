@@ -215,6 +215,15 @@ package final class RedisHost: Sendable {
         _ state: inout State
     ) {
         if hosted.isHolding { return hosted.hold(action, until: nil) }
+        performNow(action, hosted, connection, &state)
+    }
+
+    private func performNow(
+        _ action: HostedConnection.Action,
+        _ hosted: HostedConnection,
+        _ connection: RedisModel.ConnectionID,
+        _ state: inout State
+    ) {
         switch action {
         case .execute(let command):
             state.model.execute(command, on: connection, at: now(state))
@@ -273,7 +282,7 @@ package final class RedisHost: Sendable {
             state.model.advance(to: now(state))
             let due = state.connections.filter { $0.value.heldUntil.map { $0 <= eventLoop.milliseconds } ?? false }
             for (connection, hosted) in due.sorted(by: { $0.key < $1.key }) {
-                for action in hosted.takeHeld() { perform(action, hosted, connection, &state) }
+                for action in hosted.takeHeld() { performNow(action, hosted, connection, &state) }
             }
             finish(&state)
         }
