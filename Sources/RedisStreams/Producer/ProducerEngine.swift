@@ -31,8 +31,8 @@ actor ProducerEngine {
     private var connection: RedisConnection?
     private var batchesInFlight = 0
     private var refused: [Refused] = []
-    /// The loop that sends, while it waits for the end of the hold.
-    private var holdWaiter: CheckedContinuation<Void, Never>?
+    /// The loop that sends, while it waits until nothing is on its way.
+    private var idleWaiter: CheckedContinuation<Void, Never>?
 
     init(
         client: RedisClient,
@@ -76,14 +76,16 @@ actor ProducerEngine {
         }
     }
 
-    /// Waits for the end of a hold, and for a connection.
+    /// Waits for a connection, and while the engine holds. A batch goes to another connection than the one before only when
+    /// nothing is on its way: the route may know of the new node before the replies of the old one have been handled.
     private func nextConnection() async throws(RedisError) -> RedisConnection {
         while true {
-            if isHolding { await withCheckedContinuation { holdWaiter = $0 } }
-            let connection = try await route.shared(preferring: connection)
-            self.connection = connection
-            // A reply may have arrived while this task waited for the connection.
-            if !isHolding { return connection }
+            let next = try await route.shared(preferring: connection)
+            guard isHolding || (configuration.holds && batchesInFlight > 0 && next !== connection) else {
+                connection = next
+                return next
+            }
+            await withCheckedContinuation { idleWaiter = $0 }
         }
     }
 
@@ -106,6 +108,10 @@ actor ProducerEngine {
             settled(batch)
         }
         if !refused.isEmpty, batchesInFlight == 0 || !configuration.holds { await endHold() }
+        if batchesInFlight == 0 {
+            idleWaiter?.resume()
+            idleWaiter = nil
+        }
     }
 
     private func settled(_ batch: Batch) {
@@ -159,8 +165,6 @@ actor ProducerEngine {
         }
         if configuration.holds { refused = [] }
         for batch in batches { settled(batch.batch) }
-        holdWaiter?.resume()
-        holdWaiter = nil
     }
 
     private static func id(_ id: StreamID?) -> Result<StreamID, RedisError> {

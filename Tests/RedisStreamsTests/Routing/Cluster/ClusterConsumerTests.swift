@@ -135,7 +135,9 @@ import Testing
     }
 
     @Test func `A producer keeps the order of its messages while the stream moves`() async throws {
-        #expect(try await orderOfProducer(holds: true) == Array(0..<400))
+        let order = try await orderOfProducer(holds: true)
+        #expect(order.count == 400)
+        #expect(zip(order, order.dropFirst()).filter { $0 > $1 }.map(\.1) == [], "what is behind a later one")
     }
 
     @Test func `Control run: without the hold, later messages get to the new node first`() async throws {
