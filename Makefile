@@ -17,7 +17,7 @@ SEED ?=
 COUNT ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix test-tls test-cluster conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix test-tls test-cluster conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check test-sentinel chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -150,6 +150,9 @@ chaos: $(if $(needs_old_worker),old-worker) ## Break servers, connections and pr
 
 chaos-check: ## Run the short form of CI: all cases but rolling-upgrade, with reduced counts
 	$(call run_chaos,--quick)
+
+test-sentinel: ## Fail over ten times behind real sentinels, under load, with and without min-replicas-to-write (ARGS=--quick for CI's form)
+	$(call run_chaos,sentinel-failovers $(if $(ARGS),,sentinel-replicas))
 
 chaos-control: ## Run the control runs of chaos: what a case tests is turned off, and the case has to fail
 	$(call run_chaos,--control)
