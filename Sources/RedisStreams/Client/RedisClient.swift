@@ -84,22 +84,23 @@ public final class RedisClient: Sendable {
         self.eventLoops = eventLoops
         background = BackgroundTasks(timeout: configuration.acquireTimeout, timers: eventLoops.timers)
         self.randomness = randomness
-        let makeNode = { @Sendable [background, instruments = self.instruments] endpoint, role, observer in
-            var connection = configuration.connection
-            connection.asks = role == .asking
-            return Node(
-                endpoint: endpoint,
-                sentinels: configuration.sentinels,
-                connection: connection,
-                settings: ConnectionPool.Settings(configuration),
-                transport: transport,
-                eventLoops: eventLoops,
-                background: background,
-                instruments: instruments,
-                randomness: randomness,
-                observer: observer
-            )
-        } as Cluster.MakeNode
+        let makeNode =
+            { @Sendable [background, instruments = self.instruments] endpoint, role, observer in
+                var connection = configuration.connection
+                connection.asks = role == .asking
+                return Node(
+                    endpoint: endpoint,
+                    sentinels: configuration.sentinels,
+                    connection: connection,
+                    settings: ConnectionPool.Settings(configuration),
+                    transport: transport,
+                    eventLoops: eventLoops,
+                    background: background,
+                    instruments: instruments,
+                    randomness: randomness,
+                    observer: observer
+                )
+            } as Cluster.MakeNode
         switch configuration.topology {
         case .single, .sentinel:
             router = Router(makeNode(Endpoint(address: configuration.connection.address), .usual, nil))

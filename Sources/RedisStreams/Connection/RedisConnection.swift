@@ -301,7 +301,8 @@ public actor RedisConnection {
         if let invalid = writer.invalid { throw invalid }
         let (bytes, commands) = writer.finish()
         let entries = commands.map { command in
-            command.isAsking ? SubmissionQueue.Entry(name: command.name, blockingTime: nil, receiver: .handler { _ in }) : entry
+            command.isAsking
+                ? SubmissionQueue.Entry(name: command.name, blockingTime: nil, receiver: .handler { _ in }) : entry
         }
         return submissions.submit(entries, bytes)
     }

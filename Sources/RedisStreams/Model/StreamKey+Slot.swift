@@ -19,7 +19,10 @@ extension StreamKey {
     /// CRC-16/XMODEM.
     private static func crc16(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Int {
         var crc: UInt16 = 0
-        for unsafe byte in unsafe bytes { crc = crc << 8 ^ table[Int(UInt8(crc >> 8) ^ byte)] }
+        for index in unsafe bytes.indices {
+            let byte = unsafe bytes[index]
+            crc = crc << 8 ^ table[Int(UInt8(crc >> 8) ^ byte)]
+        }
         return Int(crc)
     }
 

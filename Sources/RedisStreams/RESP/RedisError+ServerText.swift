@@ -131,7 +131,7 @@ extension RedisError {
         var next = 0
         // A secret that begins before the cut is matched beyond it, so that no part of the secret remains.
         while next < min(bytes.count, maxTextBytes) {
-            if let secret = unsafe secrets.first(where: { unsafe bytes[next...].starts(with: $0) }) {
+            if let secret = secrets.first(where: { unsafe bytes[next...].starts(with: $0) }) {
                 result += "****".utf8
                 next += secret.count
             } else {

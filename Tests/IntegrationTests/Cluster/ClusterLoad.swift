@@ -228,7 +228,9 @@ extension RealCluster.Node {
             func number(after mark: String) -> Int? {
                 info.firstRange(of: mark).flatMap { Int(info[$0.upperBound...].prefix { $0.isNumber }) }
             }
-            guard let own = number(after: "master_repl_offset:"), let other = number(after: ",offset=") else { return false }
+            guard let own = number(after: "master_repl_offset:"), let other = number(after: ",offset=") else {
+                return false
+            }
             return own == other
         }
     }

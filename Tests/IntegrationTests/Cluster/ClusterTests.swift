@@ -90,7 +90,11 @@ extension IntegrationTests {
         private static func clientIDs(at node: RealCluster.Node) async -> Set<Substring> {
             let lines = await node.text("CLIENT", "LIST", "TYPE", "NORMAL").split(separator: "\n")
             // Connections of the test itself come and go.
-            return Set(lines.filter { !$0.contains("cmd=client") }.compactMap { $0.split(separator: " ").first { $0.hasPrefix("id=") } })
+            return Set(
+                lines.filter { !$0.contains("cmd=client") }.compactMap {
+                    $0.split(separator: " ").first { $0.hasPrefix("id=") }
+                }
+            )
         }
     }
 }

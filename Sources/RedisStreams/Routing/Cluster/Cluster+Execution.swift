@@ -28,7 +28,9 @@ extension Cluster {
                 let (connection, release) = try await self.connection(to: target, by: route, leases: leases)
                 address = connection.configuration.address
                 let result: Result<Value, RedisError>
-                do throws(RedisError) { result = .success(try await send(connection)) } catch { result = .failure(error) }
+                do throws(RedisError) { result = .success(try await send(connection)) } catch {
+                    result = .failure(error)
+                }
                 await release()
                 return try result.get()
             } catch {

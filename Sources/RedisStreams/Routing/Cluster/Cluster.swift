@@ -192,7 +192,9 @@ final class Cluster: Sendable {
     }
 
     private func askForMaps() async {
-        while !Task.isCancelled, let next = state.withLock({ $0.isClosed ? nil : $0.machine.nextQuestion ?? .distantFuture }) {
+        while !Task.isCancelled,
+            let next = state.withLock({ $0.isClosed ? nil : $0.machine.nextQuestion ?? .distantFuture })
+        {
             if next > now {
                 await waitForWake(until: next)
                 continue

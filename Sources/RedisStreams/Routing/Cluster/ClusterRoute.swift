@@ -54,7 +54,9 @@ final class ClusterRoute: Route {
                 failure = cluster.lastFailure ?? Self.noOwner(of: slot)
             }
             if cluster.isClosed { throw PoolStateMachine<RedisConnection>.shutDown }
-            if Task.isCancelled { throw RedisError(.cancelled, "The task was cancelled while it waited for a connection.") }
+            if Task.isCancelled {
+                throw RedisError(.cancelled, "The task was cancelled while it waited for a connection.")
+            }
             failures += 1
             let delay = cluster.settings.delay(attempt: failures)
             guard failure.isRetriable, cluster.now + TimeAmount(delay) < deadline else { throw failure }
@@ -119,6 +121,9 @@ final class ClusterRoute: Route {
     }
 
     private static func noOwner(of slot: Int?) -> RedisError {
-        RedisError(.clusterUnavailable, slot.map { "No node of the cluster serves slot \($0) now." } ?? "No node of the cluster is known.")
+        RedisError(
+            .clusterUnavailable,
+            slot.map { "No node of the cluster serves slot \($0) now." } ?? "No node of the cluster is known."
+        )
     }
 }

@@ -105,7 +105,8 @@ struct ClusterStateMachine: ~Copyable {
         state = .asking(since: now, again: false)
         var asked: [ServerAddress] = []
         let known = shuffle(map.masters)
-        for address in (lastTarget.map { [$0] } ?? []) + known.prefix(Self.maxAsked / 2) + seeds where asked.count < Self.maxAsked {
+        for address in (lastTarget.map { [$0] } ?? []) + known.prefix(Self.maxAsked / 2) + seeds
+        where asked.count < Self.maxAsked {
             if !asked.contains(address) { asked.append(address) }
         }
         lastTarget = nil

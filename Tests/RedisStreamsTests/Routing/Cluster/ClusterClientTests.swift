@@ -163,7 +163,9 @@ extension InMemoryCluster {
             _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
             let master = cluster.owner(of: "orders")
             cluster.kill(master)
-            let adding = Task { await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) } }
+            let adding = Task {
+                await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) }
+            }
             await cluster.clock.advance(by: .seconds(3))
             try cluster.failOver(master)
             _ = try await adding.value.get()
@@ -220,7 +222,9 @@ extension InMemoryCluster {
     }
 
     @Test func `A client of a single server is told to use the URL of a cluster`() async throws {
-        let stream = try #require(["a", "b", "c", "d"].map { StreamKey($0) }.first { cluster.owner(of: $0) != cluster.nodes[0] })
+        let stream = try #require(
+            ["a", "b", "c", "d"].map { StreamKey($0) }.first { cluster.owner(of: $0) != cluster.nodes[0] }
+        )
         try await cluster.withClient { redis in
             let added = await result { () async throws(RedisError) in try await redis.xadd(stream, ["n": 1]) }
             guard case .failure(let error) = added else {

@@ -108,7 +108,12 @@ private func range(_ first: Int, _ last: Int, _ host: String) -> CLUSTER.SlotRan
         var machine = machine()
         machine.needsMap(now: at(time), jitter: 0)
         _ = machine.begin(now: at(time)) { $0 }
-        _ = machine.loaded([range(0, 99, "a"), range(100, 16_383, "b")], from: node("a"), now: at(time), jitter: jitter)
+        _ = machine.loaded(
+            [range(0, 99, "a"), range(100, 16_383, "b")],
+            from: node("a"),
+            now: at(time),
+            jitter: jitter
+        )
         return machine
     }
 }

@@ -30,7 +30,8 @@ import Testing
 
     @Test(arguments: [
         "MOVED", "MOVED 1", "MOVED 1 ", "MOVED  1 a:1", "MOVED 16384 a:1", "MOVED -1 a:1", "MOVED 1 a", "MOVED 1 a:",
-        "MOVED 1 a:0", "MOVED 1 a:65536", "MOVED 1 a:1 b", "MOVED x a:1", "MOVED 999999999999999999999 a:1", "ASK 1 a:+1",
+        "MOVED 1 a:0", "MOVED 1 a:65536", "MOVED 1 a:1 b", "MOVED x a:1", "MOVED 999999999999999999999 a:1",
+        "ASK 1 a:+1",
         "moved 1 a:1", "ERR MOVED 1 a:1",
     ])
     func `Anything else is no redirection`(text: String) {
