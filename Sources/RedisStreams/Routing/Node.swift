@@ -44,7 +44,7 @@ final class Node: Sendable {
                 background: background,
                 instruments: instruments
             )
-            askSentinels = { directory.ask() }
+            askSentinels = { directory.ask(because: .connection) }
             connector = MasterConnector(
                 directory: directory,
                 server: server,

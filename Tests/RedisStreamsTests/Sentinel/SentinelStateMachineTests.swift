@@ -58,7 +58,9 @@ private final class Machine {
         machine.learned(others, from: address, withID: id, now: now)
     }
 
-    func hinted(now: NIODeadline) -> Bool { machine.hinted(now: now) }
+    func hinted(by hint: SentinelStateMachine.Hint, now: NIODeadline) -> SentinelStateMachine.HintAction {
+        machine.hinted(by: hint, now: now)
+    }
 
     var master: SentinelStateMachine.Master? { machine.master }
     var isVerified: Bool { machine.isVerified }
@@ -228,11 +230,26 @@ private final class Machine {
         #expect(machine.addresses == sentinels)
     }
 
-    @Test func `All sentinels are asked at once no more often than every 50 ms`() {
+    @Test func `Many connections that end cause a round of questions every 50 ms, and the last of them is not dropped`()
+    {
         let machine = Machine.make()
-        #expect(machine.hinted(now: time(1)))
-        #expect(!machine.hinted(now: time(1) + .milliseconds(49)))
-        #expect(machine.hinted(now: time(1) + .milliseconds(50)))
+        let soon = time(1) + .milliseconds(50)
+        #expect(machine.hinted(by: .timer, now: time(1)) == .nothing)
+        #expect(machine.hinted(by: .connection, now: time(1)) == .askNow)
+        // The sentinels may not have known then what this one hints at.
+        #expect(machine.hinted(by: .connection, now: time(1) + .milliseconds(1)) == .later(soon))
+        #expect(machine.hinted(by: .connection, now: time(1) + .milliseconds(49)) == .nothing)
+        #expect(machine.hinted(by: .timer, now: soon) == .askNow)
+        #expect(machine.hinted(by: .connection, now: soon + .milliseconds(50)) == .askNow)
+    }
+
+    @Test func `An announcement is never delayed`() {
+        let machine = Machine.make()
+        #expect(machine.hinted(by: .connection, now: time(1)) == .askNow)
+        #expect(machine.hinted(by: .connection, now: time(1)) == .later(time(1) + .milliseconds(50)))
+        #expect(machine.hinted(by: .announcement, now: time(1)) == .askNow)
+        #expect(machine.hinted(by: .announcement, now: time(1)) == .askNow)
+        #expect(machine.hinted(by: .timer, now: time(1) + .milliseconds(50)) == .nothing, "asked meanwhile")
     }
 
     // MARK: Errors

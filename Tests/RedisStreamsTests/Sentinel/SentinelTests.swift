@@ -1,8 +1,8 @@
 import NIOCore
-import RedisStreamsTesting
 import Testing
 
 @testable import RedisStreams
+@testable import RedisStreamsTesting
 
 private let switched = "the sentinels name another master: the client has closed its connections to the one before"
 
@@ -261,7 +261,57 @@ private struct Play {
         }
     }
 
-    @Test func `A group consumer goes on, and what replication lost is handled again`() async throws {
+    /// The number of writes from the last acknowledgement on.
+    private static func writesFromAcknowledgement(_ commands: [[String]]) -> Int? {
+        let acknowledgement = commands.lastIndex { command in
+            command[0] == "XACK" || command.starts(with: ["EVALSHA", Script.acknowledge.sha1])
+        }
+        return acknowledgement.map { start in
+            commands[start...].count { CommandTable.writes.contains($0[0].lowercased()) }
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `What a failover took back is acknowledged again unhandled, by the consumer that handled it`(
+        isAnother: Bool
+    ) async throws {
+        let play = Play(log: "acknowledged messages again, since a failover had taken that back")
+        let old = play.servers.masterAddress
+        try await play.run { redis in
+            let seen = Journal<StreamID>()
+            @Sendable func consume() async throws {
+                try await GroupConsumer(redis, stream: "orders", group: "billing", consumer: "1").run {
+                    seen.record($0.id)
+                }
+            }
+            var worker = Task { try await consume() }
+            let id = try await redis.xadd("orders", ["n": "1"])
+            _ = await seen.wait(for: 1)
+            while Self.writesFromAcknowledgement(play.servers.commands(at: old)) == nil {
+                await play.servers.clock.advance(by: .milliseconds(1))
+            }
+            if isAnother {
+                worker.cancel()
+                _ = await worker.result
+            }
+            play.servers.failOver(losing: try #require(Self.writesFromAcknowledgement(play.servers.commands(at: old))))
+            if isAnother { worker = Task { try await consume() } }
+            let pending = await play.servers.clock.advance(by: .milliseconds(10)) {
+                for _ in 1...1000 {
+                    if (try? await redis.xpending("orders", group: "billing").count) == 0 { return 0 }
+                    await Task.yield()
+                }
+                return 1
+            }
+            #expect(pending == 0)
+            #expect(seen.all == (isAnother ? [id, id] : [id]))
+            worker.cancel()
+            _ = await worker.result
+        }
+        #expect(play.log.journal.all.count == (isAnother ? 0 : 1))
+    }
+
+    @Test func `A group consumer goes on with the new master`() async throws {
         let play = Play()
         try await play.run { redis in
             let seen = Journal<StreamID>()

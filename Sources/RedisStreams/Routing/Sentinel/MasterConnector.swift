@@ -26,7 +26,7 @@ struct MasterConnector: Connector {
                 directory.verified(master.address)
                 return connection
             } catch {
-                directory.ask()
+                directory.ask(because: .connection)
                 attempt += 1
                 let pause = min(backoff.delay(attempt: attempt, jitter: randomness()), Self.longestPause)
                 let isOver = eventLoop.now + TimeAmount(pause) >= deadline || Task.isCancelled

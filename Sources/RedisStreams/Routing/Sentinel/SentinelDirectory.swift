@@ -109,13 +109,19 @@ actor SentinelDirectory {
         }
     }
 
-    /// Something hints at another master: all sentinels are asked now.
-    nonisolated func ask() {
-        eventLoop.execute { self.assumeIsolated { $0.askAll() } }
+    /// Something hints at another master: all sentinels are asked now, or very soon.
+    nonisolated func ask(because hint: SentinelStateMachine.Hint) {
+        eventLoop.execute { self.assumeIsolated { $0.askAll(because: hint) } }
     }
 
-    private func askAll() {
-        guard machine.hinted(now: eventLoop.now) else { return }
+    private func askAll(because hint: SentinelStateMachine.Hint) {
+        switch machine.hinted(by: hint, now: eventLoop.now) {
+        case .nothing: return
+        case .later(let time):
+            eventLoop.scheduleTask(deadline: time) { self.assumeIsolated { $0.askAll(because: .timer) } }
+            return
+        case .askNow: break
+        }
         for address in machine.addresses where !wake(.asking(address)) { askAgain.insert(address) }
     }
 
@@ -141,10 +147,10 @@ actor SentinelDirectory {
     }
 
     private func attend(to address: ServerAddress) async {
-        async let listening: Void = listen(to: address)
+        // It is cancelled when this returns: the sentinel has been forgotten.
+        async let _: Void = listen(to: address)
         await follow(address)
         attended.remove(address)
-        await listening
     }
 
     private func isKnown(_ address: ServerAddress) -> Bool {
@@ -240,7 +246,7 @@ actor SentinelDirectory {
         var pause = Duration.seconds(1)
         while isKnown(address) {
             let watcher = SentinelWatcher(configuration(address), master: settings.master, eventLoop: eventLoop) {
-                self.ask()
+                self.ask(because: .announcement)
             }
             let wasSubscribed = await watcher.run(on: transport)
             // The rounds of questions find everything that is missed meanwhile.

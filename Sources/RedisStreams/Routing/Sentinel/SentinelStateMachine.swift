@@ -67,7 +67,7 @@ struct SentinelStateMachine: ~Copyable {
     static let forgetAfter = TimeAmount.seconds(60)
     /// How long most sentinels have to agree on a lower epoch until they are believed.
     static let lowerEpochDelay = TimeAmount.seconds(30)
-    /// The least time between two rounds that something else than the time has caused.
+    /// The least time between two rounds of questions that connections have caused.
     static let leastPause = TimeAmount.milliseconds(50)
 
     private let name: String
@@ -76,6 +76,7 @@ struct SentinelStateMachine: ~Copyable {
     private var hasContact = true
     private var lowerEpoch: (master: Master, since: NIODeadline)?
     private var askedAt: NIODeadline?
+    private var asksLater = false
 
     init(name: String, sentinels: [ServerAddress], now: NIODeadline) {
         self.name = name
@@ -102,11 +103,35 @@ struct SentinelStateMachine: ~Copyable {
     /// The sentinels to ask.
     var addresses: [ServerAddress] { sentinels.map(\.address) }
 
-    /// Something hints at another master. Returns whether to ask all sentinels now, and not only when it is time to.
-    mutating func hinted(now: NIODeadline) -> Bool {
-        if let askedAt, now < askedAt + Self.leastPause { return false }
+    enum Hint: Sendable {
+        /// A sentinel has announced another master.
+        case announcement
+        /// A connection to the master has ended or could not be made, or the server says that it is none. Each of very many
+        /// connections may say so at the same time.
+        case connection
+        /// The time has come that `later` named.
+        case timer
+    }
+
+    enum HintAction: Equatable {
+        case askNow
+        /// At this time, with the hint `timer`: the sentinels were asked just before, when they may not have known it yet.
+        case later(NIODeadline)
+        /// They will be asked anyway.
+        case nothing
+    }
+
+    /// Something hints at another master. Returns when to ask all sentinels, if that is before it is time to.
+    mutating func hinted(by hint: Hint, now: NIODeadline) -> HintAction {
+        if case .connection = hint, let askedAt, now < askedAt + Self.leastPause {
+            if asksLater { return .nothing }
+            asksLater = true
+            return .later(askedAt + Self.leastPause)
+        }
+        if case .timer = hint, !asksLater { return .nothing }
         askedAt = now
-        return true
+        asksLater = false
+        return .askNow
     }
 
     /// Why there is no master; `nil` as long as one is known, or a sentinel has not been asked yet.
