@@ -17,7 +17,7 @@ SEED ?=
 COUNT ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo test test-matrix test-tls test-cluster conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check test-sentinel chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,23 @@ test-matrix: ## Fetch all four servers into .servers/ and run all tests on each 
 	export REDIS_STREAMS_SERVERS; \
 	echo 'Testing on these servers; building first takes some minutes from clean …'; \
 	$(test)
+
+# test-matrix runs these tests as well. One of the four servers was built with TLS, Debian's Redis 7.0, and `tlsIsThere`
+# fails without it.
+test-tls: ## Run the tests of TLS and of credentials on the servers of test-matrix
+	@Scripts/install-dependencies.sh
+	@Scripts/fetch-servers.sh
+	@REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) \
+	    swift test --disable-xctest --filter 'TLS|tlsIsThere|Credentials|Logins|ConnectingError'
+
+# The short form is one of the tests of test-matrix.
+test-cluster: ## Move slots of real clusters under load, fail over and kill masters: 20 moves, 5 failovers, 5 kills on each server
+	@Scripts/install-dependencies.sh
+	@Scripts/fetch-servers.sh
+	@echo 'Building the tests: some minutes from clean …'
+	@swift build --build-tests
+	@REDIS_STREAMS_CLUSTER=long REDIS_STREAMS_SERVERS=$$(Scripts/fetch-servers.sh --list) \
+	    swift test --skip-build --disable-xctest --filter IntegrationTests/Clusters $(ARGS)
 
 # The short form, with fixed seeds, is one of the tests of test-matrix.
 conformance-fuzz: ## Compare each server with the in-memory one by random commands (SEED=4711 replays; COUNT=300000 for each server)
@@ -133,6 +150,9 @@ chaos: $(if $(needs_old_worker),old-worker) ## Break servers, connections and pr
 
 chaos-check: ## Run the short form of CI: all cases but rolling-upgrade, with reduced counts
 	$(call run_chaos,--quick)
+
+test-sentinel: ## Fail over ten times behind real sentinels, under load, with and without min-replicas-to-write (ARGS=--quick for CI's form)
+	$(call run_chaos,sentinel-failovers $(if $(ARGS),,sentinel-replicas))
 
 chaos-control: ## Run the control runs of chaos: what a case tests is turned off, and the case has to fail
 	$(call run_chaos,--control)

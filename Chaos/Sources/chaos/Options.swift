@@ -7,7 +7,7 @@ struct Options {
     static let all: [any ChaosCase] = [
         ServerKills(), ConsumerKills(), Resets(), StaleConnections(), SlowHandlers(), StoppedOwners(),
         Cancellations(), Shutdowns(), Strikes(), Overload(), MovedAddress(), Oversized(), ContinuedOwners(),
-        ReusedIDs(), RollingRestarts(), RollingUpgrade(),
+        ReusedIDs(), RollingRestarts(), RollingUpgrade(), SentinelFailovers(), SentinelFailovers(needsReplicas: true),
     ]
 
     var cases = Self.all

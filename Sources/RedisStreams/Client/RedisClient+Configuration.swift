@@ -1,8 +1,13 @@
 extension RedisClient {
     /// How a client connects and what it allows. `init()` works for a server on this machine.
     public struct Configuration: Sendable {
-        /// How the client opens each connection: address, TLS, user, database, timeouts.
+        /// How the client opens each connection: address, TLS, user, database, timeouts. With sentinels or in a cluster,
+        /// the servers are found by ``topology``, and the address here is not used; all else is the same for all
+        /// servers.
         public var connection: RedisConnection.Configuration
+
+        /// How the client finds its servers. Default: ``RedisClient/Topology/single``.
+        public var topology: Topology = .single
 
         /// What a consumer that has not been connected yet does while the server is unreachable.
         public enum Startup: Sendable, Hashable {
@@ -42,14 +47,24 @@ extension RedisClient {
         }
 
         /// A configuration from a URL:
-        /// `redis://[[user]:password@]host[:port][/database]`, `rediss://…` for TLS, or
-        /// `unix://[[user]:password@]/path/to.sock[?db=number]`. `valkey://` and `valkeys://` work as well.
+        ///
+        /// - `redis://[[user]:password@]host[:port][/database]` for one server, `rediss://…` for TLS;
+        /// - `redis+sentinel://[[user]:password@]sentinel[:port],…/master[/database]` for a master that sentinels
+        ///   monitor, `rediss+sentinel://…` for TLS to the servers. User and password are those of the servers; what
+        ///   the sentinels need stands in ``topology``;
+        /// - `redis+cluster://[[user]:password@]node[:port],…` for a cluster, `rediss+cluster://…` for TLS;
+        /// - `unix://[[user]:password@]/path/to.sock[?db=number]` for a Unix socket.
+        ///
+        /// `valkey` and `valkeys` mean the same as `redis` and `rediss`. The default port is 6379, and 26379 for a
+        /// sentinel.
         ///
         /// - Throws: ``RedisError`` with ``RedisError/Code/invalidConfiguration``, which says what is wrong with the
         ///   URL without repeating it.
         public init(url: String) throws(RedisError) {
             let parsed = try RedisURL(url)
-            connection = RedisConnection.Configuration(address: parsed.address)
+            connection = RedisConnection.Configuration()
+            if let address = parsed.address { connection.address = address }
+            topology = parsed.topology
             connection.tls = parsed.usesTLS ? TLSSettings() : nil
             connection.username = parsed.username
             connection.password = parsed.password
@@ -58,6 +73,7 @@ extension RedisClient {
 
         func validate() throws(RedisError) {
             try connection.validate()
+            try topology.validate(for: connection)
             try backoff.validate()
             guard (1...64).contains(sharedConnections), maxLeasedConnections > 0 else {
                 throw RedisError(

@@ -4,7 +4,7 @@ public import NIOPosix
 public import ServiceLifecycle
 internal import Synchronization
 
-/// A client of one Redis server. It sends the commands of all tasks on a few shared connections, and leases a
+/// A client of one Redis server, or of the master that sentinels monitor. It sends the commands of all tasks on a few shared connections, and leases a
 /// connection of its own to each blocking command and each consumer.
 ///
 /// A client works while its ``run()`` does. Add it to a `ServiceGroup`, call `run()` in a task group, or use
@@ -84,18 +84,41 @@ public final class RedisClient: Sendable {
         self.eventLoops = eventLoops
         background = BackgroundTasks(timeout: configuration.acquireTimeout, timers: eventLoops.timers)
         self.randomness = randomness
-        router = Router(.fixed(Endpoint(address: configuration.connection.address))) {
-            [background, instruments = self.instruments] endpoint in
-            Node(
-                endpoint: endpoint,
-                connection: configuration.connection,
-                settings: ConnectionPool.Settings(configuration),
-                transport: transport,
+        let makeNode =
+            { @Sendable [background, instruments = self.instruments] endpoint, role, observer in
+                var connection = configuration.connection
+                connection.asks = role == .asking
+                return Node(
+                    endpoint: endpoint,
+                    sentinels: configuration.sentinels,
+                    connection: connection,
+                    settings: ConnectionPool.Settings(configuration),
+                    transport: transport,
+                    eventLoops: eventLoops,
+                    background: background,
+                    instruments: instruments,
+                    randomness: randomness,
+                    observer: observer
+                )
+            } as Cluster.MakeNode
+        switch configuration.topology {
+        case .single, .sentinel:
+            router = Router(makeNode(Endpoint(address: configuration.connection.address), .usual, nil))
+        case .cluster(let seeds):
+            let cluster = Cluster(
+                seeds: seeds,
+                settings: ClusterSettings(
+                    acquireTimeout: configuration.acquireTimeout,
+                    backoff: configuration.backoff,
+                    randomness: randomness,
+                    leaseClock: transport.leaseClock
+                ),
                 eventLoops: eventLoops,
                 background: background,
-                instruments: instruments,
-                randomness: randomness
+                logger: logger,
+                makeNode: makeNode
             )
+            router = Router(cluster)
         }
     }
 
@@ -109,7 +132,8 @@ extension ConnectionPool.Settings {
             sharedConnections: configuration.sharedConnections,
             maxLeasedConnections: configuration.maxLeasedConnections,
             acquireTimeout: configuration.acquireTimeout,
-            backoff: configuration.backoff
+            backoff: configuration.backoff,
+            triesAgain: !configuration.topology.isCluster
         )
     }
 }
@@ -170,22 +194,21 @@ extension RedisClient: RedisCommandExecutor {
     /// - Throws: ``RedisError``.
     public func execute<Command: RedisCommand>(_ command: Command) async throws(RedisError) -> Command.Response {
         try command.validate()
+        if let cluster = router.cluster { return try await cluster.execute(command) }
         guard command.blockingTime != nil else {
             // The usual case: a connection is ready, so the call does not need to wait for one.
-            if let connection = router.readyShared(for: command.keys) {
-                return try await connection.executeChecked(command)
-            }
+            if let connection = router.readyShared() { return try await connection.executeChecked(command) }
             return try await waiting(for: command) { () async throws(RedisError) in
-                try await router.node(for: command.keys).pool.shared()
+                try await router.route(for: nil).shared()
             }.executeChecked(command)
         }
-        let pool = router.node(for: command.keys).pool
-        let connection = try await waiting(for: command) { () async throws(RedisError) in try await pool.lease() }
+        let route = router.route(for: nil)
+        let connection = try await waiting(for: command) { () async throws(RedisError) in try await route.lease() }
         let result: Result<Command.Response, RedisError>
         do throws(RedisError) { result = .success(try await connection.execute(command)) } catch {
             result = .failure(error)
         }
-        await pool.released(connection)
+        await route.released(connection)
         return try result.get()
     }
 
@@ -199,8 +222,8 @@ extension RedisClient: RedisCommandExecutor {
         _ command: repeat each Command
     ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
         for command in repeat each command { try Self.refuseBlocking(command) }
-        let node = router.node(for: Self.keys(of: repeat each command))
-        return try await node.pool.shared().pipeline(repeat each command)
+        if let cluster = router.cluster { return await cluster.pipeline(repeat each command) }
+        return try await router.route(for: nil).shared().pipeline(repeat each command)
     }
 
     /// Sends any number of commands of one type in one write on a shared connection.
@@ -210,7 +233,8 @@ extension RedisClient: RedisCommandExecutor {
         _ commands: [Command]
     ) async throws(RedisError) -> [Result<Command.Response, RedisError>] {
         for command in commands { try Self.refuseBlocking(command) }
-        return try await router.node(for: commands.flatMap(\.keys)).pool.shared().pipeline(commands)
+        if let cluster = router.cluster { return await cluster.pipeline(commands) }
+        return try await router.route(for: nil).shared().pipeline(commands)
     }
 
     /// Executes commands as a transaction; see ``RedisConnection/transaction(_:)``.
@@ -219,22 +243,24 @@ extension RedisClient: RedisCommandExecutor {
     public func transaction<each Command: RedisCommand>(
         _ command: repeat each Command
     ) async throws(RedisError) -> (repeat Result<(each Command).Response, RedisError>) {
-        let node = router.node(for: Self.keys(of: repeat each command))
-        return try await node.pool.shared().transaction(repeat each command)
+        if let cluster = router.cluster { return try await cluster.transaction(repeat each command) }
+        return try await router.route(for: nil).shared().transaction(repeat each command)
     }
 
     /// Leases a connection for `body`. No other caller uses it until `body` returns.
     ///
+    /// - Parameter key: In a cluster, the connection leads to the node that serves this key. `body` meets redirections itself.
     /// - Throws: ``RedisError`` if there is no connection; any error of `body`.
     @discardableResult
     public func withConnection<Result>(
+        for key: StreamKey? = nil,
         _ body: (RedisConnection) async throws -> Result
     ) async throws -> Result {
-        let pool = router.anyNode.pool
-        let connection = try await pool.lease()
+        let route = router.route(for: key)
+        let connection = try await route.lease()
         let result: Swift.Result<Result, any Error>
         do { result = .success(try await body(connection)) } catch { result = .failure(error) }
-        await pool.released(connection)
+        await route.released(connection)
         return try result.get()
     }
 
@@ -244,12 +270,6 @@ extension RedisClient: RedisCommandExecutor {
         _ connection: () async throws(RedisError) -> RedisConnection
     ) async throws(RedisError) -> RedisConnection {
         do throws(RedisError) { return try await connection() } catch { throw error.about(command: command.name) }
-    }
-
-    private static func keys<each Command: RedisCommand>(of command: repeat each Command) -> [StreamKey] {
-        var keys: [StreamKey] = []
-        for command in repeat each command { keys += command.keys }
-        return keys
     }
 
     private static func refuseBlocking(_ command: some RedisCommand) throws(RedisError) {

@@ -1,14 +1,19 @@
-/// A URL with the address of a server and the login.
+/// A URL with the address of a server, of sentinels or of a cluster, and the login.
 ///
 /// - `redis://[user[:password]@]host[:port][/database]`
 /// - `rediss://…`, the same over TLS
-/// - `valkey://…` and `valkeys://…`, which mean the same
+/// - `redis+sentinel://[user[:password]@]sentinel[:port],…/master[/database]`
+/// - `redis+cluster://[user[:password]@]node[:port],…`
+/// - `valkey` and `valkeys` instead of `redis` and `rediss`, which mean the same
 /// - `unix://[user[:password]@]/path/to/redis.sock[?db=database]`
 ///
-/// User, password and path may be percent-encoded. The errors never repeat any part of the URL, since a misplaced
-/// character can make a part of the password look like another part.
+/// User, password, the name of the master and path may be percent-encoded. The errors never repeat any part of the URL,
+/// since a misplaced character can make a part of the password look like another part.
 struct RedisURL: Sendable, Hashable {
-    let address: ServerAddress
+    /// Where the server listens; `nil` if the topology says how to find it.
+    let address: ServerAddress?
+    let topology: RedisClient.Topology
+    /// Whether the servers are reached over TLS. The URL says nothing about TLS to sentinels.
     let usesTLS: Bool
     /// The user of the server's ACL; `nil` for the default user.
     let username: String?
@@ -26,7 +31,7 @@ struct RedisURL: Sendable, Hashable {
         guard let scheme = Scheme(of: text) else {
             throw Self.error("it does not begin with redis://, rediss://, valkey://, valkeys:// or unix://")
         }
-        var rest = Substring(text).utf8.dropFirst(scheme.rawValue.utf8.count + 3)
+        var rest = Substring(text).utf8.dropFirst(scheme.length)
         guard !rest.contains(UInt8(ascii: "#")) else {
             throw Self.error("it holds a #, which has to be percent-encoded in a user, password or path")
         }
@@ -35,31 +40,61 @@ struct RedisURL: Sendable, Hashable {
         let query = rest.firstIndex(of: UInt8(ascii: "?")).map { rest[$0...].dropFirst() }
         let path = rest.prefix { $0 != UInt8(ascii: "?") }
         let hostStart = authority.lastIndex(of: UInt8(ascii: "@"))
-        if scheme != .unix, rest.contains(UInt8(ascii: "@")) {
+        if scheme.base != .unix, rest.contains(UInt8(ascii: "@")) {
             throw Self.error("there is an @ behind the host: a / or ? in a user or password has to be percent-encoded")
         }
         let login = hostStart.map { authority[..<$0] }
         let host = hostStart.map { authority[$0...].dropFirst() } ?? authority
         (username, password) = try Self.login(login)
-        usesTLS = scheme == .rediss || scheme == .valkeys
-        if scheme == .unix {
+        usesTLS = scheme.base == .rediss || scheme.base == .valkeys
+        switch (scheme.base, scheme.kind) {
+        case (.unix, _):
             address = try Self.socket(host: host, path: path)
+            topology = .single
             database = try Self.database(query: query)
-        } else {
-            address = try Self.address(host)
+        case (_, .single):
+            address = try Self.address(host, defaultPort: 6379)
+            topology = .single
             database = try Self.database(path: path, query: query)
+        case (_, .cluster):
+            address = nil
+            topology = .cluster(seeds: try Self.addresses(host, defaultPort: 6379))
+            database = try Self.database(path: path, query: query)
+        case (_, .sentinel):
+            address = nil
+            let sentinels = try Self.addresses(host, defaultPort: 26379)
+            let name = path.dropFirst().prefix { $0 != UInt8(ascii: "/") }
+            guard !name.isEmpty else {
+                throw Self.error("the name of the master is missing: it follows the addresses, /mymaster")
+            }
+            topology = .sentinel(master: try Self.decoded(name, "name of the master"), sentinels: sentinels)
+            database = try Self.database(path: path[name.endIndex...], query: query)
         }
     }
 
-    private enum Scheme: String, CaseIterable {
-        case redis, rediss, valkey, valkeys, unix
+    private struct Scheme {
+        enum Base: String, CaseIterable { case redis, rediss, valkey, valkeys, unix }
+        enum Kind: String, CaseIterable {
+            case single = ""
+            case sentinel = "+sentinel"
+            case cluster = "+cluster"
+        }
+
+        let base: Base
+        let kind: Kind
+        /// How many bytes it has, with the `://`.
+        let length: Int
 
         init?(of text: String) {
-            let scheme = Self.allCases.first { scheme in
-                text.prefix(scheme.rawValue.count + 3).lowercased() == scheme.rawValue + "://"
+            for base in Base.allCases {
+                for kind in Kind.allCases where base != .unix || kind == .single {
+                    let name = base.rawValue + kind.rawValue + "://"
+                    guard text.prefix(name.count).lowercased() == name else { continue }
+                    (self.base, self.kind, length) = (base, kind, name.utf8.count)
+                    return
+                }
             }
-            guard let scheme else { return nil }
-            self = scheme
+            return nil
         }
     }
 
@@ -69,8 +104,8 @@ struct RedisURL: Sendable, Hashable {
         RedisError(
             .invalidConfiguration,
             "The Redis URL cannot be read: \(fault). It should look like redis://user:password@localhost:6379/0 "
-                + "(rediss:// for TLS) or unix:///run/redis.sock?db=0; write @ as %40, : as %3A, / as %2F and % as %25 "
-                + "in a user or password."
+                + "(rediss:// for TLS), redis+sentinel://a:26379,b:26379/mymaster/0, redis+cluster://a:7000,b:7001 or "
+                + "unix:///run/redis.sock?db=0; write @ as %40, : as %3A, / as %2F and % as %25 in a user or password."
         )
     }
 
@@ -89,7 +124,16 @@ struct RedisURL: Sendable, Hashable {
         return (username, password.map { Password($0) })
     }
 
-    private static func address(_ part: Part) throws(RedisError) -> ServerAddress {
+    /// The addresses of several servers, with commas between them.
+    private static func addresses(_ part: Part, defaultPort: Int) throws(RedisError) -> [ServerAddress] {
+        var addresses: [ServerAddress] = []
+        for host in part.split(separator: UInt8(ascii: ","), omittingEmptySubsequences: false) {
+            addresses.append(try address(host, defaultPort: defaultPort))
+        }
+        return addresses
+    }
+
+    private static func address(_ part: Part, defaultPort: Int) throws(RedisError) -> ServerAddress {
         let host: Part
         var rest: Part
         let isBracketed = part.first == UInt8(ascii: "[")
@@ -110,7 +154,7 @@ struct RedisURL: Sendable, Hashable {
                 throw error("there is more than one colon behind the user: an IPv6 address goes into brackets, [::1]")
             }
         }
-        var port = 6379
+        var port = defaultPort
         if !rest.isEmpty {
             guard let number = number(rest.dropFirst()), (1...65535).contains(number) else {
                 throw error("the port is not a number from 1 to 65535")

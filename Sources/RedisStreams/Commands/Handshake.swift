@@ -5,10 +5,13 @@ struct AUTH: RedisCommand {
     /// The user; `nil` for `default`, in the form that servers without users understand as well.
     var username: String?
     var password: String
+    /// How long commands before it may block, on a connection that is open already.
+    var blockingTime: Duration?
 
-    init(username: String?, password: String) {
+    init(username: String?, password: String, blockingTime: Duration? = nil) {
         self.username = username
         self.password = password
+        self.blockingTime = blockingTime
     }
 
     func encode(into encoder: inout CommandEncoder) {

@@ -14,6 +14,9 @@ package protocol ByteStream: AnyObject, Sendable {
     /// which has none.
     var localAddress: String? { get }
 
+    /// Whether both sides have agreed on TLS, with a certificate that was verified; `nil` for a stream without TLS.
+    var isEncrypted: Bool? { get }
+
     /// Ends the stream in both directions. Bytes that were not sent yet may be lost.
     func close()
 }
@@ -21,6 +24,9 @@ package protocol ByteStream: AnyObject, Sendable {
 extension ByteStream {
     /// The stream has sent all of them.
     package var unsentBytes: Int { 0 }
+
+    /// The stream has no TLS.
+    package var isEncrypted: Bool? { nil }
 
     /// The client's end has no address.
     package var localAddress: String? { nil }

@@ -6,6 +6,8 @@ struct CommandWriter {
     struct Written {
         let name: String
         let blockingTime: Duration?
+        /// Whether it is the `ASKING` before another command: nobody waits for its reply.
+        var isAsking = false
     }
 
     /// The most bytes of one piece: as many as a server accepts in a single argument by default.
@@ -17,12 +19,31 @@ struct CommandWriter {
     /// Why the connection may send none of the commands.
     private(set) var invalid: RedisError?
 
-    init(maxBytes: Int = Self.maxBytes) {
+    /// Whether `ASKING` goes before each command with keys, and before a transaction as a whole.
+    private let asks: Bool
+    private var isInTransaction = false
+
+    init(maxBytes: Int = Self.maxBytes, asks: Bool = false) {
         self.maxBytes = maxBytes
+        self.asks = asks
     }
 
     mutating func write(_ command: some RedisCommand) {
+        if asks { writeAsking(before: command) }
         commands.append(Written(name: command.name, blockingTime: command.blockingTime))
+        append(command)
+    }
+
+    private mutating func writeAsking(before command: some RedisCommand) {
+        let begins = command.name == "MULTI"
+        if command.name == "EXEC" { isInTransaction = false }
+        guard begins || !isInTransaction && !command.keys.isEmpty else { return }
+        isInTransaction = begins
+        commands.append(Written(name: ASKING.name, blockingTime: nil, isAsking: true))
+        append(ASKING())
+    }
+
+    private mutating func append(_ command: some RedisCommand) {
         if invalid != nil { return }
         do throws(RedisError) {
             let encoder = try command.encoded(maxBytes: maxBytes - buffer.readableBytes)

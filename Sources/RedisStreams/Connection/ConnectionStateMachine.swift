@@ -199,6 +199,9 @@ struct ConnectionStateMachine: ~Copyable {
         if case .closed(let reason, _) = state { reason } else { nil }
     }
 
+    /// The latest time at which a command that was sent may get its reply; `nil` if none waits.
+    var latestDeadline: NIODeadline? { waiting.lazy.map(\.deadline).max() }
+
     /// How many commands have no reply yet.
     var waitingCount: Int { waiting.count }
 }

@@ -15,10 +15,10 @@ extension RedisConnection {
         _ command: Command
     ) async throws(RedisError) -> Command.Response {
         let outcome: PendingReplies.Outcome
-        if command.blockingTime == nil {
+        if command.blockingTime == nil, !configuration.asks {
             outcome = await roundTrip(command.name, try command.encoded())
         } else {
-            outcome = await sendTogether(count: 1, blocks: true) { $0.write(command) }[0]
+            outcome = await sendTogether(count: 1, blocks: command.blockingTime != nil) { $0.write(command) }[0]
         }
         do throws(RedisError) {
             return try command.response(to: outcome.get())

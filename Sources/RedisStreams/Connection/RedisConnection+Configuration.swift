@@ -13,13 +13,17 @@ extension RedisConnection {
         /// The password. Default: `nil`, which sends no `AUTH`.
         public var password: Password?
 
+        /// Where user and password come from if they change, instead of ``username`` and ``password``. Default: `nil`.
+        public var credentialsProvider: CredentialsProvider?
+
         /// The database that the connection works in. Default: 0.
         public var database: Int = 0
 
         /// The name under which `CLIENT LIST` shows the connection. Default: `nil`.
         public var clientName: String?
 
-        /// How long connecting may take: name lookup, TCP, TLS and handshake, each. Default: 5 s.
+        /// How long each step of connecting may take: the credentials provider; name lookup and TCP; TLS and the handshake
+        /// with Redis, both together. Default: 5 s.
         public var connectTimeout: Duration = .seconds(5)
 
         /// How long the server may take to answer a command before the connection counts as dead and is closed. Commands
@@ -33,6 +37,12 @@ extension RedisConnection {
         /// How long sent bytes may stay unconfirmed before the kernel ends the connection (`TCP_USER_TIMEOUT`, on
         /// Linux). Default: 15 s.
         public var unacknowledgedTimeout: Duration = .seconds(15)
+
+        /// Whether the connection sends `ASKING` before each command with keys, for a slot that is being moved.
+        var asks = false
+
+        /// Whether the server has to say by `ROLE` that it is a master.
+        var requiresMaster = false
 
         /// What the connection accepts from the server.
         public var limits: RESPLimits = RESPLimits()
@@ -57,6 +67,12 @@ extension RedisConnection {
             }
             try address.validate()
             try tls?.validate(for: address)
+            if credentialsProvider != nil, username != nil || password != nil {
+                throw RedisError(
+                    .invalidConfiguration,
+                    "There is a user or a password beside the credentialsProvider: leave one of them out."
+                )
+            }
             if username != nil && password == nil {
                 throw RedisError(.invalidConfiguration, "A user name needs a password.")
             }

@@ -1,37 +1,14 @@
 internal import NIOCore
 
 extension RedisConnection {
-    /// Connects, and performs the handshake: `AUTH`, `SELECT`, `CLIENT SETNAME`, `CLIENT ID`, and a `PING`, which a server
-    /// refuses that cannot serve yet.
+    /// Performs the handshake: `AUTH`, `SELECT`, `CLIENT SETNAME`, `CLIENT ID`, and a `PING`, which a server refuses that
+    /// cannot serve yet.
     ///
-    /// - Parameter server: The server that the address leads to, which gives the connection its id.
-    /// - Throws: ``RedisError``: why the server cannot be reached, or why it does not let this client in.
-    static func connect(
-        _ configuration: Configuration,
-        to server: ServerIdentity = .unique(),
-        transport: any Transport,
-        on eventLoop: any EventLoop,
-        instruments: Instruments
-    ) async throws(RedisError) -> RedisConnection {
-        let connection = RedisConnection(
-            configuration: configuration,
-            server: server,
-            eventLoop: eventLoop,
-            leaseClock: transport.leaseClock,
-            instruments: instruments
-        )
-        let stream = try await transport.connect(configuration, on: eventLoop, delegate: connection)
-        do throws(RedisError) {
-            try await connection.performHandshake(on: stream)
-        } catch {
-            connection.close()
-            // Whatever the server did with the commands of the handshake, it was sent none of a user.
-            throw error.about(command: nil, mayHaveExecuted: false)
-        }
-        return connection
-    }
-
-    private func performHandshake(on stream: any ByteStream) async throws(RedisError) {
+    /// - Parameter issue: The credentials, if a provider was asked for them.
+    func performHandshake(
+        on stream: any ByteStream,
+        _ issue: CredentialsSource.Issue?
+    ) async throws(RedisError) {
         try attach(stream)
         let handshake = Handshake(configuration)
         let deadline = eventLoop.scheduleTask(in: TimeAmount(configuration.connectTimeout)) {
@@ -44,9 +21,11 @@ extension RedisConnection {
             if step == .identify, let id = try? outcome.get().integer { identify(id) }
         }
         try open()
+        if let issue { keepAuthenticated(issue) }
     }
 
     private func handshakeOverdue() {
+        if stream?.isEncrypted == false { return ended(with: .tlsTimedOut) }
         ended(
             with: RedisError(
                 .connectTimeout,
@@ -60,7 +39,7 @@ extension RedisConnection {
 /// The commands that a new connection sends before the pool gives it out.
 struct Handshake: Sendable {
     enum Step: Sendable {
-        case authenticate, select, setName, identify, ping
+        case authenticate, select, setName, identify, ping, role
     }
 
     let steps: [Step]
@@ -72,7 +51,9 @@ struct Handshake: Sendable {
         if configuration.password != nil { steps.append(.authenticate) }
         if configuration.database != 0 { steps.append(.select) }
         if configuration.clientName != nil { steps.append(.setName) }
-        self.steps = steps + [.identify, .ping]
+        steps += [.identify, .ping]
+        if configuration.requiresMaster { steps.append(.role) }
+        self.steps = steps
     }
 
     func write(_ writer: inout CommandWriter) {
@@ -84,6 +65,7 @@ struct Handshake: Sendable {
             case .setName: writer.write(CLIENT.SETNAME(configuration.clientName ?? ""))
             case .identify: writer.write(CLIENT.ID())
             case .ping: writer.write(PING())
+            case .role: writer.write(ROLE())
             }
         }
     }
@@ -91,6 +73,7 @@ struct Handshake: Sendable {
     func check(_ outcome: PendingReplies.Outcome, of step: Step) throws(RedisError) {
         let reply = try outcome.get()
         guard let error = reply.serverError(command: Self.name(of: step)) else {
+            if step == .role { return try Self.checkMaster(try ROLE().decode(reply)) }
             // A proxy without CLIENT ID may answer OK, which is accepted.
             guard reply.isText(step == .ping ? "PONG" : "OK") || step == .identify && reply.integer != nil else {
                 throw RedisError(
@@ -104,6 +87,7 @@ struct Handshake: Sendable {
         switch (step, error.code) {
         // Some users may not do these, and some servers do not know them. Nothing depends on them.
         case (.setName, .permissionDenied), (.setName, .serverError), (.ping, .permissionDenied): return
+        case (.role, .permissionDenied), (.role, .serverError), (.role, .busy): return
         case (.identify, .permissionDenied), (.identify, .serverError): return
         // The server is alive, and refuses only for now.
         case (.setName, .busy), (.identify, .busy), (.ping, .misconfigured), (.ping, .busy): return
@@ -125,6 +109,16 @@ struct Handshake: Sendable {
         }
     }
 
+    private static func checkMaster(_ role: ServerRole) throws(RedisError) {
+        if case .replica = role {
+            throw RedisError(
+                .connectionUnavailable,
+                "The server says that it is a replica: a failover is under way, or the sentinels are behind.",
+                command: ROLE.name
+            )
+        }
+    }
+
     private static func name(of step: Step) -> String {
         switch step {
         case .authenticate: "AUTH"
@@ -132,6 +126,7 @@ struct Handshake: Sendable {
         case .setName: "CLIENT SETNAME"
         case .identify: "CLIENT ID"
         case .ping: "PING"
+        case .role: "ROLE"
         }
     }
 }

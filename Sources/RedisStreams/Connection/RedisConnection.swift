@@ -23,11 +23,13 @@ public actor RedisConnection {
     private nonisolated let server: ServerIdentity
     private let leaseClock: LeaseClock
     private let commandTimeout: TimeAmount
-    private let instruments: Instruments
+    let instruments: Instruments
     private var machine = ConnectionStateMachine()
     private var reader: RESPReader
     /// Buffers that have arrived. The connection parses the first one; the others came in the middle of that.
     private var unread: Deque<ByteBuffer> = []
+    /// How this client got in, if a credentials provider was asked.
+    var login: Login?
     /// When this client began to connect.
     let begunAt: NIODeadline
     /// The address of this end of the connection, as `CLIENT LIST` shows it.
@@ -39,6 +41,7 @@ public actor RedisConnection {
     private var timer: (deadline: NIODeadline, task: Scheduled<Void>)?
     private var onClose: [@Sendable (RedisError) -> Void] = []
     private var onNotMaster: (@Sendable () -> Void)?
+    private var onRedirection: (@Sendable (Redirection) -> Void)?
 
     init(
         configuration: Configuration,
@@ -100,10 +103,16 @@ public actor RedisConnection {
     }
 
     /// The stream to send on; `nil` while there is none.
-    private var stream: (any ByteStream)? { machine.stream }
+    var stream: (any ByteStream)? { machine.stream }
 
     /// When the server let this client in; `nil` if it never did.
     var openedAt: NIODeadline? { machine.openedAt }
+
+    /// The latest time at which a command that was sent may get its reply; `nil` if none waits.
+    var latestDeadline: NIODeadline? { machine.latestDeadline }
+
+    /// Removes this password, too, from the server's texts before they are shown.
+    func hide(_ password: Password) { reader.hide(password) }
 
     /// The id that the server gave this connection (`CLIENT ID`); `nil` if the server gives none.
     nonisolated var clientID: Int? {
@@ -114,6 +123,9 @@ public actor RedisConnection {
     /// Whether both connections lead to the same server, so that it knows the ids of both.
     nonisolated func isToSameServer(as other: RedisConnection) -> Bool { server == other.server }
 
+    /// Whether it was made to this server.
+    nonisolated func leads(to server: ServerIdentity) -> Bool { self.server == server }
+
     nonisolated func identify(_ id: Int) { serverSideID.store(id, ordering: .relaxed) }
 
     /// Whether the connection has ended.
@@ -122,6 +134,11 @@ public actor RedisConnection {
     /// Ends the connection. Commands without a reply fail with ``RedisError/Code/connectionClosed``.
     public nonisolated func close() {
         onEventLoop { $0.end(Self.closedByClient) }
+    }
+
+    /// Ends the connection at once, for `reason`. Commands without a reply fail with it.
+    nonisolated func end(because reason: RedisError) {
+        onEventLoop { $0.end(reason) }
     }
 
     private static var closedByClient: RedisError {
@@ -139,6 +156,14 @@ public actor RedisConnection {
     nonisolated func whenNotMaster(_ body: @escaping @Sendable () -> Void) {
         onEventLoop { connection in
             if !connection.isClosed { connection.onNotMaster = body }
+        }
+    }
+
+    /// Calls `body` when the server sends this client on to another node of a cluster. From then on, commands that a node sent
+    /// on fail with ``RedisError/Code/slotMoving``.
+    nonisolated func whenRedirected(_ body: @escaping @Sendable (Redirection) -> Void) {
+        onEventLoop { connection in
+            if !connection.isClosed { connection.onRedirection = body }
         }
     }
 
@@ -170,10 +195,12 @@ public actor RedisConnection {
         guard let action = machine.end(reason) else { return }
         timer?.task.cancel()
         timer = nil
+        endLogin()
         action.stream?.close()
         let observers = onClose
         onClose = []
         onNotMaster = nil
+        onRedirection = nil
         // The owner learns of it first: a caller that tries again at once must not be given this connection.
         for observer in observers { observer(reason) }
         // If no command waited, no command is to blame for a reply that could not be read.
@@ -209,7 +236,7 @@ public actor RedisConnection {
         _ write: (inout CommandWriter) -> Void
     ) -> PendingReplies {
         let replies = PendingReplies(count: count)
-        var writer = CommandWriter()
+        var writer = CommandWriter(asks: configuration.asks)
         write(&writer)
         let invalid = writer.invalid
         let (bytes, commands) = writer.finish()
@@ -217,11 +244,11 @@ public actor RedisConnection {
             SubmissionQueue.Entry(
                 name: command.name,
                 blockingTime: command.blockingTime,
-                receiver: .group(replies)
+                receiver: command.isAsking ? .handler { _ in } : .group(replies)
             )
         }
         if let refusal = invalid ?? follow(submissions.submit(entries, bytes)) {
-            for command in commands {
+            for command in commands where !command.isAsking {
                 let name = refusal.command ?? command.name
                 replies.deliver(.failure(refusal.about(command: name, mayHaveExecuted: false)))
             }
@@ -255,13 +282,29 @@ public actor RedisConnection {
         )
         let refusal: RedisError?
         do throws(RedisError) {
-            refusal = follow(submissions.submit(entry, try command.encoded()))
+            refusal = follow(try submit(command, as: entry))
         } catch {
             refusal = error
         }
         guard let refusal else { return }
         // Not at once: the caller need not expect the outcome before this returns.
         eventLoop.execute { handle(.failure(refusal.about(command: entry.name, mayHaveExecuted: false))) }
+    }
+
+    private nonisolated func submit(
+        _ command: some RedisCommand,
+        as entry: SubmissionQueue.Entry
+    ) throws(RedisError) -> SubmissionQueue.Submission {
+        guard configuration.asks else { return submissions.submit(entry, try command.encoded()) }
+        var writer = CommandWriter(asks: true)
+        writer.write(command)
+        if let invalid = writer.invalid { throw invalid }
+        let (bytes, commands) = writer.finish()
+        let entries = commands.map { command in
+            command.isAsking
+                ? SubmissionQueue.Entry(name: command.name, blockingTime: nil, receiver: .handler { _ in }) : entry
+        }
+        return submissions.submit(entries, bytes)
     }
 
     /// Schedules a flush for the first command of a turn. Returns the error of a command that was refused.
@@ -335,7 +378,14 @@ extension RedisConnection: ByteStreamDelegate {
     }
 
     package nonisolated func ended(with error: RedisError?) {
-        assumeIsolated { $0.end($0.machine.reason(forEndOfStream: error)) }
+        assumeIsolated { $0.end($0.explained($0.machine.reason(forEndOfStream: error))) }
+    }
+
+    /// Says what may be behind the end of a connection on which the server has not answered yet.
+    private func explained(_ reason: RedisError) -> RedisError {
+        guard openedAt == nil, let stream, case .tcp = configuration.address else { return reason }
+        let hasCertificate = configuration.tls?.clientCertificate != nil
+        return reason.beforeFirstReply(isEncrypted: stream.isEncrypted, hasClientCertificate: hasCertificate)
     }
 
     /// Bytes that arrive while a reply is being handled have to wait: its handler may write, and when a write fails, NIO
@@ -348,7 +398,8 @@ extension RedisConnection: ByteStreamDelegate {
             do throws(RedisError) {
                 try parse(bytes)
             } catch {
-                end(error)
+                let isTLS = openedAt == nil && configuration.tls == nil && RedisError.isAlert(bytes.readableBytesView)
+                end(isTLS ? .tlsMissing : error)
             }
             unread.removeFirst()
         }
@@ -363,6 +414,16 @@ extension RedisConnection: ByteStreamDelegate {
         }
     }
 
+    /// The outcome of a command. The router learns of a redirection first: a caller that tries again is sent on at once.
+    private func outcome(
+        _ reply: RedisReply,
+        of command: ConnectionStateMachine.SentCommand
+    ) -> PendingReplies.Outcome {
+        guard let onRedirection, let redirection = reply.redirection else { return .success(reply) }
+        onRedirection(redirection)
+        return .failure(.slotMoving(redirection, command: command.name))
+    }
+
     private func parse(_ bytes: ByteBuffer) throws(RedisError) {
         var violation: RedisError?
         let result: Result<Void, RedisError> = unsafe bytes.withUnsafeReadableBytes { raw in
@@ -373,7 +434,7 @@ extension RedisConnection: ByteStreamDelegate {
                         // The owner learns of it first: a caller that tries again must not be given this connection.
                         if reply.saysNotMaster, machine.isOpen { onNotMaster?() }
                         if !instruments.commands.isEmpty { commandEnded(command, reply.error) }
-                        command.receiver.deliver(.success(reply))
+                        command.receiver.deliver(outcome(reply, of: command))
                     case .end(let error): violation = violation ?? error
                     case .ignore: break
                     }

@@ -9,10 +9,6 @@ internal import Musl
 internal import Darwin
 #endif
 
-#if TLS
-internal import NIOSSL
-#endif
-
 extension RedisError {
     /// Why a connection could not be made.
     init(connecting error: any Error, to address: ServerAddress) {
@@ -101,62 +97,4 @@ extension RedisError {
         }
         return [EMFILE, ENFILE].contains(errno) ? errno : nil
     }
-
-    /// Why a connection ended.
-    ///
-    /// - Parameter certificateHasExpired: Whether the peer has shown a certificate that has expired.
-    init(duringConnection error: any Error, certificateHasExpired: Bool = false) {
-        #if TLS
-        if Self.isRaggedEnd(error) {
-            self.init(.connectionClosed, "The connection ended without a word: the server may have died.", cause: error)
-            return
-        }
-        if error is NIOSSLError || error is NIOSSLExtraError || error is BoringSSLError {
-            let fault = certificateHasExpired ? "the server's certificate has expired." : Self.tlsFault(error)
-            self.init(.tlsFailure, "TLS failed: \(fault)", cause: error)
-            return
-        }
-        #endif
-        self.init(.connectionClosed, "The connection broke.", cause: error)
-    }
-
-    #if TLS
-    /// The error of the TLS library in plain words: its own text is a dump of its errors, with the paths of its sources.
-    private static func tlsFault(_ error: any Error) -> String {
-        if let error = error as? NIOSSLExtraError, error == .failedToValidateHostname {
-            return
-                "the server's certificate is for another host than the one connected to (see TLSSettings.serverName)."
-        }
-        let text = "\(error)"
-        return tlsFaults.first { text.contains($0.word) }?.fault
-            ?? "check that the server speaks TLS on this port, that its certificate is for this host and from a trusted "
-            + "authority, and whether it asks for a client certificate."
-    }
-
-    private static let tlsFaults: [(word: String, fault: String)] = [
-        (
-            "CERTIFICATE_VERIFY_FAILED",
-            "the server's certificate is not from an authority that is trusted here (see TLSSettings.trustRoots)."
-        ),
-        ("CERTIFICATE_EXPIRED", "the server takes the client's certificate for expired."),
-        (
-            "CERTIFICATE",
-            "the server asks for a client certificate, or does not accept this one (see TLSSettings.certificateFile)."
-        ),
-        ("UNKNOWN_CA", "the server does not trust the authority of the client's certificate."),
-        ("WRONG_VERSION_NUMBER", "the peer answered without TLS. Is this its port for TLS?"),
-        ("HTTP_REQUEST", "the peer answered without TLS. Is this its port for TLS?"),
-        ("PROTOCOL_VERSION", "the two sides have no version of TLS in common: 1.2 or later is needed."),
-        ("UNSUPPORTED_PROTOCOL", "the two sides have no version of TLS in common: 1.2 or later is needed."),
-    ]
-
-    /// Whether the peer closed the connection without ending TLS, as a killed process does, and Redis always does.
-    private static func isRaggedEnd(_ error: any Error) -> Bool {
-        switch error as? NIOSSLError {
-        case .uncleanShutdown: true
-        case .handshakeFailed(.sslError(let stack)): stack.contains(.eofDuringHandshake)
-        default: false
-        }
-    }
-    #endif
 }

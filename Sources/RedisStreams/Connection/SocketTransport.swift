@@ -27,12 +27,13 @@ package struct SocketTransport: Transport {
         let securing = try configuration.tls.map { tls throws(RedisError) in
             try TLSHandlerFactory(tls, address: configuration.address, contexts: tlsContexts)
         }
+        let encryption = configuration.tls.map { Encryption(hasClientCertificate: $0.clientCertificate != nil) }
         let bootstrap = ClientBootstrap(group: eventLoop)
             .connectTimeout(TimeAmount(configuration.connectTimeout))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     if let securing { try securing.addHandler(to: channel) }
-                    try channel.pipeline.syncOperations.addHandler(SocketHandler(delegate: delegate))
+                    try channel.pipeline.syncOperations.addHandler(SocketHandler(delegate: delegate, encryption))
                 }
             }
         do {
@@ -40,10 +41,11 @@ package struct SocketTransport: Transport {
             case .tcp(let host, let port):
                 // The options are set before connecting: a socket that the peer ends at once has no options any more.
                 return Socket(
-                    channel: try await Self.options(configuration, on: bootstrap).connect(host: host, port: port).get()
+                    channel: try await Self.options(configuration, on: bootstrap).connect(host: host, port: port).get(),
+                    encryption
                 )
             case .unixSocket(let path):
-                return Socket(channel: try await bootstrap.connect(unixDomainSocketPath: path).get())
+                return Socket(channel: try await bootstrap.connect(unixDomainSocketPath: path).get(), encryption)
             }
         } catch {
             throw RedisError(connecting: error, to: configuration.address)
@@ -76,14 +78,26 @@ package struct SocketTransport: Transport {
     }
 }
 
+/// The TLS of one socket.
+private final class Encryption: Sendable {
+    let hasClientCertificate: Bool
+    let isAgreedOn = Atomic(false)
+
+    init(hasClientCertificate: Bool) {
+        self.hasClientCertificate = hasClientCertificate
+    }
+}
+
 /// A connected socket. Its methods are called on the event loop.
 private final class Socket: ByteStream {
     private let channel: any Channel
+    private let encryption: Encryption?
     private let unsent = Atomic(0)
     let localAddress: String?
 
-    init(channel: any Channel) {
+    init(channel: any Channel, _ encryption: Encryption?) {
         self.channel = channel
+        self.encryption = encryption
         localAddress = channel.localAddress.flatMap { address in
             guard let host = address.ipAddress, let port = address.port else { return nil }
             return host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
@@ -103,6 +117,8 @@ private final class Socket: ByteStream {
 
     private static let smallCount = 16 << 10
 
+    var isEncrypted: Bool? { encryption?.isAgreedOn.load(ordering: .relaxed) }
+
     var unsentBytes: Int { unsent.load(ordering: .relaxed) }
 
     func close() {
@@ -115,19 +131,32 @@ private final class SocketHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 
     private let delegate: any ByteStreamDelegate
+    private let encryption: Encryption?
     private var failure: RedisError?
 
-    init(delegate: any ByteStreamDelegate) {
+    init(delegate: any ByteStreamDelegate, _ encryption: Encryption?) {
         self.delegate = delegate
+        self.encryption = encryption
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         delegate.received(unwrapInboundIn(data))
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        // Beside those of the channel, the first event of such a pipeline is that both sides have agreed on TLS.
+        if !(event is ChannelEvent) { encryption?.isAgreedOn.store(true, ordering: .relaxed) }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        let hasExpired = TLSHandlerFactory.certificateHasExpired(in: context.pipeline)
-        failure = failure ?? RedisError(duringConnection: error, certificateHasExpired: hasExpired)
+        failure =
+            failure
+            ?? RedisError(
+                duringConnection: error,
+                peer: TLSHandlerFactory.peer(in: context.pipeline),
+                hasClientCertificate: encryption?.hasClientCertificate ?? false
+            )
         context.close(promise: nil)
     }
 

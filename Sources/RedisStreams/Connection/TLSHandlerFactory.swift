@@ -53,32 +53,66 @@ struct TLSHandlerFactory: Sendable {
         } catch {
             throw RedisError(
                 .invalidConfiguration,
-                "The TLS settings do not work: check the certificate and key files.",
+                "The TLS settings do not work: check trustRoots, and whether the key of clientCertificate belongs to it.",
                 cause: error
             )
         }
     }
 
-    fileprivate static func configuration(_ settings: TLSSettings) throws -> TLSConfiguration {
+    fileprivate static func configuration(_ settings: TLSSettings) throws(RedisError) -> TLSConfiguration {
         var configuration = TLSConfiguration.makeClientConfiguration()
-        configuration.minimumTLSVersion = .tlsv12
-        if case .file(let path) = settings.trustRoots { configuration.trustRoots = .file(path) }
+        configuration.minimumTLSVersion =
+            switch settings.minimumVersion {
+            case .v1_2: .tlsv12
+            case .v1_3: .tlsv13
+            }
+        switch settings.trustRoots {
+        case .system: break
+        case .file(let path): configuration.trustRoots = .file(path)
+        case .pem(let bytes):
+            configuration.trustRoots = .certificates(
+                try read("trustRoots", "certificate") { try NIOSSLCertificate.fromPEMBytes(bytes) }
+            )
+        }
         switch settings.verification {
         case .full: configuration.certificateVerification = .fullVerification
         case .dangerouslyDisabled: configuration.certificateVerification = .none
         }
-        switch (settings.certificateFile, settings.privateKeyFile) {
-        case (nil, nil): break
-        case (let certificate?, let key?):
-            configuration.certificateChain = try NIOSSLCertificate.fromPEMFile(certificate).map { .certificate($0) }
-            configuration.privateKey = .privateKey(try NIOSSLPrivateKey(file: key, format: .pem))
-        default:
-            throw RedisError(
-                .invalidConfiguration,
-                "A client certificate needs both certificateFile and privateKeyFile."
+        if let source = settings.clientCertificate?.source {
+            let certificates = try read("clientCertificate", "certificate") { () throws -> [NIOSSLCertificate] in
+                switch source {
+                case .files(let certificate, _): try NIOSSLCertificate.fromPEMFile(certificate)
+                case .pem(let certificate, _): try NIOSSLCertificate.fromPEMBytes(certificate)
+                }
+            }
+            configuration.certificateChain = certificates.map { .certificate($0) }
+            configuration.privateKey = .privateKey(
+                try read("clientCertificate", "private key without a passphrase") { () throws -> NIOSSLPrivateKey in
+                    switch source {
+                    case .files(_, let key): try NIOSSLPrivateKey(file: key, format: .pem)
+                    case .pem(_, let key): try NIOSSLPrivateKey(bytes: key, format: .pem)
+                    }
+                }
             )
         }
         return configuration
+    }
+
+    /// Reads a part of the settings. The error names the part, and shows nothing of it.
+    private static func read<Loaded>(
+        _ setting: String,
+        _ what: String,
+        _ body: () throws -> Loaded
+    ) throws(RedisError) -> Loaded {
+        do {
+            return try body()
+        } catch {
+            throw RedisError(
+                .invalidConfiguration,
+                "TLSSettings.\(setting) has no \(what) that can be read: check the file, or the PEM text.",
+                cause: error
+            )
+        }
     }
 
     func addHandler(to channel: any Channel) throws {
@@ -86,11 +120,13 @@ struct TLSHandlerFactory: Sendable {
         try channel.pipeline.syncOperations.addHandler(handler)
     }
 
-    /// Whether the peer has shown a certificate that has expired. Called on the event loop.
-    static func certificateHasExpired(in pipeline: ChannelPipeline) -> Bool {
+    /// The certificate that the peer has shown, and whether it is valid now. Called on the event loop.
+    static func peer(in pipeline: ChannelPipeline) -> PeerCertificate {
         let handler = try? pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
-        guard let end = handler?.peerCertificate?.notValidAfter else { return false }
-        return end < time(nil)
+        guard let certificate = handler?.peerCertificate else { return .none }
+        let now = time(nil)
+        if certificate.notValidAfter < now { return .expired }
+        return certificate.notValidBefore > now ? .notYetValid : .valid
     }
 }
 #else
@@ -108,6 +144,13 @@ struct TLSHandlerFactory: Sendable {
 
     func addHandler(to channel: any Channel) throws {}
 
-    static func certificateHasExpired(in pipeline: ChannelPipeline) -> Bool { false }
+    static func peer(in pipeline: ChannelPipeline) -> PeerCertificate { .none }
 }
 #endif
+
+/// What is known of the certificate of the peer, before anything of it is verified.
+enum PeerCertificate {
+    /// The peer has shown none yet.
+    case none
+    case valid, expired, notYetValid
+}

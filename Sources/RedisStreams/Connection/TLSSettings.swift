@@ -1,11 +1,27 @@
 /// How TLS connections are made. The defaults verify the server's certificate chain and its name.
+///
+/// ```swift
+/// var tls = TLSSettings()
+/// tls.trustRoots = .file("/etc/redis/ca.pem")
+/// tls.clientCertificate = .files(certificate: "/etc/redis/client.pem", privateKey: "/etc/redis/client.key")
+/// configuration.connection.tls = tls
+/// ```
+///
+/// Nothing of the handshake with Redis, the password included, is sent before the server's certificate is verified. What
+/// goes wrong is an error with the reason in ``RedisError/tlsFailure``. TLS has to be agreed on within
+/// ``RedisConnection/Configuration/connectTimeout``.
+///
+/// Files are read again after a minute, for the connections that are made then, so that a certificate can be replaced while
+/// the process runs.
 public struct TLSSettings: Sendable, Hashable {
     /// Which certificate authorities are trusted.
     public enum TrustRoots: Sendable, Hashable {
         /// Those of the operating system.
         case system
-        /// Those of a PEM file.
+        /// Only those of a PEM file, or of a folder with PEM files whose names are hashes (`openssl rehash`).
         case file(String)
+        /// Only those of this text: the contents of a PEM file.
+        case pem([UInt8])
     }
 
     /// What is checked of the server's certificate.
@@ -16,6 +32,14 @@ public struct TLSSettings: Sendable, Hashable {
         case dangerouslyDisabled
     }
 
+    /// A version of TLS.
+    public enum Version: Sendable, Hashable {
+        /// TLS 1.2.
+        case v1_2
+        /// TLS 1.3.
+        case v1_3
+    }
+
     /// Which certificate authorities are trusted. Default: those of the operating system.
     public var trustRoots: TrustRoots = .system
 
@@ -23,14 +47,15 @@ public struct TLSSettings: Sendable, Hashable {
     public var verification: Verification = .full
 
     /// The host name that the certificate has to be for, and that is sent to the server (SNI). Default: `nil`, which is
-    /// the host connected to. An IP address is verified only as the one connected to: another one is refused.
+    /// the host connected to. An IP address is verified only as the one connected to: another one is refused. A certificate
+    /// is for an IP address if it has that address as a subject alternative name.
     public var serverName: String?
 
-    /// A PEM file with the client's certificate chain, for servers that ask for one. Needs ``privateKeyFile``.
-    public var certificateFile: String?
+    /// The certificate by which a server that asks for one knows this client. Default: `nil`.
+    public var clientCertificate: ClientCertificate?
 
-    /// A PEM file with the key of ``certificateFile``.
-    public var privateKeyFile: String?
+    /// The oldest version of TLS that is accepted. Default: 1.2.
+    public var minimumVersion: Version = .v1_2
 
     /// Verified TLS 1.2 or later, with the operating system's certificate authorities.
     public init() {}
@@ -52,4 +77,43 @@ public struct TLSSettings: Sendable, Hashable {
                 + "a host name, or for the address of the connection. Set a name, or leave it nil."
         )
     }
+}
+
+extension TLSSettings {
+    /// The certificate of a client, with the certificates that lead to an authority that the server trusts, and its private
+    /// key, without a passphrase. No description shows the key.
+    public struct ClientCertificate: Sendable, Hashable {
+        enum Source: Sendable, Hashable {
+            case files(certificate: String, privateKey: String)
+            case pem(certificate: [UInt8], privateKey: [UInt8])
+        }
+
+        let source: Source
+
+        /// Two PEM files.
+        public static func files(certificate: String, privateKey: String) -> ClientCertificate {
+            ClientCertificate(source: .files(certificate: certificate, privateKey: privateKey))
+        }
+
+        /// The contents of two PEM files.
+        public static func pem(certificate: [UInt8], privateKey: [UInt8]) -> ClientCertificate {
+            ClientCertificate(source: .pem(certificate: certificate, privateKey: privateKey))
+        }
+    }
+}
+
+extension TLSSettings.ClientCertificate: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    /// The paths of the files; nothing of what is in memory.
+    public var description: String {
+        switch source {
+        case .files(let certificate, let privateKey): "\(certificate), \(privateKey)"
+        case .pem: "PEM"
+        }
+    }
+
+    /// The paths of the files; nothing of what is in memory.
+    public var debugDescription: String { description }
+
+    /// A mirror without children.
+    public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -11,7 +11,7 @@ protocol ConsumerEngine: Actor {
     associatedtype Batch: RandomAccessCollection & Sendable where Batch.Index == Int, Batch.Element: Sendable
 
     nonisolated var eventLoop: any EventLoop { get }
-    nonisolated var pool: ConnectionPool { get }
+    nonisolated var route: any Route { get }
     nonisolated var buffer: MessageBuffer<Batch> { get }
     nonisolated var backoff: Backoff { get }
     nonisolated var logger: Logger { get }
@@ -59,18 +59,24 @@ extension ConsumerEngine {
     private func serve() async -> FailureReaction? {
         let connection: RedisConnection
         do throws(RedisError) {
-            connection = try await pool.lease(on: eventLoop)
+            connection = try await route.lease(on: eventLoop)
         } catch {
             return buffer.isStopping || Task.isCancelled ? nil : failed(error)
         }
-        defer { pool.release(connection) }
-        do throws(RedisError) { try await leased(connection) } catch { return failed(error) }
+        defer { route.release(connection) }
+        do throws(RedisError) {
+            try await leased(connection)
+        } catch {
+            route.follow(error)
+            return failed(error)
+        }
         while await buffer.waitForRoom() {
             do throws(RedisError) {
                 if try await takeStep(on: connection) { continue }
                 try await read(on: connection)
             } catch {
                 if buffer.isStopping || Task.isCancelled { return nil }
+                route.follow(error)
                 let reaction = failed(error)
                 if case .proceed = reaction { continue }
                 return reaction
@@ -136,9 +142,9 @@ extension ConsumerEngine {
     /// Waits as long as the failure requires. Returns `false` if the failure is final.
     private func apply(_ reaction: FailureReaction) async -> Bool {
         switch reaction {
-        case .proceed: return true
+        case .proceed, .reconnect: return true
         case .retry(let error, let attempt):
-            let delay = backoff.delay(attempt: attempt, jitter: pool.randomness(), after: error)
+            let delay = backoff.delay(attempt: attempt, jitter: route.randomness(), after: error)
             interrupted(by: error, retryAfter: delay)
             await eventLoop.sleep(for: delay)
             return true

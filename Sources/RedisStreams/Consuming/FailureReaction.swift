@@ -2,6 +2,8 @@
 enum FailureReaction {
     /// It takes the next step on the same connection.
     case proceed
+    /// It leases another connection at once: the stream has moved to another node.
+    case reconnect
     /// It tries again after a delay; `attempt` counts the failures in a row.
     case retry(RedisError, attempt: Int)
     /// It ends with the error.

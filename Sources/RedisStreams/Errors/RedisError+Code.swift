@@ -22,9 +22,9 @@ extension RedisError {
         public static let connectionRefused = Code("connectionRefused", retriable: true)
         /// The connection was not established within the connect timeout.
         public static let connectTimeout = Code("connectTimeout", retriable: true)
-        /// The TLS handshake failed, or the certificate does not belong to the server.
+        /// The TLS handshake failed, or the certificate does not belong to the server: ``RedisError/tlsFailure`` says why.
         public static let tlsFailure = Code("tlsFailure")
-        /// No connection became free within the deadline.
+        /// No connection became free within the deadline, or the credentials provider failed.
         public static let connectionUnavailable = Code("connectionUnavailable", retriable: true)
         /// The client has been shut down, or the producer has been finished.
         public static let clientShutDown = Code("clientShutDown")
@@ -55,7 +55,7 @@ extension RedisError {
 
         /// The server is too old for the command or one of its options.
         public static let unsupportedByServer = Code("unsupportedByServer")
-        /// `WRONGPASS`, `NOAUTH`: the user or the password is wrong or missing.
+        /// `WRONGPASS`, `NOAUTH`: the user or the password is wrong or missing. A credentials provider was asked again once.
         public static let authenticationFailed = Code("authenticationFailed")
         /// `NOPERM`: the user lacks a right.
         public static let permissionDenied = Code("permissionDenied")
@@ -83,8 +83,11 @@ extension RedisError {
         public static let masterDown = Code("masterDown", retriable: true)
         /// `TRYAGAIN`, `CLUSTERDOWN`: the cluster is changing.
         public static let clusterUnavailable = Code("clusterUnavailable", retriable: true)
-        /// `MOVED`, `ASK`: another node of the cluster has the key.
+        /// `MOVED`, `ASK`: another node of the cluster has the key, and this client is for a single server.
         public static let redirected = Code("redirected")
+        /// `MOVED`, `ASK`: another node of the cluster has the key by now. The client sends a command again, to that node;
+        /// an error with this code says that even the fifth node sent it on.
+        public static let slotMoving = Code("slotMoving", retriable: true)
         /// `CROSSSLOT`: the keys of one command are in different slots.
         public static let crossSlot = Code("crossSlot")
         /// `EXECABORT`: the server refused the whole transaction.

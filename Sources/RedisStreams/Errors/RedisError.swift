@@ -10,6 +10,7 @@ public struct RedisError: Error, Sendable {
         let serverCode: String?
         let cause: (any Error)?
         let mayHaveExecuted: Bool
+        let tlsFailure: TLSFailure?
 
         init(
             code: Code,
@@ -17,7 +18,8 @@ public struct RedisError: Error, Sendable {
             command: String?,
             serverCode: String?,
             cause: (any Error)?,
-            mayHaveExecuted: Bool
+            mayHaveExecuted: Bool,
+            tlsFailure: TLSFailure?
         ) {
             self.code = code
             self.message = message
@@ -25,6 +27,7 @@ public struct RedisError: Error, Sendable {
             self.serverCode = serverCode
             self.cause = cause
             self.mayHaveExecuted = mayHaveExecuted
+            self.tlsFailure = tlsFailure
         }
     }
 
@@ -50,6 +53,9 @@ public struct RedisError: Error, Sendable {
     /// connection was closed or the deadline passed. Sending an `XADD` again may then add a second entry.
     public var mayHaveExecuted: Bool { storage.mayHaveExecuted }
 
+    /// Why TLS failed; `nil` if it did not. The message says what to do.
+    public var tlsFailure: TLSFailure? { storage.tlsFailure }
+
     /// Whether the same call can succeed later without any other change: the server is loading, failing over, out of
     /// memory, or was unreachable. Check ``mayHaveExecuted`` before you repeat the call.
     public var isRetriable: Bool { code.isRetriable }
@@ -60,7 +66,8 @@ public struct RedisError: Error, Sendable {
         command: String? = nil,
         serverCode: String? = nil,
         cause: (any Error)? = nil,
-        mayHaveExecuted: Bool = false
+        mayHaveExecuted: Bool = false,
+        tlsFailure: TLSFailure? = nil
     ) {
         storage = Storage(
             code: code,
@@ -68,7 +75,8 @@ public struct RedisError: Error, Sendable {
             command: command,
             serverCode: serverCode,
             cause: cause,
-            mayHaveExecuted: mayHaveExecuted
+            mayHaveExecuted: mayHaveExecuted,
+            tlsFailure: tlsFailure
         )
     }
 
@@ -80,7 +88,8 @@ public struct RedisError: Error, Sendable {
             command: command,
             serverCode: serverCode,
             cause: cause,
-            mayHaveExecuted: mayHaveExecuted ?? self.mayHaveExecuted
+            mayHaveExecuted: mayHaveExecuted ?? self.mayHaveExecuted,
+            tlsFailure: tlsFailure
         )
     }
 }

@@ -1,7 +1,5 @@
 /// The commands of this consumer, about its stream and its group.
 extension GroupConsumer {
-    /// The node that serves the stream.
-    var node: Node { client.router.node(for: [stream]) }
 
     /// A call of a script, with the stream before other keys, and with group and consumer before other arguments.
     func call(_ script: Script, keys: [StreamKey] = [], _ arguments: [FieldValue] = []) -> ScriptCall {

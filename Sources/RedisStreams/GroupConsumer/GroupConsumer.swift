@@ -45,6 +45,9 @@ public struct GroupConsumer: Sendable {
 
     let observer: ConsumerObserver
 
+    /// The route to the node that serves the stream.
+    let route: any Route
+
     /// The events of the consumer, newest last. You need not read them: the stream keeps 256 events, and drops the
     /// oldest ones to make room for newer ones. For one reader at a time; copies of a consumer share their events.
     ///
@@ -87,6 +90,7 @@ public struct GroupConsumer: Sendable {
         self.group = group
         self.name = consumer ?? ConsumerName.next()
         self.configuration = configuration
+        route = client.router.route(for: stream)
         var logger = client.logger
         logger[metadataKey: LogKey.stream] = "\(stream)"
         logger[metadataKey: LogKey.group] = "\(group)"
@@ -139,6 +143,7 @@ public struct GroupConsumer: Sendable {
         try RedisError.check("consumer", isName: name)
         if let deadLetter = configuration.deadLetter {
             try RedisError.check("deadLetter.stream", isName: deadLetter.stream.rawValue)
+            try client.router.checkSlots(of: [stream, deadLetter.stream])
         }
     }
 
@@ -159,7 +164,7 @@ public struct GroupConsumer: Sendable {
             onChange: configuration.onChange,
             randomness: client.randomness,
             eventLoop: client.nextEventLoop(),
-            leaseClock: node.pool.leaseClock
+            leaseClock: route.leaseClock
         )
         return Dispatcher(
             pending,

@@ -8,6 +8,10 @@ package protocol ConnectionInstrument: Instrument {
     /// A connection could not be made.
     func connectingFailed(_ failure: ConnectingFailure)
 
+    /// An open connection could not authenticate again with new credentials, and goes on with those that it has. Called on the
+    /// event loop of the connection.
+    func credentialsNotRenewed(_ failure: ConnectingFailure)
+
     /// A connection has ended, or ended before it was open. Called on the event loop of the connection.
     func connectionEnded(_ end: ConnectionEnd)
 }
@@ -15,6 +19,7 @@ package protocol ConnectionInstrument: Instrument {
 extension ConnectionInstrument {
     package func connectionOpened(_ connection: ConnectionReport) {}
     package func connectingFailed(_ failure: ConnectingFailure) {}
+    package func credentialsNotRenewed(_ failure: ConnectingFailure) {}
     package func connectionEnded(_ end: ConnectionEnd) {}
 }
 
@@ -28,7 +33,7 @@ package struct ConnectionReport: Sendable {
     package let connectDuration: Duration
 }
 
-/// An attempt to connect that failed.
+/// An attempt to connect, or to authenticate again, that failed.
 package struct ConnectingFailure: Sendable {
     package let error: RedisError
     /// The number of the attempt, counted from 1, since it last went well.

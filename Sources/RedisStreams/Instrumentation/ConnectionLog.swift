@@ -3,10 +3,11 @@ internal import NIOCore
 internal import Synchronization
 
 /// Writes what happens to the connections of a client into its log.
-final class ConnectionLog: ConnectionInstrument, PoolInstrument {
+final class ConnectionLog: ConnectionInstrument, PoolInstrument, TopologyInstrument {
     private struct State {
         var hasConnected = false
         var warnedAt: NIODeadline?
+        var warnedOfCredentialsAt: NIODeadline?
     }
 
     private let logger: Logger
@@ -27,6 +28,21 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument {
         logger.log(level: level, "could not connect", metadata: LogKey.retry(failure.error, failure.attempt, delay))
     }
 
+    func credentialsNotRenewed(_ failure: ConnectingFailure) {
+        // All connections of the client have the same trouble at the same time.
+        let isDue = state.withLock { state in
+            if let last = state.warnedOfCredentialsAt, failure.time < last + .minutes(1) { return false }
+            state.warnedOfCredentialsAt = failure.time
+            return true
+        }
+        guard let delay = failure.retryAfter else { return }
+        logger.log(
+            level: isDue ? .warning : .debug,
+            "could not renew the credentials: open connections go on with those that they have",
+            metadata: LogKey.retry(failure.error, failure.attempt, delay)
+        )
+    }
+
     func connectionEnded(_ end: ConnectionEnd) {
         if [.protocolViolation, .replyTooLarge].contains(end.reason.code) {
             logger.info("protocol violation", metadata: [LogKey.reason: "\(end.reason.code)"])
@@ -42,6 +58,40 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument {
             "the server is not the master: the client closes its connections and connects again",
             metadata: [LogKey.count: "\(count)"]
         )
+    }
+
+    // MARK: Sentinels
+
+    func masterNamed(_ address: String, epoch: Int, insteadOf old: String?) {
+        var metadata: Logger.Metadata = [LogKey.master: "\(address)", LogKey.epoch: "\(epoch)"]
+        guard let old else { return logger.info("the sentinels name the master", metadata: metadata) }
+        metadata[LogKey.oldMaster] = "\(old)"
+        logger.warning(
+            "the sentinels name another master: the client has closed its connections to the one before",
+            metadata: metadata
+        )
+    }
+
+    func masterVerified(_ address: String, epoch: Int) {
+        logger.info("the master serves", metadata: [LogKey.master: "\(address)", LogKey.epoch: "\(epoch)"])
+    }
+
+    func sentinelRefused(_ sentinel: String, master: String, epoch: Int) {
+        logger.info(
+            "a sentinel names a master of an earlier failover, and is not believed",
+            metadata: [LogKey.sentinel: "\(sentinel)", LogKey.master: "\(master)", LogKey.epoch: "\(epoch)"]
+        )
+    }
+
+    func sentinelsLost(_ reason: RedisError.Code) {
+        logger.warning(
+            "no sentinel answers: the client stays with the present master, and would not notice a failover",
+            metadata: [LogKey.reason: "\(reason)"]
+        )
+    }
+
+    func sentinelsFound() {
+        logger.info("a sentinel answers again")
     }
 
     /// Whether to warn that the server cannot be reached: at once and then each minute, as long as there has been no

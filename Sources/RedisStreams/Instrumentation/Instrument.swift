@@ -1,7 +1,7 @@
 /// Listens to what a client does: logs, counts, measures.
 ///
 /// An instrument conforms to the protocols of the hooks that it wants to hear: ``CommandInstrument``,
-/// ``ConnectionInstrument``, ``PoolInstrument``, ``DeliveryInstrument``, ``SettlementInstrument``. Each hook is named for what
+/// ``ConnectionInstrument``, ``PoolInstrument``, ``TopologyInstrument``, ``DeliveryInstrument``, ``SettlementInstrument``. Each hook is named for what
 /// has happened and has a default that does nothing. A client asks once which protocols an instrument conforms to, so that
 /// hooks without a listener cost nothing on the path of a command or a message.
 ///
@@ -30,6 +30,7 @@ struct Instruments: Sendable {
     let commands: [any CommandInstrument]
     let connections: [any ConnectionInstrument]
     let pools: [any PoolInstrument]
+    let topologies: [any TopologyInstrument]
     let deliveries: [any DeliveryInstrument]
     let settlements: [any SettlementInstrument]
 
@@ -38,6 +39,7 @@ struct Instruments: Sendable {
         commands = instruments.compactMap { $0 as? any CommandInstrument }
         connections = instruments.compactMap { $0 as? any ConnectionInstrument }
         pools = instruments.compactMap { $0 as? any PoolInstrument }
+        topologies = instruments.compactMap { $0 as? any TopologyInstrument }
         deliveries = instruments.compactMap { $0 as? any DeliveryInstrument }
         settlements = instruments.compactMap { $0 as? any SettlementInstrument }
     }

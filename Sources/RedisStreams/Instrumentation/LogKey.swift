@@ -16,6 +16,12 @@ enum LogKey {
     static let owner = "redis.owner"
     static let count = "redis.count"
     static let message = "redis.message"
+    static let slot = "redis.slot"
+    static let endpoint = "redis.endpoint"
+    static let master = "redis.master"
+    static let oldMaster = "redis.old_master"
+    static let sentinel = "redis.sentinel"
+    static let epoch = "redis.epoch"
 
     /// The reason for another attempt, the number of the one that failed, and the delay.
     static func retry(_ error: RedisError, _ attempt: Int, _ delay: Duration) -> Logger.Metadata {

@@ -11,6 +11,9 @@ final class ConnectionPool: Sendable {
         var maxLeasedConnections: Int
         var acquireTimeout: Duration
         var backoff: Backoff
+        /// Whether a caller waits while the pool tries to connect again. In a cluster it does not, since another node may
+        /// serve its keys by then.
+        var triesAgain = true
     }
 
     private struct State: ~Copyable {
@@ -36,11 +39,19 @@ final class ConnectionPool: Sendable {
     private let connector: any Connector
     private let instruments: Instruments
     private let background: BackgroundTasks
-    private let onNotMaster: @Sendable (ConnectionPool) -> Void
+    private let observer: Observer
     private let state: Mutex<State>
 
-    /// - Parameter onNotMaster: Called when the server of a connection says that it is not the master. The pool draws no
-    ///   conclusion from that.
+    /// What the node of the pool wants to know. The pool itself draws no conclusion from it.
+    struct Observer: Sendable {
+        /// The server of a connection says that it is not the master.
+        var onNotMaster: @Sendable (ConnectionPool) -> Void = { _ in }
+        /// A node of a cluster sends the client on to another one; `nil` if the server is none.
+        var onRedirection: (@Sendable (Redirection) -> Void)?
+        /// A connection has ended, or could not be made.
+        var onLoss: (@Sendable (RedisError) -> Void)?
+    }
+
     init(
         settings: Settings,
         connector: any Connector,
@@ -48,7 +59,7 @@ final class ConnectionPool: Sendable {
         background: BackgroundTasks,
         instruments: Instruments,
         randomness: @escaping @Sendable () -> Double = { .random(in: 0...1) },
-        onNotMaster: @escaping @Sendable (ConnectionPool) -> Void
+        observer: Observer
     ) {
         self.settings = settings
         self.randomness = randomness
@@ -56,13 +67,14 @@ final class ConnectionPool: Sendable {
         self.eventLoops = eventLoops
         self.background = background
         self.instruments = instruments
-        self.onNotMaster = onNotMaster
+        self.observer = observer
         state = Mutex(
             State(
                 machine: PoolStateMachine(
                     sharedConnections: settings.sharedConnections,
                     maxLeases: settings.maxLeasedConnections,
-                    maxIdle: Self.maxIdleLeases
+                    maxIdle: Self.maxIdleLeases,
+                    triesAgain: settings.triesAgain
                 )
             )
         )
@@ -77,13 +89,19 @@ final class ConnectionPool: Sendable {
     func nextEventLoop() -> any EventLoop { eventLoops.next() }
 
     /// Closes all connections, and fails all callers that wait.
-    func close() {
+    ///
+    /// - Parameter reason: What callers get from now on. Default: the client was shut down.
+    func close(_ reason: RedisError = PoolStateMachine<RedisConnection>.shutDown) {
         let (waiters, connections) = state.withLock { state in
-            let (ids, connections) = state.machine.close()
+            let (ids, connections) = state.machine.close(reason)
             return (ids.compactMap { state.waiters.removeValue(forKey: $0) }, connections)
         }
-        for waiter in waiters { waiter.resume(.failure(PoolStateMachine<RedisConnection>.shutDown)) }
+        for waiter in waiters { waiter.resume(.failure(reason)) }
         for connection in connections { connection.close() }
+    }
+
+    private var closeReason: RedisError {
+        state.withLock { $0.machine.closeReason } ?? PoolStateMachine<RedisConnection>.shutDown
     }
 
     // MARK: Shared connections
@@ -101,7 +119,7 @@ final class ConnectionPool: Sendable {
             case .wait(let slots): return .wait(connect: slots)
             }
         }
-        guard let connection else { throw PoolStateMachine<RedisConnection>.shutDown }
+        guard let connection else { throw closeReason }
         return connection
     }
 
@@ -129,10 +147,16 @@ final class ConnectionPool: Sendable {
     private func connectNow(slot: Int) async {
         do throws(RedisError) {
             let connection = try await connector.connect(on: eventLoops.next())
-            let resumed: [Waiter]? = state.withLock { state in
-                state.machine.connected(connection, slot: slot)?.compactMap { state.waiters.removeValue(forKey: $0) }
+            let (isCurrent, resumed): (Bool, [Waiter]?) = state.withLock { state in
+                guard connector.isCurrent(connection) else { return (false, nil) }
+                let waiters = state.machine.connected(connection, slot: slot)
+                return (true, waiters?.compactMap { state.waiters.removeValue(forKey: $0) })
             }
-            guard let resumed else { return connection.close() }
+            guard let resumed else {
+                connection.close()
+                if !isCurrent { connectFailed(Self.superseded, slot: slot) }
+                return
+            }
             observe(connection) { machine in machine.lost(connection, slot: slot) }
             for waiter in resumed { waiter.resume(.success(connection)) }
         } catch {
@@ -156,6 +180,7 @@ final class ConnectionPool: Sendable {
 
     private func reportFailure(_ error: RedisError, attempt: Int, retryAfter delay: Duration?) {
         let time = eventLoops.timers.now
+        observer.onLoss?(error)
         for instrument in instruments.connections {
             instrument.connectingFailed(.init(error: error, attempt: attempt, retryAfter: delay, time: time))
         }
@@ -186,9 +211,13 @@ final class ConnectionPool: Sendable {
         }
         do throws(RedisError) {
             let connection = try await connectLease(on: eventLoop ?? eventLoops.next())
-            guard state.withLock({ $0.machine.leaseConnected(connection) }) else {
+            let (isCurrent, isOpen): (Bool, Bool) = state.withLock { state in
+                guard connector.isCurrent(connection) else { return (false, true) }
+                return (true, state.machine.leaseConnected(connection))
+            }
+            guard isCurrent, isOpen else {
                 connection.close()
-                throw PoolStateMachine<RedisConnection>.shutDown
+                throw isOpen ? Self.superseded : closeReason
             }
             observe(connection) { machine in machine.lostIdle(connection) }
             for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
@@ -208,7 +237,9 @@ final class ConnectionPool: Sendable {
                 return try await connector.connect(on: eventLoop)
             } catch {
                 let delay = settings.backoff.delay(attempt: attempt, jitter: randomness(), after: error)
-                let isLast = !error.isRetriable || Task.isCancelled || eventLoop.now + TimeAmount(delay) > deadline
+                let isLast =
+                    !error.isRetriable || !settings.triesAgain || Task.isCancelled
+                    || eventLoop.now + TimeAmount(delay) > deadline
                 reportFailure(error, attempt: attempt, retryAfter: isLast ? nil : delay)
                 if isLast { throw error }
                 await eventLoop.sleep(for: delay)
@@ -252,8 +283,12 @@ final class ConnectionPool: Sendable {
         _ connection: RedisConnection,
         end: @escaping @Sendable (inout PoolStateMachine<RedisConnection>) -> Void
     ) {
-        connection.whenClosed { _ in self.state.withLock { end(&$0.machine) } }
-        connection.whenNotMaster { self.onNotMaster(self) }
+        connection.whenClosed { reason in
+            self.state.withLock { end(&$0.machine) }
+            self.observer.onLoss?(reason)
+        }
+        connection.whenNotMaster { self.observer.onNotMaster(self) }
+        if let onRedirection = observer.onRedirection { connection.whenRedirected(onRedirection) }
     }
 
     // MARK: Another master
@@ -266,6 +301,16 @@ final class ConnectionPool: Sendable {
         let count = old.idle.count + old.inUse.count
         if count == 0 { return }
         for instrument in instruments.pools { instrument.connectionsRetired(count: count) }
+    }
+
+    /// Ends every connection at once, whatever is on its way on it: the commands fail with `reason`, and the server may have
+    /// executed them. Callers get new connections from now on.
+    func endConnections(because reason: RedisError) {
+        for connection in state.withLock({ $0.machine.endAll() }) { connection.end(because: reason) }
+    }
+
+    private static var superseded: RedisError {
+        RedisError(.connectionUnavailable, "The master was replaced while the client connected to it.")
     }
 
     // MARK: Waiting

@@ -10,7 +10,7 @@ internal import DequeModule
 ///
 /// | state | what it means | entered by | successors |
 /// |---|---|---|---|
-/// | `empty` | There is no connection, and nobody needs one. | `init`, `lost`, `backoffEnded`, `retireAll`, `close` | `connecting` |
+/// | `empty` | There is no connection, and nobody needs one. | `init`, `lost`, `backoffEnded`, `retireAll`, `endAll`, `close` | `connecting` |
 /// | `connecting` | The owner makes a connection. | `acquireShared`, `prepareShared`, `backoffEnded` | `ready`, `backingOff`, `empty` |
 /// | `ready` | Callers get the connection. | `connected` | `empty` |
 /// | `backingOff` | An attempt failed, and the delay of the next one runs. | `connectFailed` | `connecting`, `empty` |
@@ -41,7 +41,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     private enum Life {
         case open
-        case closed
+        case closed(RedisError)
     }
 
     private var life: Life = .open
@@ -52,6 +52,8 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     private var sharedWaiters: Deque<WaiterID> = []
     private var nextSlot = 0
 
+    /// Whether a caller waits while the owner tries to connect again.
+    private let triesAgain: Bool
     private let maxLeases: Int
     private let maxIdle: Int
     private var leases = 0
@@ -64,7 +66,8 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     /// Shared connections that were replaced, and have not ended yet.
     private var retiring: [Connection] = []
 
-    init(sharedConnections: Int, maxLeases: Int, maxIdle: Int) {
+    init(sharedConnections: Int, maxLeases: Int, maxIdle: Int, triesAgain: Bool = true) {
+        self.triesAgain = triesAgain
         slots = Array(repeating: .empty, count: sharedConnections)
         failures = Array(repeating: 0, count: sharedConnections)
         self.maxLeases = maxLeases
@@ -101,8 +104,9 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     /// A caller needs a shared connection.
     mutating func acquireShared(_ waiter: WaiterID) -> SharedAction {
-        guard case .open = life else { return .fail(Self.shutDown) }
+        if case .closed(let reason) = life { return .fail(reason) }
         if let connection = nextReady() { return .use(connection, connect: beginConnecting()) }
+        if !triesAgain, let lastFailure, isBackingOff { return .fail(lastFailure) }
         sharedWaiters.append(waiter)
         return .wait(connect: beginConnecting())
     }
@@ -111,6 +115,11 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     mutating func prepareShared() -> [Int] {
         guard case .open = life else { return [] }
         return beginConnecting()
+    }
+
+    /// Whether each slot waits until it may be tried again.
+    private var isBackingOff: Bool {
+        slots.allSatisfy { if case .backingOff = $0 { true } else { false } }
     }
 
     /// The next connection that is ready, each in its turn.
@@ -162,7 +171,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         failures[slot] += 1
         lastFailure = error
         var action = FailureAction()
-        if !error.isRetriable {
+        if !error.isRetriable || !triesAgain {
             action.failed = Array(sharedWaiters)
             sharedWaiters = []
         }
@@ -200,7 +209,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     /// A caller needs a connection of its own.
     mutating func acquireLease(_ waiter: WaiterID, where isSuitable: (Connection) -> Bool) -> LeaseAction {
-        guard case .open = life else { return .fail(Self.shutDown) }
+        if case .closed(let reason) = life { return .fail(reason) }
         guard leases < maxLeases else {
             leaseWaiters.append(waiter)
             return .wait
@@ -289,6 +298,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         return action
     }
 
+    /// No caller gets one of the present connections any more. Returns all of them: the owner ends them at once.
+    mutating func endAll() -> [Connection] {
+        let inUse = retireAll()
+        let retired = leased.values.filter { lease in !inUse.inUse.contains { $0 === lease.connection } }
+        let before = retiring.filter { connection in !inUse.inUse.contains { $0 === connection } }
+        return inUse.idle + inUse.inUse + retired.sorted { $0.number < $1.number }.map(\.connection) + before
+    }
+
     // MARK: Waiters and the end
 
     /// A caller gives up waiting. Returns whether it did wait.
@@ -315,9 +332,11 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     }
 
     /// Closes the pool. Returns the callers that wait, which get an error, and the connections to close.
-    mutating func close() -> (waiters: [WaiterID], connections: [Connection]) {
+    ///
+    /// - Parameter reason: The error of later callers.
+    mutating func close(_ reason: RedisError = shutDown) -> (waiters: [WaiterID], connections: [Connection]) {
         guard case .open = life else { return ([], []) }
-        life = .closed
+        life = .closed(reason)
         var connections = idle + leased.values.sorted { $0.number < $1.number }.map(\.connection)
         for case .ready(let connection) in slots { connections.append(connection) }
         connections += retiring
@@ -329,6 +348,11 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         leased = [:]
         retiring = []
         return (waiters, connections)
+    }
+
+    /// What callers get from a pool that is closed; `nil` while it is open.
+    var closeReason: RedisError? {
+        if case .closed(let reason) = life { reason } else { nil }
     }
 
     static var shutDown: RedisError {

@@ -39,6 +39,9 @@ public final class StreamProducer: Sendable {
         /// How the server trims the stream with each message. Default: `nil`, not at all.
         public var trim: TrimStrategy?
 
+        /// Whether the producer holds while its stream moves to another node. A control run turns it off.
+        var holds = true
+
         /// The defaults.
         public init() {}
 
@@ -76,7 +79,7 @@ public final class StreamProducer: Sendable {
         self.configuration = configuration
         let buffer = ProducerBuffer(configuration)
         self.buffer = buffer
-        let engine = ProducerEngine(client: client, configuration: configuration, buffer: buffer)
+        let engine = ProducerEngine(client: client, stream: stream, configuration: configuration, buffer: buffer)
         client.background.start {
             await engine.run()
         } otherwise: { error in

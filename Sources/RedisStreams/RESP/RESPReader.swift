@@ -14,7 +14,7 @@ internal import CHiredis
     /// - Parameter secret: The password to remove from the server's texts before they are shown in errors.
     package init(limits: RESPLimits = RESPLimits(), secret: Password? = nil) {
         unsafe builder = .allocate(capacity: 1)
-        unsafe builder.initialize(to: TapeBuilder(limits: limits, secret: secret))
+        unsafe builder.initialize(to: TapeBuilder(limits: limits, secrets: Secrets(secret)))
         unsafe sink = .allocate(capacity: 1)
         unsafe sink.initialize(to: makeSink(for: builder))
         guard let created = unsafe rs_reader_create(sink) else {
@@ -29,6 +29,11 @@ internal import CHiredis
         unsafe builder.pointee.deallocate()
         unsafe builder.deallocate()
         unsafe sink.deallocate()
+    }
+
+    /// Removes this password, too, from the texts of later replies.
+    mutating func hide(_ password: Password) {
+        unsafe builder.pointee.secrets.add(password)
     }
 
     /// Parses `bytes`, and calls `body` with each reply that is complete now, in order.

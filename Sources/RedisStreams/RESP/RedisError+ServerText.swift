@@ -20,7 +20,11 @@ extension RedisError {
     init(serverText: String, command: String?, secret: Password? = nil) {
         var serverText = serverText
         self = serverText.withUTF8 { bytes in
-            unsafe RedisError(serverText: UnsafeRawBufferPointer(bytes), command: command, secret: secret)
+            unsafe RedisError(
+                serverText: UnsafeRawBufferPointer(bytes),
+                command: command,
+                secrets: Secrets(secret)
+            )
         }
     }
 
@@ -30,7 +34,7 @@ extension RedisError {
     init(
         serverText bytes: UnsafeRawBufferPointer,
         command: String?,
-        secret: Password?,
+        secrets: Secrets,
         deniedSubject: (String) -> String? = { _ in nil }
     ) {
         let text = unsafe String(decoding: bytes.prefix(Self.maxTextBytes), as: UTF8.self)
@@ -39,7 +43,7 @@ extension RedisError {
         // The only error that its first word does not identify. A server sends it as soon as it has accepted the
         // connection, with this wording since 2.4.
         if code == .serverError, text.utf8.contains("max number of clients".utf8) { code = .tooManyClients }
-        let shown = unsafe Self.excerpt(of: bytes, without: secret)
+        let shown = unsafe Self.excerpt(of: bytes, without: secrets)
         if let denial = Self.denial(in: shown) {
             let subject = deniedSubject(denial).map { ". \($0)" } ?? ""
             let message = Self.scrubbed(denial).droppingFullStop + subject + (Self.advice(for: .permissionDenied) ?? "")
@@ -52,7 +56,8 @@ extension RedisError {
         let isSecretive = command.map { Self.secretive.contains($0.uppercased()) } ?? false
         let kept = isSecretive ? serverCode : Self.scrubbed(shown)
         let message = Self.advice(for: code).map { kept.droppingFullStop + $0 }
-        self.init(code, message ?? kept, command: command, serverCode: serverCode)
+        let redirection = code == .redirected ? Redirection(serverText: text) : nil
+        self.init(code, message ?? kept, command: command, serverCode: serverCode, cause: redirection)
     }
 
     /// The server's text about a missing right; `nil` for any other error.
@@ -98,10 +103,10 @@ extension RedisError {
         return String(result)
     }
 
-    /// The beginning of a server's text, without `secret`, without the arguments that some errors repeat, and without
+    /// The beginning of a server's text, without `secrets`, without the arguments that some errors repeat, and without
     /// control characters.
-    static func scrubbed(_ bytes: UnsafeRawBufferPointer, without secret: Password?) -> String {
-        unsafe scrubbed(excerpt(of: bytes, without: secret))
+    static func scrubbed(_ bytes: UnsafeRawBufferPointer, without secrets: Secrets) -> String {
+        unsafe scrubbed(excerpt(of: bytes, without: secrets))
     }
 
     private static func scrubbed(_ text: String) -> String {
@@ -114,16 +119,19 @@ extension RedisError {
         return result
     }
 
-    /// The beginning of a text, with `****` in place of `secret`.
-    private static func excerpt(of bytes: UnsafeRawBufferPointer, without secret: Password?) -> String {
-        guard let secret = secret.map({ Array($0.value.utf8) }), !secret.isEmpty else {
+    /// The beginning of a text, with `****` in place of each of `secrets`.
+    private static func excerpt(of bytes: UnsafeRawBufferPointer, without secrets: Secrets) -> String {
+        // The longest is tried first: another one may be a part of it.
+        let secrets = secrets.passwords.map { Array($0.value.utf8) }.filter { !$0.isEmpty }
+            .sorted { $0.count > $1.count }
+        guard !secrets.isEmpty else {
             return unsafe String(decoding: bytes.prefix(maxTextBytes), as: UTF8.self)
         }
         var result: [UInt8] = []
         var next = 0
         // A secret that begins before the cut is matched beyond it, so that no part of the secret remains.
         while next < min(bytes.count, maxTextBytes) {
-            if unsafe bytes[next...].starts(with: secret) {
+            if let secret = secrets.first(where: { unsafe bytes[next...].starts(with: $0) }) {
                 result += "****".utf8
                 next += secret.count
             } else {
@@ -141,7 +149,7 @@ extension RedisError {
         case .wrongType: ". The key holds another type of value: use another key, or delete this one."
         case .tooManyClients: ". Raise the server's maxclients, or lower the number of connections."
         case .readOnly: ". The server is a replica: connect to its master."
-        case .redirected: ". The server is part of a cluster, and this client does not follow redirections yet."
+        case .redirected: ". The server is part of a cluster: connect with redis+cluster:// and some of its nodes."
         default: nil
         }
     }

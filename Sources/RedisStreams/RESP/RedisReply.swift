@@ -90,7 +90,7 @@ public struct RedisReply: Sendable {
         return unsafe RedisError(
             serverText: tape.bytes(of: token),
             command: command,
-            secret: tape.secret,
+            secrets: tape.secrets,
             deniedSubject: deniedSubject
         )
     }
@@ -149,7 +149,7 @@ extension RedisReply: CustomStringConvertible {
         let token = token
         switch token.kind {
         case .bulkString: return "bulkString(\(token.count) bytes)"
-        case .simpleString: return unsafe RedisError.scrubbed(tape.bytes(of: token), without: tape.secret)
+        case .simpleString: return unsafe RedisError.scrubbed(tape.bytes(of: token), without: tape.secrets)
         case .integer: return "\(token.integer)"
         case .array: return "array(\(token.count) elements)"
         case .null: return "null"

@@ -33,21 +33,21 @@ struct ReplyToken {
     private let arena: UnsafeMutablePointer<UInt8>
     let tokenCount: Int
     let byteCount: Int
-    /// The password of the connection. If an error or a status repeats it, descriptions leave it out.
-    let secret: Password?
+    /// The passwords of the connection. If an error or a status repeats one, descriptions leave it out.
+    let secrets: Secrets
 
     init(
         tokens: UnsafeMutablePointer<ReplyToken>,
         tokenCount: Int,
         arena: UnsafeMutablePointer<UInt8>,
         byteCount: Int,
-        secret: Password?
+        secrets: Secrets
     ) {
         unsafe self.tokens = tokens
         unsafe self.arena = arena
         self.tokenCount = tokenCount
         self.byteCount = byteCount
-        self.secret = secret
+        self.secrets = secrets
     }
 
     deinit {
@@ -72,7 +72,7 @@ struct ReplyToken {
             tokenCount: end - index,
             arena: arena,
             byteCount: byteCount,
-            secret: tape.secret
+            secrets: tape.secrets
         )
     }
 

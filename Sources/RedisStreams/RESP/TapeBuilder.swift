@@ -8,8 +8,8 @@ internal import CHiredis
     }
 
     let limits: RESPLimits
-    /// The password of the connection; see `ReplyTape.secret`.
-    private let secret: Password?
+    /// The passwords of the connection; see `ReplyTape.secrets`.
+    var secrets: Secrets
     private(set) var refusal: Refusal?
     private(set) var tokenCount = 0
     private(set) var byteCount = 0
@@ -27,9 +27,9 @@ internal import CHiredis
     private static let maxForeseenTokens = 64 << 10
     private static let maxForeseenBytes = 512 << 10
 
-    init(limits: RESPLimits, secret: Password? = nil) {
+    init(limits: RESPLimits, secrets: Secrets = .none) {
         self.limits = limits
-        self.secret = secret
+        self.secrets = secrets
         tokenCapacity = Self.initialTokens
         arenaCapacity = Self.initialBytes
         unsafe tokens = .allocate(capacity: tokenCapacity)
@@ -65,7 +65,7 @@ internal import CHiredis
             tokenCount: replyToken,
             arena: arena,
             byteCount: replyByte,
-            secret: secret
+            secrets: secrets
         )
         let partialTokens = tokenCount - replyToken
         let partialBytes = byteCount - replyByte

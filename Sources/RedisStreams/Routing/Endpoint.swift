@@ -6,12 +6,3 @@ struct Endpoint: Sendable, Hashable {
 extension Endpoint: CustomStringConvertible {
     var description: String { "\(address)" }
 }
-
-/// How a client finds the endpoints of its servers.
-///
-/// The router switches over it when it makes its nodes. A source that asks sentinels for the master, or a cluster for its
-/// map, is another case.
-enum EndpointSource: Sendable {
-    /// One server, at an address that does not change. The name in it is resolved again for each connection.
-    case fixed(Endpoint)
-}

@@ -1,39 +1,58 @@
 /// Says which node serves which keys.
 ///
-/// Today a client has one node, which serves all keys: no slot is computed, and the keys are not even asked for.
+/// With one server there is one node, which serves all keys: no slot is computed, and the keys are not even asked for.
 final class Router: Sendable {
-    private let node: Node
+    /// The node of the one server; `nil` in a cluster.
+    let node: Node?
+    /// `nil` if the client has one server.
+    let cluster: Cluster?
 
-    /// - Parameter makeNode: Makes the node of an endpoint.
-    init(_ source: EndpointSource, makeNode: (Endpoint) -> Node) {
-        switch source {
-        case .fixed(let endpoint): node = makeNode(endpoint)
-        }
+    /// A router to one server.
+    init(_ node: Node) {
+        self.node = node
+        cluster = nil
     }
 
-    /// The node that serves these keys. All of them have to be served by one node.
-    func node(for keys: @autoclosure () -> [StreamKey]) -> Node { node }
+    /// A router to the nodes of a cluster.
+    init(_ cluster: Cluster) {
+        node = nil
+        self.cluster = cluster
+    }
 
-    /// A shared connection to the node that serves these keys, if there is one now. Asking here and not the node spares each
-    /// command a count of references to the node and to its pool, which all threads would change.
-    func readyShared(for keys: @autoclosure () -> [StreamKey]) -> RedisConnection? { node.pool.readyShared() }
+    /// A shared connection to the one server, if there is one now. Asking here and not the node spares each command a count
+    /// of references to the node and to its pool, which all threads would change.
+    func readyShared() -> RedisConnection? { node?.pool.readyShared() }
 
-    /// A node for commands without keys, which every node can execute.
-    var anyNode: Node { node }
+    /// The route to the server of a key, which all other keys of the caller are in one slot with.
+    func route(for key: @autoclosure () -> StreamKey?) -> any Route {
+        if let node { return node }
+        guard let cluster else { preconditionFailure("A router has a node or a cluster.") }
+        return ClusterRoute(slot: key()?.slot, cluster: cluster)
+    }
+
+    /// Checks that keys can be used together.
+    ///
+    /// - Throws: ``RedisError`` with ``RedisError/Code/crossSlot``: they are in different slots of the cluster.
+    func checkSlots(of keys: [StreamKey]) throws(RedisError) {
+        if cluster != nil { _ = try SlotCheck.slot(of: keys) }
+    }
 
     // MARK: All nodes
 
-    /// Whether there is a connection to every node that commands may need.
-    var isReady: Bool { node.pool.hasReadyShared }
+    /// Whether there is a connection to send commands on.
+    var isReady: Bool { node?.pool.hasReadyShared ?? cluster?.hasReadyShared ?? false }
 
-    /// Lets the nodes without a connection make one, for callers that need it later and cannot wait for it then.
-    func prepare() { node.pool.prepareShared() }
+    /// Begins to connect, for callers that need a connection later and cannot wait for it then.
+    func prepare() { route(for: nil).prepareShared() }
 
-    /// Waits until there is a connection to every node.
+    /// Waits until there is a connection.
     ///
-    /// - Throws: ``RedisError``: why there is none within the time that the pool waits.
-    func waitUntilReady() async throws(RedisError) { _ = try await node.pool.shared() }
+    /// - Throws: ``RedisError``: why there is none within the time that the client waits.
+    func waitUntilReady() async throws(RedisError) { _ = try await route(for: nil).shared() }
 
     /// Closes all connections to all nodes, and fails everybody who waits for one.
-    func close() { node.pool.close() }
+    func close() {
+        node?.pool.close()
+        cluster?.close()
+    }
 }

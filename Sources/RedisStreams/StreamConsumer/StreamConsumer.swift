@@ -156,6 +156,7 @@ extension StreamConsumer: AsyncSequence {
     }
 
     private func validate() throws(RedisError) {
+        try client.router.checkSlots(of: Array(streams.keys))
         try configuration.validate()
         guard !streams.isEmpty else {
             throw RedisError(.invalidArgument, "A stream consumer needs at least one stream.")

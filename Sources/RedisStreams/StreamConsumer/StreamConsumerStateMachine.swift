@@ -212,6 +212,7 @@ struct StreamConsumerStateMachine: ~Copyable {
         if error.code != .replyTooLarge { isProbeDue = true }
         // Somebody may have run `CLIENT UNBLOCK`; the first time, the consumer reads on without a pause.
         if error.code == .unblocked, failures == 1 { return .proceed }
+        if error.code == .slotMoving, failures == 1 { return .reconnect }
         return .retry(error, attempt: failures)
     }
 

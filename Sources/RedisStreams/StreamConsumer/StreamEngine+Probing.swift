@@ -119,7 +119,7 @@ extension StreamEngine {
         connection.enqueue(command) { outcome in
             self.assumeIsolated { engine in
                 switch command.result(of: outcome) {
-                case .success(let role): if engine.master.observe(role) { engine.node.serverIsNotMaster() }
+                case .success(let role): if engine.master.observe(role) { engine.route.serverIsNotMaster() }
                 case .failure(let error): if !error.isRetriable { engine.master.mayAsk = false }
                 }
             }

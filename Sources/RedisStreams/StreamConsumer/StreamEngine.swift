@@ -29,14 +29,14 @@ actor StreamEngine: ConsumerEngine {
     nonisolated let keeper: PositionKeeper?
 
     private nonisolated var observer: ConsumerObserver { consumer.observer }
-    nonisolated var node: Node { consumer.client.router.node(for: Array(consumer.streams.keys)) }
-    nonisolated var pool: ConnectionPool { node.pool }
+    nonisolated let route: any Route
     nonisolated var backoff: Backoff { consumer.configuration.backoff }
 
     init(consumer: StreamConsumer, buffer: MessageBuffer<MessageBatch>, loop: Int = 0) {
         self.consumer = consumer
         self.buffer = buffer
         self.loop = loop
+        route = consumer.client.router.route(for: consumer.streams.keys.first)
         eventLoop = consumer.client.nextEventLoop()
         machine = StreamConsumerStateMachine(
             consumer.streams,

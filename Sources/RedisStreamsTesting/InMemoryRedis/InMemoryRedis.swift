@@ -24,8 +24,8 @@ internal import Synchronization
 ///
 /// `swift run in-memory-redis --port 6380` runs the same server on a port, for other clients.
 ///
-/// It does not have Lua (it refuses scripts other than the library's), access control lists, replicas, cluster,
-/// persistence, and data types other than streams, strings and hashes.
+/// It does not have Lua (it refuses scripts other than the library's), access control lists, replicas, persistence,
+/// and data types other than streams, strings and hashes. ``InMemoryCluster`` is a cluster of such servers.
 public final class InMemoryRedis: Sendable {
     /// The server that it behaves like.
     public let version: Version
@@ -128,27 +128,6 @@ extension InMemoryRedis: Transport {
             return refusals > 0
         }
         if isRefused { throw RedisError(.connectionRefused, "Refused by the test.") }
-        return Stream(host: host, connection: host.connect(Peer(delegate: delegate)))
-    }
-
-    private struct Peer: RedisPeer {
-        let delegate: any ByteStreamDelegate
-
-        func received(_ bytes: ByteBuffer) { delegate.received(bytes) }
-        func ended() { delegate.ended(with: nil) }
-    }
-
-    private final class Stream: ByteStream {
-        private let host: RedisHost
-        private let connection: RedisModel.ConnectionID
-
-        init(host: RedisHost, connection: RedisModel.ConnectionID) {
-            self.host = host
-            self.connection = connection
-        }
-
-        func write(_ bytes: ByteBuffer) { host.received(bytes, from: connection) }
-        func close() { host.closed(connection) }
-        var localAddress: String? { connection.address }
+        return HostedStream(host: host, connection: host.connect(HostedPeer(delegate: delegate)))
     }
 }

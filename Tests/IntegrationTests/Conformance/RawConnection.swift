@@ -59,6 +59,18 @@ final class RawConnection: Sendable {
         }
     }
 
+    /// Closes the connection after a time, so that nobody waits for a reply that never comes.
+    func close(after limit: TimeAmount) {
+        guard let channel = channel.withLock({ $0 }) else { return }
+        channel.eventLoop.scheduleTask(in: limit) { channel.close(promise: nil) }
+    }
+
+    /// How many replies have arrived that ``replies(_:)`` has not returned yet.
+    var replyCount: Int { state.withLock(\.replies.count) }
+
+    /// Whether one side has closed the connection.
+    var hasEnded: Bool { state.withLock(\.isClosed) }
+
     private func received(_ bytes: [UInt8]) {
         change { state in
             state.received += bytes

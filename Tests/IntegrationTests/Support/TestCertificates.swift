@@ -20,6 +20,10 @@ struct TestCertificates: Sendable {
     let foreign: Certificate
     /// For `localhost`, until yesterday.
     let expired: Certificate
+    /// For a client.
+    let client: Certificate
+    /// For a client, from the other authority.
+    let strangeClient: Certificate
 
     private let folder: String
 
@@ -32,6 +36,8 @@ struct TestCertificates: Sendable {
         local = try await Self.makeCertificate("local", for: "DNS:localhost,IP:127.0.0.1", in: folder)
         foreign = try await Self.makeCertificate("foreign", for: "DNS:elsewhere.test", in: folder)
         expired = try await Self.makeExpiredCertificate("expired", in: folder)
+        client = try await Self.makeCertificate("client", for: "DNS:client.test", in: folder)
+        strangeClient = try await Self.makeCertificate("strange", for: "DNS:client.test", by: "other", in: folder)
     }
 
     /// Runs `body` with certificates, and removes them after it.
@@ -56,14 +62,15 @@ struct TestCertificates: Sendable {
     private static func makeCertificate(
         _ name: String,
         for names: String,
+        by authority: String = "ca",
         in folder: String
     ) async throws -> Certificate {
         let path = "\(folder)/\(name)"
         try await openssl(
             ["req", "-x509"] + newKey + [
-                "-CA", "\(folder)/ca.pem", "-CAkey", "\(folder)/ca.key", "-keyout", "\(path).key", "-out",
-                "\(path).pem",
-                "-subj", "/CN=Test server", "-addext", "subjectAltName=\(names)",
+                "-CA", "\(folder)/\(authority).pem", "-CAkey", "\(folder)/\(authority).key",
+                "-keyout", "\(path).key", "-out", "\(path).pem", "-subj", "/CN=Test server", "-addext",
+                "subjectAltName=\(names)",
                 "-addext", "basicConstraints=critical,CA:FALSE",
             ],
             log: "\(path).log"
@@ -100,3 +107,6 @@ struct TestCertificates: Sendable {
         }
     }
 }
+
+/// The contents of a file.
+func bytes(ofFile path: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path))) }

@@ -37,6 +37,8 @@ struct ReadingCase: CustomTestStringConvertible, Sendable {
         ReadingCase(XGROUP.DELCONSUMER("s", group: "g", consumer: "c")), ReadingCase(XINFO.STREAM("s")),
         ReadingCase(XINFO.STREAMFULL("s")), ReadingCase(XINFO.GROUPS("s")),
         ReadingCase(XINFO.CONSUMERS("s", group: "g")),
+        ReadingCase(SENTINEL.GETMASTERADDRBYNAME(master: "m")), ReadingCase(SENTINEL.MASTER(master: "m")),
+        ReadingCase(SENTINEL.SENTINELS(master: "m")), ReadingCase(SENTINEL.MYID()),
         ReadingCase(PING()), ReadingCase(DEL(["s"])), ReadingCase(EXISTS(["s"])),
         ReadingCase(EXPIRE("s", after: .seconds(1))),
         ReadingCase(CLIENT.ID()), ReadingCase(CLIENT.KILL(id: 1)), ReadingCase(CLIENT.UNBLOCK(id: 1)),
@@ -59,13 +61,18 @@ struct ReadingCase: CustomTestStringConvertible, Sendable {
         "*2\r\n$5\r\nslave\r\n:1\r\n", "*2\r\n$8\r\nsentinel\r\n:1\r\n", "*1\r\n-ERR inside\r\n",
     ]
 
-    /// The exceptions, which are valid for these commands: a text, a role without details, and an empty stream.
+    /// The exceptions, which are valid for these commands: a text, a role without details, a host and a port, and an empty stream.
     static let accepted: [String: [String]] = [
         "INFO": ["+QUEUED\r\n"],
         "ROLE": [
             "*1\r\n+QUEUED\r\n", "*2\r\n$1\r\nx\r\n*0\r\n", "*2\r\n$6\r\nlength\r\n:1\r\n",
             "*3\r\n$3\r\n0-0\r\n*0\r\n:1\r\n",
         ],
+        "SENTINEL GET-MASTER-ADDR-BY-NAME m": [
+            "*2\r\n$6\r\nlength\r\n:1\r\n", "*2\r\n$6\r\nmaster\r\n:1\r\n", "*2\r\n$5\r\nslave\r\n:1\r\n",
+            "*2\r\n$8\r\nsentinel\r\n:1\r\n",
+        ],
+        "SENTINEL MYID": ["+QUEUED\r\n"],
         "XREAD STREAMS s 0-0": ["*1\r\n*2\r\n$3\r\nx-y\r\n*0\r\n"],
         "XREADGROUP GROUP g c STREAMS s >": ["*1\r\n*2\r\n$3\r\nx-y\r\n*0\r\n"],
     ]

@@ -12,6 +12,18 @@ import Testing
         ("Timeouts", { $0.unacknowledgedTimeout = .seconds(86_401) }),
         ("Timeouts", { $0.connectTimeout = .seconds(Int64.min) }),
         ("Timeouts", { $0.commandTimeout = .seconds(Int64.max) }),
+        (
+            "credentialsProvider",
+            {
+                $0.credentialsProvider = .init { .init(password: "a") }; $0.password = "b"
+            }
+        ),
+        (
+            "credentialsProvider",
+            {
+                $0.credentialsProvider = .init { .init(password: "a") }; $0.username = "b"
+            }
+        ),
     ]
 
     @Test(arguments: refused)

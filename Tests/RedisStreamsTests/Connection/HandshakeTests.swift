@@ -135,7 +135,18 @@ private let secret = "hunter2-secret"
         #expect(before?.code == .tooManyClients)
     }
 
-    @Test(arguments: ["HTTP/1.1 400 Bad Request\r\n", "\u{15}\u{3}\u{1}\r\n", "220 smtp.example.org ESMTP\r\n"])
+    @Test func `The alert of a server that speaks TLS says that the client does not`() async throws {
+        let meeting = Meeting(.init())
+        let server = await meeting.server()
+        server.send("\u{15}\u{3}\u{1}\u{0}\u{2}\u{2}F")
+        let error = await caught { try await meeting.connection() }
+        #expect(error?.code == .tlsFailure)
+        #expect(error?.tlsFailure == .encryptedServer)
+        #expect(error?.isRetriable == false)
+        #expect(error?.message.contains("rediss://") == true)
+    }
+
+    @Test(arguments: ["HTTP/1.1 400 Bad Request\r\n", "220 smtp.example.org ESMTP\r\n"])
     func `Another kind of server on the port is a protocol violation`(handshake: String) async throws {
         let meeting = Meeting(.init())
         let server = await meeting.server()
@@ -165,6 +176,7 @@ private let secret = "hunter2-secret"
         let error = await caught { try await meeting.connection() }
         #expect(error?.code == .connectionClosed)
         #expect(error?.isRetriable == true)
+        #expect(error?.message.hasPrefix("The server closed the connection. If it speaks TLS on this port") == true)
     }
 
     @Test func `A handshake that is cancelled closes the connection`() async throws {

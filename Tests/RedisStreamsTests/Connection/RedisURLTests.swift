@@ -63,11 +63,12 @@ import Testing
     func goodURL(expected: Good) throws {
         let url = try RedisURL(expected.url)
         #expect(url.address == expected.address)
+        #expect(url.topology == .single)
         #expect(url.usesTLS == expected.usesTLS)
         #expect(url.username == expected.username)
         #expect(url.password == expected.password)
         #expect(url.database == expected.database)
-        try url.address.validate()
+        try expected.address.validate()
     }
 
     static let bad: [(String, String)] = [
@@ -81,6 +82,25 @@ import Testing
         ("redis://host\n", "a line break"),
         ("redis://:hunter2\u{0}@host", "a control character"),
         ("redis://:hunter2\u{7F}@host", "a control character"),
+        ("redis+sentinels://:hunter2@host/m", "does not begin with"),
+        ("redis+cluster:/host", "does not begin with"),
+        ("unix+cluster:///run/redis.sock", "does not begin with"),
+        ("redis+sentinel://host", "the name of the master is missing"),
+        ("redis+sentinel://host/", "the name of the master is missing"),
+        ("redis+sentinel://host//0", "the name of the master is missing"),
+        ("redis+sentinel://:hunter2@/mymaster", "the host is missing"),
+        ("redis+sentinel://a,/mymaster", "the host is missing"),
+        ("redis+sentinel://a:26379,b:0/mymaster", "the port"),
+        ("redis+sentinel://host/mymaster/x", "the database"),
+        ("redis+sentinel://host/mymaster/0/1", "the database"),
+        ("redis+sentinel://host/mymaster?db=1", "parameters"),
+        ("redis+sentinel://host/my%master", "in the name of the master is not followed"),
+        ("redis+sentinel://:hun/ter2@host/mymaster", "an @ behind the host"),
+        ("redis+cluster://", "the host is missing"),
+        ("redis+cluster://a:7000,,b:7001", "the host is missing"),
+        ("redis+cluster://a:7000;b:7001", "more than one colon"),
+        ("redis+cluster://a:7000, b:7001", "a space"),
+        ("redis+cluster://a:7000/x", "the database"),
         ("redis://", "the host is missing"),
         ("redis:///0", "the host is missing"),
         ("redis://:6379", "the host is missing"),
@@ -153,9 +173,75 @@ import Testing
         if url.utf8.count > 10 { #expect(!said.contains(url)) }
     }
 
-    @Test("No cut of a URL traps, and none is repeated by its error")
-    func cuts() {
-        let url = "rediss://user:hunter2%40é@[2001:db8::1]:6379/12?db=1#x"
+    struct Several: Sendable, CustomTestStringConvertible {
+        var url: String
+        var topology: RedisClient.Topology
+        var usesTLS = false
+        var username: String?
+        var password: Password?
+        var database = 0
+
+        var testDescription: String { url }
+    }
+
+    static let several: [Several] = [
+        Several(
+            url: "redis+sentinel://s1:26379,s2:26380/mymaster",
+            topology: .sentinel(
+                master: "mymaster",
+                sentinels: [.tcp(host: "s1", port: 26379), .tcp(host: "s2", port: 26380)]
+            )
+        ),
+        Several(
+            url: "rediss+sentinel://app:secret@s1,[::1],[::2]:5/my%2Fmaster/3",
+            topology: .sentinel(
+                master: "my/master",
+                sentinels: [.tcp(host: "s1", port: 26379), .tcp(host: "::1", port: 26379), .tcp(host: "::2", port: 5)]
+            ),
+            usesTLS: true,
+            username: "app",
+            password: "secret",
+            database: 3
+        ),
+        Several(
+            url: "VALKEY+Sentinel://:a,b@s1/mymaster/",
+            topology: .sentinel(master: "mymaster", sentinels: [.tcp(host: "s1", port: 26379)]),
+            password: "a,b"
+        ),
+        Several(
+            url: "redis+cluster://app:secret@a:7000,b:7001,c",
+            topology: .cluster(seeds: [.tcp(host: "a", port: 7000), .tcp(host: "b", port: 7001), .tcp(host: "c")]),
+            username: "app",
+            password: "secret"
+        ),
+        Several(url: "rediss+cluster://[::1]/0", topology: .cluster(seeds: [.tcp(host: "::1")]), usesTLS: true),
+        Several(url: "valkey+cluster://a/", topology: .cluster(seeds: [.tcp(host: "a")])),
+        Several(url: "valkeys+cluster://a", topology: .cluster(seeds: [.tcp(host: "a")]), usesTLS: true),
+    ]
+
+    @Test("A URL with several hosts is read", arguments: several)
+    func severalHosts(expected: Several) throws {
+        let url = try RedisURL(expected.url)
+        #expect(url.address == nil)
+        #expect(url.topology == expected.topology)
+        #expect(url.usesTLS == expected.usesTLS)
+        #expect(url.username == expected.username)
+        #expect(url.password == expected.password)
+        #expect(url.database == expected.database)
+        let configuration = try RedisClient.Configuration(url: expected.url)
+        #expect(configuration.topology == expected.topology)
+        #expect((configuration.connection.tls != nil) == expected.usesTLS)
+    }
+
+    @Test(
+        "No cut of a URL traps, and none is repeated by its error",
+        arguments: [
+            "rediss://user:hunter2%40é@[2001:db8::1]:6379/12?db=1#x",
+            "rediss+sentinel://user:hunter2%40é@[2001:db8::1]:6379,s2/mymaster%20é/12",
+            "redis+cluster://user:hunter2%40é@a:1,[2001:db8::1]/0",
+        ]
+    )
+    func cuts(url: String) {
         let scalars = Array(url.unicodeScalars)
         for start in scalars.indices {
             for end in start..<scalars.count {
@@ -187,7 +273,7 @@ import Testing
             "\(Optional(password) as Any)", dumped(Holder()), "\(Holder())", String(reflecting: Holder()),
             "\([password: password])", "\(url)", String(reflecting: url), dumped(url),
             "\(Mirror(reflecting: password))", dumped(Mirror(reflecting: password).children.map(\.value)),
-            "\(url.address)",
+            "\(url.address as Any)",
         ]
         for text in texts { #expect(!text.contains("hunter2")) }
         #expect("\(password)" == "****")

@@ -63,6 +63,29 @@ private let secret = "hunter2-secret"
         if let error = await error { expectNoSecret(error) }
     }
 
+    @Test func `Former passwords are left out as well, as many as may still be in use`() {
+        var secrets = Secrets(Password(secret))
+        for number in 1...3 { secrets.add(Password("\(secret)-\(number)")) }
+        secrets.add(Password("\(secret)-3"))
+        #expect(secrets.passwords.count == 4)
+        var text = "ERR \(secret) \(secret)-1 \(secret)-2 \(secret)-3"
+        let error = text.withUTF8 { bytes in
+            unsafe RedisError(serverText: UnsafeRawBufferPointer(bytes), command: nil, secrets: secrets)
+        }
+        #expect(error.message == "ERR **** **** **** ****")
+        secrets.add("fifth")
+        #expect(secrets.passwords.count == 4)
+        #expect(secrets.passwords.first == "fifth")
+    }
+
+    @Test func `A private key in memory is shown by no description`() {
+        var tls = TLSSettings()
+        tls.clientCertificate = .pem(certificate: Array("certificate".utf8), privateKey: Array(secret.utf8))
+        var dumped = ""
+        dump(tls, to: &dumped)
+        for text in ["\(tls)", String(reflecting: tls), dumped] { #expect(!text.contains("104")) }
+    }
+
     private func expectNoSecret(_ error: RedisError, sourceLocation: SourceLocation = #_sourceLocation) {
         let texts = [
             error.description, String(reflecting: error), error.message, error.serverCode ?? "", error.command ?? "",

@@ -33,6 +33,19 @@ import Testing
         #expect([first?.isCertain, second?.isCertain] == [false, true])
     }
 
+    @Test func `After a change of master no lease proves anything until it is renewed`() {
+        var table = PendingTable(leasePolicy)
+        let batch = delivered(["1-0", "2-0"])
+        table.hold(batch)
+        _ = table.acknowledge(batch, 0)
+        table.revokeFencing(at: .at(1_000))
+        let first = table.next(1, at: 2_000)
+        batch.renewLease(from: .at(2_000))
+        _ = table.acknowledge(batch, 1)
+        let second = table.next(1, at: 3_000)
+        #expect([first?.isCertain, second?.isCertain] == [false, true])
+    }
+
     @Test func `If one message needs a script, so do the others of its step`() {
         var table = PendingTable(leasePolicy)
         let old = delivered(["1-0"])

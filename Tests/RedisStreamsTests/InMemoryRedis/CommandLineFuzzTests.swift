@@ -88,6 +88,14 @@ import Testing
         evalsha x 1 s a
         script LOAD x
         script EXISTS x
+        cluster SLOTS
+        cluster SHARDS
+        cluster NODES
+        cluster KEYSLOT s
+        cluster COUNTKEYSINSLOT 1
+        asking
+        readonly
+        readwrite
         """
         .split(separator: "\n").map { $0.split(separator: " ").map(String.init) } + scripts
 
@@ -104,7 +112,7 @@ import Testing
             "18446744073709551616", "18446744073710", "9223372036854775807", "9223372036854775806",
             "922337203685477580",
             "-9223372036854775808", "-9223372036854775807", "1152921504606846975", "\0", "1\0", "\r\n", "é", "move",
-            "fair", "1kb", "9223372036854775807gb", String(repeating: "9", count: 200),
+            "uncrashed", "1kb", "9223372036854775807gb", String(repeating: "9", count: 200),
         ] + Set(lines.joined()).sorted()
 
     /// Returns a line with none to three of its arguments removed, doubled, swapped or replaced.
@@ -137,6 +145,17 @@ import Testing
         var random = SeededGenerator(seed: seed)
         // Wall clocks in 1970, before it, and in the present.
         let table = HostTable(version, wallTime: [0, -5_000_000, 1_700_000_000_000].randomElement(using: &random) ?? 0)
+        sendAnyCommands(to: table, &random)
+    }
+
+    /// Half of the slots belong to another node, and those of some keys are moving.
+    @Test(arguments: InMemoryRedis.Version.allCases, 1...4)
+    func `A node of a cluster still answers after any commands`(version: InMemoryRedis.Version, seed: UInt64) throws {
+        var random = SeededGenerator(seed: seed)
+        sendAnyCommands(to: try HostTable(nodeOf: version, moving: ["s", "t", "h", "o"]), &random)
+    }
+
+    private func sendAnyCommands(to table: HostTable, _ random: inout SeededGenerator) {
         for _ in 0..<100 {
             let (client, connection) = table.connect()
             for _ in 0..<40 {

@@ -36,6 +36,17 @@ final class HostTable {
         host = RedisHost(version: version, password: nil, wallTime: wallTime, eventLoop: eventLoop)
     }
 
+    /// The first of two nodes of a cluster. The slots of these keys are moving from the one to the other.
+    init(nodeOf version: InMemoryRedis.Version, moving keys: [StreamKey]) throws {
+        let cluster = ClusterModel(version: version, masters: 2, replicas: 0)
+        for key in keys { try cluster.beginMoving(key.slot, to: try cluster.owner(of: key.slot) == 0 ? 1 : 0) }
+        let states = cluster.models.map { [eventLoop] in
+            RedisHost.State($0, wallTime: 1_700_000_000_000, eventLoop: eventLoop)
+        }
+        let group = HostGroup(HostGroup.Members(states: states, cluster: cluster))
+        host = RedisHost(group, index: 0, eventLoop: eventLoop)
+    }
+
     deinit {
         try? eventLoop.syncShutdownGracefully()
     }

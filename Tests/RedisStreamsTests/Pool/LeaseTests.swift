@@ -96,7 +96,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
             _ = await transport.nextConnection()
             await leased.wait()
             let second = Task { try await redis.withConnection { ObjectIdentifier($0) } }
-            while redis.router.anyNode.pool.waitingCount == 0 { await Task.yield() }
+            while redis.router.node?.pool.waitingCount == 0 { await Task.yield() }
             release.open()
             let (one, other) = (try await first.value, try await second.value)
             #expect(one == other)
@@ -125,7 +125,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         try await transport.withClient(configuration) { redis in
             let cancelled = try await redis.withConnection { _ in
                 let waiting = Task { await caught { try await redis.withConnection { _ in } } }
-                while redis.router.anyNode.pool.waitingCount == 0 { await Task.yield() }
+                while redis.router.node?.pool.waitingCount == 0 { await Task.yield() }
                 waiting.cancel()
                 return await waiting.value
             }

@@ -47,7 +47,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
             async let read = redis.xread(offsets, block: .seconds(5))
             let leased = await transport.nextConnection()
             #expect(await leased.nextCommand()?.first == "XREAD")
-            redis.router.anyNode.serverIsNotMaster()
+            redis.router.node?.serverIsNotMaster()
             await transport.clock.advance(by: .seconds(1))
             leased.send(batch(entry("1-0")))
             #expect(try await read.first?.first?.id == id("1-0"))
@@ -65,7 +65,7 @@ private let offsets = [StreamOffset("orders", after: .zero)]
         try await transport.withClient { redis in
             try await redis.withConnection { _ in }
             let idle = await transport.nextConnection()
-            redis.router.anyNode.serverIsNotMaster()
+            redis.router.node?.serverIsNotMaster()
             await idle.expectClose()
         }
     }
@@ -78,12 +78,12 @@ private let offsets = [StreamOffset("orders", after: .zero)]
             let reader = Task { for try await message in consumer { seen.record(message.id) } }
             let old = await transport.nextConnection()
             #expect(await old.nextCommand()?.first == "XREAD")
-            redis.router.anyNode.serverIsNotMaster()
+            redis.router.node?.serverIsNotMaster()
             await transport.clock.advance(by: .milliseconds(100))
             old.send(batch(entry("1-0")))
             #expect(await seen.wait(for: 1) == [id("1-0")])
-            await transport.clock.advance(by: .milliseconds(100))
-            let new = await transport.nextConnection()
+            // The consumer may begin its delay only after the time has moved.
+            let new = await transport.clock.advance(by: .milliseconds(10)) { await transport.nextConnection() }
             #expect(await new.nextCommand() != nil)
             reader.cancel()
             _ = await reader.result
@@ -119,6 +119,31 @@ private let offsets = [StreamOffset("orders", after: .zero)]
                 current = next
             }
         }
+    }
+
+    @Test func `When the master is replaced, every connection ends, also those that are retiring`() {
+        var pool = PoolStateMachine<Link>(sharedConnections: 1, maxLeases: 3, maxIdle: 8)
+        let links = (0..<5).map { _ in Link() }
+        _ = pool.shared(1)
+        _ = pool.connected(links[0], slot: 0)
+        _ = pool.lease(2)
+        _ = pool.leaseConnected(links[1])
+        _ = pool.retireAll()
+        _ = pool.shared(3)
+        _ = pool.connected(links[2], slot: 0)
+        _ = pool.lease(4)
+        _ = pool.leaseConnected(links[3])
+        _ = pool.lease(5)
+        _ = pool.leaseConnected(links[4])
+        _ = pool.releaseLease(links[4], isReusable: true)
+        let ended = pool.endAll()
+        #expect(ended.count == 5)
+        #expect(Set(ended.map(ObjectIdentifier.init)) == Set(links.map(ObjectIdentifier.init)))
+        // Nobody gets one of them again.
+        let next = pool.shared(6)
+        #expect(next.connect == [0])
+        let release = pool.releaseLease(links[3], isReusable: true)
+        #expect(release.close.map(ObjectIdentifier.init) == [ObjectIdentifier(links[3])])
     }
 
     @Test func `When the client ends, it also closes retiring connections`() {

@@ -8,12 +8,14 @@ import Testing
     @Test func `One node serves all keys, and the keys are not asked for`() throws {
         let redis = try FakeTransport().makeClient()
         var asked = 0
-        func keys(_ key: StreamKey) -> [StreamKey] {
+        func key(_ key: StreamKey) -> StreamKey {
             asked += 1
-            return [key]
+            return key
         }
-        #expect(redis.router.node(for: keys("orders")) === redis.router.node(for: keys("payments")))
-        #expect(redis.router.node(for: keys("orders")) === redis.router.anyNode)
+        let node = try #require(redis.router.node)
+        #expect(redis.router.route(for: key("orders")) as? Node === node)
+        #expect(redis.router.route(for: key("payments")) as? Node === node)
+        try redis.router.checkSlots(of: ["orders", "payments"])
         #expect(asked == 0)
     }
 
@@ -46,7 +48,7 @@ import Testing
     @Test func `An id is only used on the server that gave it`() async throws {
         let transport = FakeTransport()
         try await transport.withClient { redis in
-            let node = redis.router.node(for: ["orders"])
+            let node = try #require(redis.router.node)
             let leased = try await node.pool.lease()
             _ = try await node.pool.shared()
             #expect(node.readyShared(toServerOf: leased) != nil)

@@ -150,12 +150,14 @@ private func position(_ stream: StreamKey, _ last: String) -> StreamOffset {
 /// The reaction of a state machine to a failure, in a form that can be compared.
 enum Reaction: Equatable {
     case proceed
+    case reconnect
     case retry(RedisError.Code, attempt: Int)
     case stop(RedisError.Code)
 
     init(_ reaction: FailureReaction) {
         switch reaction {
         case .proceed: self = .proceed
+        case .reconnect: self = .reconnect
         case .retry(let error, let attempt): self = .retry(error.code, attempt: attempt)
         case .stop(let error): self = .stop(error.code)
         }

@@ -10,7 +10,8 @@ struct CaseRun {
         self.chosen = chosen
         let number = Options.all.firstIndex { $0.name == chosen.name } ?? 0
         // Each case always runs on the same server, and together they use all servers.
-        let server = options.servers[number % options.servers.count]
+        let preferred = options.servers.first { server in chosen.preferredServer.map(server.name.contains) ?? false }
+        let server = preferred ?? options.servers[number % options.servers.count]
         scene = Scene(
             servers: chosen.needsAllServers ? options.servers : [server],
             isQuick: options.isQuick,

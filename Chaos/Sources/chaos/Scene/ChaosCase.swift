@@ -12,6 +12,9 @@ protocol ChaosCase: Sendable {
     /// Whether the case runs on every server instead of one.
     var needsAllServers: Bool { get }
 
+    /// A part of the name of the server that it runs on, if that one is there; `nil` for any.
+    var preferredServer: String? { get }
+
     /// Whether the short form and control runs leave the case out unless it is named.
     var isLong: Bool { get }
 
@@ -24,6 +27,7 @@ protocol ChaosCase: Sendable {
 extension ChaosCase {
     var needsAllServers: Bool { false }
     var isLong: Bool { false }
+    var preferredServer: String? { nil }
 }
 
 /// A run in which the case turns off what it tests. It must fail, and for that reason.

@@ -103,6 +103,9 @@ final class ChaosServer: Sendable {
         try await process.withLock { $0.take() }?.terminate()
     }
 
+    /// Stops the process, which keeps its connections open, or lets it continue.
+    func setStopped(_ isStopped: Bool) { process.withLock { $0?.send(isStopped ? SIGSTOP : SIGCONT) } }
+
     // MARK: Clients
 
     /// A client's configuration for the server: by TCP at `port`, which may be that of a proxy, or by the Unix socket.

@@ -9,6 +9,7 @@ final class Load: Sendable {
     private struct State {
         var next = 0
         var confirmed: [StreamID: Int] = [:]
+        var givenTwice = 0
     }
 
     private let redis: RedisClient
@@ -27,6 +28,12 @@ final class Load: Sendable {
 
     /// The numbers of the confirmed messages, by their ids.
     var confirmed: [StreamID: Int] { state.withLock { $0.confirmed } }
+
+    /// How often an id was confirmed for two messages.
+    var givenTwice: Int { state.withLock { $0.givenTwice } }
+
+    /// The number of the next message.
+    var next: Int { state.withLock { $0.next } }
 
     var confirmedCount: Int { state.withLock { $0.confirmed.count } }
 
@@ -69,7 +76,9 @@ final class Load: Sendable {
             if let id = try? await receipt.id() { added.append((id, number)) }
         }
         state.withLock { state in
-            for (id, number) in added { state.confirmed[id] = number }
+            for (id, number) in added where state.confirmed.updateValue(number, forKey: id) != nil {
+                state.givenTwice += 1
+            }
         }
         return added.count == numbers.count
     }

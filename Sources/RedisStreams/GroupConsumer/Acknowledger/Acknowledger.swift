@@ -16,7 +16,7 @@ actor Acknowledger: EventLoopActor {
     private nonisolated let consumer: GroupConsumer
     private nonisolated let pending: PendingMessages
     private nonisolated let outcomes: SettlementOutcomes
-    private nonisolated let pool: ConnectionPool
+    private nonisolated let route: any Route
     private nonisolated let logger: Logger
     private let endDeadline: EndDeadline
     /// Whether to wait for handlers even if the task is cancelled.
@@ -36,7 +36,7 @@ actor Acknowledger: EventLoopActor {
         self.outcomes = outcomes
         self.endDeadline = endDeadline
         self.awaitsHandlers = awaitsHandlers
-        pool = consumer.node.pool
+        route = consumer.route
         logger = consumer.observer.log.logger
     }
 
@@ -46,7 +46,7 @@ actor Acknowledger: EventLoopActor {
     /// read. The others go to a shared connection, since a script may have to be sent twice and must not wait behind a
     /// read.
     nonisolated func sendBeforeRead(_ begin: (XACK, SentSettlement) -> Void) {
-        let shared = pool.readyShared()
+        let shared = route.readyShared()
         let limit = SettlementCommands.maxAcknowledged
         var reach = shared == nil ? Outbox.Reach.certain : .sendable
         while let sent = pending.nextSettlement(atMost: limit, reach) {
@@ -102,7 +102,7 @@ actor Acknowledger: EventLoopActor {
 
     /// Sends settlements on a shared connection, since a read may wait on the connection of the reader.
     private func sendNow() {
-        while let connection = pool.readyShared() {
+        while let connection = route.readyShared() {
             guard let sent = pending.nextSettlement(atMost: SettlementCommands.maxAcknowledged, .sendable) else {
                 return
             }
@@ -163,7 +163,7 @@ actor Acknowledger: EventLoopActor {
     private func perform(_ sent: SentSettlement) async -> RedisError? {
         let result: Result<SettlementReply, RedisError>
         do throws(RedisError) {
-            result = await perform(sent, on: try await pool.shared())
+            result = await perform(sent, on: try await route.shared())
         } catch {
             // For example, this task was cancelled, or the client ends.
             result = error.isRetriable ? .failure(error) : await performOnOwnConnection(sent)
@@ -184,7 +184,7 @@ actor Acknowledger: EventLoopActor {
     private func performOnOwnConnection(_ sent: SentSettlement) async -> Result<SettlementReply, RedisError> {
         do throws(RedisError) {
             return .success(
-                try await pool.withOwnConnection(on: eventLoop) { (connection) throws(RedisError) in
+                try await route.withOwnConnection(on: eventLoop) { (connection) throws(RedisError) in
                     try await self.perform(sent, on: connection).get()
                 }
             )
@@ -197,25 +197,5 @@ actor Acknowledger: EventLoopActor {
 extension Result where Failure == RedisError {
     fileprivate var failure: RedisError? {
         if case .failure(let error) = self { error } else { nil }
-    }
-}
-
-extension ConnectionPool {
-    /// Calls `body` with a leased connection, in its own task: a cancelled task cannot wait for a connection, and a
-    /// client that ends does not open shared ones any more.
-    func withOwnConnection<Value: Sendable>(
-        on eventLoop: any EventLoop,
-        _ body: @escaping @Sendable (RedisConnection) async throws(RedisError) -> Value
-    ) async throws(RedisError) -> Value {
-        let task = Task { () -> Result<Value, RedisError> in
-            do throws(RedisError) {
-                let connection = try await self.lease(on: eventLoop)
-                defer { self.release(connection) }
-                return .success(try await body(connection))
-            } catch {
-                return .failure(error)
-            }
-        }
-        return try await task.value.get()
     }
 }

@@ -17,7 +17,10 @@ struct SettlementOutcomes: Sendable {
     private let configuration: GroupConsumer.Configuration
     private let dispatcher: Dispatcher
     private let observer: ConsumerObserver
+    private let route: any Route
     private let listeners: Listeners
+    /// Whether the client may get to another master, which does not know of the latest acknowledgements.
+    private let mayFailOver: Bool
 
     private var pending: PendingMessages { dispatcher.pending }
     private var logger: Logger { observer.log.logger }
@@ -25,6 +28,8 @@ struct SettlementOutcomes: Sendable {
     init(_ consumer: GroupConsumer, _ dispatcher: Dispatcher, _ listeners: Listeners) {
         configuration = consumer.configuration
         observer = consumer.observer
+        route = consumer.route
+        mayFailOver = consumer.client.configuration.topology != .single
         self.dispatcher = dispatcher
         self.listeners = listeners
     }
@@ -41,6 +46,7 @@ struct SettlementOutcomes: Sendable {
     // MARK: Replies
 
     private func succeeded(_ sent: SentSettlement, _ reply: SettlementReply) {
+        if mayFailOver { remember(sent.settlement) }
         switch (sent.settlement, reply) {
         case (.acknowledge(let ids, _), .acknowledged(let count)):
             observer.acknowledged(max(0, min(count, ids.count)))
@@ -49,6 +55,12 @@ struct SettlementOutcomes: Sendable {
         default: break
         }
         pending.confirm(sent)
+    }
+
+    private func remember(_ settlement: Settlement) {
+        if case .requeue = settlement { return }
+        let now = pending.leaseTime
+        pending.change { $0.rememberAcknowledged(settlement.ids, at: now) }
     }
 
     private func requeued(_ requeues: [Requeue], except others: [StreamID], _ sent: SentSettlement) {
@@ -79,6 +91,7 @@ struct SettlementOutcomes: Sendable {
     // MARK: Failures
 
     private func failed(_ sent: SentSettlement, _ error: RedisError) {
+        route.follow(error)
         logger.debug("could not acknowledge or return messages", metadata: [LogKey.reason: "\(error)"])
         // If the reply could not be read, the server may have executed the command.
         let isNoRefusal = [.cancelled, .replyTooLarge, .protocolViolation].contains(error.code)

@@ -37,7 +37,7 @@ struct Handover: Sendable {
         let isOn = configuration.safeguards.contains(.handOver) && !dispatcher.buffer.hasFailed
         guard isOn, let last, await !endDeadline.hasPassed else { return }
         do throws(RedisError) {
-            try await consumer.node.pool.withOwnConnection(on: pending.eventLoop) { connection throws(RedisError) in
+            try await consumer.route.withOwnConnection(on: pending.eventLoop) { connection throws(RedisError) in
                 try await consumer.killStale(last, on: connection, now: pending.eventLoop.now)
                 // After the deadline, another consumer may use this name already.
                 if await endDeadline.hasPassed { return }

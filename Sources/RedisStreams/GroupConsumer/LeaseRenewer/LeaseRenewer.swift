@@ -24,7 +24,7 @@ actor LeaseRenewer: EventLoopActor {
     private let interval: TimeAmount
 
     private var pending: PendingMessages { dispatcher.pending }
-    private var pool: ConnectionPool { consumer.node.pool }
+    private var route: any Route { consumer.route }
 
     init(
         _ consumer: GroupConsumer,
@@ -53,8 +53,8 @@ actor LeaseRenewer: EventLoopActor {
         let plan = RenewalPlan(batches, unheld: unheld, lease: lease, now: now)
         lose(plan.expired)
         for piece in plan.pieces {
-            guard let connection = pool.readyShared() else {
-                pool.prepareShared()
+            guard let connection = route.readyShared() else {
+                route.prepareShared()
                 return false
             }
             sendRenewal(of: piece, on: connection)
@@ -94,6 +94,7 @@ actor LeaseRenewer: EventLoopActor {
             deleted.report(gone)
             for batch in batches { batch.renewLease(from: sent) }
         } catch {
+            route.follow(error)
             consumer.observer.log.logger.info(
                 "could not renew the leases of messages",
                 metadata: [LogKey.reason: "\(error)"]

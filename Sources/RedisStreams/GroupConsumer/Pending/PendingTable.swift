@@ -8,7 +8,9 @@ internal import NIOCore
 /// flags in their batches, and outcomes are in the `Outbox`, so that a new message that is handled and acknowledged
 /// costs no hash; a dictionary has all other states.
 struct PendingTable: ~Copyable {
-    let leasePolicy: LeasePolicy
+    var leasePolicy: LeasePolicy
+    /// What was acknowledged lately, for the case that a failover takes it back.
+    var acknowledged = AcknowledgedIDs()
     /// Counts how often the group was lost.
     private(set) var epoch = 0
     /// Whether the owner of the handlers, a run or a loop, has finished: it handles no more messages.
@@ -439,6 +441,7 @@ struct PendingTable: ~Copyable {
         outbox.removeAll()
         entries = [:]
         mayHaveAcknowledged = false
+        acknowledged = AcknowledgedIDs()
         schedule = RetrySchedule()
         quarantine.removeAll()
         return lost

@@ -100,6 +100,9 @@ actor GroupLifecycle: EventLoopActor {
 
     // MARK: Snapshots
 
+    /// Another server is the master: the next round takes a snapshot.
+    func masterChanged() { observedDeliveries = -1 }
+
     /// Whether messages were delivered since the last snapshot.
     var hasNews: Bool { observer.counters.delivered != observedDeliveries }
 
@@ -108,7 +111,7 @@ actor GroupLifecycle: EventLoopActor {
         let delivered = observer.counters.delivered
         let isHolding = pending.read({ $0.isHolding })
         guard delivered != observedDeliveries || isHolding else { return }
-        guard let connection = consumer.node.pool.readyShared() else { return consumer.node.pool.prepareShared() }
+        guard let connection = consumer.route.readyShared() else { return consumer.route.prepareShared() }
         // Messages that are held now are acknowledged later: that needs another snapshot.
         observedDeliveries = isHolding ? -1 : delivered
         let call = consumer.call(.snapshot)

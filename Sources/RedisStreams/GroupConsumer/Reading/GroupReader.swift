@@ -51,10 +51,12 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     private(set) var connection: RedisConnection?
     /// Whether a handler may still run on a message of an earlier epoch.
     private var mayHandleOldMessages = false
+    /// Whether the consumer has not recovered its pending list on the present master yet.
+    private var isNewMaster = false
     /// Why an entry could not be read that is not pending for any consumer.
     private var unreadableWithoutID: String?
 
-    nonisolated var pool: ConnectionPool { consumer.node.pool }
+    nonisolated var route: any Route { consumer.route }
     nonisolated var buffer: MessageBuffer<DeliveredMessages> { dispatcher.buffer }
     nonisolated var backoff: Backoff { consumer.configuration.backoff }
     private nonisolated var pending: PendingMessages { dispatcher.pending }
@@ -87,6 +89,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     }
 
     func failed(_ error: RedisError) -> FailureReaction {
+        if error.code == .noGroup, route.asksOwnerAgain() { return .reconnect }
         // Another consumer has created the group again.
         if error.code == .groupExists { groupIsNew() }
         // Now, and not only when the group was created again: a handler that returns meanwhile has nothing to
@@ -112,15 +115,27 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
         let before = self.connection
         self.connection = connection
         // While a read waits on this connection, settlements and renewals need another one.
-        if configuration.acknowledgement.keepsPending { pool.prepareShared() }
+        if configuration.acknowledgement.keepsPending { route.prepareShared() }
         if let call = rights.call {
             let result = await connection.probeRights(call)
             try rights.ended(result)
         }
+        if let before, !connection.isToSameServer(as: before) { masterChanged() }
         if let before, before !== connection {
             try await consumer.killStale(before, on: connection, now: eventLoop.now)
         }
         await reportUnreadableUnacknowledged(on: connection)
+    }
+
+    /// The connection leads to another server than the one before. It may not know of the latest deliveries, renewals and
+    /// acknowledgements, and its clock is another one.
+    private func masterChanged() {
+        isNewMaster = true
+        let now = pending.leaseTime
+        pending.change { $0.revokeFencing(at: now) }
+        machine.recover()
+        parts.lifecycle.assumeIsolated { $0.masterChanged() }
+        parts.upkeep.start()
     }
 
     /// Claims nothing for one claim interval, so that other consumers claim the messages that this one has returned.
@@ -176,9 +191,11 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
             after: id,
             count: machine.count,
             isFirst: isFirst,
+            isFailover: isNewMaster,
             on: connection
         )
         machine.recovered(last: last)
+        if last == nil { isNewMaster = false }
         if isFirst, machine.hasRecovered { await parts.lifecycle.observe(on: connection) }
     }
 
@@ -387,7 +404,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     @discardableResult
     private func endWait() -> Bool {
         guard let connection, let id = connection.clientID else { return false }
-        guard let shared = consumer.node.readyShared(toServerOf: connection) else { return false }
+        guard let shared = consumer.route.readyShared(toServerOf: connection) else { return false }
         hasEndedWait = true
         shared.enqueue(CLIENT.UNBLOCK(id: id)) { _ in }
         return true

@@ -230,6 +230,10 @@ struct GroupReaderStateMachine: ~Copyable {
             // reports an entry that is too large even alone.
             _ = size.tooLarge()
             recover()
+        case .slotMoving where setbacks.failures == 0:
+            setbacks.failures = 1
+            recover()
+            return .reconnect
         case .connectionClosed, .timeout:
             // The server may have given messages to this consumer in a reply that never arrived. A server that closes
             // the connection because a reply exceeds its limits would do so again.

@@ -16,7 +16,7 @@ actor IdleConsumerRemoval: EventLoopActor {
     /// Whether the current claim scan has brought messages.
     private var hasClaimed = false
 
-    private var pool: ConnectionPool { consumer.node.pool }
+    private var route: any Route { consumer.route }
 
     init(_ consumer: GroupConsumer, _ dispatcher: Dispatcher) {
         eventLoop = dispatcher.pending.eventLoop
@@ -65,7 +65,7 @@ actor IdleConsumerRemoval: EventLoopActor {
         then handle: @escaping @Sendable (isolated IdleConsumerRemoval, Int) -> Void = { _, _ in }
     ) {
         guard isOn, !dispatcher.buffer.isStopping else { return }
-        guard let connection = pool.readyShared() else { return pool.prepareShared() }
+        guard let connection = route.readyShared() else { return route.prepareShared() }
         let call = ScriptCall.removingNames(
             of: consumer.group,
             in: consumer.stream,

@@ -14,8 +14,8 @@ extension Redelivery {
         // With acknowledgement `onDelivery` and no stream for dead letters, the entry stays pending until this consumer
         // ends: it was not delivered, so that it must not be acknowledged.
         guard configuration.acknowledgement.keepsPending || configuration.deadLetter != nil else { return }
-        guard let connection = pool.readyShared() else {
-            pool.prepareShared()
+        guard let connection = route.readyShared() else {
+            route.prepareShared()
             // The claim scan finds it again; without a claim scan, this consumer reclaims it later.
             if configuration.acknowledgement.keepsPending { return pending.change { $0.abandonReclaiming([id]) } }
             return postpone(id, for: .seconds(1))

@@ -46,7 +46,7 @@ actor Redelivery: EventLoopActor {
     private var retryTimer: Scheduled<Void>?
 
     var pending: PendingMessages { dispatcher.pending }
-    var pool: ConnectionPool { consumer.node.pool }
+    var route: any Route { consumer.route }
     var configuration: GroupConsumer.Configuration { consumer.configuration }
     var isStopping: Bool { dispatcher.buffer.isStopping }
 
@@ -72,12 +72,15 @@ actor Redelivery: EventLoopActor {
     /// Reads a page of the own pending list, and delivers the messages that are new here. Returns the last id of the
     /// page; `nil` after the last page.
     ///
-    /// - Parameter isFirst: Whether this is the first recovery. Messages that only a later one finds were delivered in
-    ///   a reply that was lost, so that their delivery is counted already.
+    /// - Parameters:
+    ///   - isFirst: Whether this is the first recovery. Messages that only a later one finds were delivered in a reply that
+    ///     was lost, so that their delivery is counted already.
+    ///   - isFailover: Whether it is the first one on a new master, which may not know of the latest acknowledgements.
     func recoverPage(
         after id: StreamID,
         count: Int,
         isFirst: Bool,
+        isFailover: Bool,
         on connection: RedisConnection
     ) async throws(RedisError) -> StreamID? {
         pending.change { $0.beginInspecting() }
@@ -85,7 +88,8 @@ actor Redelivery: EventLoopActor {
         let page = min(count, ReclaimQueue.maxIDs)
         let found = try await connection.execute(consumer.pendingEntries(after: id, count: page))
         let entries = found.filter { $0.id > id }
-        let ids = dispatcher.unknown(among: entries.map(\.id))
+        var ids = dispatcher.unknown(among: entries.map(\.id))
+        if isFailover { ids = try await acknowledgeAgain(ids, on: connection) }
         if !ids.isEmpty {
             let isCounted = !isFirst || !configuration.acknowledgement.keepsPending
             startReclaiming(ids, source: .pending)
@@ -97,10 +101,29 @@ actor Redelivery: EventLoopActor {
         return last
     }
 
+    /// Acknowledges what this consumer had acknowledged on the old master. Returns the other ids.
+    ///
+    /// The same id may be that of another entry on the new master, but not of one that is pending for this consumer before
+    /// it has read anything there: both masters had that one in common.
+    private func acknowledgeAgain(
+        _ ids: [StreamID],
+        on connection: RedisConnection
+    ) async throws(RedisError) -> [StreamID] {
+        let again = pending.read { $0.acknowledged.among(ids) }
+        if again.isEmpty { return ids }
+        _ = try await connection.execute(XACK(consumer.stream, group: consumer.group, ids: again))
+        consumer.observer.log.logger.info(
+            "acknowledged messages again, since a failover had taken that back",
+            metadata: [LogKey.count: "\(again.count)"]
+        )
+        let settled = Set(again)
+        return ids.filter { !settled.contains($0) }
+    }
+
     /// Reclaims messages that the server gave to this consumer in a reply that was lost. Without a claim scan, no
     /// consumer would find them.
     func reclaimOrphans() {
-        guard configuration.safeguards.contains(.recovery), let connection = pool.readyShared() else { return }
+        guard configuration.safeguards.contains(.recovery), let connection = route.readyShared() else { return }
         let command = XPENDING.Entries(
             consumer.stream,
             group: consumer.group,
@@ -155,12 +178,13 @@ actor Redelivery: EventLoopActor {
                 continue
             }
             do throws(RedisError) {
-                let connection = try await pool.lease(on: eventLoop)
-                defer { pool.release(connection) }
+                let connection = try await route.lease(on: eventLoop)
+                defer { route.release(connection) }
                 try await serveNext(on: connection)
                 attempt = 0
             } catch {
                 if Task.isCancelled { return }
+                route.follow(error)
                 attempt += 1
                 let delay = configuration.backoff.delay(
                     attempt: attempt,

@@ -175,14 +175,14 @@ final class PositionKeeper: Sendable {
                 .text("\(save.position.id)"), .integer(save.position.epoch), save.isMove ? "move" : "save",
             ]
         )
-        let pool = client.router.node(for: call.keys).pool
+        let route = client.router.route(for: call.keys.first)
         let eventLoop = eventLoop
         let task = Task { () -> Result<Int, RedisError> in
             do throws(RedisError) {
-                guard let connection = pool.readyShared() else {
+                guard let connection = route.readyShared() else {
                     // A client that is shutting down opens no more shared connections.
-                    let connection = try await pool.lease(on: eventLoop)
-                    defer { pool.release(connection) }
+                    let connection = try await route.lease(on: eventLoop)
+                    defer { route.release(connection) }
                     return .success(try await connection.run(call).integer ?? 0)
                 }
                 return .success(try await connection.run(call).integer ?? 0)

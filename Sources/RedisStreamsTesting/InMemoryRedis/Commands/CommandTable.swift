@@ -2,9 +2,18 @@
 enum CommandTable {
     /// The commands by their names in upper case.
     static let specs: [Bytes: CommandSpec] = {
-        let all = streams + groups + keys + strings + connections + server + transactions + scripts
+        let all = streams + groups + keys + strings + connections + server + transactions + scripts + cluster
         return Dictionary(uniqueKeysWithValues: all.map { (Bytes($0.name.uppercased()), $0) })
     }()
+
+    /// The names of the commands that a replica refuses.
+    static let writes: Set<String> = [
+        "xadd", "xtrim", "xdel", "xdelex", "xsetid", "xreadgroup", "xgroup", "xack", "xackdel", "xclaim", "xautoclaim",
+        "del",
+        "unlink", "rename", "expire", "pexpire", "persist", "flushall", "flushdb", "swapdb", "set", "incr", "hset",
+        "hdel",
+        "eval", "evalsha",
+    ]
 
     private static let streams = [
         CommandSpec("xadd", -5) { model, call throws(ReplyError) in try model.xadd(call) },
@@ -110,5 +119,12 @@ enum CommandTable {
         CommandSpec("eval", -3) { model, call throws(ReplyError) in try model.eval(call) },
         CommandSpec("evalsha", -3) { model, call throws(ReplyError) in try model.evalsha(call) },
         CommandSpec("script", -2) { model, call throws(ReplyError) in try model.script(call) },
+    ]
+
+    private static let cluster = [
+        CommandSpec("cluster", -2) { model, call throws(ReplyError) in try model.cluster(call) },
+        CommandSpec("asking", 1) { model, call throws(ReplyError) in try model.asking(call) },
+        CommandSpec("readonly", 1) { model, call throws(ReplyError) in try model.readOnly(call) },
+        CommandSpec("readwrite", 1) { model, call throws(ReplyError) in try model.readOnly(call) },
     ]
 }

@@ -67,7 +67,8 @@ extension RedisModel {
         reply.integer(client.usesRESP3 ? 3 : 2)
         reply.bulk("id")
         reply.integer(client.number)
-        for (name, value) in [("mode", "standalone"), ("role", "master")] {
+        let role = clusterNode?.master == nil ? "master" : "replica"
+        for (name, value) in [("mode", mode), ("role", role)] {
             reply.bulk(name)
             reply.bulk(value)
         }
@@ -88,12 +89,18 @@ extension RedisModel {
         client.name = []
         client.usesRESP3 = false
         client.isAuthenticated = false
+        client.isAsking = false
         reply.simple("RESET")
     }
 
     func select(_ call: Call) throws(ReplyError) {
         let index = try call.integer(1)
-        guard databases.indices.contains(index) else { throw ReplyError("ERR DB index is out of range") }
+        if clusterNode != nil, index != 0, version != .valkey9_1 {
+            throw ReplyError("ERR SELECT is not allowed in cluster mode")
+        }
+        guard clusterNode == nil || index == 0, databases.indices.contains(index) else {
+            throw ReplyError("ERR DB index is out of range")
+        }
         call.client.database = index
         reply.ok()
     }

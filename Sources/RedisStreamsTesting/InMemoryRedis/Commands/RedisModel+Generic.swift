@@ -132,6 +132,7 @@ extension RedisModel {
     }
 
     func swapdb(_ call: Call) throws(ReplyError) {
+        if clusterNode != nil { throw ReplyError("ERR SWAPDB is not allowed in cluster mode") }
         let first = try call.integer(1, or: ReplyError("ERR invalid first DB index"))
         let second = try call.integer(2, or: ReplyError("ERR invalid second DB index"))
         guard databases.indices.contains(first), databases.indices.contains(second) else {

@@ -53,6 +53,7 @@ extension RedisModel {
                 )
             }
             knownScripts.insert(native.sha1)
+            loadedScripts.insert(native.sha1)
             reply.bulk(native.sha1)
         case ("EXISTS", 3...):
             reply.array(call.count - 2)
@@ -61,6 +62,7 @@ extension RedisModel {
             }
         case ("FLUSH", 2), ("FLUSH", 3):
             knownScripts = []
+            loadedScripts = []
             reply.ok()
         case ("HELP", 2): help(HelpText.script(version))
         default:

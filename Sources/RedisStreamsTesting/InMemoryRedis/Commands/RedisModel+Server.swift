@@ -17,7 +17,7 @@ extension RedisModel {
             server += [("server_name", "valkey"), ("valkey_version", version.number)]
         }
         server += [
-            ("redis_mode", "standalone"), ("process_id", "1"), ("tcp_port", "\(port)"),
+            ("redis_mode", mode), ("process_id", "1"), ("tcp_port", "\(port)"),
             ("server_time_usec", "\(time.wall)000"), ("uptime_in_seconds", "\(uptime)"),
         ]
         let keyspace = databases.enumerated().filter { !$0.element.isEmpty }.map { index, database in
@@ -29,8 +29,8 @@ extension RedisModel {
             ("Clients", [("connected_clients", "\(clients.count)"), ("blocked_clients", "\(blocked)")]),
             ("Memory", [("used_memory", "1000000"), ("maxmemory", settings["maxmemory"]?.text ?? "0")]),
             ("Persistence", [("loading", "0"), ("aof_enabled", "0")]),
-            ("Replication", [("role", "master"), ("connected_slaves", "0"), ("master_repl_offset", "0")]),
-            ("Cluster", [("cluster_enabled", "0")]),
+            ("Replication", [("role", role), ("connected_slaves", "0"), ("master_repl_offset", "0")]),
+            ("Cluster", [("cluster_enabled", clusterNode == nil ? "0" : "1")]),
             ("Keyspace", keyspace),
         ]
     }
@@ -41,7 +41,20 @@ extension RedisModel {
         reply.bulk(number: time.wall % 1000 * 1000)
     }
 
+    /// Whether the server is alone or a node of a cluster, as `INFO` and `HELLO` name it.
+    var mode: String { clusterNode == nil ? "standalone" : "cluster" }
+
+    private var role: String { clusterNode?.master == nil && replicatedMaster == nil ? "master" : "slave" }
+
     func role(_ call: Call) {
+        if let master = clusterNode?.master.map({ (host: $0.ip, port: $0.port) }) ?? replicatedMaster {
+            reply.array(5)
+            reply.bulk("slave")
+            reply.bulk(master.host)
+            reply.integer(master.port)
+            reply.bulk("connected")
+            return reply.integer(0)
+        }
         reply.array(3)
         reply.bulk("master")
         reply.integer(0)

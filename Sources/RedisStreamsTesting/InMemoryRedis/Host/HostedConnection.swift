@@ -23,6 +23,8 @@ final class HostedConnection {
 
     let peer: any RedisPeer
     var state = State.open
+    /// Whether the client has closed the connection, which a stopped server learns later.
+    var peerHasLeft = false
     private var reader: RequestReader
     private var held: [(action: Action, until: Int?)] = []
 

@@ -4,58 +4,140 @@ internal import Synchronization
 
 /// Runs a ``RedisModel`` with connections and clocks: bytes in, bytes out, and timers on an event loop.
 package final class RedisHost: Sendable {
-    private struct State {
+    struct State {
         var model: RedisModel
         var connections: [RedisModel.ConnectionID: HostedConnection] = [:]
         var faults: [Fault] = []
         /// How far the server's wall clock is ahead of the event loop's clock, in milliseconds.
         var wallOffset: Int
         var timer: (deadline: Int, task: Scheduled<Void>)?
+        /// Why the server does not answer; `nil` while it does.
+        var outage: Outage?
+        /// What has arrived at a stopped server, in order.
+        var arrivals: [Arrival] = []
+        var recorder: Recorder?
+
+        init(_ model: RedisModel, wallTime: Int, eventLoop: any EventLoop) {
+            self.model = model
+            wallOffset = wallTime - eventLoop.milliseconds
+        }
     }
 
-    private let state: Mutex<State>
-    private let eventLoop: any EventLoop
+    /// Gets everything that changes the model, in order and with its time, so that a copy can do the same.
+    typealias Recorder = @Sendable (Event, RedisModel.Time) -> Void
+
+    enum Event: Sendable {
+        case connected
+        case executed([Bytes], RedisModel.ConnectionID)
+        case closed(RedisModel.ConnectionID)
+    }
+
+    private let group: HostGroup
+    /// The position of this host in its group.
+    private let index: Int
+    let eventLoop: any EventLoop
 
     /// Creates a server whose clock shows `wallTime` now, in milliseconds since 1970.
-    package init(version: InMemoryRedis.Version, password: String?, wallTime: Int, eventLoop: any EventLoop) {
-        self.eventLoop = eventLoop
+    package convenience init(
+        version: InMemoryRedis.Version,
+        password: String?,
+        wallTime: Int,
+        eventLoop: any EventLoop
+    ) {
         let model = RedisModel(version: version)
         model.password = password.map { Bytes($0.utf8) }
-        state = Mutex(State(model: model, wallOffset: wallTime - eventLoop.milliseconds))
+        let state = State(model, wallTime: wallTime, eventLoop: eventLoop)
+        self.init(HostGroup(HostGroup.Members(states: [state])), index: 0, eventLoop: eventLoop)
+    }
+
+    init(_ group: HostGroup, index: Int, eventLoop: any EventLoop) {
+        self.group = group
+        self.index = index
+        self.eventLoop = eventLoop
+    }
+
+    private func withState<Result: Sendable>(_ body: @Sendable (inout State) -> Result) -> Result {
+        group.members.withLock { body(&$0.states[index]) }
+    }
+
+    /// Continues with the data of another server, whose clients are gone. Its clock shows `wallTime` now.
+    convenience init(continuing model: sending RedisModel, wallTime: Int, eventLoop: any EventLoop) {
+        let state = State(model, wallTime: wallTime, eventLoop: eventLoop)
+        self.init(HostGroup(HostGroup.Members(states: [state])), index: 0, eventLoop: eventLoop)
+    }
+
+    /// Has everything recorded from now on; `nil` ends that.
+    func record(_ recorder: Recorder?) { withState { $0.recorder = recorder } }
+
+    /// Makes the server a replica, or a master if `master` is `nil`. It closes all connections.
+    func replicate(_ master: (host: String, port: Int)?) {
+        withState { state in
+            state.model.replicatedMaster = master
+            for connection in state.connections.keys.sorted() { close(connection, &state) }
+            finish(&state)
+        }
     }
 
     /// Sets the port that `INFO` reports.
-    package func setPort(_ port: Int) { state.withLock { $0.model.port = port } }
+    package func setPort(_ port: Int) { withState { $0.model.port = port } }
 
     // MARK: Connections
 
     /// Connects a client. `peer` gets the server's bytes, on the event loop.
     package func connect(_ peer: any RedisPeer) -> RedisModel.ConnectionID {
-        state.withLock { state in
-            let connection = state.model.connect(at: now(state))
-            state.connections[connection] = HostedConnection(peer: peer, version: state.model.version)
-            return connection
-        }
+        withState { connect(peer, &$0) }
+    }
+
+    private func connect(_ peer: any RedisPeer, _ state: inout State) -> RedisModel.ConnectionID {
+        let connection = state.model.connect(at: now(state))
+        state.recorder?(.connected, now(state))
+        state.connections[connection] = HostedConnection(peer: peer, version: state.model.version)
+        return connection
     }
 
     /// A client has sent bytes.
     package func received(_ bytes: ByteBuffer, from connection: RedisModel.ConnectionID) {
-        state.withLock { state in
-            guard let hosted = state.connections[connection] else { return }
-            let (commands, failure) = hosted.read(bytes)
-            for command in commands { accept(command, hosted, connection, &state) }
-            if let failure, hosted.state == .open {
-                perform(failure.action, hosted, connection, &state)
-            }
+        withState { state in
+            if state.outage == .stopped { return state.arrivals.append(.bytes(bytes, connection)) }
+            read(bytes, from: connection, &state)
             finish(&state)
+        }
+    }
+
+    func read(_ bytes: ByteBuffer, from connection: RedisModel.ConnectionID, _ state: inout State) {
+        guard let hosted = state.connections[connection] else { return }
+        let (commands, failure) = hosted.read(bytes)
+        for command in commands { accept(command, hosted, connection, &state) }
+        if let failure, hosted.state == .open {
+            perform(failure.action, hosted, connection, &state)
         }
     }
 
     /// The client has closed the connection.
     package func closed(_ connection: RedisModel.ConnectionID) {
-        state.withLock { state in
-            state.connections[connection] = nil
-            state.model.disconnect(connection)
+        withState { state in
+            if state.outage == .stopped {
+                state.connections[connection]?.peerHasLeft = true
+                return state.arrivals.append(.end(connection))
+            }
+            end(connection, &state)
+        }
+    }
+
+    func end(_ connection: RedisModel.ConnectionID, _ state: inout State) {
+        state.connections[connection] = nil
+        state.model.disconnect(connection)
+        state.recorder?(.closed(connection), now(state))
+    }
+
+    /// Connects a client, unless the server is down.
+    func connectIfUp(_ peer: any RedisPeer) -> Connecting {
+        withState { state in
+            switch state.outage {
+            case .killed: .refused
+            case .isolated: .unanswered
+            case .stopped, nil: .connected(connect(peer, &state))
+            }
         }
     }
 
@@ -63,7 +145,7 @@ package final class RedisHost: Sendable {
 
     /// Moves the server's wall clock. The time that blocked commands wait does not follow it.
     package func stepClock(milliseconds: Int) {
-        state.withLock { state in
+        withState { state in
             state.wallOffset += milliseconds
             state.model.advance(to: now(state))
             finish(&state)
@@ -71,19 +153,19 @@ package final class RedisHost: Sendable {
     }
 
     package func restart(keepingData: Bool) {
-        state.withLock { state in
+        withState { state in
             state.model.restart(keepingData: keepingData, at: now(state))
             finish(&state)
         }
     }
 
     package func add(_ fault: Fault) {
-        state.withLock { $0.faults.append(fault) }
+        withState { $0.faults.append(fault) }
     }
 
     // MARK: - Commands
 
-    private func now(_ state: borrowing State) -> RedisModel.Time {
+    func now(_ state: borrowing State) -> RedisModel.Time {
         let nanoseconds = eventLoop.now.uptimeNanoseconds
         let monotonic = Int(nanoseconds / 1_000_000)
         return RedisModel.Time(
@@ -133,8 +215,19 @@ package final class RedisHost: Sendable {
         _ state: inout State
     ) {
         if hosted.isHolding { return hosted.hold(action, until: nil) }
+        performNow(action, hosted, connection, &state)
+    }
+
+    private func performNow(
+        _ action: HostedConnection.Action,
+        _ hosted: HostedConnection,
+        _ connection: RedisModel.ConnectionID,
+        _ state: inout State
+    ) {
         switch action {
-        case .execute(let command): state.model.execute(command, on: connection, at: now(state))
+        case .execute(let command):
+            state.model.execute(command, on: connection, at: now(state))
+            state.recorder?(.executed(command, connection), now(state))
         case .refuse(let command, let text):
             state.model.refuse(command, with: text, on: connection, at: now(state))
         case .close: close(connection, &state)
@@ -157,6 +250,7 @@ package final class RedisHost: Sendable {
     private func close(_ connection: RedisModel.ConnectionID, _ state: inout State) {
         deliver(&state)
         state.model.disconnect(connection)
+        state.recorder?(.closed(connection), now(state))
         guard let hosted = state.connections.removeValue(forKey: connection) else { return }
         hosted.state = .closed
         let peer = hosted.peer
@@ -165,8 +259,9 @@ package final class RedisHost: Sendable {
 
     // MARK: Outputs and timers
 
-    private func finish(_ state: inout State) {
+    func finish(_ state: inout State) {
         deliver(&state)
+        if state.outage == .stopped { return }
         let held = state.connections.values.compactMap(\.heldUntil).min()
         guard let deadline = [state.model.nextDeadline, held].compactMap({ $0 }).min() else { return }
         if let timer = state.timer, timer.deadline <= deadline { return }
@@ -181,12 +276,13 @@ package final class RedisHost: Sendable {
     }
 
     private func timerFired() {
-        state.withLock { state in
+        withState { state in
             state.timer = nil
+            if state.outage == .stopped { return }
             state.model.advance(to: now(state))
             let due = state.connections.filter { $0.value.heldUntil.map { $0 <= eventLoop.milliseconds } ?? false }
             for (connection, hosted) in due.sorted(by: { $0.key < $1.key }) {
-                for action in hosted.takeHeld() { perform(action, hosted, connection, &state) }
+                for action in hosted.takeHeld() { performNow(action, hosted, connection, &state) }
             }
             finish(&state)
         }
@@ -197,7 +293,7 @@ package final class RedisHost: Sendable {
         for output in state.model.takeOutputs() {
             guard let hosted = state.connections[output.connection] else { continue }
             let peer = hosted.peer
-            if !output.bytes.isEmpty, hosted.state != .networkLost {
+            if !output.bytes.isEmpty, hosted.state != .networkLost, !hosted.peerHasLeft {
                 let bytes = ByteBuffer(bytes: output.bytes)
                 eventLoop.execute { peer.received(bytes) }
             }

@@ -54,6 +54,16 @@ struct Keyspace {
         expiringKeys.lazy.compactMap { slots[$0]?.expiry }.min()
     }
 
+    /// Returns a database with the same keys and values, which changes on its own.
+    func copy() -> Keyspace {
+        var copy = self
+        for (key, slot) in slots {
+            guard case .stream(let stream) = slot.value else { continue }
+            copy.slots[key]?.value = .stream(stream.copy())
+        }
+        return copy
+    }
+
     mutating func removeAll() {
         slots = [:]
         expiringKeys = []

@@ -13,6 +13,8 @@ extension RedisModel {
         var isAuthenticated = false
         var isClosed = false
         var usesRESP3 = false
+        /// Whether `ASKING` applies to the next command, or to the transaction that has begun.
+        var isAsking = false
         /// Whether the server closes the connection after the reply.
         var closesAfterReply = false
         var transaction: Transaction?

@@ -2,7 +2,7 @@
 extension RedisModel {
     /// Executes or queues a command. Returns the reply, which is empty if the command blocks.
     func run(_ command: [Bytes], for client: Client) -> Bytes {
-        write(for: client) {
+        let bytes = write(for: client) {
             guard let spec = CommandTable.specs[command[0].uppercase], spec.isKnown(to: version) else {
                 return refuse(unknownCommand(command), client)
             }
@@ -13,6 +13,13 @@ extension RedisModel {
             if password != nil, !client.isAuthenticated, !spec.flags.contains(.beforeLogin) {
                 return refuse(ReplyError("NOAUTH Authentication required."), client)
             }
+            if let error = clusterNode?.refusal(of: command, spec, client, in: self) {
+                if spec.name == "exec" { return end(client, error) }
+                return refuse(error, client)
+            }
+            if replicatedMaster != nil, CommandTable.writes.contains(spec.name) {
+                return refuse(ReplyError("READONLY You can't write against a read only replica."), client)
+            }
             if client.transaction != nil, !spec.flags.contains(.notQueued) {
                 client.transaction?.commands.append(command)
                 return reply.simple("QUEUED")
@@ -20,6 +27,10 @@ extension RedisModel {
             client.lastCommand = spec.name
             execute(spec, Call(arguments: command, client: client))
         }
+        if client.isAsking, !client.isWaiting, client.transaction == nil, !command[0].isWord("ASKING") {
+            client.isAsking = false
+        }
+        return bytes
     }
 
     /// Returns the error reply to a request that is not executed.
@@ -31,6 +42,7 @@ extension RedisModel {
     func runRepeatedly(_ wait: Wait, for client: Client) -> Bytes {
         write(for: client) {
             guard let spec = CommandTable.specs[wait.command[0].uppercase] else { return }
+            if let error = clusterNode?.refusal(of: wait.command, spec, client, in: self) { return reply.error(error) }
             var call = Call(arguments: wait.command, client: client)
             call.isRepeated = true
             execute(spec, call)
@@ -65,10 +77,15 @@ extension RedisModel {
 
     /// `EXEC` with a wrong number of arguments ends the transaction all the same.
     private func abort(_ error: ReplyError, _ client: Client) {
+        let reason = error.text.dropFirst(4)
+        end(client, ReplyError(Bytes("EXECABORT Transaction discarded because of: "), Array(reason)))
+    }
+
+    /// Ends the transaction of a client with an error.
+    private func end(_ client: Client, _ error: ReplyError) {
         client.transaction = nil
         stopWatching(client)
-        let reason = error.text.dropFirst(4)
-        reply.error(ReplyError(Bytes("EXECABORT Transaction discarded because of: "), Array(reason)))
+        reply.error(error)
     }
 
     private func unknownCommand(_ command: [Bytes]) -> ReplyError {

@@ -23,6 +23,7 @@ extension RedisModel {
     /// Ends the wait of a client with this reply.
     func release(_ client: Client, _ write: (inout ReplyWriter) -> Void) {
         stopWaiting(client)
+        client.isAsking = false
         var writer = ReplyWriter(isRESP3: client.usesRESP3)
         write(&writer)
         emit(writer.bytes, to: client)
@@ -80,6 +81,7 @@ extension RedisModel {
         guard let wait = stopWaiting(client) else { return }
         let bytes = runRepeatedly(wait, for: client)
         if client.isWaiting { return }
+        client.isAsking = false
         emit(bytes, to: client)
         released.append(client)
     }

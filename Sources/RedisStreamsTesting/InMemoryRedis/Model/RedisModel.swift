@@ -61,6 +61,11 @@ package final class RedisModel {
     package var password: Bytes?
     /// The port that `INFO` reports.
     package var port = 6379
+    /// What this server knows as a node of a cluster; `nil` for a server alone.
+    var clusterNode: ClusterNode?
+    /// The master of which this server is a replica; `nil` for a master. A replica refuses writes, and this model copies
+    /// nothing by itself.
+    var replicatedMaster: (host: String, port: Int)?
 
     // MARK: For the commands
 
@@ -79,6 +84,8 @@ package final class RedisModel {
     /// How often each watched key has changed.
     var watchedChanges: [KeyPlace: Int] = [:]
     var knownScripts: Set<Bytes> = []
+    /// The scripts that were loaded by `SCRIPT LOAD`, which Redis 6.2 sends to its replicas.
+    var loadedScripts: Set<Bytes> = []
     var settings = ServerSettings()
     var startTime: Time?
     private var lastConnection = 0
@@ -158,9 +165,17 @@ package final class RedisModel {
         released = []
         watchedChanges = [:]
         knownScripts = []
+        loadedScripts = []
         lastClientID = 0
         startTime = time
         if !keepingData { for index in databases.indices { databases[index].removeAll() } }
+    }
+
+    /// Changes data in another way than by a command, and tells the clients that are blocked.
+    func change(_ body: () -> Void) {
+        body()
+        serveWaiting()
+        settle()
     }
 
     // MARK: -

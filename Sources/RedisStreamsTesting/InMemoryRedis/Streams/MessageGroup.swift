@@ -33,6 +33,24 @@ final class MessageGroup {
         self.entriesRead = entriesRead
     }
 
+    /// Returns a group with the same consumers and pending messages, which changes on its own.
+    func copy() -> MessageGroup {
+        let copy = MessageGroup(name: name, lastID: lastID, entriesRead: entriesRead)
+        for member in members {
+            copy.addMember(member.name, now: member.seenTime).activeTime = member.activeTime
+        }
+        for message in pending.messages {
+            let message = PendingMessage(
+                id: message.id,
+                consumer: message.consumer.flatMap { copy.member($0.name) },
+                deliveryTime: message.deliveryTime,
+                deliveryCount: message.deliveryCount
+            )
+            copy.insert(message)
+        }
+        return copy
+    }
+
     // MARK: Consumers
 
     func member(_ name: Bytes) -> GroupMember? {

@@ -20,6 +20,20 @@ final class StreamValue {
 
     var isEmpty: Bool { count == 0 }
 
+    /// Returns a stream with the same entries and groups, which changes on its own.
+    func copy() -> StreamValue {
+        let copy = StreamValue()
+        copy.nodes = nodes
+        copy.count = count
+        copy.lastID = lastID
+        copy.firstID = firstID
+        copy.maxDeletedID = maxDeletedID
+        copy.entriesAdded = entriesAdded
+        copy.groups = groups.map { $0.copy() }
+        copy.lowestLastID = lowestLastID
+        return copy
+    }
+
     // MARK: Adding
 
     /// Returns the id of an entry that is added with `*`.

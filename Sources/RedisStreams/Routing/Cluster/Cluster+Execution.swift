@@ -1,0 +1,112 @@
+internal import NIOCore
+
+extension Cluster {
+    /// Where a command is sent.
+    private enum Target {
+        /// To the node that serves its slot.
+        case owner
+        case node(ServerAddress, NodeRole)
+    }
+
+    /// Calls `send` with a connection to the node that serves the slot. While the slot moves, `send` is called again with
+    /// connections to other nodes, if its error says that nothing was executed.
+    ///
+    /// - Throws: ``RedisError``: the last error of `send`, or why there is no connection.
+    func execute<Value: Sendable>(
+        slot: Int?,
+        leases: Bool = false,
+        _ send: (RedisConnection) async throws(RedisError) -> Value
+    ) async throws(RedisError) -> Value {
+        let deadline = now + TimeAmount(settings.acquireTimeout)
+        var budget = RedirectBudget()
+        var target = Target.owner
+        while true {
+            let route = ClusterRoute(slot: slot, cluster: self)
+            let failure: RedisError
+            var address: ServerAddress?
+            do throws(RedisError) {
+                let (connection, release) = try await self.connection(to: target, by: route, leases: leases)
+                address = connection.configuration.address
+                let result: Result<Value, RedisError>
+                do throws(RedisError) { result = .success(try await send(connection)) } catch {
+                    result = .failure(error)
+                }
+                await release()
+                return try result.get()
+            } catch {
+                failure = error
+            }
+            switch budget.next(after: failure, at: address) {
+            case .sendTo(let address): target = .node(address, .usual)
+            case .ask(let address): target = .node(address, .asking)
+            case .wait(let attempt):
+                let delay = settings.delay(attempt: attempt)
+                guard now + TimeAmount(delay) < deadline, !Task.isCancelled else { throw failure }
+                needsMap()
+                await waitForChange(atMost: delay)
+                target = .owner
+            case .fail: throw failure
+            case .failMoving: throw Self.redirectedTooOften(failure)
+            }
+        }
+    }
+
+    private func connection(
+        to target: Target,
+        by route: ClusterRoute,
+        leases: Bool
+    ) async throws(RedisError) -> (RedisConnection, release: () async -> Void) {
+        switch (target, leases) {
+        case (.owner, true):
+            let connection = try await route.lease()
+            return (connection, { await route.released(connection) })
+        case (.owner, false): return (try await route.shared(), {})
+        case (.node(let address, let role), true):
+            let pool = node(at: address, role).pool
+            let connection = try await pool.lease()
+            return (connection, { await pool.released(connection) })
+        case (.node(let address, let role), false): return (try await node(at: address, role).pool.shared(), {})
+        }
+    }
+
+    private static func redirectedTooOften(_ error: RedisError) -> RedisError {
+        RedisError(
+            .slotMoving,
+            "The command was sent on \(RedirectBudget.maxRedirections) times, and then once more: the nodes of the cluster "
+                + "disagree. Try again later.",
+            command: error.command
+        )
+    }
+}
+
+extension ClusterSettings {
+    /// The delay before another attempt.
+    func delay(attempt: Int) -> Duration { min(.seconds(1), backoff.delay(attempt: attempt, jitter: randomness())) }
+}
+
+/// The one slot of the keys of a command.
+enum SlotCheck {
+    /// - Throws: ``RedisError`` with ``RedisError/Code/crossSlot``: the keys are in several slots.
+    static func slot(of keys: some Sequence<StreamKey>, for command: String? = nil) throws(RedisError) -> Int? {
+        var first: (key: StreamKey, slot: Int)?
+        for key in keys {
+            let slot = key.slot
+            guard let first else {
+                first = (key, slot)
+                continue
+            }
+            if slot != first.slot { throw crossSlot(first.key, key, command) }
+        }
+        return first?.slot
+    }
+
+    private static func crossSlot(_ first: StreamKey, _ second: StreamKey, _ command: String?) -> RedisError {
+        RedisError(
+            .crossSlot,
+            "In a cluster the keys '\(first)' and '\(second)' are in different slots, \(first.slot) and \(second.slot), and "
+                + "cannot be used together. Give them the same hash tag, as in '{orders}:in' and '{orders}:out': only what "
+                + "is in braces decides on the slot.",
+            command: command
+        )
+    }
+}

@@ -1,0 +1,337 @@
+internal import Logging
+internal import NIOCore
+internal import Synchronization
+
+/// The nodes of a cluster, and the map that says which of them serves which slot.
+///
+/// Performs what `ClusterStateMachine` decides: a background task asks for maps, and each redirection that any connection
+/// receives corrects the map at once.
+final class Cluster: Sendable {
+    /// Makes the node of an endpoint.
+    typealias MakeNode = @Sendable (Endpoint, NodeRole, ConnectionPool.Observer?) -> Node
+
+    /// How the connections of a node send commands.
+    enum NodeRole: Hashable, Sendable {
+        /// As to any server.
+        case usual
+        /// Behind `ASKING`, since the slot of the keys is still being moved to it.
+        case asking
+    }
+
+    private struct NodeKey: Hashable {
+        let address: ServerAddress
+        let role: NodeRole
+    }
+
+    private struct State: ~Copyable {
+        var machine: ClusterStateMachine
+        var nodes: [NodeKey: Node] = [:]
+        /// Callers that wait for a change of the map.
+        var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
+        var lastWaiter = 0
+        var isClosed = false
+        var isRunning = false
+        /// Wakes the task that asks for maps.
+        var wake: CheckedContinuation<Void, Never>?
+    }
+
+    let settings: ClusterSettings
+    let eventLoops: EventLoops
+    private let background: BackgroundTasks
+    private let logger: Logger
+    private let makeNode: MakeNode
+    private let state: Mutex<State>
+
+    init(
+        seeds: [ServerAddress],
+        settings: ClusterSettings,
+        eventLoops: EventLoops,
+        background: BackgroundTasks,
+        logger: Logger,
+        makeNode: @escaping MakeNode
+    ) {
+        self.settings = settings
+        self.eventLoops = eventLoops
+        self.background = background
+        self.logger = logger
+        self.makeNode = makeNode
+        state = Mutex(State(machine: ClusterStateMachine(seeds: seeds)))
+    }
+
+    var now: NIODeadline { eventLoops.timers.now }
+
+    // MARK: Nodes
+
+    /// The node that serves a slot now; `nil` if none is known: then the cluster is asked for a map.
+    func owner(of slot: Int?) -> Node? {
+        let address = state.withLock { state in
+            slot.map { state.machine.owner(of: $0) } ?? state.machine.anyMaster
+        }
+        guard let address else {
+            needsMap()
+            return nil
+        }
+        return node(at: address)
+    }
+
+    func node(at address: ServerAddress, _ role: NodeRole = .usual) -> Node {
+        state.withLock { state in
+            let key = NodeKey(address: address, role: role)
+            if let node = state.nodes[key] { return node }
+            let node = makeNode(Endpoint(address: address), role, observer(of: address))
+            if state.isClosed { node.pool.close() } else { state.nodes[key] = node }
+            return node
+        }
+    }
+
+    private func observer(of address: ServerAddress) -> ConnectionPool.Observer {
+        .init(
+            onNotMaster: { [weak self] _ in self?.needsMap() },
+            onRedirection: { [weak self] redirection in self?.redirected(redirection, by: address) },
+            onLoss: { [weak self] _ in self?.needsMap() }
+        )
+    }
+
+    /// All nodes with connections, and whether there is a connection to one of them.
+    var hasReadyShared: Bool {
+        let nodes = state.withLock { Array($0.nodes.values) }
+        return nodes.contains { $0.pool.hasReadyShared }
+    }
+
+    /// A shared connection to the server that gave `connection` its id.
+    func readyShared(toServerOf connection: RedisConnection) -> RedisConnection? {
+        let address = connection.configuration.address
+        let nodes = state.withLock { state in
+            [NodeRole.usual, .asking].compactMap { state.nodes[NodeKey(address: address, role: $0)] }
+        }
+        return nodes.lazy.compactMap { $0.readyShared(toServerOf: connection) }.first
+    }
+
+    // MARK: What nodes say
+
+    private func redirected(_ redirection: Redirection, by address: ServerAddress) {
+        guard redirection.kind == .moved, let target = redirection.address(from: address) else { return }
+        let isNews = state.withLock { state in
+            let isNews = state.machine.owner(of: redirection.slot) != target
+            state.machine.moved(redirection.slot, to: target, now: now, jitter: settings.randomness())
+            return isNews
+        }
+        guard isNews else { return }
+        logger.debug(
+            "a slot has moved to another node",
+            metadata: [LogKey.slot: "\(redirection.slot)", LogKey.endpoint: "\(target)"]
+        )
+        mapHasChanged()
+        wakeAsker()
+    }
+
+    /// Asks for a new map, soon.
+    func needsMap() {
+        state.withLock { $0.machine.needsMap(now: now, jitter: settings.randomness()) }
+        wakeAsker()
+    }
+
+    // MARK: Waiting
+
+    /// Waits until the map has changed, or for `time`.
+    func waitForChange(atMost time: Duration) async {
+        let id = state.withLock { state in
+            state.lastWaiter += 1
+            return state.lastWaiter
+        }
+        let timer = eventLoops.timers.scheduleTask(in: TimeAmount(time)) { self.resume(id) }
+        defer { timer.cancel() }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isRefused = state.withLock { state in
+                    if state.isClosed || Task.isCancelled { return true }
+                    state.waiters[id] = continuation
+                    return false
+                }
+                if isRefused { continuation.resume() }
+            }
+        } onCancel: {
+            resume(id)
+        }
+    }
+
+    private func resume(_ id: Int) { state.withLock { $0.waiters.removeValue(forKey: id) }?.resume() }
+
+    private func mapHasChanged() {
+        let waiters = state.withLock { state in
+            defer { state.waiters = [:] }
+            return Array(state.waiters.values)
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    // MARK: Asking for maps
+
+    /// Wakes the task that asks for maps, or starts it.
+    private func wakeAsker() {
+        let (wake, starts) = state.withLock { state in
+            if state.isClosed { return (state.wake.take(), false) }
+            defer { state.isRunning = true }
+            return (state.wake.take(), !state.isRunning)
+        }
+        wake?.resume()
+        guard starts else { return }
+        background.start {
+            await self.askForMaps()
+        } otherwise: { [weak self] error in
+            self?.couldNotStart(error)
+        }
+    }
+
+    private func couldNotStart(_ error: RedisError) {
+        state.withLock { state in
+            state.isRunning = false
+            state.machine.failed(error, now: now) { _ in .zero }
+        }
+        mapHasChanged()
+    }
+
+    private func askForMaps() async {
+        while !Task.isCancelled,
+            let next = state.withLock({ $0.isClosed ? nil : $0.machine.nextQuestion ?? .distantFuture })
+        {
+            if next > now {
+                await waitForWake(until: next)
+                continue
+            }
+            await ask()
+        }
+    }
+
+    private func waitForWake(until time: NIODeadline) async {
+        let timer = time == .distantFuture ? nil : eventLoops.timers.scheduleTask(deadline: time) { self.wakeAsker() }
+        defer { timer?.cancel() }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isDue = state.withLock { state in
+                    let next = state.machine.nextQuestion ?? .distantFuture
+                    if state.isClosed || Task.isCancelled || next < time || next <= now { return true }
+                    state.wake = continuation
+                    return false
+                }
+                if isDue { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.wake.take() }?.resume()
+        }
+    }
+
+    private func ask() async {
+        let addresses = state.withLock { state in
+            state.machine.begin(now: now) { addresses in settings.shuffled(addresses) }
+        }
+        switch await firstAnswer(of: addresses) {
+        case .success(let (ranges, address)):
+            let gone = state.withLock { state in
+                let gone = state.machine.loaded(ranges, from: address, now: now, jitter: settings.randomness())
+                return gone.flatMap { address in
+                    [NodeRole.usual, .asking].compactMap {
+                        state.nodes.removeValue(forKey: NodeKey(address: address, role: $0))
+                    }
+                }
+            }
+            for node in gone { node.pool.close(Self.nodeIsGone) }
+        case .failure(let error):
+            state.withLock { state in
+                state.machine.failed(error, now: now) { attempt in
+                    TimeAmount(settings.backoff.delay(attempt: attempt, jitter: settings.randomness()))
+                }
+            }
+            logger.warning("no node of the cluster told its map", metadata: [LogKey.reason: "\(error)"])
+        }
+        mapHasChanged()
+    }
+
+    private typealias Answer = Result<([CLUSTER.SlotRange], ServerAddress), RedisError>
+
+    /// Asks the nodes, each a while after the one before unless that has failed, until the first answers.
+    private func firstAnswer(of addresses: [ServerAddress]) async -> Answer {
+        await withTaskGroup(of: Answer?.self) { group in
+            var rest = addresses[...]
+            var asking = 0
+            var failure = RedisError(.clusterUnavailable, "No node of the cluster is known.")
+            func askNext() {
+                guard let address = rest.popFirst() else { return }
+                asking += 1
+                group.addTask { await self.ask(address) }
+                group.addTask {
+                    await self.eventLoops.timers.sleep(for: self.settings.hedgingDelay)
+                    return nil
+                }
+            }
+            askNext()
+            while asking > 0, let answer = await group.next() {
+                switch answer {
+                case .success(let map)?:
+                    group.cancelAll()
+                    return .success(map)
+                case .failure(let error)?:
+                    asking -= 1
+                    failure = error
+                    askNext()
+                case nil: askNext()
+                }
+            }
+            group.cancelAll()
+            return .failure(failure)
+        }
+    }
+
+    private func ask(_ address: ServerAddress) async -> Answer {
+        let pool = node(at: address).pool
+        do throws(RedisError) {
+            let connection = if let ready = pool.readyShared() { ready } else { try await pool.shared() }
+            let ranges = try await connection.execute(CLUSTER.SLOTS())
+            if ranges.isEmpty {
+                return .failure(RedisError(.clusterUnavailable, "No slot of the cluster is assigned to a node."))
+            }
+            return .success((ranges, address))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private static var nodeIsGone: RedisError {
+        RedisError(.connectionClosed, "The node does not serve slots of the cluster any more.")
+    }
+
+    // MARK: The end
+
+    /// Why there is no map.
+    var lastFailure: RedisError? { state.withLock { $0.machine.lastFailure } }
+
+    /// Closes all connections to all nodes.
+    func close() {
+        let (nodes, wake) = state.withLock { state in
+            state.isClosed = true
+            defer { state.nodes = [:] }
+            return (Array(state.nodes.values), state.wake.take())
+        }
+        wake?.resume()
+        mapHasChanged()
+        for node in nodes { node.pool.close() }
+    }
+
+    var isClosed: Bool { state.withLock { $0.isClosed } }
+}
+
+/// The settings of a client that matter to its cluster.
+struct ClusterSettings: Sendable {
+    var acquireTimeout: Duration
+    var backoff: Backoff
+    /// Returns random numbers from 0 to 1.
+    var randomness: @Sendable () -> Double
+    var leaseClock: LeaseClock
+    /// After which time without an answer the next node is asked as well.
+    var hedgingDelay = Duration.milliseconds(300)
+
+    /// The elements in random order.
+    func shuffled<Element>(_ elements: [Element]) -> [Element] {
+        elements.map { (order: randomness(), element: $0) }.sorted { $0.order < $1.order }.map(\.element)
+    }
+}

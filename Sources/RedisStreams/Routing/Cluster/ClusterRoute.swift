@@ -1,0 +1,129 @@
+internal import NIOCore
+internal import Synchronization
+
+/// The route of one caller to the node that serves the slot of its keys, wherever the slot moves.
+///
+/// While the slot is being moved, and the key is already on the new node, the old one answers `ASK`. The client does not
+/// remember that for a slot, since another key of it may still be on the old node: this route remembers it for the keys of
+/// its caller, until the map names another owner, or the group is missing there.
+final class ClusterRoute: Route {
+    private struct State {
+        /// Where the key is while its slot is being moved.
+        var asking: (address: ServerAddress, owner: ServerAddress?)?
+        /// Whether the owner of the slot was asked again for a group that is missing on the new node.
+        var hasAskedOwnerAgain = false
+        /// The nodes of the connections that are leased.
+        var leases: [ObjectIdentifier: Node] = [:]
+    }
+
+    /// `nil` for commands without keys.
+    private let slot: Int?
+    private let cluster: Cluster
+    private let state = Mutex(State())
+
+    init(slot: Int?, cluster: Cluster) {
+        self.slot = slot
+        self.cluster = cluster
+    }
+
+    /// The node to use now; `nil` if none is known.
+    private var node: Node? {
+        guard let owner = cluster.owner(of: slot) else { return nil }
+        let asking: ServerAddress? = state.withLock { state in
+            // A map that names another owner is newer than what the old owner said.
+            if let asking = state.asking, asking.owner != owner.endpoint.address { state.asking = nil }
+            return state.asking?.address
+        }
+        return asking.map { cluster.node(at: $0, .asking) } ?? owner
+    }
+
+    // MARK: Connections
+
+    /// Calls `body` with the node until it succeeds, since another node may serve the slot after a failure.
+    private func attempt<Value: Sendable>(
+        _ body: (Node) async throws(RedisError) -> Value
+    ) async throws(RedisError) -> Value {
+        let deadline = cluster.now + TimeAmount(cluster.settings.acquireTimeout)
+        var failures = 0
+        while true {
+            let failure: RedisError
+            if let node {
+                do throws(RedisError) { return try await body(node) } catch { failure = error }
+                state.withLock { $0.asking = nil }
+            } else {
+                failure = cluster.lastFailure ?? Self.noOwner(of: slot)
+            }
+            if cluster.isClosed { throw PoolStateMachine<RedisConnection>.shutDown }
+            if Task.isCancelled {
+                throw RedisError(.cancelled, "The task was cancelled while it waited for a connection.")
+            }
+            failures += 1
+            let delay = cluster.settings.delay(attempt: failures)
+            guard failure.isRetriable, cluster.now + TimeAmount(delay) < deadline else { throw failure }
+            cluster.needsMap()
+            await cluster.waitForChange(atMost: delay)
+        }
+    }
+
+    func lease(on eventLoop: (any EventLoop)?) async throws(RedisError) -> RedisConnection {
+        try await attempt { node throws(RedisError) in
+            let connection = try await node.pool.lease(on: eventLoop)
+            self.state.withLock { $0.leases[ObjectIdentifier(connection)] = node }
+            return connection
+        }
+    }
+
+    private func endLease(of connection: RedisConnection) -> Node? {
+        state.withLock { $0.leases.removeValue(forKey: ObjectIdentifier(connection)) }
+    }
+
+    func release(_ connection: RedisConnection) { endLease(of: connection)?.pool.release(connection) }
+
+    func released(_ connection: RedisConnection) async { await endLease(of: connection)?.pool.released(connection) }
+
+    func readyShared() -> RedisConnection? { node?.pool.readyShared() }
+
+    func shared(preferring preferred: RedisConnection?) async throws(RedisError) -> RedisConnection {
+        try await attempt { node throws(RedisError) in try await node.pool.shared(preferring: preferred) }
+    }
+
+    func prepareShared() { node?.pool.prepareShared() }
+
+    func readyShared(toServerOf connection: RedisConnection) -> RedisConnection? {
+        cluster.readyShared(toServerOf: connection)
+    }
+
+    func serverIsNotMaster() { cluster.needsMap() }
+
+    var randomness: @Sendable () -> Double { cluster.settings.randomness }
+
+    var leaseClock: LeaseClock { cluster.settings.leaseClock }
+
+    // MARK: Redirections
+
+    func follow(_ error: RedisError) {
+        guard let redirection = error.redirection, redirection.kind == .ask, redirection.slot == slot else { return }
+        guard let owner = cluster.owner(of: slot)?.endpoint.address else { return }
+        guard let address = redirection.address(from: owner) else { return }
+        state.withLock { $0.asking = (address, owner) }
+    }
+
+    func asksOwnerAgain() -> Bool {
+        state.withLock { state in
+            guard state.asking != nil, !state.hasAskedOwnerAgain else {
+                state.hasAskedOwnerAgain = false
+                return false
+            }
+            state.asking = nil
+            state.hasAskedOwnerAgain = true
+            return true
+        }
+    }
+
+    private static func noOwner(of slot: Int?) -> RedisError {
+        RedisError(
+            .clusterUnavailable,
+            slot.map { "No node of the cluster serves slot \($0) now." } ?? "No node of the cluster is known."
+        )
+    }
+}

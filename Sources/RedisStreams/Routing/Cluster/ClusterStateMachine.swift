@@ -1,0 +1,146 @@
+internal import NIOCore
+
+/// Decides which node of a cluster serves a slot, and when to ask which nodes for the map. Free of sockets, clocks and locks:
+/// `Cluster` performs what it says.
+///
+/// The states and their successors:
+///
+/// | state | what it means | entered by | successors |
+/// |---|---|---|---|
+/// | `idle` | The map is as good as it gets. | `init`, `loaded` | `due` |
+/// | `due` | A new map is needed, at a time that spares the cluster. | `needsMap`, `loaded` (the periodic one), `failed` | `asking` |
+/// | `asking` | The owner asks nodes for the map. One question is asked at a time. | `begin` | `due` |
+struct ClusterStateMachine: ~Copyable {
+    private enum State {
+        case idle
+        case due(NIODeadline)
+        /// `again` says that a reason for another map has come since.
+        case asking(since: NIODeadline, again: Bool)
+    }
+
+    /// A slot that a node said has moved.
+    private struct Patch {
+        let address: ServerAddress
+        let time: NIODeadline
+    }
+
+    /// How long a map is good without a reason for a new one.
+    private static let lifetime = TimeAmount.seconds(60)
+    /// The most random delay of a question, so that the clients of a cluster do not ask at once.
+    private static let jitter = TimeAmount.milliseconds(100)
+    /// The most nodes that are asked for one map.
+    private static let maxAsked = 16
+
+    private let seeds: [ServerAddress]
+    private var state = State.idle
+    private(set) var map = SlotMap()
+    /// Slots that moved since the last question was asked.
+    private var patches: [Int: Patch] = [:]
+    /// The target of the last `MOVED`: its map is the newest.
+    private var lastTarget: ServerAddress?
+    private var lastAnswer: NIODeadline?
+    private var failures = 0
+    private(set) var lastFailure: RedisError?
+    /// The masters of the map before, which are given up if the next map does not name them either.
+    private var formerMasters: Set<ServerAddress> = []
+
+    init(seeds: [ServerAddress]) {
+        self.seeds = seeds
+    }
+
+    /// The node that serves a slot; `nil` if none is known.
+    func owner(of slot: Int) -> ServerAddress? { map[slot] }
+
+    /// A node that can execute commands without keys.
+    var anyMaster: ServerAddress? { map.masters.first }
+
+    // MARK: Reasons for a new map
+
+    /// A node has sent a command on to another node, for good.
+    mutating func moved(_ slot: Int, to address: ServerAddress, now: NIODeadline, jitter: Double) {
+        guard map[slot] != address else { return }
+        map.move(slot, to: address)
+        patches[slot] = Patch(address: address, time: now)
+        lastTarget = address
+        needsMap(now: now, jitter: jitter)
+    }
+
+    /// No node serves a slot, or a node was lost.
+    mutating func needsMap(now: NIODeadline, jitter: Double) {
+        let time: NIODeadline
+        switch state {
+        case .asking(let since, _):
+            state = .asking(since: since, again: true)
+            return
+        case .idle, .due:
+            // The first map is not delayed.
+            guard let lastAnswer else { return due(at: now) }
+            let random = TimeAmount.nanoseconds(Int64(Double(Self.jitter.nanoseconds) * jitter))
+            time = max(now, lastAnswer + interval) + random
+        }
+        due(at: time)
+    }
+
+    private mutating func due(at time: NIODeadline) {
+        if case .due(let earlier) = state, earlier <= time { return }
+        state = .due(time)
+    }
+
+    /// The time between two questions: a second, and more for clusters of more than a hundred nodes, whose maps are long.
+    private var interval: TimeAmount {
+        .milliseconds(min(30_000, max(1000, Int64(map.masters.count) * 10)))
+    }
+
+    // MARK: Asking
+
+    /// When to ask; `nil` if there is no reason, or while nodes are being asked.
+    var nextQuestion: NIODeadline? {
+        if case .due(let time) = state { time } else { nil }
+    }
+
+    /// The owner asks now. Returns the nodes to ask, the best ones first.
+    ///
+    /// - Parameter shuffle: Returns the known nodes in random order.
+    mutating func begin(now: NIODeadline, shuffle: ([ServerAddress]) -> [ServerAddress]) -> [ServerAddress] {
+        state = .asking(since: now, again: false)
+        var asked: [ServerAddress] = []
+        let known = shuffle(map.masters)
+        for address in (lastTarget.map { [$0] } ?? []) + known.prefix(Self.maxAsked / 2) + seeds
+        where asked.count < Self.maxAsked {
+            if !asked.contains(address) { asked.append(address) }
+        }
+        lastTarget = nil
+        return asked
+    }
+
+    /// A node has answered. Returns the nodes to give up: they were in neither of the last two maps.
+    mutating func loaded(
+        _ ranges: [CLUSTER.SlotRange],
+        from address: ServerAddress,
+        now: NIODeadline,
+        jitter: Double
+    ) -> [ServerAddress] {
+        guard case .asking(let since, let again) = state else { return [] }
+        let before = Set(map.masters)
+        map = SlotMap(ranges, from: address)
+        // What a node said after the question was asked is newer than the answer.
+        patches = patches.filter { $0.value.time >= since }
+        for (slot, patch) in patches { map.move(slot, to: patch.address) }
+        let now = (time: now, masters: Set(map.masters))
+        let gone = formerMasters.subtracting(now.masters)
+        formerMasters = before.subtracting(now.masters)
+        failures = 0
+        lastFailure = nil
+        lastAnswer = now.time
+        let life = TimeAmount.nanoseconds(Int64(Double(Self.lifetime.nanoseconds) * (0.75 + jitter / 2)))
+        state = .due(now.time + (again ? interval : life))
+        return Array(gone)
+    }
+
+    /// No node has answered.
+    mutating func failed(_ error: RedisError, now: NIODeadline, delay: (_ attempt: Int) -> TimeAmount) {
+        failures += 1
+        lastFailure = error
+        state = .due(now + delay(failures))
+    }
+}

@@ -1,0 +1,159 @@
+import NIOCore
+import Testing
+
+@testable import RedisStreams
+
+private func at(_ milliseconds: Int64) -> NIODeadline { .uptimeNanoseconds(0) + .milliseconds(milliseconds) }
+private func node(_ name: String) -> ServerAddress { .tcp(host: name, port: 7000) }
+private func range(_ first: Int, _ last: Int, _ host: String) -> CLUSTER.SlotRange {
+    .init(first: first, last: last, host: host, port: 7000)
+}
+
+@Suite struct SlotMapTests {
+    @Test func `Each slot has the owner that a range names`() {
+        let map = SlotMap([range(0, 99, "a"), range(100, 16_383, "b")], from: node("seed"))
+        #expect(map[0] == node("a"))
+        #expect(map[99] == node("a"))
+        #expect(map[100] == node("b"))
+        #expect(map[16_383] == node("b"))
+        #expect(map.masters == [node("a"), node("b")])
+    }
+
+    @Test func `A slot in no range has no owner, and a node without a name is at the host that was asked`() {
+        let map = SlotMap([range(5, 5, "")], from: .tcp(host: "asked", port: 1))
+        #expect(map[4] == nil)
+        #expect(map[5] == node("asked"))
+    }
+
+    @Test func `A map with one range for each slot is read, and more nodes than slots are not kept`() {
+        var map = SlotMap((0..<16_384).map { range($0, $0, "n\($0)") }, from: node("seed"))
+        #expect(map[16_383] == node("n16383"))
+        map.move(3, to: node("one-too-many"))
+        #expect(map[3] == node("n3"))
+    }
+}
+
+@Suite struct ClusterStateMachineTests {
+    private func machine() -> ClusterStateMachine { ClusterStateMachine(seeds: [node("s1"), node("s2")]) }
+
+    @Test func `The first map is asked for at once, from the seeds`() {
+        var machine = machine()
+        #expect(machine.nextQuestion == nil)
+        machine.needsMap(now: at(5), jitter: 1)
+        #expect(machine.nextQuestion == at(5))
+        let asked = machine.begin(now: at(5)) { $0 }
+        #expect(asked == [node("s1"), node("s2")])
+        #expect(machine.nextQuestion == nil, "one question at a time")
+    }
+
+    @Test func `Later maps are asked for a second apart, with jitter, and from the target of MOVED first`() {
+        var machine = loaded(at: 0)
+        machine.moved(0, to: node("c"), now: at(10), jitter: 0.5)
+        #expect(machine.owner(of: 0) == node("c"), "the move counts at once")
+        #expect(machine.nextQuestion == at(1050))
+        let asked = machine.begin(now: at(1050)) { $0.reversed() }
+        #expect(asked == [node("c"), node("b"), node("a"), node("s1"), node("s2")])
+    }
+
+    @Test func `A reason that comes while nodes are asked leads to another question`() {
+        var machine = loaded(at: 0)
+        machine.needsMap(now: at(10), jitter: 0)
+        _ = machine.begin(now: at(1000)) { $0 }
+        machine.needsMap(now: at(1001), jitter: 0)
+        #expect(machine.nextQuestion == nil)
+        _ = machine.loaded([range(0, 16_383, "a")], from: node("a"), now: at(1002), jitter: 0)
+        #expect(machine.nextQuestion == at(2002))
+    }
+
+    @Test func `A move that was told after the question was asked wins over the answer, an older one does not`() {
+        var machine = loaded(at: 0)
+        machine.moved(1, to: node("c"), now: at(10), jitter: 0)
+        _ = machine.begin(now: at(1000)) { $0 }
+        machine.moved(2, to: node("d"), now: at(1001), jitter: 0)
+        _ = machine.loaded([range(0, 16_383, "a")], from: node("a"), now: at(1002), jitter: 0)
+        #expect(machine.owner(of: 1) == node("a"))
+        #expect(machine.owner(of: 2) == node("d"))
+    }
+
+    @Test func `Without a reason the map is asked for after a minute, give or take a quarter`() {
+        #expect(loaded(at: 0, jitter: 0).nextQuestion == at(45_000))
+        #expect(loaded(at: 0, jitter: 1).nextQuestion == at(75_000))
+    }
+
+    @Test func `A node that two maps in a row do not name is given up`() {
+        var machine = loaded(at: 0)
+        var gone: [[ServerAddress]] = []
+        for time in [Int64(50_000), 100_000, 150_000] {
+            _ = machine.begin(now: at(time)) { $0 }
+            gone.append(machine.loaded([range(0, 16_383, "a")], from: node("a"), now: at(time), jitter: 0))
+        }
+        #expect(gone == [[], [node("b")], []])
+    }
+
+    @Test func `If no node answers, the owner is told why, and asks again after its delay`() {
+        var machine = machine()
+        machine.needsMap(now: at(0), jitter: 0)
+        for attempt in 1...3 {
+            _ = machine.begin(now: at(0)) { $0 }
+            machine.failed(refused, now: at(0)) { .milliseconds(Int64(100 * $0)) }
+            #expect(machine.nextQuestion == at(Int64(100 * attempt)))
+        }
+        #expect(machine.lastFailure?.code == .connectionRefused)
+        _ = machine.begin(now: at(300)) { $0 }
+        _ = machine.loaded([range(0, 1, "a")], from: node("a"), now: at(300), jitter: 0)
+        #expect(machine.lastFailure == nil)
+    }
+
+    private func loaded(at time: Int64, jitter: Double = 0) -> ClusterStateMachine {
+        var machine = machine()
+        machine.needsMap(now: at(time), jitter: 0)
+        _ = machine.begin(now: at(time)) { $0 }
+        _ = machine.loaded(
+            [range(0, 99, "a"), range(100, 16_383, "b")],
+            from: node("a"),
+            now: at(time),
+            jitter: jitter
+        )
+        return machine
+    }
+}
+
+@Suite struct RedirectBudgetTests {
+    private let asked = node("a")
+
+    private func moving(_ text: String) -> RedisError {
+        guard let redirection = Redirection(serverText: text) else { return RedisError(.serverError, text) }
+        return .slotMoving(redirection, command: "XADD")
+    }
+
+    @Test func `MOVED and ASK are followed five times`() {
+        var budget = RedirectBudget()
+        for _ in 0..<4 {
+            #expect(budget.next(after: moving("MOVED 1 b:7000"), at: asked) == .sendTo(node("b")))
+        }
+        #expect(budget.next(after: moving("ASK 1 c:7000"), at: asked) == .ask(node("c")))
+        #expect(budget.next(after: moving("MOVED 1 b:7000"), at: asked) == .failMoving)
+    }
+
+    @Test func `A redirection to nowhere waits for a map`() {
+        var budget = RedirectBudget()
+        #expect(budget.next(after: moving("MOVED 1 ?:7000"), at: asked) == .wait(attempt: 1))
+    }
+
+    @Test(arguments: [
+        RedisError.Code.clusterUnavailable, .readOnly, .masterDown, .loading, .connectionRefused, .connectTimeout,
+    ])
+    func `What was not executed and may pass waits`(code: RedisError.Code) {
+        var budget = RedirectBudget()
+        #expect(budget.next(after: RedisError(code, ""), at: asked) == .wait(attempt: 1))
+        #expect(budget.next(after: RedisError(code, ""), at: asked) == .wait(attempt: 2))
+    }
+
+    @Test func `What may have been executed is never sent again, and other errors are final`() {
+        var budget = RedirectBudget()
+        let lost = RedisError(.connectionClosed, "", mayHaveExecuted: true)
+        #expect(budget.next(after: lost, at: asked) == .fail)
+        #expect(budget.next(after: RedisError(.wrongType, "", serverCode: "WRONGTYPE"), at: asked) == .fail)
+        #expect(budget.next(after: RedisError(.outOfMemory, "", serverCode: "OOM"), at: asked) == .fail)
+    }
+}
