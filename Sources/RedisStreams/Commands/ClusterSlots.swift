@@ -19,11 +19,14 @@ public enum CLUSTER {
         /// The ranges of slots with their masters. Ranges whose master has no known address are left out.
         public func decode(_ reply: RedisReply) throws(RedisError) -> [SlotRange] {
             var ranges: [SlotRange] = []
+            var slots = 0
             for element in try elements(reply) {
                 let parts = Array(try elements(element))
                 guard parts.count >= 3 else { throw unexpected(element) }
                 let (first, last) = (try integer(parts[0]), try integer(parts[1]))
                 guard 0 <= first, first <= last, last < StreamKey.slotCount else { throw unexpected(element) }
+                slots += last - first + 1
+                guard slots <= StreamKey.slotCount else { throw unexpected(reply) }
                 let master = Array(try elements(parts[2]))
                 guard master.count >= 2 else { throw unexpected(element) }
                 let port = try integer(master[1])

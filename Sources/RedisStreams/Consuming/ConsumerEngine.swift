@@ -64,19 +64,13 @@ extension ConsumerEngine {
             return buffer.isStopping || Task.isCancelled ? nil : failed(error)
         }
         defer { route.release(connection) }
-        do throws(RedisError) {
-            try await leased(connection)
-        } catch {
-            route.follow(error)
-            return failed(error)
-        }
+        do throws(RedisError) { try await leased(connection) } catch { return failed(error) }
         while await buffer.waitForRoom() {
             do throws(RedisError) {
                 if try await takeStep(on: connection) { continue }
                 try await read(on: connection)
             } catch {
                 if buffer.isStopping || Task.isCancelled { return nil }
-                route.follow(error)
                 let reaction = failed(error)
                 if case .proceed = reaction { continue }
                 return reaction

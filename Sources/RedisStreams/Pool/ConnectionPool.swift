@@ -146,7 +146,7 @@ final class ConnectionPool: Sendable {
 
     private func connectNow(slot: Int) async {
         do throws(RedisError) {
-            let connection = try await connector.connect(on: eventLoops.next())
+            let connection = try await connect(on: eventLoops.next())
             let (isCurrent, resumed): (Bool, [Waiter]?) = state.withLock { state in
                 guard connector.isCurrent(connection) else { return (false, nil) }
                 let waiters = state.machine.connected(connection, slot: slot)
@@ -234,7 +234,7 @@ final class ConnectionPool: Sendable {
         while true {
             attempt += 1
             do throws(RedisError) {
-                return try await connector.connect(on: eventLoop)
+                return try await connect(on: eventLoop)
             } catch {
                 let delay = settings.backoff.delay(attempt: attempt, jitter: randomness(), after: error)
                 let isLast =
@@ -275,6 +275,13 @@ final class ConnectionPool: Sendable {
         waiter?.resume(.success(nil))
     }
 
+    /// Makes a connection. The router has to learn of the first redirection, too, so that is arranged before anybody gets it.
+    private func connect(on eventLoop: any EventLoop) async throws(RedisError) -> RedisConnection {
+        let connection = try await connector.connect(on: eventLoop)
+        if let onRedirection = observer.onRedirection { connection.whenRedirected(onRedirection) }
+        return connection
+    }
+
     /// Has `end` called when the connection has ended, and reports to the node what the server says of itself.
     ///
     /// The connection keeps the pool until it ends, and `close()` ends all connections. A weak reference would make each
@@ -288,7 +295,6 @@ final class ConnectionPool: Sendable {
             self.observer.onLoss?(reason)
         }
         connection.whenNotMaster { self.observer.onNotMaster(self) }
-        if let onRedirection = observer.onRedirection { connection.whenRedirected(onRedirection) }
     }
 
     // MARK: Another master

@@ -91,7 +91,12 @@ struct SettlementOutcomes: Sendable {
     // MARK: Failures
 
     private func failed(_ sent: SentSettlement, _ error: RedisError) {
-        route.follow(error)
+        switch sent.settlement {
+        case .acknowledge, .requeue: route.follow(error)
+        // It has several keys, and Redis 6.2 answers ASK if one of them is missing.
+        case .publish: break
+        }
+        if error.code == .noGroup, route.asksOwnerAgain() { return pending.restore(sent) }
         logger.debug("could not acknowledge or return messages", metadata: [LogKey.reason: "\(error)"])
         // If the reply could not be read, the server may have executed the command.
         let isNoRefusal = [.cancelled, .replyTooLarge, .protocolViolation].contains(error.code)

@@ -99,6 +99,7 @@ actor LeaseRenewer: EventLoopActor {
                 "could not renew the leases of messages",
                 metadata: [LogKey.reason: "\(error)"]
             )
+            if error.code == .noGroup, route.asksOwnerAgain() { return }
             if error.code == .noGroup { return listeners.groupWasLost(pending.read({ $0.epoch })) }
             if error.isRetriable || error.code == .cancelled { return }
             // Such as a missing right: other consumers would claim the messages while this one handles them.

@@ -89,6 +89,7 @@ actor GroupReader: ConsumerEngine, EventLoopActor {
     }
 
     func failed(_ error: RedisError) -> FailureReaction {
+        route.follow(error)
         if error.code == .noGroup, route.asksOwnerAgain() { return .reconnect }
         // Another consumer has created the group again.
         if error.code == .groupExists { groupIsNew() }

@@ -219,6 +219,7 @@ actor Redelivery: EventLoopActor {
             switch error.code {
             // Each message is requested alone now; one that was alone is dead-lettered or retried.
             case .replyTooLarge: return
+            case .noGroup where route.asksOwnerAgain(): throw error
             case .noGroup: listeners.groupWasLost(epoch)
             case _ where error.isRetriable || error.code == .cancelled: throw error
             // Such as a missing right: the consumer would claim messages again and again that it cannot reclaim.

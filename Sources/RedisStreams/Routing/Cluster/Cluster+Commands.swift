@@ -101,13 +101,10 @@ extension Cluster {
 }
 
 extension Result where Success == RedisReply, Failure == RedisError {
-    /// Why the cluster has not executed the command, if another attempt may succeed soon.
+    /// Why the command was not executed, if it is sent again: it was not sent, or its slot has moved, and then every later
+    /// command of the slot was refused as well. After `CLUSTERDOWN` or `LOADING` a later one may have been executed.
     fileprivate var refusal: RedisError? {
-        let error: RedisError?
-        switch self {
-        case .success(let reply): error = reply.error
-        case .failure(let failure): error = failure
-        }
-        return error.flatMap { RedirectBudget.mayPass($0) ? $0 : nil }
+        guard case .failure(let error) = self, RedirectBudget.mayPass(error) else { return nil }
+        return error
     }
 }

@@ -36,7 +36,10 @@ extension Cluster {
             } catch {
                 failure = error
             }
-            switch budget.next(after: failure, at: address) {
+            let step = budget.next(after: failure, at: address)
+            // Nodes that send a command on to each other have not agreed yet.
+            if budget.redirections > 2 { await waitForChange(atMost: settings.delay(attempt: budget.redirections)) }
+            switch step {
             case .sendTo(let address): target = .node(address, .usual)
             case .ask(let address): target = .node(address, .asking)
             case .wait(let attempt):

@@ -65,7 +65,7 @@ final class Cluster: Sendable {
     /// The node that serves a slot now; `nil` if none is known: then the cluster is asked for a map.
     func owner(of slot: Int?) -> Node? {
         let address = state.withLock { state in
-            slot.map { state.machine.owner(of: $0) } ?? state.machine.anyMaster
+            slot.map { state.machine.owner(of: $0) } ?? state.machine.anyMaster(random: settings.randomness())
         }
         guard let address else {
             needsMap()
@@ -110,7 +110,13 @@ final class Cluster: Sendable {
     // MARK: What nodes say
 
     private func redirected(_ redirection: Redirection, by address: ServerAddress) {
-        guard redirection.kind == .moved, let target = redirection.address(from: address) else { return }
+        guard redirection.kind == .moved else { return }
+        guard let target = redirection.address(from: address) else { return needsMap() }
+        if target == address {
+            // The name leads to another node by now.
+            node(at: address).pool.retireConnections()
+            return needsMap()
+        }
         let isNews = state.withLock { state in
             let isNews = state.machine.owner(of: redirection.slot) != target
             state.machine.moved(redirection.slot, to: target, now: now, jitter: settings.randomness())
@@ -139,8 +145,6 @@ final class Cluster: Sendable {
             state.lastWaiter += 1
             return state.lastWaiter
         }
-        let timer = eventLoops.timers.scheduleTask(in: TimeAmount(time)) { self.resume(id) }
-        defer { timer.cancel() }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let isRefused = state.withLock { state in
@@ -148,7 +152,9 @@ final class Cluster: Sendable {
                     state.waiters[id] = continuation
                     return false
                 }
-                if isRefused { continuation.resume() }
+                if isRefused { return continuation.resume() }
+                // Not before: a short time would be over before there is somebody to wake.
+                eventLoops.timers.scheduleTask(in: TimeAmount(time)) { self.resume(id) }
             }
         } onCancel: {
             resume(id)
@@ -235,8 +241,11 @@ final class Cluster: Sendable {
                     }
                 }
             }
-            for node in gone { node.pool.close(Self.nodeIsGone) }
+            // What is on its way still gets its reply.
+            for node in gone { node.pool.retireConnections() }
+            mapHasChanged()
         case .failure(let error):
+            if Task.isCancelled { return }
             state.withLock { state in
                 state.machine.failed(error, now: now) { attempt in
                     TimeAmount(settings.backoff.delay(attempt: attempt, jitter: settings.randomness()))
@@ -244,7 +253,6 @@ final class Cluster: Sendable {
             }
             logger.warning("no node of the cluster told its map", metadata: [LogKey.reason: "\(error)"])
         }
-        mapHasChanged()
     }
 
     private typealias Answer = Result<([CLUSTER.SlotRange], ServerAddress), RedisError>
@@ -254,7 +262,7 @@ final class Cluster: Sendable {
         await withTaskGroup(of: Answer?.self) { group in
             var rest = addresses[...]
             var asking = 0
-            var failure = RedisError(.clusterUnavailable, "No node of the cluster is known.")
+            var failure: RedisError?
             func askNext() {
                 guard let address = rest.popFirst() else { return }
                 asking += 1
@@ -272,13 +280,14 @@ final class Cluster: Sendable {
                     return .success(map)
                 case .failure(let error)?:
                     asking -= 1
-                    failure = error
+                    // One that may pass says more than what one node of many refuses for good.
+                    if failure?.isRetriable != true { failure = error }
                     askNext()
                 case nil: askNext()
                 }
             }
             group.cancelAll()
-            return .failure(failure)
+            return .failure(failure ?? RedisError(.clusterUnavailable, "No node of the cluster is known."))
         }
     }
 
@@ -296,11 +305,13 @@ final class Cluster: Sendable {
         }
     }
 
-    private static var nodeIsGone: RedisError {
-        RedisError(.connectionClosed, "The node does not serve slots of the cluster any more.")
-    }
-
     // MARK: The end
+
+    /// Whether the client runs, so that somebody asks for maps.
+    var isRunning: Bool { background.isRunning }
+
+    /// Whether a node has told its map.
+    var hasMap: Bool { state.withLock { !$0.machine.map.isEmpty } }
 
     /// Why there is no map.
     var lastFailure: RedisError? { state.withLock { $0.machine.lastFailure } }

@@ -59,10 +59,24 @@ final class ClusterRoute: Route {
             }
             failures += 1
             let delay = cluster.settings.delay(attempt: failures)
-            guard failure.isRetriable, cluster.now + TimeAmount(delay) < deadline else { throw failure }
+            guard failure.isRetriable, cluster.now + TimeAmount(delay) < deadline else {
+                throw cluster.isRunning ? explained(failure) : BackgroundTasks.notRunning
+            }
             cluster.needsMap()
             await cluster.waitForChange(atMost: delay)
         }
+    }
+
+    /// That one node is down does not mean that the address of the cluster is wrong.
+    private func explained(_ failure: RedisError) -> RedisError {
+        guard cluster.hasMap, [.connectionRefused, .connectTimeout, .hostNotFound].contains(failure.code) else {
+            return failure
+        }
+        return RedisError(
+            .clusterUnavailable,
+            "The node that serves the slot cannot be reached, and no other has taken its place yet: \(failure.message)",
+            cause: failure
+        )
     }
 
     func lease(on eventLoop: (any EventLoop)?) async throws(RedisError) -> RedisConnection {
@@ -102,7 +116,9 @@ final class ClusterRoute: Route {
     // MARK: Redirections
 
     func follow(_ error: RedisError) {
-        guard let redirection = error.redirection, redirection.kind == .ask, redirection.slot == slot else { return }
+        guard let redirection = error.redirection, redirection.slot == slot else { return }
+        // The move was cancelled, or is over.
+        if redirection.kind == .moved { return state.withLock { $0.asking = nil } }
         guard let owner = cluster.owner(of: slot)?.endpoint.address else { return }
         guard let address = redirection.address(from: owner) else { return }
         state.withLock { $0.asking = (address, owner) }

@@ -52,7 +52,12 @@ struct ClusterStateMachine: ~Copyable {
     func owner(of slot: Int) -> ServerAddress? { map[slot] }
 
     /// A node that can execute commands without keys.
-    var anyMaster: ServerAddress? { map.masters.first }
+    ///
+    /// - Parameter random: A random number from 0 to 1: another attempt may get another node.
+    func anyMaster(random: Double) -> ServerAddress? {
+        if map.isEmpty { return nil }
+        return map.masters[min(map.masters.count - 1, Int(random * Double(map.masters.count)))]
+    }
 
     // MARK: Reasons for a new map
 
@@ -71,6 +76,9 @@ struct ClusterStateMachine: ~Copyable {
         switch state {
         case .asking(let since, _):
             state = .asking(since: since, again: true)
+            return
+        case .due where failures > 0:
+            // The delay after a failure is not cut short.
             return
         case .idle, .due:
             // The first map is not delayed.

@@ -18,7 +18,7 @@ struct RedirectBudget {
         case failMoving
     }
 
-    private var redirections = 0
+    private(set) var redirections = 0
     private var waits = 0
 
     /// The command has failed on the node at `address`.
