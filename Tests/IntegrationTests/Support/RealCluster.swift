@@ -222,16 +222,26 @@ final class RealCluster: Sendable {
     /// Waits until all nodes that run say that the cluster works, and all replicas have the data of their masters.
     func waitUntilItWorks() async throws {
         let running = nodes.filter { node in node.process.withLock { $0 != nil } }
-        try await eventually("the cluster of \(binary.name) works") {
-            for node in running {
-                guard await node.text("CLUSTER", "INFO").contains("cluster_state:ok") else { return false }
-                let replication = await node.text("INFO", "replication")
-                guard replication.contains("role:master") || replication.contains("master_link_status:up") else {
-                    return false
-                }
+        let deadline = ContinuousClock.now + .seconds(60)
+        while let fault = await firstFault(of: running) {
+            guard ContinuousClock.now < deadline else {
+                throw ChildProcess.Failure(description: "The cluster of \(binary.name) does not work: \(fault)")
             }
-            return true
+            try await Task.sleep(for: .milliseconds(5))
         }
+    }
+
+    /// What a node lacks; `nil` if the cluster works.
+    private func firstFault(of running: [Node]) async -> String? {
+        for node in running {
+            let info = await node.text("CLUSTER", "INFO")
+            guard info.contains("cluster_state:ok") else { return "node \(node.index) says \(info)" }
+            let replication = await node.text("INFO", "replication")
+            guard replication.contains("role:master") || replication.contains("master_link_status:up") else {
+                return "node \(node.index) says \(replication)"
+            }
+        }
+        return nil
     }
 }
 
