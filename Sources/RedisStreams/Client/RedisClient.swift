@@ -4,8 +4,8 @@ public import NIOPosix
 public import ServiceLifecycle
 internal import Synchronization
 
-/// A client of one Redis server, or of the master that sentinels monitor. It sends the commands of all tasks on a few shared connections, and leases a
-/// connection of its own to each blocking command and each consumer.
+/// A client of one Redis server, of the master that sentinels monitor, or of a cluster. It sends the commands of all tasks on
+/// a few shared connections to each server, and leases a connection of its own to each blocking command and each consumer.
 ///
 /// A client works while its ``run()`` does. Add it to a `ServiceGroup`, call `run()` in a task group, or use
 /// ``withRedisClient(_:logger:eventLoopGroup:_:)-(String,_,_,_)`` if one scope is enough. It connects when it is first
@@ -188,7 +188,7 @@ extension RedisClient {
 extension RedisClient: RedisCommandExecutor {
     /// Executes one command: on a shared connection, or on a leased one if the command blocks.
     ///
-    /// The client never sends a command twice. If the connection is lost before the reply arrives,
+    /// The client never sends a command again that a server may have executed. If the connection is lost before the reply arrives,
     /// ``RedisError/mayHaveExecuted`` of the error says whether the server may have executed the command.
     ///
     /// - Throws: ``RedisError``.

@@ -110,7 +110,5 @@ struct CredentialsStateMachine {
     func isUnderWay(_ id: Call) -> Bool { call?.id == id }
 
     /// How long to wait after so many failures in a row.
-    static func delay(afterFailures count: Int) -> TimeAmount {
-        .milliseconds(min(50 << min(max(count, 1) - 1, 10), 5000))
-    }
+    static func delay(afterFailures count: Int) -> TimeAmount { TimeAmount(Backoff().delay(attempt: count, jitter: 1)) }
 }

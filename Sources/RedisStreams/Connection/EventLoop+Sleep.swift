@@ -2,9 +2,13 @@ internal import NIOCore
 internal import Synchronization
 
 extension EventLoop {
-    /// Waits for `duration` by the clock of the event loop, which tests can turn by hand. Ends early on cancellation.
-    func sleep(for duration: Duration, isolation: isolated (any Actor)? = #isolation) async {
-        let sleeper = Sleeper()
+    /// Waits for `duration` by the clock of the event loop, which tests can turn by hand. Ends early on cancellation, and when
+    /// somebody wakes `sleeper`.
+    func sleep(
+        for duration: Duration,
+        as sleeper: Sleeper = Sleeper(),
+        isolation: isolated (any Actor)? = #isolation
+    ) async {
         await withTaskCancellationHandler {
             _ = isolation
             await withCheckedContinuation { continuation in
@@ -24,8 +28,8 @@ extension EventLoop {
     }
 }
 
-/// Wakes once: by its timer, or by cancellation, whichever is first.
-private final class Sleeper: Sendable {
+/// A task that sleeps. It wakes once: by its timer, by cancellation, or because somebody wakes it, whichever is first.
+final class Sleeper: Sendable {
     private struct State {
         var isAwake = false
         var continuation: CheckedContinuation<Void, Never>?
@@ -34,7 +38,7 @@ private final class Sleeper: Sendable {
 
     private let state = Mutex(State())
 
-    func begin(_ continuation: CheckedContinuation<Void, Never>, _ timer: Scheduled<Void>) {
+    fileprivate func begin(_ continuation: CheckedContinuation<Void, Never>, _ timer: Scheduled<Void>) {
         let isAwake = state.withLock { state in
             if !state.isAwake {
                 state.continuation = continuation

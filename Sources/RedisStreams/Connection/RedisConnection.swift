@@ -241,11 +241,13 @@ public actor RedisConnection {
         let invalid = writer.invalid
         let (bytes, commands) = writer.finish()
         let entries = commands.map { command in
-            SubmissionQueue.Entry(
-                name: command.name,
-                blockingTime: command.blockingTime,
-                receiver: command.isAsking ? .handler { _ in } : .group(replies)
-            )
+            command.isAsking
+                ? .asking
+                : SubmissionQueue.Entry(
+                    name: command.name,
+                    blockingTime: command.blockingTime,
+                    receiver: .group(replies)
+                )
         }
         if let refusal = invalid ?? follow(submissions.submit(entries, bytes)) {
             for command in commands where !command.isAsking {
@@ -300,11 +302,7 @@ public actor RedisConnection {
         writer.write(command)
         if let invalid = writer.invalid { throw invalid }
         let (bytes, commands) = writer.finish()
-        let entries = commands.map { command in
-            command.isAsking
-                ? SubmissionQueue.Entry(name: command.name, blockingTime: nil, receiver: .handler { _ in }) : entry
-        }
-        return submissions.submit(entries, bytes)
+        return submissions.submit(commands.map { $0.isAsking ? .asking : entry }, bytes)
     }
 
     /// Schedules a flush for the first command of a turn. Returns the error of a command that was refused.

@@ -13,6 +13,9 @@ final class SubmissionQueue: Sendable {
         let receiver: ReplyReceiver
         /// The latest time, by the clock of leases, at which the connection may send it.
         var latest = NIODeadline.distantFuture
+
+        /// The `ASKING` before another command: nobody waits for its reply.
+        static var asking: Entry { Entry(name: ASKING.name, blockingTime: nil, receiver: .handler { _ in }) }
     }
 
     /// Commands that leave together, and their bytes.

@@ -30,11 +30,7 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument, TopologyInstrum
 
     func credentialsNotRenewed(_ failure: ConnectingFailure) {
         // All connections of the client have the same trouble at the same time.
-        let isDue = state.withLock { state in
-            if let last = state.warnedOfCredentialsAt, failure.time < last + .minutes(1) { return false }
-            state.warnedOfCredentialsAt = failure.time
-            return true
-        }
+        let isDue = state.withLock { Self.isDue(&$0.warnedOfCredentialsAt, now: failure.time) }
         guard let delay = failure.retryAfter else { return }
         logger.log(
             level: isDue ? .warning : .debug,
@@ -99,9 +95,14 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument, TopologyInstrum
     private func isWarningDue(now: NIODeadline) -> Bool {
         state.withLock { state in
             if state.hasConnected { return false }
-            if let warnedAt = state.warnedAt, now < warnedAt + .minutes(1) { return false }
-            state.warnedAt = now
-            return true
+            return Self.isDue(&state.warnedAt, now: now)
         }
+    }
+
+    /// Whether the last warning is a minute old. Then this is the time of the next one.
+    private static func isDue(_ last: inout NIODeadline?, now: NIODeadline) -> Bool {
+        if let last, now < last + .minutes(1) { return false }
+        last = now
+        return true
     }
 }

@@ -1,8 +1,8 @@
 /// Listens to what a client does: logs, counts, measures.
 ///
 /// An instrument conforms to the protocols of the hooks that it wants to hear: ``CommandInstrument``,
-/// ``ConnectionInstrument``, ``PoolInstrument``, ``TopologyInstrument``, ``DeliveryInstrument``, ``SettlementInstrument``. Each hook is named for what
-/// has happened and has a default that does nothing. A client asks once which protocols an instrument conforms to, so that
+/// ``ConnectionInstrument``, ``PoolInstrument``, ``TopologyInstrument``, ``DeliveryInstrument``, ``SettlementInstrument``.
+/// Each hook is named for what has happened and has a default that does nothing. A client asks once which protocols an instrument conforms to, so that
 /// hooks without a listener cost nothing on the path of a command or a message.
 ///
 /// Hooks are called where things happen, mostly on an event loop: they must return soon, and may not block.

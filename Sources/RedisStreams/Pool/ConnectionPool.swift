@@ -89,19 +89,13 @@ final class ConnectionPool: Sendable {
     func nextEventLoop() -> any EventLoop { eventLoops.next() }
 
     /// Closes all connections, and fails all callers that wait.
-    ///
-    /// - Parameter reason: What callers get from now on. Default: the client was shut down.
-    func close(_ reason: RedisError = PoolStateMachine<RedisConnection>.shutDown) {
+    func close() {
         let (waiters, connections) = state.withLock { state in
-            let (ids, connections) = state.machine.close(reason)
+            let (ids, connections) = state.machine.close()
             return (ids.compactMap { state.waiters.removeValue(forKey: $0) }, connections)
         }
-        for waiter in waiters { waiter.resume(.failure(reason)) }
+        for waiter in waiters { waiter.resume(.failure(PoolStateMachine<RedisConnection>.shutDown)) }
         for connection in connections { connection.close() }
-    }
-
-    private var closeReason: RedisError {
-        state.withLock { $0.machine.closeReason } ?? PoolStateMachine<RedisConnection>.shutDown
     }
 
     // MARK: Shared connections
@@ -119,7 +113,7 @@ final class ConnectionPool: Sendable {
             case .wait(let slots): return .wait(connect: slots)
             }
         }
-        guard let connection else { throw closeReason }
+        guard let connection else { throw PoolStateMachine<RedisConnection>.shutDown }
         return connection
     }
 
@@ -217,7 +211,7 @@ final class ConnectionPool: Sendable {
             }
             guard isCurrent, isOpen else {
                 connection.close()
-                throw isOpen ? Self.superseded : closeReason
+                throw isOpen ? Self.superseded : PoolStateMachine<RedisConnection>.shutDown
             }
             observe(connection) { machine in machine.lostIdle(connection) }
             for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
@@ -397,7 +391,7 @@ final class ConnectionPool: Sendable {
         waiter?.resume(.failure(error))
     }
 
-    private static var cancelled: RedisError {
+    static var cancelled: RedisError {
         RedisError(.cancelled, "The task was cancelled while it waited for a connection.")
     }
 }

@@ -41,7 +41,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     private enum Life {
         case open
-        case closed(RedisError)
+        case closed
     }
 
     private var life: Life = .open
@@ -104,7 +104,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     /// A caller needs a shared connection.
     mutating func acquireShared(_ waiter: WaiterID) -> SharedAction {
-        if case .closed(let reason) = life { return .fail(reason) }
+        guard case .open = life else { return .fail(Self.shutDown) }
         if let connection = nextReady() { return .use(connection, connect: beginConnecting()) }
         if !triesAgain, let lastFailure, isBackingOff { return .fail(lastFailure) }
         sharedWaiters.append(waiter)
@@ -209,7 +209,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     /// A caller needs a connection of its own.
     mutating func acquireLease(_ waiter: WaiterID, where isSuitable: (Connection) -> Bool) -> LeaseAction {
-        if case .closed(let reason) = life { return .fail(reason) }
+        guard case .open = life else { return .fail(Self.shutDown) }
         guard leases < maxLeases else {
             leaseWaiters.append(waiter)
             return .wait
@@ -332,11 +332,9 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     }
 
     /// Closes the pool. Returns the callers that wait, which get an error, and the connections to close.
-    ///
-    /// - Parameter reason: The error of later callers.
-    mutating func close(_ reason: RedisError = shutDown) -> (waiters: [WaiterID], connections: [Connection]) {
+    mutating func close() -> (waiters: [WaiterID], connections: [Connection]) {
         guard case .open = life else { return ([], []) }
-        life = .closed(reason)
+        life = .closed
         var connections = idle + leased.values.sorted { $0.number < $1.number }.map(\.connection)
         for case .ready(let connection) in slots { connections.append(connection) }
         connections += retiring
@@ -348,11 +346,6 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         leased = [:]
         retiring = []
         return (waiters, connections)
-    }
-
-    /// What callers get from a pool that is closed; `nil` while it is open.
-    var closeReason: RedisError? {
-        if case .closed(let reason) = life { reason } else { nil }
     }
 
     static var shutDown: RedisError {

@@ -6,17 +6,21 @@ final class Router: Sendable {
     let node: Node?
     /// `nil` if the client has one server.
     let cluster: Cluster?
+    /// The route for commands without keys.
+    private let keyless: any Route
 
     /// A router to one server.
     init(_ node: Node) {
         self.node = node
         cluster = nil
+        keyless = node
     }
 
     /// A router to the nodes of a cluster.
     init(_ cluster: Cluster) {
         node = nil
         self.cluster = cluster
+        keyless = ClusterRoute(slot: nil, cluster: cluster)
     }
 
     /// A shared connection to the one server, if there is one now. Asking here and not the node spares each command a count
@@ -25,9 +29,8 @@ final class Router: Sendable {
 
     /// The route to the server of a key, which all other keys of the caller are in one slot with.
     func route(for key: @autoclosure () -> StreamKey?) -> any Route {
-        if let node { return node }
-        guard let cluster else { preconditionFailure("A router has a node or a cluster.") }
-        return ClusterRoute(slot: key()?.slot, cluster: cluster)
+        guard let cluster, let key = key() else { return keyless }
+        return ClusterRoute(slot: key.slot, cluster: cluster)
     }
 
     /// Checks that keys can be used together.
@@ -43,12 +46,12 @@ final class Router: Sendable {
     var isReady: Bool { node?.pool.hasReadyShared ?? cluster?.hasReadyShared ?? false }
 
     /// Begins to connect, for callers that need a connection later and cannot wait for it then.
-    func prepare() { route(for: nil).prepareShared() }
+    func prepare() { keyless.prepareShared() }
 
     /// Waits until there is a connection.
     ///
     /// - Throws: ``RedisError``: why there is none within the time that the client waits.
-    func waitUntilReady() async throws(RedisError) { _ = try await route(for: nil).shared() }
+    func waitUntilReady() async throws(RedisError) { _ = try await keyless.shared() }
 
     /// Closes all connections to all nodes, and fails everybody who waits for one.
     func close() {

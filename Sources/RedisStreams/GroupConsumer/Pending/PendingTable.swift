@@ -124,8 +124,7 @@ struct PendingTable: ~Copyable {
         return true
     }
 
-    /// A message is acknowledged in the step that adds entries: *held* → *publishing*. Returns `false` if it is not
-    /// held.
+    /// A message is acknowledged in the step that adds entries: *held* → *publishing*. Returns `false` if it is not held.
     mutating func publish(_ batch: DeliveredBatch, _ position: Int, _ publication: Publication) -> Bool {
         guard removeHeld(batch, position) else { return false }
         outbox.publish(publication)
@@ -475,9 +474,7 @@ struct PendingTable: ~Copyable {
 
     /// A batch that arrived after the owner of the handlers had finished: unknown → *requeueing*.
     mutating func returnAll(_ batch: DeliveredBatch) {
-        settle(
-            .requeue(batch.isHeld.indices.map { Requeue(returning: batch.id(at: $0), batch.count(at: $0)) })
-        )
+        settle(.requeue(batch.isHeld.indices.map { Requeue(returning: batch.id(at: $0), batch.count(at: $0)) }))
     }
 
     /// At its end, the consumer returns what is pending for it on the server, except for messages that a handler may

@@ -21,17 +21,17 @@ extension Cluster {
         var budget = RedirectBudget()
         var target = Target.owner
         while true {
-            let route = ClusterRoute(slot: slot, cluster: self)
             let failure: RedisError
             var address: ServerAddress?
             do throws(RedisError) {
-                let (connection, release) = try await self.connection(to: target, by: route, leases: leases)
+                let pool = try pool(of: target, slot)
+                let connection = leases ? try await pool.lease() : try await pool.shared()
                 address = connection.configuration.address
                 let result: Result<Value, RedisError>
                 do throws(RedisError) { result = .success(try await send(connection)) } catch {
                     result = .failure(error)
                 }
-                await release()
+                if leases { await pool.released(connection) }
                 return try result.get()
             } catch {
                 failure = error
@@ -43,10 +43,7 @@ extension Cluster {
             case .sendTo(let address): target = .node(address, .usual)
             case .ask(let address): target = .node(address, .asking)
             case .wait(let attempt):
-                let delay = settings.delay(attempt: attempt)
-                guard now + TimeAmount(delay) < deadline, !Task.isCancelled else { throw failure }
-                needsMap()
-                await waitForChange(atMost: delay)
+                try await waitToTryAgain(after: failure, attempt: attempt, before: deadline)
                 target = .owner
             case .fail: throw failure
             case .failMoving: throw Self.redirectedTooOften(failure)
@@ -54,21 +51,12 @@ extension Cluster {
         }
     }
 
-    private func connection(
-        to target: Target,
-        by route: ClusterRoute,
-        leases: Bool
-    ) async throws(RedisError) -> (RedisConnection, release: () async -> Void) {
-        switch (target, leases) {
-        case (.owner, true):
-            let connection = try await route.lease()
-            return (connection, { await route.released(connection) })
-        case (.owner, false): return (try await route.shared(), {})
-        case (.node(let address, let role), true):
-            let pool = node(at: address, role).pool
-            let connection = try await pool.lease()
-            return (connection, { await pool.released(connection) })
-        case (.node(let address, let role), false): return (try await node(at: address, role).pool.shared(), {})
+    private func pool(of target: Target, _ slot: Int?) throws(RedisError) -> ConnectionPool {
+        switch target {
+        case .node(let address, let role): return node(at: address, role).pool
+        case .owner:
+            guard let owner = owner(of: slot) else { throw noOwner(of: slot) }
+            return owner.pool
         }
     }
 

@@ -27,12 +27,10 @@ final class Cluster: Sendable {
         var machine: ClusterStateMachine
         var nodes: [NodeKey: Node] = [:]
         /// Callers that wait for a change of the map.
-        var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
-        var lastWaiter = 0
+        var sleepers: [Int: Sleeper] = [:]
+        var lastSleeper = 0
         var isClosed = false
         var isRunning = false
-        /// Wakes the task that asks for maps.
-        var wake: CheckedContinuation<Void, Never>?
     }
 
     let settings: ClusterSettings
@@ -41,6 +39,8 @@ final class Cluster: Sendable {
     private let logger: Logger
     private let makeNode: MakeNode
     private let state: Mutex<State>
+    /// Wakes the task that asks for maps.
+    private let asker = Signal()
 
     init(
         seeds: [ServerAddress],
@@ -141,46 +141,76 @@ final class Cluster: Sendable {
 
     /// Waits until the map has changed, or for `time`.
     func waitForChange(atMost time: Duration) async {
-        let id = state.withLock { state in
-            state.lastWaiter += 1
-            return state.lastWaiter
+        let sleeper = Sleeper()
+        let id: Int? = state.withLock { state in
+            if state.isClosed { return nil }
+            state.lastSleeper += 1
+            state.sleepers[state.lastSleeper] = sleeper
+            return state.lastSleeper
         }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isRefused = state.withLock { state in
-                    if state.isClosed || Task.isCancelled { return true }
-                    state.waiters[id] = continuation
-                    return false
-                }
-                if isRefused { return continuation.resume() }
-                // Not before: a short time would be over before there is somebody to wake.
-                eventLoops.timers.scheduleTask(in: TimeAmount(time)) { self.resume(id) }
-            }
-        } onCancel: {
-            resume(id)
-        }
+        guard let id else { return }
+        await eventLoops.timers.sleep(for: time, as: sleeper)
+        state.withLock { _ = $0.sleepers.removeValue(forKey: id) }
     }
 
-    private func resume(_ id: Int) { state.withLock { $0.waiters.removeValue(forKey: id) }?.resume() }
-
     private func mapHasChanged() {
-        let waiters = state.withLock { state in
-            defer { state.waiters = [:] }
-            return Array(state.waiters.values)
+        let sleepers = state.withLock { state in
+            defer { state.sleepers = [:] }
+            return Array(state.sleepers.values)
         }
-        for waiter in waiters { waiter.resume() }
+        for sleeper in sleepers { sleeper.wake() }
+    }
+
+    /// Asks for a new map, and waits before another attempt.
+    ///
+    /// - Throws: ``RedisError``, if no attempt may follow: `failure`, or why not.
+    func waitToTryAgain(
+        after failure: RedisError,
+        attempt: Int,
+        before deadline: NIODeadline
+    ) async throws(RedisError) {
+        if isClosed { throw PoolStateMachine<RedisConnection>.shutDown }
+        if Task.isCancelled { throw ConnectionPool.cancelled }
+        let delay = settings.delay(attempt: attempt)
+        guard failure.isRetriable, now + TimeAmount(delay) < deadline else {
+            throw background.isRunning ? explained(failure) : BackgroundTasks.notRunning
+        }
+        needsMap()
+        await waitForChange(atMost: delay)
+    }
+
+    /// That one node is down does not mean that the address of the cluster is wrong.
+    private func explained(_ failure: RedisError) -> RedisError {
+        let hasMap = state.withLock { !$0.machine.map.isEmpty }
+        guard hasMap, [.connectionRefused, .connectTimeout, .hostNotFound].contains(failure.code) else {
+            return failure
+        }
+        return RedisError(
+            .clusterUnavailable,
+            "The node that serves the slot cannot be reached, and no other has taken its place yet: \(failure.message)",
+            cause: failure
+        )
+    }
+
+    /// Why there is no node for a slot.
+    func noOwner(of slot: Int?) -> RedisError {
+        if let failure = state.withLock({ $0.machine.lastFailure }) { return failure }
+        return RedisError(
+            .clusterUnavailable,
+            slot.map { "No node of the cluster serves slot \($0) now." } ?? "No node of the cluster is known."
+        )
     }
 
     // MARK: Asking for maps
 
     /// Wakes the task that asks for maps, or starts it.
     private func wakeAsker() {
-        let (wake, starts) = state.withLock { state in
-            if state.isClosed { return (state.wake.take(), false) }
+        let starts = state.withLock { state in
+            if state.isClosed { return false }
             defer { state.isRunning = true }
-            return (state.wake.take(), !state.isRunning)
+            return !state.isRunning
         }
-        wake?.resume()
+        asker.fire()
         guard starts else { return }
         background.start {
             await self.askForMaps()
@@ -201,29 +231,15 @@ final class Cluster: Sendable {
         while !Task.isCancelled,
             let next = state.withLock({ $0.isClosed ? nil : $0.machine.nextQuestion ?? .distantFuture })
         {
-            if next > now {
-                await waitForWake(until: next)
+            if next <= now {
+                await ask()
                 continue
             }
-            await ask()
-        }
-    }
-
-    private func waitForWake(until time: NIODeadline) async {
-        let timer = time == .distantFuture ? nil : eventLoops.timers.scheduleTask(deadline: time) { self.wakeAsker() }
-        defer { timer?.cancel() }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isDue = state.withLock { state in
-                    let next = state.machine.nextQuestion ?? .distantFuture
-                    if state.isClosed || Task.isCancelled || next < time || next <= now { return true }
-                    state.wake = continuation
-                    return false
-                }
-                if isDue { continuation.resume() }
-            }
-        } onCancel: {
-            state.withLock { $0.wake.take() }?.resume()
+            let timer =
+                next == .distantFuture
+                ? nil : eventLoops.timers.scheduleTask(deadline: next) { [asker] in asker.fire() }
+            await asker.wait()
+            timer?.cancel()
         }
     }
 
@@ -307,28 +323,19 @@ final class Cluster: Sendable {
 
     // MARK: The end
 
-    /// Whether the client runs, so that somebody asks for maps.
-    var isRunning: Bool { background.isRunning }
-
-    /// Whether a node has told its map.
-    var hasMap: Bool { state.withLock { !$0.machine.map.isEmpty } }
-
-    /// Why there is no map.
-    var lastFailure: RedisError? { state.withLock { $0.machine.lastFailure } }
-
     /// Closes all connections to all nodes.
     func close() {
-        let (nodes, wake) = state.withLock { state in
+        let nodes = state.withLock { state in
             state.isClosed = true
             defer { state.nodes = [:] }
-            return (Array(state.nodes.values), state.wake.take())
+            return Array(state.nodes.values)
         }
-        wake?.resume()
+        asker.fire()
         mapHasChanged()
         for node in nodes { node.pool.close() }
     }
 
-    var isClosed: Bool { state.withLock { $0.isClosed } }
+    private var isClosed: Bool { state.withLock { $0.isClosed } }
 }
 
 /// The settings of a client that matter to its cluster.

@@ -51,32 +51,11 @@ final class ClusterRoute: Route {
                 do throws(RedisError) { return try await body(node) } catch { failure = error }
                 state.withLock { $0.asking = nil }
             } else {
-                failure = cluster.lastFailure ?? Self.noOwner(of: slot)
-            }
-            if cluster.isClosed { throw PoolStateMachine<RedisConnection>.shutDown }
-            if Task.isCancelled {
-                throw RedisError(.cancelled, "The task was cancelled while it waited for a connection.")
+                failure = cluster.noOwner(of: slot)
             }
             failures += 1
-            let delay = cluster.settings.delay(attempt: failures)
-            guard failure.isRetriable, cluster.now + TimeAmount(delay) < deadline else {
-                throw cluster.isRunning ? explained(failure) : BackgroundTasks.notRunning
-            }
-            cluster.needsMap()
-            await cluster.waitForChange(atMost: delay)
+            try await cluster.waitToTryAgain(after: failure, attempt: failures, before: deadline)
         }
-    }
-
-    /// That one node is down does not mean that the address of the cluster is wrong.
-    private func explained(_ failure: RedisError) -> RedisError {
-        guard cluster.hasMap, [.connectionRefused, .connectTimeout, .hostNotFound].contains(failure.code) else {
-            return failure
-        }
-        return RedisError(
-            .clusterUnavailable,
-            "The node that serves the slot cannot be reached, and no other has taken its place yet: \(failure.message)",
-            cause: failure
-        )
     }
 
     func lease(on eventLoop: (any EventLoop)?) async throws(RedisError) -> RedisConnection {
@@ -134,12 +113,5 @@ final class ClusterRoute: Route {
             state.hasAskedOwnerAgain = true
             return true
         }
-    }
-
-    private static func noOwner(of slot: Int?) -> RedisError {
-        RedisError(
-            .clusterUnavailable,
-            slot.map { "No node of the cluster serves slot \($0) now." } ?? "No node of the cluster is known."
-        )
     }
 }

@@ -134,14 +134,14 @@ struct ClusterStateMachine: ~Copyable {
         // What a node said after the question was asked is newer than the answer.
         patches = patches.filter { $0.value.time >= since }
         for (slot, patch) in patches { map.move(slot, to: patch.address) }
-        let now = (time: now, masters: Set(map.masters))
-        let gone = formerMasters.subtracting(now.masters)
-        formerMasters = before.subtracting(now.masters)
+        let masters = Set(map.masters)
+        let gone = formerMasters.subtracting(masters)
+        formerMasters = before.subtracting(masters)
         failures = 0
         lastFailure = nil
-        lastAnswer = now.time
+        lastAnswer = now
         let life = TimeAmount.nanoseconds(Int64(Double(Self.lifetime.nanoseconds) * (0.75 + jitter / 2)))
-        state = .due(now.time + (again ? interval : life))
+        state = .due(now + (again ? interval : life))
         return Array(gone)
     }
 

@@ -41,21 +41,23 @@ struct MasterConnector: Connector {
         to master: CurrentServer.Master,
         on eventLoop: any EventLoop
     ) async throws(RedisError) -> RedisConnection {
-        let attempt = Attempt()
-        let observer = server.whenReplaced { attempt.end(.failure(.masterReplaced)) }
+        let attempt = Promise<RedisConnection>()
+        let observer = server.whenReplaced { attempt.fulfill(.failure(.masterReplaced)) }
         defer { server.forget(observer) }
         background.start {
             do throws(RedisError) {
-                attempt.end(.success(try await base.connect(to: master, on: eventLoop)))
+                let connection = try await base.connect(to: master, on: eventLoop)
+                // The attempt was given up meanwhile.
+                if !attempt.fulfill(.success(connection)) { connection.close() }
             } catch {
-                attempt.end(.failure(error))
+                attempt.fulfill(.failure(error))
             }
         } otherwise: { error in
-            attempt.end(.failure(error))
+            attempt.fulfill(.failure(error))
         }
         // It may have been replaced before that was observed.
-        if server.identity != master.identity { attempt.end(.failure(.masterReplaced)) }
-        return try await attempt.result().get()
+        if server.identity != master.identity { attempt.fulfill(.failure(.masterReplaced)) }
+        return try await attempt.value()
     }
 
     /// Whether it leads to the present master.
@@ -79,38 +81,5 @@ extension RedisError {
             serverCode: serverCode,
             cause: cause
         )
-    }
-}
-
-/// An attempt to connect, which may end before the connection is there. One that comes later is closed.
-private final class Attempt: Sendable {
-    typealias Outcome = Result<RedisConnection, RedisError>
-
-    private enum State {
-        case running(CheckedContinuation<Outcome, Never>?)
-        case ended(Outcome)
-    }
-
-    private let state = Mutex(State.running(nil))
-
-    func end(_ outcome: Outcome) {
-        let (waiter, isLate): (CheckedContinuation<Outcome, Never>?, Bool) = state.withLock { state in
-            guard case .running(let waiter) = state else { return (nil, true) }
-            state = .ended(outcome)
-            return (waiter, false)
-        }
-        if isLate, case .success(let connection) = outcome { connection.close() }
-        waiter?.resume(returning: outcome)
-    }
-
-    func result() async -> Outcome {
-        await withCheckedContinuation { waiter in
-            let outcome: Outcome? = state.withLock { state in
-                if case .ended(let outcome) = state { return outcome }
-                state = .running(waiter)
-                return nil
-            }
-            if let outcome { waiter.resume(returning: outcome) }
-        }
     }
 }

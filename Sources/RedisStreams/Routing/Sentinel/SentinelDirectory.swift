@@ -15,7 +15,7 @@ actor SentinelDirectory {
         let connection: RedisConnection.Configuration
     }
 
-    private enum Sleeper: Hashable {
+    private enum Sleeping: Hashable {
         /// The task that asks a sentinel.
         case asking(ServerAddress)
         /// A caller that waits for a master.
@@ -25,8 +25,12 @@ actor SentinelDirectory {
     private static let pollInterval = Duration.milliseconds(500)
     /// How many rounds of questions there are from one for other sentinels to the next.
     private static let roundsToLearn = 20
-    /// The longest time to wait before a sentinel that does not answer is asked again.
-    private static let longestPause = Duration.seconds(5)
+    /// The times to wait before a sentinel that does not answer is asked again.
+    private static let backoff = {
+        var backoff = Backoff()
+        (backoff.base, backoff.limit) = (pollInterval, .seconds(5))
+        return backoff
+    }()
 
     nonisolated let eventLoop: any EventLoop
 
@@ -41,12 +45,12 @@ actor SentinelDirectory {
     private let instruments: Instruments
     private var machine: SentinelStateMachine
     private var isRunning = false
-    private var sleepers: [Sleeper: (waiter: CheckedContinuation<Void, Never>, timer: Scheduled<Void>)] = [:]
+    private var sleepers: [Sleeping: Sleeper] = [:]
     private var callers = 0
     /// The sentinels that are to be asked again as soon as they have answered.
     private var askAgain: Set<ServerAddress> = []
     /// The sentinels that have a task which asks them.
-    private var attended: Set<ServerAddress> = []
+    private var followed: Set<ServerAddress> = []
     /// The sentinels in the order in which they became known.
     private let sentinels: AsyncStream<ServerAddress>
     private let newSentinels: AsyncStream<ServerAddress>.Continuation
@@ -139,18 +143,18 @@ actor SentinelDirectory {
 
     private func run() async {
         await withDiscardingTaskGroup { group in
-            for await address in sentinels where attended.insert(address).inserted {
-                group.addTask { await self.attend(to: address) }
+            for await address in sentinels where followed.insert(address).inserted {
+                group.addTask { await self.askAndListen(to: address) }
             }
             group.cancelAll()
         }
     }
 
-    private func attend(to address: ServerAddress) async {
+    private func askAndListen(to address: ServerAddress) async {
         // It is cancelled when this returns: the sentinel has been forgotten.
         async let _: Void = listen(to: address)
         await follow(address)
-        attended.remove(address)
+        followed.remove(address)
     }
 
     private func isKnown(_ address: ServerAddress) -> Bool {
@@ -169,10 +173,7 @@ actor SentinelDirectory {
                 if Task.isCancelled { return }
                 failures += 1
                 perform(machine.failed(address, error, now: eventLoop.now))
-                await sleep(
-                    .asking(address),
-                    for: min(Self.pollInterval * (1 << min(failures - 1, 4)), Self.longestPause)
-                )
+                await sleep(.asking(address), for: Self.backoff.delay(attempt: failures, jitter: 1))
             }
         }
     }
@@ -279,7 +280,7 @@ actor SentinelDirectory {
                 }
             }
         }
-        // Callers look for themselves whether that is what they wait for.
+        // Each caller checks whether that is what it waits for.
         var waiting: [Int] = []
         for case .caller(let number) in sleepers.keys { waiting.append(number) }
         for number in waiting.sorted() { wake(.caller(number)) }
@@ -287,32 +288,24 @@ actor SentinelDirectory {
 
     // MARK: Sleeping
 
-    private func newCaller() -> Sleeper {
+    private func newCaller() -> Sleeping {
         callers += 1
         return .caller(callers)
     }
 
     /// Waits for `duration`, or until `wake` or cancellation.
-    private func sleep(_ sleeper: Sleeper, for duration: Duration) async {
-        wake(sleeper)
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { waiter in
-                let timer = eventLoop.scheduleTask(in: TimeAmount(duration)) {
-                    self.assumeIsolated { _ = $0.wake(sleeper) }
-                }
-                sleepers[sleeper] = (waiter, timer)
-            }
-        } onCancel: {
-            eventLoop.execute { self.assumeIsolated { _ = $0.wake(sleeper) } }
-        }
+    private func sleep(_ name: Sleeping, for duration: Duration) async {
+        let sleeper = Sleeper()
+        sleepers[name] = sleeper
+        await eventLoop.sleep(for: duration, as: sleeper)
+        if sleepers[name] === sleeper { sleepers[name] = nil }
     }
 
     /// Returns whether it slept.
     @discardableResult
-    private func wake(_ sleeper: Sleeper) -> Bool {
-        guard let (waiter, timer) = sleepers.removeValue(forKey: sleeper) else { return false }
-        timer.cancel()
-        waiter.resume()
+    private func wake(_ name: Sleeping) -> Bool {
+        guard let sleeper = sleepers.removeValue(forKey: name) else { return false }
+        sleeper.wake()
         return true
     }
 }

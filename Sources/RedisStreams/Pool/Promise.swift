@@ -15,14 +15,16 @@ final class Promise<Value: Sendable>: Sendable {
     /// Whether a task has waited for the value.
     var wasAwaited: Bool { isWanted.load(ordering: .relaxed) }
 
-    /// Sets the value. Later values are ignored.
-    func fulfill(_ outcome: Outcome) {
-        let waiters: [CheckedContinuation<Outcome, Never>] = state.withLock { state in
-            guard case .waiting(let waiters) = state else { return [] }
+    /// Sets the value. Later values are ignored: then this returns `false`.
+    @discardableResult
+    func fulfill(_ outcome: Outcome) -> Bool {
+        let waiters: [CheckedContinuation<Outcome, Never>]? = state.withLock { state in
+            guard case .waiting(let waiters) = state else { return nil }
             state = .fulfilled(outcome)
             return waiters
         }
-        for waiter in waiters { waiter.resume(returning: outcome) }
+        for waiter in waiters ?? [] { waiter.resume(returning: outcome) }
+        return waiters != nil
     }
 
     /// Waits for the value, even if the task is cancelled.
