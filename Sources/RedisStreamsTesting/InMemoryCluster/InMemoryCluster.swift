@@ -145,8 +145,12 @@ public final class InMemoryCluster: Sendable {
         try await makeClient(configuration).running(body)
     }
 
-    /// The configuration of a client that connects to the first node.
-    public var configuration: RedisClient.Configuration { RedisClient.Configuration(address: nodes[0].address) }
+    /// The configuration of a client of this cluster, with the addresses of all nodes.
+    public var configuration: RedisClient.Configuration {
+        var configuration = RedisClient.Configuration()
+        configuration.topology = .cluster(seeds: nodes.map(\.address))
+        return configuration
+    }
 
     // MARK: Faults
 

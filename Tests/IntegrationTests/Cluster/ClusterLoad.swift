@@ -96,6 +96,12 @@ final class ClusterLoad: Sendable {
         while isPaused.withLock({ $0 }), !Task.isCancelled { try? await Task.sleep(for: .milliseconds(5)) }
     }
 
+    /// Waits until the producer of a stream has added more.
+    func goesOn(_ index: Int) async throws {
+        let before = confirmed[index].count
+        try await eventually("more is added to stream \(index)") { confirmed[index].count >= before + 3 }
+    }
+
     // MARK: What came of it
 
     var confirmedCount: Int { confirmed.map(\.count).reduce(0, +) }
@@ -150,7 +156,7 @@ struct ClusterStory {
 
     var slowest: Duration { recoveries.map(\.time).max() ?? .zero }
 
-    /// Moves the slot of a stream, in steps and with time between them; on Valkey, every other time at once.
+    /// Moves the slot of a stream, in steps; on Valkey, every other time at once.
     mutating func moveSlot(_ number: Int) async throws {
         let index = number % load.streams.count
         let slot = load.streams[index].slot
@@ -164,10 +170,11 @@ struct ClusterStory {
         if cluster.binary.name.hasPrefix("valkey"), number % 2 == 1 {
             try await cluster.moveAtomically(slot, from: source, to: target)
         } else {
+            // The producer meets the stream in each phase.
             try await cluster.beginMoving(slot, from: source, to: target)
-            try await Task.sleep(for: .milliseconds(50))
+            try await load.goesOn(index)
             try await cluster.moveKeys(of: slot, from: source, to: target)
-            try await Task.sleep(for: .milliseconds(200))
+            try await load.goesOn(index)
             try await cluster.finishMoving(slot, from: source, to: target)
         }
         try await recovers(index, from: "slot move")

@@ -42,7 +42,7 @@ private let secret = "hunter2-secret"
         func credentialsNotRenewed(_ failure: ConnectingFailure) { all.record(failure) }
     }
 
-    /// Begins to connect, and returns the server's end.
+    /// Begins to connect.
     private static func connect(
         _ configuration: RedisConnection.Configuration,
         _ transport: FakeTransport,
@@ -54,6 +54,18 @@ private let secret = "hunter2-secret"
     private static func answerHandshake(of server: FakeConnection, password: String) async {
         await server.expect(["AUTH", "ann", password], answer: "+OK\r\n")
         await server.expectHandshake()
+    }
+
+    /// Connects with the first password of the provider.
+    private static func connected(
+        _ provider: Provider,
+        _ failures: Failures
+    ) async throws -> (FakeTransport, FakeConnection, RedisConnection) {
+        let transport = FakeTransport(answersHandshake: false)
+        let connecting = connect(provider.configuration, transport, instruments: Instruments([failures]))
+        let server = await transport.nextConnection()
+        await answerHandshake(of: server, password: "p-1")
+        return (transport, server, try await connecting.value)
     }
 
     @Test func `A connection logs in with what the provider returns, and the next one with the same`() async throws {
@@ -139,11 +151,7 @@ private let secret = "hunter2-secret"
     @Test func `A provider that throws leaves open connections as they are, and is asked again`() async throws {
         let provider = Provider(failing: [2, 3])
         let failures = Failures()
-        let transport = FakeTransport(answersHandshake: false)
-        let connecting = Self.connect(provider.configuration, transport, instruments: Instruments([failures]))
-        let server = await transport.nextConnection()
-        await Self.answerHandshake(of: server, password: "p-1")
-        let connection = try await connecting.value
+        let (transport, server, connection) = try await Self.connected(provider, failures)
         await transport.clock.advance(by: .seconds(8))
         let clock = transport.clock
         _ = await clock.advance(by: .milliseconds(25)) { await failures.all.wait(for: 2) }
@@ -161,11 +169,7 @@ private let secret = "hunter2-secret"
     @Test func `A server that refuses to authenticate an open connection again does not end it`() async throws {
         let provider = Provider()
         let failures = Failures()
-        let transport = FakeTransport(answersHandshake: false)
-        let connecting = Self.connect(provider.configuration, transport, instruments: Instruments([failures]))
-        let server = await transport.nextConnection()
-        await Self.answerHandshake(of: server, password: "p-1")
-        let connection = try await connecting.value
+        let (transport, server, connection) = try await Self.connected(provider, failures)
         await transport.clock.advance(by: .seconds(8))
         _ = await provider.calls.wait(for: 2)
         await server.expect(["AUTH", "ann", "p-2"], answer: "-WRONGPASS p-2 is not it\r\n")

@@ -24,6 +24,16 @@ extension InMemoryCluster {
         await clock.advance(by: .milliseconds(20), until: operation)
     }
 
+    /// Adds a numbered message to the stream "orders", however long that takes.
+    func add(_ number: Int, _ redis: RedisClient) async throws {
+        let added = await passing { () -> Result<StreamID?, RedisError> in
+            do throws(RedisError) { return .success(try await redis.xadd("orders", ["n": .integer(number)])) } catch {
+                return .failure(error)
+            }
+        }
+        _ = try added.get()
+    }
+
     /// Counts commands by an injected fault that never happens.
     func counter(of command: String, at node: Node? = nil) -> Fault {
         inject(.delay(.zero), on: command, at: node, times: .max)
@@ -225,7 +235,7 @@ extension InMemoryCluster {
         let stream = try #require(
             ["a", "b", "c", "d"].map { StreamKey($0) }.first { cluster.owner(of: $0) != cluster.nodes[0] }
         )
-        try await cluster.withClient { redis in
+        try await cluster.withClient(RedisClient.Configuration(address: cluster.nodes[0].address)) { redis in
             let added = await result { () async throws(RedisError) in try await redis.xadd(stream, ["n": 1]) }
             guard case .failure(let error) = added else {
                 Issue.record("another node has the slot")

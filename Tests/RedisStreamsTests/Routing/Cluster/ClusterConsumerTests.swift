@@ -56,13 +56,7 @@ import Testing
             let handled = Journal<String>()
             let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "ann")
             let running = Task { try await consumer.run { handled.record($0["n"] ?? "") } }
-            @Sendable func add(_ number: Int) async throws {
-                _ = try await cluster.passing { () -> Result<StreamID?, any Error> in
-                    do { return .success(try await redis.xadd("orders", ["n": .integer(number)])) } catch {
-                        return .failure(error)
-                    }
-                }.get()
-            }
+            @Sendable func add(_ number: Int) async throws { try await cluster.add(number, redis) }
             for number in 1...3 { try await add(number) }
             _ = await cluster.passing { await handled.wait(for: 3) }
             await cluster.clock.advance(by: .seconds(1))
@@ -87,13 +81,7 @@ import Testing
             let read = Journal<String>()
             let consumer = StreamConsumer(redis, streams: ["orders": .beginning])
             let running = Task { for try await message in consumer { read.record(message["n"] ?? "") } }
-            @Sendable func add(_ number: Int) async throws {
-                _ = try await cluster.passing { () -> Result<StreamID?, any Error> in
-                    do { return .success(try await redis.xadd("orders", ["n": .integer(number)])) } catch {
-                        return .failure(error)
-                    }
-                }.get()
-            }
+            @Sendable func add(_ number: Int) async throws { try await cluster.add(number, redis) }
             for number in 1...3 { try await add(number) }
             _ = await cluster.passing { await read.wait(for: 3) }
             await cluster.clock.advance(by: .seconds(1))
