@@ -20,4 +20,10 @@ struct AsyncQueue<Element> {
         }
         return elements.removeFirst()
     }
+
+    /// Removes and returns those who wait.
+    mutating func takeWaiters() -> [CheckedContinuation<Element, Never>] {
+        defer { waiters = [] }
+        return waiters
+    }
 }

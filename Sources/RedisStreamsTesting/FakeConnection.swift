@@ -38,14 +38,19 @@ public final class FakeConnection: Sendable {
     var stream: any ByteStream { Stream(connection: self) }
 
     /// Waits for the next command of the client, and returns it with its arguments; `nil` once the client has closed
-    /// the connection.
+    /// the connection, or if the task is cancelled, as that of a test whose time limit is over.
     public func nextCommand() async -> [String]? {
-        await withCheckedContinuation { continuation in
-            let command: [String]?? = state.withLock { state in
-                if let command = state.commands.take(or: continuation) { return .some(command) }
-                return nil
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let command: [String]?? = state.withLock { state in
+                    if Task.isCancelled { return .some(nil) }
+                    if let command = state.commands.take(or: continuation) { return .some(command) }
+                    return nil
+                }
+                if let command { continuation.resume(returning: command) }
             }
-            if let command { continuation.resume(returning: command) }
+        } onCancel: {
+            for waiter in state.withLock({ $0.commands.takeWaiters() }) { waiter.resume(returning: nil) }
         }
     }
 

@@ -58,7 +58,9 @@ extension IntegrationTests {
             #expect(await writer.replies(1) == [.bulk("2-0")])
             try await cluster.waitUntilItWorks()
             #expect(await master.text("XLEN", Self.key) == ":1")
-            #expect(await replica.text("XLEN", Self.key) == "-MOVED \(Self.slot) 127.0.0.1:\(master.port)")
+            try await eventually("the stopped master knows") {
+                await replica.text("XLEN", Self.key) == "-MOVED \(Self.slot) 127.0.0.1:\(master.port)"
+            }
         }
     }
 }

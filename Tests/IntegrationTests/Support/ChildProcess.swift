@@ -8,6 +8,8 @@ import Glibc
 import Darwin
 #endif
 
+private let killProcess = kill
+
 /// A process that does not outlive this one, however this one ends.
 ///
 /// A shell starts it, and leaves a guard shell running, which reads from a pipe whose other end this process holds.
@@ -102,7 +104,7 @@ final class ChildProcess: Sendable {
     /// Sends a signal, if the process has not ended.
     func send(_ number: CInt) {
         pipeEnd.withLock { pipeEnd in
-            if pipeEnd != nil { _ = kill(pid, number) }
+            if pipeEnd != nil { _ = killProcess(pid, number) }
         }
     }
 
@@ -111,6 +113,9 @@ final class ChildProcess: Sendable {
         send(SIGKILL)
         try await eventually("the process ends") { self.hasExited }
     }
+
+    /// Kills a process that this one did not start.
+    static func kill(_ other: pid_t) { _ = killProcess(other, SIGKILL) }
 
     private func release() {
         pipeEnd.withLock { pipeEnd in

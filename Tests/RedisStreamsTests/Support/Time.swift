@@ -10,9 +10,13 @@ extension ManualClock {
     ) async -> Value {
         let journal = Journal<Value>()
         let task = Task { journal.record(await operation()) }
-        while journal.all.isEmpty {
-            await advance(by: step)
-            await Task.yield()
+        await withTaskCancellationHandler {
+            while journal.all.isEmpty {
+                await advance(by: step)
+                await Task.yield()
+            }
+        } onCancel: {
+            task.cancel()
         }
         await task.value
         return journal.all[0]
