@@ -17,16 +17,24 @@ SEED ?=
 COUNT ?=
 test := swift test --disable-xctest $(ARGS)
 
-.PHONY: help demo test test-matrix test-tls test-cluster conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check test-sentinel chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
+.PHONY: help demo demo-cluster test test-matrix test-tls test-cluster conformance-fuzz simulate check lint format build examples old-worker chaos chaos-check test-sentinel chaos-control sanitize bench bench-check bench-thresholds bench-peers bench-plots bench-report clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+quickstart := swift run --package-path Examples --skip-build quickstart
 
 demo: ## Install what is missing, build the quickstart example and run it on a private Redis
 	@$(install)
 	@echo 'Building the quickstart example: one to two minutes from clean …'
 	@swift build --package-path Examples --product quickstart
-	@Scripts/with-redis.sh swift run --package-path Examples --skip-build quickstart
+	@Scripts/with-redis.sh $(quickstart)
+
+demo-cluster: ## Run the quickstart on a private Redis Cluster: a slot moves and a master is killed meanwhile
+	@$(install)
+	@echo 'Building the quickstart example: one to two minutes from clean …'
+	@swift build --package-path Examples --product quickstart
+	@Scripts/with-cluster.sh --disturb $(quickstart) --messages 60000
 
 test: ## Install what is missing and run all tests on the installed Redis (ARGS='--filter …' picks some)
 	@Scripts/install-dependencies.sh
@@ -123,6 +131,15 @@ examples: ## Build all examples, and run those that end by themselves on a priva
 	@for example in quickstart fanout; do \
 	    printf '\n-- %s\n' $$example; \
 	    Scripts/with-redis.sh swift run --package-path Examples --skip-build $$example </dev/null || exit 1; \
+	done
+	@for topology in cluster sentinels; do \
+	    printf '\n-- quickstart, with a private %s\n' $$topology; \
+	    Scripts/with-$$topology.sh --disturb $(quickstart) --messages 60000 </dev/null || exit 1; \
+	    printf '\n-- produce and group-worker, with a private %s\n' $$topology; \
+	    Scripts/with-$$topology.sh bash -c 'set -o pipefail; run="swift run --package-path Examples --skip-build"; \
+	        $$run produce --count 20000 && \
+	        { timeout -s INT 5 $$run group-worker || (($$? == 124)); } | tee -a /dev/stderr | grep -q "Handled [1-9]"' \
+	        </dev/null || exit 1; \
 	done
 
 # run_chaos OPTIONS

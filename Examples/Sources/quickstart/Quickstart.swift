@@ -61,6 +61,7 @@ extension Quickstart {
             consumer: name,
             configuration: configuration
         )
+        try WorkerProcess.reportStart()
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask {
                 try await consumer.run(concurrency: 4) { message in
@@ -87,11 +88,38 @@ extension Quickstart {
                 // The group is cancelled when a message could not be added, and throws the error at its end.
                 for number in 1...messages where !receipts.isCancelled {
                     while await tally.waiting > 20_000 { try await Task.sleep(for: .milliseconds(10)) }
-                    let receipt = try await producer.submit(["order": .integer(number), "item": "book"])
-                    receipts.addTask { await tally.produced(try await receipt.id()) }
+                    let receipt = try await producer.submit(order(number))
+                    receipts.addTask { try await confirm(receipt, of: number, producer, tally) }
                 }
             }
         }
+    }
+
+    private func order(_ number: Int) -> StreamFieldsToAdd { ["order": .integer(number), "item": "book"] }
+
+    /// Waits for the id of a message, and adds the message again if the server has failed meanwhile. If that was after
+    /// the message and before its reply, the message is there twice.
+    private func confirm(
+        _ first: StreamProducer.Receipt,
+        of number: Int,
+        _ producer: StreamProducer,
+        _ tally: Tally
+    ) async throws {
+        var receipt = first
+        for _ in 1...20 {
+            let error: RedisError
+            do throws(RedisError) {
+                let id = try await receipt.id()
+                return await tally.produced(id)
+            } catch let failure {
+                error = failure
+            }
+            guard error.mayHaveExecuted || error.isRetriable else { throw error }
+            try await Task.sleep(for: .milliseconds(250))
+            await tally.sentAgain()
+            receipt = try await producer.submit(order(number))
+        }
+        await tally.produced(try await receipt.id())
     }
 }
 
@@ -124,16 +152,13 @@ extension Quickstart {
     /// Starts three workers, kills one half-way, and returns when all messages are handled and acknowledged.
     private func killOneHalfWay(_ redis: RedisClient, _ stream: StreamKey, _ tally: Tally) async throws {
         say("Starting three workers, each a process of its own; they form the consumer group '\(group)'.")
-        let waiting = { try await redis.info("clients")["blocked_clients"].flatMap { Int($0) } ?? 0 }
-        let waitingBefore = try await waiting()
         let workers = try (1...3).map { try WorkerProcess(name: "worker-\($0)", stream: stream, url: server.url) }
         try await withThrowingDiscardingTaskGroup { tasks in
             defer { for worker in workers { worker.end() } }
             for worker in workers {
                 tasks.addTask { await worker.forEachReport { await tally.handled($0, by: worker.name) } }
             }
-            // A consumer that is ready waits for messages, on its own connection.
-            try await wait(tally) { try await waiting() >= waitingBefore + workers.count }
+            try await wait(tally) { await tally.startedCount >= workers.count }
 
             say("They are ready. Adding \(messages.of("message")) to the stream '\(stream)'.")
             await tally.start()
@@ -171,8 +196,10 @@ actor Tally {
     private var produced: Set<StreamID> = []
     private var handled: Set<StreamID> = []
     private var countOf: [String: Int] = [:]
+    private var started: Set<String> = []
     private var reclaimedCount = 0
     private var duplicateCount = 0
+    private var sentAgainCount = 0
 
     private var victim = ""
     private var startTime = ContinuousClock.now
@@ -190,8 +217,12 @@ actor Tally {
         lastEvent = .now
     }
 
+    func sentAgain() { sentAgainCount += 1 }
+
+    /// - Parameter reports: None, when the worker has started.
     func handled(_ reports: [Report], by worker: String) {
         lastEvent = .now
+        started.insert(worker)
         for report in reports {
             if handled.insert(report.id).inserted { countOf[worker, default: 0] += 1 } else { duplicateCount += 1 }
             if report.isReclaimed {
@@ -208,6 +239,7 @@ actor Tally {
         killTime = .now
     }
 
+    var startedCount: Int { started.count }
     var handledCount: Int { handled.count }
     var waiting: Int { produced.count - handled.count }
     var lost: Int { produced.subtracting(handled).count + messages - produced.count }
@@ -225,6 +257,9 @@ actor Tally {
         let newCount = handled.count + duplicateCount - reclaimedCount
         let rate = Int(Double(newCount) / max(0.001, time.inSeconds))
         let takeover = lastReclaimTime.map { killTime.duration(to: $0).rounded } ?? "-"
+        let again = (
+            "sent again", sentAgainCount.grouped, "the server failed before its reply; some may be there twice"
+        )
         return [
             ("produced", produced.count.grouped, ""),
             ("handled", handled.count.grouped, shares.joined(separator: ", ")),
@@ -233,7 +268,7 @@ actor Tally {
             ("lost", lost.grouped, ""),
             ("messages/s", rate.grouped, "\(Self.build); the reclaimed and the wait for them left out"),
             ("takeover", takeover, "from the kill to the last one reclaimed; of that, 2 s must pass before a claim"),
-        ]
+        ] + (sentAgainCount > 0 ? [again] : [])
     }
 
     /// Figures are lower without optimisation.

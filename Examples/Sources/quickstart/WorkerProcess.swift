@@ -32,7 +32,8 @@ struct WorkerProcess {
         try? input.fileHandleForWriting.close()
     }
 
-    /// Calls `body` with the reports of the process as they come; returns when the process has ended.
+    /// Calls `body` with the reports of the process as they come, first with none when it has started; returns when the
+    /// process has ended.
     func forEachReport(_ body: ([Report]) async -> Void) async {
         var text = ""
         for await chunk in output.fileHandleForReading.chunks {
@@ -42,6 +43,11 @@ struct WorkerProcess {
             text = String(lines.removeLast())
             await body(lines.compactMap(Report.init))
         }
+    }
+
+    /// In the worker: reports that it has started, by an empty line.
+    static func reportStart() throws {
+        try FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
     }
 
     /// In the worker: returns when its standard input is closed.
