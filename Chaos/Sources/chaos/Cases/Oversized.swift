@@ -131,7 +131,9 @@ private final class Reader: Sendable {
             return
         }
         var configuration = GroupConsumer.Configuration.chaotic
-        configuration.retry = .exponential(from: .milliseconds(50), upTo: .milliseconds(200))
+        // Without dead letters each large entry is tried again and again, and each attempt costs a refused reply and a
+        // connection: a hundred of them in short turns would be all that the machine does.
+        configuration.retry = .exponential(from: .milliseconds(50), upTo: .seconds(5))
         configuration.deadLetter = deadLetter.map { DeadLetter($0, maxAttempts: 3) }
         let consumer = GroupConsumer(redis, stream: stream, group: name, configuration: configuration)
         body = { handled in

@@ -105,7 +105,7 @@ struct SentinelFailovers: ChaosCase {
         let switched = ContinuousClock.now
         let next = load.next
         async let revived: Void = Self.revive(group.servers[old], after: fault)
-        async let isIdle = checkIdle(group.controller(old), since: switched)
+        async let isIdle = checkIdle(old, of: group, since: switched)
         do {
             try await eventually("the consumers handle what was added after the switch", within: .seconds(20)) {
                 highest() >= next
@@ -135,17 +135,20 @@ struct SentinelFailovers: ChaosCase {
     }
 
     /// Checks from a second after the switch that the old master gets no command of the client for as long as it says that it
-    /// is a master.
+    /// is a master, and until the sentinels make it the master again.
     private func checkIdle(
-        _ controller: RedisClient,
+        _ old: Int,
+        of group: SentinelGroup,
         since switched: ContinuousClock.Instant
     ) async throws -> (problem: String?, note: String) {
+        let controller = group.controller(old)
         try? await Task.sleep(until: switched + .seconds(1), clock: .continuous)
         var first: Int?
         var rounds = 0
         while ContinuousClock.now - switched < .seconds(9) {
             guard let role = try? await controller.execute(ROLE()), case .master = role else { break }
             let connections = (try? await controller.connections(of: Self.clientName)) ?? []
+            if await group.isNamed(old) { return (nil, "the sentinels made the old one the master again") }
             if !connections.isEmpty { return ("\(connections.count) connections to the old master are open", "") }
             let calls = try await Self.calls(controller)
             if let first, calls != first { return ("the old master got \(calls - first) commands", "") }

@@ -110,6 +110,13 @@ struct SentinelGroup: Sendable {
         return named.count == 1 ? named.first ?? nil : nil
     }
 
+    /// Whether most of the sentinels name this server.
+    func isNamed(_ server: Int) async -> Bool {
+        var count = 0
+        for client in sentinelClients where await master(by: client) == server { count += 1 }
+        return count * 2 > sentinelClients.count
+    }
+
     /// Waits until any sentinel names another master than this one. Returns which.
     func switched(from old: Int) async throws -> Int {
         var new: Int?
