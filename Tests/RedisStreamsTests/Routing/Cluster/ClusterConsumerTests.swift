@@ -144,4 +144,23 @@ import Testing
             #expect(error?.code == .crossSlot)
         }
     }
+
+    @Test func `A handler that emits to a stream in another slot gets the error`() async throws {
+        let cluster = InMemoryCluster()
+        try await cluster.withClient(cluster.clustered) { redis in
+            let refused = Journal<RedisError.Code>()
+            let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "ann")
+            let running = Task {
+                try await consumer.run { _, context in
+                    do throws(RedisError) { try context.emit(["n": 1], to: "invoices") } catch {
+                        refused.record(error.code)
+                    }
+                }
+            }
+            try await cluster.add(1, redis)
+            #expect(await cluster.passing { await refused.wait(for: 1) } == [.crossSlot])
+            running.cancel()
+            _ = await cluster.passing { await running.result }
+        }
+    }
 }
