@@ -28,8 +28,8 @@ struct ClusterStateMachine: ~Copyable {
     private static let lifetime = TimeAmount.seconds(60)
     /// The most random delay of a question, so that the clients of a cluster do not ask at once.
     private static let jitter = TimeAmount.milliseconds(100)
-    /// The most nodes that are asked for one map.
-    private static let maxAsked = 16
+    /// The most masters that are asked for one map, and the most replicas. Seeds are asked in any case.
+    private static let maxAsked = 8
 
     private let seeds: [ServerAddress]
     private var state = State.idle
@@ -108,14 +108,15 @@ struct ClusterStateMachine: ~Copyable {
 
     /// The owner asks now. Returns the nodes to ask, the best ones first.
     ///
-    /// - Parameter shuffle: Returns the known nodes in random order.
+    /// - Parameter shuffle: Returns nodes in random order.
     mutating func begin(now: NIODeadline, shuffle: ([ServerAddress]) -> [ServerAddress]) -> [ServerAddress] {
         state = .asking(since: now, again: false)
         var asked: [ServerAddress] = []
-        let known = shuffle(map.masters)
-        for address in (lastTarget.map { [$0] } ?? []) + known.prefix(Self.maxAsked / 2) + seeds
-        where asked.count < Self.maxAsked {
-            if !asked.contains(address) { asked.append(address) }
+        let masters = shuffle(map.masters).prefix(Self.maxAsked)
+        let replicas = shuffle(map.replicas).prefix(Self.maxAsked)
+        for address in (lastTarget.map { [$0] } ?? []) + masters + shuffle(seeds) + replicas
+        where !asked.contains(address) {
+            asked.append(address)
         }
         lastTarget = nil
         return asked

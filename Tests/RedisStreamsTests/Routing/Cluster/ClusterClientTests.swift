@@ -183,6 +183,16 @@ extension InMemoryCluster {
         }
     }
 
+    @Test func `If no master and no seed answers, a replica that the map has named is asked`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let masters = cluster.masters
+            for master in masters { cluster.kill(master) }
+            for master in masters { try cluster.failOver(master) }
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) }.get()
+        }
+    }
+
     @Test func `A cluster that is down is waited for until the deadline`() async throws {
         try await cluster.withClient(cluster.clustered) { redis in
             _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()

@@ -52,7 +52,23 @@ private func range(_ first: Int, _ last: Int, _ host: String) -> CLUSTER.SlotRan
         #expect(machine.owner(of: 0) == node("c"), "the move counts at once")
         #expect(machine.nextQuestion == at(1050))
         let asked = machine.begin(now: at(1050)) { $0.reversed() }
-        #expect(asked == [node("c"), node("b"), node("a"), node("s1"), node("s2")])
+        #expect(asked == [node("c"), node("b"), node("a"), node("s2"), node("s1")])
+    }
+
+    @Test func `All seeds are asked behind at most eight masters, and at most eight replicas last`() {
+        let seeds = (0..<20).map { node("s\($0)") }
+        var machine = ClusterStateMachine(seeds: seeds)
+        _ = machine.begin(now: at(0)) { $0 }
+        let ranges = (0..<20).map { number in
+            var named = range(number, number, "m\(number)")
+            named.replicas = [.init(host: "r\(number)", port: 7000), .init(host: "r0", port: 7000)]
+            return named
+        }
+        _ = machine.loaded(ranges, from: seeds[0], now: at(0), jitter: 0)
+        let asked = machine.begin(now: at(50_000)) { $0.reversed() }
+        #expect(asked.prefix(8) == (12..<20).reversed().map { node("m\($0)") }[...])
+        #expect(asked.dropFirst(8).prefix(20) == seeds.reversed()[...])
+        #expect(asked.dropFirst(28) == (12..<20).reversed().map { node("r\($0)") }[...])
     }
 
     @Test func `A reason that comes while nodes are asked leads to another question`() {
