@@ -169,14 +169,46 @@ final class Cluster: Sendable {
         attempt: Int,
         before deadline: NIODeadline
     ) async throws(RedisError) {
+        guard failure.isRetriable else { throw background.isRunning ? failure : BackgroundTasks.notRunning }
+        try await waitForMap(because: failure, attempt: attempt, before: deadline)
+    }
+
+    private func waitForMap(
+        because failure: RedisError,
+        attempt: Int,
+        before deadline: NIODeadline
+    ) async throws(RedisError) {
         if isClosed { throw PoolStateMachine<RedisConnection>.shutDown }
         if Task.isCancelled { throw ConnectionPool.cancelled }
         let delay = settings.delay(attempt: attempt)
-        guard failure.isRetriable, now + TimeAmount(delay) < deadline else {
+        guard now + TimeAmount(delay) < deadline else {
             throw background.isRunning ? explained(failure) : BackgroundTasks.notRunning
         }
         needsMap()
         await waitForChange(atMost: delay)
+    }
+
+    /// A node has refused a connection for good. Something else may listen at its address by now: waits for a map that is
+    /// newer than the refusal, and returns if another node serves the slot.
+    ///
+    /// - Throws: ``RedisError``: `failure`, if the node does serve the slot, or if no node tells its map in time.
+    func waitForOtherOwner(
+        of slot: Int?,
+        than address: ServerAddress,
+        after failure: RedisError,
+        before deadline: NIODeadline
+    ) async throws(RedisError) {
+        let time = now
+        var attempt = 0
+        while true {
+            switch state.withLock({ $0.machine.serves(slot, address, since: time) }) {
+            case true?: throw failure
+            case false?: return
+            case nil:
+                attempt += 1
+                try await waitForMap(because: failure, attempt: attempt, before: deadline)
+            }
+        }
     }
 
     /// That one node is down does not mean that the address of the cluster is wrong.

@@ -39,6 +39,8 @@ struct ClusterStateMachine: ~Copyable {
     /// The target of the last `MOVED`: its map is the newest.
     private var lastTarget: ServerAddress?
     private var lastAnswer: NIODeadline?
+    /// When the last question was asked that has been answered, or that no node has answered.
+    private var lastQuestion: NIODeadline?
     private var failures = 0
     private(set) var lastFailure: RedisError?
     /// The masters of the map before, which are given up if the next map does not name them either.
@@ -57,6 +59,15 @@ struct ClusterStateMachine: ~Copyable {
     func anyMaster(random: Double) -> ServerAddress? {
         if map.isEmpty { return nil }
         return map.masters[min(map.masters.count - 1, Int(random * Double(map.masters.count)))]
+    }
+
+    /// Whether a node that refused a connection at `time` serves the slot all the same; `nil` if only a map can tell that is
+    /// asked for later. Without a slot: whether it is a master.
+    func serves(_ slot: Int?, _ address: ServerAddress, since time: NIODeadline) -> Bool? {
+        guard slot.map({ map[$0] == address }) ?? map.masters.contains(address) else { return false }
+        guard let lastQuestion, lastQuestion >= time else { return nil }
+        // If all nodes refuse for good, no map will come.
+        return lastFailure?.isRetriable == true ? nil : true
     }
 
     // MARK: Reasons for a new map
@@ -140,6 +151,7 @@ struct ClusterStateMachine: ~Copyable {
         formerMasters = before.subtracting(masters)
         failures = 0
         lastFailure = nil
+        lastQuestion = since
         lastAnswer = now
         let life = TimeAmount.nanoseconds(Int64(Double(Self.lifetime.nanoseconds) * (0.75 + jitter / 2)))
         state = .due(now + (again ? interval : life))
@@ -148,6 +160,7 @@ struct ClusterStateMachine: ~Copyable {
 
     /// No node has answered.
     mutating func failed(_ error: RedisError, now: NIODeadline, delay: (_ attempt: Int) -> TimeAmount) {
+        if case .asking(let since, _) = state { lastQuestion = since }
         failures += 1
         lastFailure = error
         state = .due(now + delay(failures))

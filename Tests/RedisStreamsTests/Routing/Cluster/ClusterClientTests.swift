@@ -193,6 +193,37 @@ extension InMemoryCluster {
         }
     }
 
+    @Test func `Another service at the address of a former master ends no command`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let master = cluster.owner(of: "orders")
+            cluster.kill(master)
+            try cluster.failOver(master)
+            let refused = cluster.inject(.error("NOAUTH Authentication required."), on: "PING", at: master, times: .max)
+            cluster.start(master)
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) }.get()
+            #expect(refused.fired > 0)
+        }
+    }
+
+    @Test func `The refusal of the node that serves a slot is final, once a new map has named it`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let master = cluster.owner(of: "orders")
+            cluster.inject(.error("NOAUTH Authentication required."), on: "PING", at: master, times: .max)
+            cluster.inject(.close, on: "XLEN", at: master)
+            _ = await result { () async throws(RedisError) in try await redis.xlen("orders") }
+            let begin = cluster.clock.elapsed
+            let added = await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) }
+            guard case .failure(let error) = added else {
+                Issue.record("the node refuses")
+                return
+            }
+            #expect(error.code == .authenticationFailed)
+            #expect(cluster.clock.elapsed - begin < .seconds(5), "it does not wait until the deadline")
+        }
+    }
+
     @Test func `A cluster that is down is waited for until the deadline`() async throws {
         try await cluster.withClient(cluster.clustered) { redis in
             _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()

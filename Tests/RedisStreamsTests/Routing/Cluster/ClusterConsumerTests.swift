@@ -145,6 +145,28 @@ import Testing
         }
     }
 
+    @Test func `Another service at the address of a former master ends no consumer`() async throws {
+        let cluster = InMemoryCluster()
+        try await cluster.withClient(cluster.clustered) { redis in
+            let handled = Journal<String>()
+            let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "ann")
+            let running = Task { try await consumer.run { handled.record($0["n"] ?? "") } }
+            try await cluster.add(1, redis)
+            _ = await cluster.passing { await handled.wait(for: 1) }
+            await cluster.clock.advance(by: .seconds(1))
+            let master = cluster.owner(of: "orders")
+            cluster.inject(.error("NOAUTH Authentication required."), on: "PING", at: master, times: .max)
+            cluster.kill(master)
+            try cluster.failOver(master)
+            cluster.start(master)
+            await cluster.clock.advance(by: .seconds(3))
+            try await cluster.add(2, redis)
+            #expect(await cluster.passing { await handled.wait(for: 2) } == ["1", "2"])
+            running.cancel()
+            _ = await cluster.passing { await running.result }
+        }
+    }
+
     @Test func `A handler that emits to a stream in another slot gets the error`() async throws {
         let cluster = InMemoryCluster()
         try await cluster.withClient(cluster.clustered) { redis in

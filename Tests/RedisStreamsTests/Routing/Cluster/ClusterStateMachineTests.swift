@@ -120,6 +120,27 @@ private func range(_ first: Int, _ last: Int, _ host: String) -> CLUSTER.SlotRan
         #expect(machine.lastFailure == nil)
     }
 
+    @Test func `Whether a node that refuses still serves a slot, only a later map tells`() {
+        var machine = loaded(at: 0)
+        #expect(machine.serves(0, node("b"), since: at(10)) == false, "the map names another one already")
+        #expect(machine.serves(0, node("a"), since: at(10)) == nil)
+        #expect(machine.serves(nil, node("a"), since: at(10)) == nil)
+        _ = machine.begin(now: at(1000)) { $0 }
+        machine.failed(refused, now: at(1001)) { _ in .zero }
+        #expect(machine.serves(0, node("a"), since: at(10)) == nil, "no node was reached")
+        _ = machine.begin(now: at(2000)) { $0 }
+        machine.failed(RedisError(.authenticationFailed, ""), now: at(2001)) { _ in .zero }
+        #expect(machine.serves(0, node("a"), since: at(10)) == true, "all nodes refuse")
+        _ = machine.begin(now: at(3000)) { $0 }
+        _ = machine.loaded([range(0, 16_383, "a")], from: node("a"), now: at(3001), jitter: 0)
+        #expect(machine.serves(0, node("a"), since: at(2500)) == true)
+        #expect(machine.serves(0, node("a"), since: at(3001)) == nil, "the map was asked for before")
+        _ = machine.begin(now: at(4000)) { $0 }
+        _ = machine.loaded([range(0, 16_383, "b")], from: node("b"), now: at(4001), jitter: 0)
+        #expect(machine.serves(0, node("a"), since: at(3001)) == false)
+        #expect(machine.serves(nil, node("a"), since: at(3001)) == false)
+    }
+
     private func loaded(at time: Int64, jitter: Double = 0) -> ClusterStateMachine {
         var machine = machine()
         machine.needsMap(now: at(time), jitter: 0)
