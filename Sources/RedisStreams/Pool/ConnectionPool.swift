@@ -48,7 +48,7 @@ final class ConnectionPool: Sendable {
         var onNotMaster: @Sendable (ConnectionPool) -> Void = { _ in }
         /// A node of a cluster sends the client on to another one; `nil` if the server is none.
         var onRedirection: (@Sendable (Redirection) -> Void)?
-        /// A connection has ended, or could not be made.
+        /// A connection has ended that this client did not end itself, or could not be made.
         var onLoss: (@Sendable (RedisError) -> Void)?
     }
 
@@ -286,7 +286,7 @@ final class ConnectionPool: Sendable {
     ) {
         connection.whenClosed { reason in
             self.state.withLock { end(&$0.machine) }
-            self.observer.onLoss?(reason)
+            if !connection.assumeIsolated({ $0.wasEndedByClient }) { self.observer.onLoss?(reason) }
         }
         connection.whenNotMaster { self.observer.onNotMaster(self) }
     }

@@ -193,6 +193,26 @@ extension InMemoryCluster {
         }
     }
 
+    @Test func `A connection that the client closes itself is no reason to ask for a map`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            // What the first command asked for is over.
+            await cluster.pass(.seconds(3))
+            let asked = cluster.counter(of: "CLUSTER SLOTS")
+            let reads = cluster.counter(of: "XREAD")
+            let reading = Task {
+                await result { () async throws(RedisError) in
+                    try await redis.execute(XREAD([StreamOffset("orders", after: .max)], block: .seconds(60)))
+                }
+            }
+            await cluster.passing { while reads.fired == 0 { await Task.yield() } }
+            reading.cancel()
+            _ = await reading.value
+            await cluster.pass(.seconds(3))
+            #expect(asked.fired == 0)
+        }
+    }
+
     @Test func `Another service at the address of a former master ends no command`() async throws {
         try await cluster.withClient(cluster.clustered) { redis in
             _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
