@@ -281,25 +281,34 @@ final class Cluster: Sendable {
         }
         switch await firstAnswer(of: addresses) {
         case .success(let (ranges, address)):
-            let gone = state.withLock { state in
+            let (gone, hasRecovered) = state.withLock { state in
                 let gone = state.machine.loaded(ranges, from: address, now: now, jitter: settings.randomness())
-                return gone.flatMap { address in
+                let nodes = gone.flatMap { address in
                     [NodeRole.usual, .asking].compactMap {
                         state.nodes.removeValue(forKey: NodeKey(address: address, role: $0))
                     }
                 }
+                return (nodes, state.machine.takeRecovery())
+            }
+            if hasRecovered {
+                logger.info("a node of the cluster has told its map again", metadata: [LogKey.endpoint: "\(address)"])
             }
             // What is on its way still gets its reply.
             for node in gone { node.pool.retireConnections() }
             mapHasChanged()
         case .failure(let error):
             if Task.isCancelled { return }
-            state.withLock { state in
+            let failures = state.withLock { state in
                 state.machine.failed(error, now: now) { attempt in
                     TimeAmount(settings.backoff.delay(attempt: attempt, jitter: settings.randomness()))
                 }
+                return state.machine.takeWarning(now: now)
             }
-            logger.warning("no node of the cluster told its map", metadata: [LogKey.reason: "\(error)"])
+            guard let failures else { return }
+            logger.warning(
+                "no node of the cluster told its map",
+                metadata: [LogKey.reason: "\(error)", LogKey.attempt: "\(failures)"]
+            )
         }
     }
 

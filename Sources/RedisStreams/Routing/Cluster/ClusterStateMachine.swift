@@ -26,6 +26,8 @@ struct ClusterStateMachine: ~Copyable {
 
     /// How long a map is good without a reason for a new one.
     private static let lifetime = TimeAmount.seconds(60)
+    /// The time between two warnings, however often no node answers.
+    private static let warningInterval = TimeAmount.seconds(60)
     /// The most random delay of a question, so that the clients of a cluster do not ask at once.
     private static let jitter = TimeAmount.milliseconds(100)
     /// The most masters that are asked for one map, and the most replicas. Seeds are asked in any case.
@@ -43,6 +45,9 @@ struct ClusterStateMachine: ~Copyable {
     private var lastQuestion: NIODeadline?
     private var failures = 0
     private(set) var lastFailure: RedisError?
+    private var lastWarning: NIODeadline?
+    /// Whether the owner has been warned since a node last answered.
+    private var hasWarned = false
     /// The masters of the map before, which are given up if the next map does not name them either.
     private var formerMasters: Set<ServerAddress> = []
 
@@ -164,5 +169,24 @@ struct ClusterStateMachine: ~Copyable {
         failures += 1
         lastFailure = error
         state = .due(now + delay(failures))
+    }
+
+    // MARK: Warnings
+
+    /// How many questions in a row no node has answered, if that is worth a warning now: a first one, and then one a minute
+    /// at most.
+    mutating func takeWarning(now: NIODeadline) -> Int? {
+        if failures == 0 { return nil }
+        if let lastWarning, now < lastWarning + Self.warningInterval { return nil }
+        lastWarning = now
+        hasWarned = true
+        return failures
+    }
+
+    /// Whether a node has answered after a warning. Returns `true` once.
+    mutating func takeRecovery() -> Bool {
+        guard failures == 0, hasWarned else { return false }
+        hasWarned = false
+        return true
     }
 }

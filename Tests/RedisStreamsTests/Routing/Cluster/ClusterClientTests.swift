@@ -34,6 +34,12 @@ extension InMemoryCluster {
         _ = try added.get()
     }
 
+    /// Moves the time in steps, in each of which the client can do something.
+    func pass(_ time: Duration) async {
+        let end = clock.elapsed + time
+        while clock.elapsed < end { await clock.advance(by: .milliseconds(100)) }
+    }
+
     /// Counts commands by an injected fault that never happens.
     func counter(of command: String, at node: Node? = nil) -> Fault {
         inject(.delay(.zero), on: command, at: node, times: .max)
@@ -210,6 +216,23 @@ extension InMemoryCluster {
             _ = await reading.value
             await cluster.pass(.seconds(3))
             #expect(asked.fired == 0)
+        }
+    }
+
+    @Test func `While no node answers, a warning comes once a minute, and a line when one does`() async throws {
+        let lines = LogLines()
+        let client = try cluster.makeClient(cluster.clustered, logger: lines.logger)
+        try await client.running { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            for node in cluster.nodes { cluster.kill(node) }
+            _ = await result { () async throws(RedisError) in try await redis.xlen("orders") }
+            await cluster.pass(.seconds(150))
+            let warnings = lines.lines("no node of the cluster told its map")
+            #expect((2...3).contains(warnings.count))
+            #expect(warnings.first?.metadata["redis.attempt"] == "1")
+            for node in cluster.nodes { cluster.start(node) }
+            await cluster.pass(.seconds(10))
+            #expect(lines.lines("a node of the cluster has told its map again").count == 1)
         }
     }
 

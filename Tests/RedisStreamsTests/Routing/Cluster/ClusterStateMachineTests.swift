@@ -141,6 +141,28 @@ private func range(_ first: Int, _ last: Int, _ host: String) -> CLUSTER.SlotRan
         #expect(machine.serves(nil, node("a"), since: at(3001)) == false)
     }
 
+    @Test func `Failures are worth a warning at once and then once a minute, and one line when they end`() {
+        var machine = loaded(at: 0)
+        func fail(at time: Int64) -> Int? {
+            _ = machine.begin(now: at(time)) { $0 }
+            machine.failed(refused, now: at(time)) { _ in .zero }
+            return machine.takeWarning(now: at(time))
+        }
+        func answer(at time: Int64) -> Bool {
+            _ = machine.begin(now: at(time)) { $0 }
+            _ = machine.loaded([range(0, 1, "a")], from: node("a"), now: at(time), jitter: 0)
+            return machine.takeRecovery()
+        }
+        #expect(machine.takeWarning(now: at(0)) == nil)
+        #expect(!answer(at: 1000), "it never failed")
+        let warnings = (1...30).map { fail(at: Int64($0) * 5000) }
+        #expect(warnings.compactMap { $0 } == [1, 13, 25])
+        #expect(answer(at: 151_000))
+        #expect(!answer(at: 152_000))
+        #expect(fail(at: 153_000) == nil, "the last warning was less than a minute ago")
+        #expect(!answer(at: 154_000), "nobody was warned")
+    }
+
     private func loaded(at time: Int64, jitter: Double = 0) -> ClusterStateMachine {
         var machine = machine()
         machine.needsMap(now: at(time), jitter: 0)
