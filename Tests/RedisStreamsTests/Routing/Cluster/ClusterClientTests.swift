@@ -115,6 +115,21 @@ extension InMemoryCluster {
         }
     }
 
+    @Test func `A raw command that names no keys follows MOVED and ASK`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let slot = StreamKey("orders").slot
+            try cluster.beginMoving(slot: slot, to: cluster.other(than: "orders"))
+            try cluster.moveKeys(of: slot)
+            for _ in 0..<6 {
+                let length = await result { () async throws(RedisError) in
+                    try await redis.execute(RawCommand("XLEN", "orders")).integer
+                }
+                #expect(try length.get() == 1)
+            }
+        }
+    }
+
     @Test func `A script that the new node does not know is asked for again, behind ASKING`() async throws {
         try await cluster.withClient(cluster.clustered) { redis in
             _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()

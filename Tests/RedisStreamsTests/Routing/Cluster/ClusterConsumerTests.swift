@@ -145,6 +145,25 @@ import Testing
         }
     }
 
+    @Test func `A position is saved while its stream moves`() async throws {
+        let cluster = InMemoryCluster()
+        try await cluster.withClient(cluster.clustered) { redis in
+            try await cluster.add(1, redis)
+            let slot = StreamKey("orders").slot
+            try cluster.beginMoving(slot: slot, to: cluster.other(than: "orders"))
+            try cluster.moveKeys(of: slot)
+            let consumer = StreamConsumer(redis, stream: "orders", from: .resume("reports"))
+            let keeper = PositionKeeper(consumer: consumer, eventLoop: redis.nextEventLoop())
+            keeper.track("orders", name: "reports", at: SavedPosition(id: id("1-0"), epoch: 0), isSaved: false)
+            keeper.finish()
+            _ = await cluster.passing { await caught { try await keeper.run() } }
+            let key = SavedPosition.key("reports", of: "orders")
+            let get = RawCommand("HGET", [.text(key.rawValue), "id"], keys: [key])
+            let stored = await cluster.passing { try? await redis.execute(get).string }
+            #expect(stored == "1-0")
+        }
+    }
+
     @Test func `Another service at the address of a former master ends no consumer`() async throws {
         let cluster = InMemoryCluster()
         try await cluster.withClient(cluster.clustered) { redis in
