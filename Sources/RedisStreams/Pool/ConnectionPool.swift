@@ -98,6 +98,21 @@ final class ConnectionPool: Sendable {
         for connection in connections { connection.close() }
     }
 
+    /// Closes the pool of a node that no caller should use any more. Connections end behind the replies that are still to
+    /// come, and callers get `reason`.
+    func retire(because reason: RedisError) {
+        let (waiters, old) = state.withLock { state in
+            let old = state.machine.retireAll()
+            let ids = state.machine.close(because: reason).waiters
+            return (ids.compactMap { state.waiters.removeValue(forKey: $0) }, old)
+        }
+        for waiter in waiters { waiter.resume(.failure(reason)) }
+        end(old)
+    }
+
+    /// Whether a caller has a lease.
+    var isLeased: Bool { state.withLock { $0.machine.isLeased } }
+
     // MARK: Shared connections
 
     /// A connection for commands that return at once. Waits until one is there, or the deadline has passed.
@@ -205,13 +220,13 @@ final class ConnectionPool: Sendable {
         }
         do throws(RedisError) {
             let connection = try await connectLease(on: eventLoop ?? eventLoops.next())
-            let (isCurrent, isOpen): (Bool, Bool) = state.withLock { state in
-                guard connector.isCurrent(connection) else { return (false, true) }
-                return (true, state.machine.leaseConnected(connection))
+            let refusal: RedisError? = state.withLock { state in
+                guard connector.isCurrent(connection) else { return Self.superseded }
+                return state.machine.leaseConnected(connection) ? nil : state.machine.closeReason
             }
-            guard isCurrent, isOpen else {
+            if let refusal {
                 connection.close()
-                throw isOpen ? Self.superseded : PoolStateMachine<RedisConnection>.shutDown
+                throw refusal
             }
             observe(connection) { machine in machine.lostIdle(connection) }
             for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
@@ -295,7 +310,10 @@ final class ConnectionPool: Sendable {
 
     /// Ends every connection behind the replies that are still to come. Callers get new connections from now on.
     func retireConnections() {
-        let old = state.withLock { $0.machine.retireAll() }
+        end(state.withLock { $0.machine.retireAll() })
+    }
+
+    private func end(_ old: PoolStateMachine<RedisConnection>.RetireAction) {
         for connection in old.idle { connection.close() }
         for connection in old.inUse { connection.retire() }
         let count = old.idle.count + old.inUse.count

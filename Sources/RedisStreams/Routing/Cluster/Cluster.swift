@@ -92,6 +92,9 @@ final class Cluster: Sendable {
         )
     }
 
+    /// The addresses of all nodes that the client has connections to, or had lately.
+    var addresses: Set<ServerAddress> { state.withLock { Set($0.nodes.keys.map(\.address)) } }
+
     /// All nodes with connections, and whether there is a connection to one of them.
     var hasReadyShared: Bool {
         let nodes = state.withLock { Array($0.nodes.values) }
@@ -282,19 +285,19 @@ final class Cluster: Sendable {
         switch await firstAnswer(of: addresses) {
         case .success(let (ranges, address)):
             let (gone, hasRecovered) = state.withLock { state in
-                let gone = state.machine.loaded(ranges, from: address, now: now, jitter: settings.randomness())
-                let nodes = gone.flatMap { address in
-                    [NodeRole.usual, .asking].compactMap {
-                        state.nodes.removeValue(forKey: NodeKey(address: address, role: $0))
-                    }
-                }
-                return (nodes, state.machine.takeRecovery())
+                let gone = state.machine.loaded(
+                    ranges,
+                    from: address,
+                    nodes: Set(state.nodes.keys.map(\.address)),
+                    now: now,
+                    jitter: settings.randomness()
+                )
+                return (state.nodes.filter { gone.contains($0.key.address) }, state.machine.takeRecovery())
             }
+            giveUp(gone)
             if hasRecovered {
                 logger.info("a node of the cluster has told its map again", metadata: [LogKey.endpoint: "\(address)"])
             }
-            // What is on its way still gets its reply.
-            for node in gone { node.pool.retireConnections() }
             mapHasChanged()
         case .failure(let error):
             if Task.isCancelled { return }
@@ -310,6 +313,24 @@ final class Cluster: Sendable {
                 metadata: [LogKey.reason: "\(error)", LogKey.attempt: "\(failures)"]
             )
         }
+    }
+
+    /// Gives up nodes that serve no slot any more. What is on its way still gets its reply.
+    private func giveUp(_ nodes: [NodeKey: Node]) {
+        for (key, node) in nodes {
+            if node.pool.isLeased {
+                // The leases end behind their reads, and the next map ends the node. A node that imports its first slots is
+                // in no map yet.
+                if key.role == .usual { node.pool.retireConnections() }
+                continue
+            }
+            state.withLock { $0.nodes[key] = nil }
+            node.pool.retire(because: Self.nodeIsGone)
+        }
+    }
+
+    private static var nodeIsGone: RedisError {
+        RedisError(.connectionUnavailable, "The node serves no slot of the cluster any more.")
     }
 
     private typealias Answer = Result<([CLUSTER.SlotRange], ServerAddress), RedisError>

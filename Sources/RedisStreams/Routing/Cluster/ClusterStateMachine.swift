@@ -48,8 +48,8 @@ struct ClusterStateMachine: ~Copyable {
     private var lastWarning: NIODeadline?
     /// Whether the owner has been warned since a node last answered.
     private var hasWarned = false
-    /// The masters of the map before, which are given up if the next map does not name them either.
-    private var formerMasters: Set<ServerAddress> = []
+    /// The nodes that the last map did not name, which are given up if the next one does not name them either.
+    private var unnamed: Set<ServerAddress> = []
 
     init(seeds: [ServerAddress]) {
         self.seeds = seeds
@@ -138,29 +138,30 @@ struct ClusterStateMachine: ~Copyable {
         return asked
     }
 
-    /// A node has answered. Returns the nodes to give up: they were in neither of the last two maps.
+    /// A node has answered. Returns the nodes to give up: neither of the last two maps says that they serve a slot.
+    ///
+    /// - Parameter nodes: All nodes that the owner has connections to.
     mutating func loaded(
         _ ranges: [CLUSTER.SlotRange],
         from address: ServerAddress,
+        nodes: Set<ServerAddress> = [],
         now: NIODeadline,
         jitter: Double
-    ) -> [ServerAddress] {
+    ) -> Set<ServerAddress> {
         guard case .asking(let since, let again) = state else { return [] }
-        let before = Set(map.masters)
         map = SlotMap(ranges, from: address)
         // What a node said after the question was asked is newer than the answer.
         patches = patches.filter { $0.value.time >= since }
         for (slot, patch) in patches { map.move(slot, to: patch.address) }
-        let masters = Set(map.masters)
-        let gone = formerMasters.subtracting(masters)
-        formerMasters = before.subtracting(masters)
+        let before = unnamed
+        unnamed = nodes.subtracting(map.masters)
         failures = 0
         lastFailure = nil
         lastQuestion = since
         lastAnswer = now
         let life = TimeAmount.nanoseconds(Int64(Double(Self.lifetime.nanoseconds) * (0.75 + jitter / 2)))
         state = .due(now + (again ? interval : life))
-        return Array(gone)
+        return unnamed.intersection(before)
     }
 
     /// No node has answered.

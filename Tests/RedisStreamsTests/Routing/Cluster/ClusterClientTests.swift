@@ -251,6 +251,23 @@ extension InMemoryCluster {
         }
     }
 
+    @Test func `Nodes that serve no slot any more are given up, and may come back`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            let router = try #require(redis.router.cluster)
+            let old = cluster.owner(of: "orders")
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let new = try cluster.failOver(old)
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) }.get()
+            #expect(router.addresses.contains(old.address))
+            await cluster.pass(.seconds(160))
+            #expect(router.addresses.isSubset(of: cluster.masters.map(\.address)))
+            #expect(router.addresses.contains(new.address))
+            #expect(try cluster.failOver(new) == old)
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 3]) }.get()
+            #expect(router.addresses.contains(old.address))
+        }
+    }
+
     @Test func `Another service at the address of a former master ends no command`() async throws {
         try await cluster.withClient(cluster.clustered) { redis in
             _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()

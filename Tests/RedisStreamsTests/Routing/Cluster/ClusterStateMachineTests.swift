@@ -98,12 +98,30 @@ private func range(_ first: Int, _ last: Int, _ host: String) -> CLUSTER.SlotRan
 
     @Test func `A node that two maps in a row do not name is given up`() {
         var machine = loaded(at: 0)
-        var gone: [[ServerAddress]] = []
+        var gone: [Set<ServerAddress>] = []
         for time in [Int64(50_000), 100_000, 150_000] {
             _ = machine.begin(now: at(time)) { $0 }
-            gone.append(machine.loaded([range(0, 16_383, "a")], from: node("a"), now: at(time), jitter: 0))
+            let answer = [range(0, 16_383, "a")]
+            let nodes: Set = [node("a"), node("b")]
+            gone.append(machine.loaded(answer, from: node("a"), nodes: nodes, now: at(time), jitter: 0))
         }
-        #expect(gone == [[], [node("b")], []])
+        #expect(gone == [[], [node("b")], [node("b")]], "and again, while the owner keeps it")
+        _ = machine.begin(now: at(200_000)) { $0 }
+        let back = [range(0, 99, "a"), range(100, 16_383, "b")]
+        #expect(machine.loaded(back, from: node("a"), nodes: [node("b")], now: at(200_000), jitter: 0) == [])
+    }
+
+    @Test func `A seed that no map names is given up as well`() {
+        var machine = machine()
+        var gone: [Set<ServerAddress>] = []
+        for time in [Int64(0), 50_000] {
+            _ = machine.begin(now: at(time)) { $0 }
+            let nodes: Set = [node("s1"), node("a")]
+            gone.append(
+                machine.loaded([range(0, 1, "a")], from: node("s1"), nodes: nodes, now: at(time), jitter: 0)
+            )
+        }
+        #expect(gone == [[], [node("s1")]])
     }
 
     @Test func `If no node answers, the owner is told why, and asks again after its delay`() {
