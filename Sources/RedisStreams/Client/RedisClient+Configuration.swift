@@ -32,7 +32,7 @@ extension RedisClient {
         public var sharedConnections: Int = 1
 
         /// The maximum number of connections that are leased at a time: one for each consumer, and one for each
-        /// blocking command that is being executed. Default: 1024.
+        /// blocking command that is being executed. In a cluster the maximum holds for each node. Default: 1024.
         public var maxLeasedConnections: Int = 1024
 
         /// How long a caller waits for a connection before it gets an error. Default: 5 s.

@@ -27,15 +27,26 @@ public enum CLUSTER {
                 guard 0 <= first, first <= last, last < StreamKey.slotCount else { throw unexpected(element) }
                 slots += last - first + 1
                 guard slots <= StreamKey.slotCount else { throw unexpected(reply) }
-                let master = Array(try elements(parts[2]))
-                guard master.count >= 2 else { throw unexpected(element) }
-                let port = try integer(master[1])
-                // Null and an empty name stand for the host that was asked, and `?` for an unknown one.
-                let host = master[0].isNull ? "" : try string(master[0])
-                if host == "?" || !(1...65_535).contains(port) { continue }
-                ranges.append(SlotRange(first: first, last: last, host: host, port: port))
+                guard let master = try server(parts[2]) else { continue }
+                var range = SlotRange(first: first, last: last, host: master.host, port: master.port)
+                // The map is good without those that cannot be read.
+                for part in parts.dropFirst(3) {
+                    if let replica = try? server(part) { range.replicas.append(replica) }
+                }
+                ranges.append(range)
             }
             return ranges
+        }
+
+        /// One server of a range; `nil` if it has no known address.
+        private func server(_ reply: RedisReply) throws(RedisError) -> SlotRange.Replica? {
+            let parts = Array(try elements(reply))
+            guard parts.count >= 2 else { throw unexpected(reply) }
+            let port = try integer(parts[1])
+            // Null and an empty name stand for the host that was asked, and `?` for an unknown one.
+            let host = parts[0].isNull ? "" : try string(parts[0])
+            if host == "?" || !(1...65_535).contains(port) { return nil }
+            return .init(host: host, port: port)
         }
     }
 
@@ -49,6 +60,13 @@ public enum CLUSTER {
         public let host: String
         /// The port of the master.
         public let port: Int
+        /// The replicas of the master, which can tell the map when no master answers.
+        var replicas: [Replica] = []
+
+        struct Replica: Hashable {
+            let host: String
+            let port: Int
+        }
     }
 }
 

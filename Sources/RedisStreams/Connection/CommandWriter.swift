@@ -19,7 +19,8 @@ struct CommandWriter {
     /// Why the connection may send none of the commands.
     private(set) var invalid: RedisError?
 
-    /// Whether `ASKING` goes before each command with keys, and before a transaction as a whole.
+    /// Whether `ASKING` goes before each command with keys, and before a transaction as a whole. A raw command may have keys
+    /// that the library does not know of.
     private let asks: Bool
     private var isInTransaction = false
 
@@ -35,10 +36,12 @@ struct CommandWriter {
     }
 
     private mutating func writeAsking(before command: some RedisCommand) {
-        let begins = command.name == "MULTI"
-        if command.name == "EXEC" { isInTransaction = false }
-        guard begins || !isInTransaction && !command.keys.isEmpty else { return }
-        isInTransaction = begins
+        if isInTransaction {
+            isInTransaction = command.name != "EXEC"
+            return
+        }
+        isInTransaction = command.name == "MULTI"
+        guard isInTransaction || !command.keys.isEmpty || command is RawCommand else { return }
         commands.append(Written(name: ASKING.name, blockingTime: nil, isAsking: true))
         append(ASKING())
     }

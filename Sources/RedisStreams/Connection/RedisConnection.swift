@@ -131,9 +131,12 @@ public actor RedisConnection {
     /// Whether the connection has ended.
     var isClosed: Bool { machine.closeReason != nil }
 
+    /// Whether this client ended the connection because it did not need it any more: that says nothing about the server.
+    private(set) var wasEndedByClient = false
+
     /// Ends the connection. Commands without a reply fail with ``RedisError/Code/connectionClosed``.
     public nonisolated func close() {
-        onEventLoop { $0.end(Self.closedByClient) }
+        onEventLoop { $0.end(Self.closedByClient, byClient: true) }
     }
 
     /// Ends the connection at once, for `reason`. Commands without a reply fail with it.
@@ -171,7 +174,7 @@ public actor RedisConnection {
     func beginClosing(grace: TimeAmount) {
         switch machine.retire() {
         case .waitForGrace: eventLoop.scheduleTask(in: grace) { self.assumeIsolated { $0.graceIsOver() } }
-        case .end: end(Self.retired)
+        case .end: end(Self.retired, byClient: true)
         case .none: break
         }
     }
@@ -185,14 +188,15 @@ public actor RedisConnection {
     }
 
     private func endIfDrained() {
-        if machine.isDrained { end(Self.retired) }
+        if machine.isDrained { end(Self.retired, byClient: true) }
     }
 
     /// Whether the connection is open and every command has its reply.
     var isIdle: Bool { machine.isOpen && machine.waitingCount == 0 && submissions.isEmpty }
 
-    private func end(_ reason: RedisError) {
+    private func end(_ reason: RedisError, byClient: Bool = false) {
         guard let action = machine.end(reason) else { return }
+        wasEndedByClient = byClient
         timer?.task.cancel()
         timer = nil
         endLogin()

@@ -152,6 +152,7 @@ public struct GroupConsumer: Sendable {
         let pending = PendingMessages(
             group: group,
             keepsPending: configuration.acknowledgement.keepsPending,
+            slotKey: client.router.cluster == nil ? nil : stream,
             concurrency: concurrency,
             leasePolicy: configuration.leasePolicy,
             rules: FailureRules(

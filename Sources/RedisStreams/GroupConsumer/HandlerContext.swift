@@ -34,13 +34,17 @@ public struct HandlerContext: Sendable {
     ///   - stream: The stream to add to.
     ///   - maxLength: To about how many entries the server trims the stream (`MAXLEN ~`). Default: not at all.
     /// - Throws: ``RedisError`` with ``RedisError/Code/invalidArgument`` for an entry that a stream cannot hold, and
-    ///   where messages are acknowledged before they are handled, or not at all.
+    ///   where messages are acknowledged before they are handled, or not at all; with ``RedisError/Code/crossSlot`` for a
+    ///   stream in another slot of the cluster than the stream of the message.
     public func emit(_ fields: StreamFieldsToAdd, to stream: StreamKey, maxLength: Int? = nil) throws(RedisError) {
         guard message.batch.pending.keepsPending else {
             throw RedisError(
                 .invalidArgument,
                 "With acknowledgement .onDelivery or .never a handler cannot emit entries."
             )
+        }
+        if let slotKey = message.batch.pending.slotKey {
+            _ = try SlotCheck.slot(of: [slotKey, stream], for: XADD.name)
         }
         try XADD(stream, fields, trim: maxLength.map { .approximately(maxLength: $0) }).validate()
         guard fields.fields.count <= Publication.Output.maxFields else {

@@ -48,7 +48,7 @@ final class ConnectionPool: Sendable {
         var onNotMaster: @Sendable (ConnectionPool) -> Void = { _ in }
         /// A node of a cluster sends the client on to another one; `nil` if the server is none.
         var onRedirection: (@Sendable (Redirection) -> Void)?
-        /// A connection has ended, or could not be made.
+        /// A connection has ended that this client did not end itself, or could not be made.
         var onLoss: (@Sendable (RedisError) -> Void)?
     }
 
@@ -97,6 +97,21 @@ final class ConnectionPool: Sendable {
         for waiter in waiters { waiter.resume(.failure(PoolStateMachine<RedisConnection>.shutDown)) }
         for connection in connections { connection.close() }
     }
+
+    /// Closes the pool of a node that no caller should use any more. Connections end behind the replies that are still to
+    /// come, and callers get `reason`.
+    func retire(because reason: RedisError) {
+        let (waiters, old) = state.withLock { state in
+            let old = state.machine.retireAll()
+            let ids = state.machine.close(because: reason).waiters
+            return (ids.compactMap { state.waiters.removeValue(forKey: $0) }, old)
+        }
+        for waiter in waiters { waiter.resume(.failure(reason)) }
+        end(old)
+    }
+
+    /// Whether a caller has a lease.
+    var isLeased: Bool { state.withLock { $0.machine.isLeased } }
 
     // MARK: Shared connections
 
@@ -205,13 +220,13 @@ final class ConnectionPool: Sendable {
         }
         do throws(RedisError) {
             let connection = try await connectLease(on: eventLoop ?? eventLoops.next())
-            let (isCurrent, isOpen): (Bool, Bool) = state.withLock { state in
-                guard connector.isCurrent(connection) else { return (false, true) }
-                return (true, state.machine.leaseConnected(connection))
+            let refusal: RedisError? = state.withLock { state in
+                guard connector.isCurrent(connection) else { return Self.superseded }
+                return state.machine.leaseConnected(connection) ? nil : state.machine.closeReason
             }
-            guard isCurrent, isOpen else {
+            if let refusal {
                 connection.close()
-                throw isOpen ? Self.superseded : PoolStateMachine<RedisConnection>.shutDown
+                throw refusal
             }
             observe(connection) { machine in machine.lostIdle(connection) }
             for instrument in instruments.pools { instrument.connectionLeased(isNew: true) }
@@ -286,7 +301,7 @@ final class ConnectionPool: Sendable {
     ) {
         connection.whenClosed { reason in
             self.state.withLock { end(&$0.machine) }
-            self.observer.onLoss?(reason)
+            if !connection.assumeIsolated({ $0.wasEndedByClient }) { self.observer.onLoss?(reason) }
         }
         connection.whenNotMaster { self.observer.onNotMaster(self) }
     }
@@ -295,7 +310,10 @@ final class ConnectionPool: Sendable {
 
     /// Ends every connection behind the replies that are still to come. Callers get new connections from now on.
     func retireConnections() {
-        let old = state.withLock { $0.machine.retireAll() }
+        end(state.withLock { $0.machine.retireAll() })
+    }
+
+    private func end(_ old: PoolStateMachine<RedisConnection>.RetireAction) {
         for connection in old.idle { connection.close() }
         for connection in old.inUse { connection.retire() }
         let count = old.idle.count + old.inUse.count

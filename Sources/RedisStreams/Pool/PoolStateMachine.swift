@@ -41,7 +41,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     private enum Life {
         case open
-        case closed
+        case closed(RedisError)
     }
 
     private var life: Life = .open
@@ -104,7 +104,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     /// A caller needs a shared connection.
     mutating func acquireShared(_ waiter: WaiterID) -> SharedAction {
-        guard case .open = life else { return .fail(Self.shutDown) }
+        guard case .open = life else { return .fail(closeReason) }
         if let connection = nextReady() { return .use(connection, connect: beginConnecting()) }
         if !triesAgain, let lastFailure, isBackingOff { return .fail(lastFailure) }
         sharedWaiters.append(waiter)
@@ -209,7 +209,7 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
 
     /// A caller needs a connection of its own.
     mutating func acquireLease(_ waiter: WaiterID, where isSuitable: (Connection) -> Bool) -> LeaseAction {
-        guard case .open = life else { return .fail(Self.shutDown) }
+        guard case .open = life else { return .fail(closeReason) }
         guard leases < maxLeases else {
             leaseWaiters.append(waiter)
             return .wait
@@ -332,9 +332,13 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
     }
 
     /// Closes the pool. Returns the callers that wait, which get an error, and the connections to close.
-    mutating func close() -> (waiters: [WaiterID], connections: [Connection]) {
+    ///
+    /// - Parameter reason: What callers get from now on.
+    mutating func close(
+        because reason: RedisError = Self.shutDown
+    ) -> (waiters: [WaiterID], connections: [Connection]) {
         guard case .open = life else { return ([], []) }
-        life = .closed
+        life = .closed(reason)
         var connections = idle + leased.values.sorted { $0.number < $1.number }.map(\.connection)
         for case .ready(let connection) in slots { connections.append(connection) }
         connections += retiring
@@ -347,6 +351,14 @@ struct PoolStateMachine<Connection: AnyObject & Sendable>: ~Copyable {
         retiring = []
         return (waiters, connections)
     }
+
+    /// Why the pool gives out nothing any more.
+    var closeReason: RedisError {
+        if case .closed(let reason) = life { reason } else { Self.shutDown }
+    }
+
+    /// Whether a caller has a lease.
+    var isLeased: Bool { leases > 0 }
 
     static var shutDown: RedisError {
         RedisError(.clientShutDown, "The client has been shut down.")

@@ -55,6 +55,21 @@ import Testing
         #expect(context.outputs.isEmpty)
     }
 
+    @Test func `In a cluster, a stream in another slot is refused at once, and one with the same hash tag is staged`()
+        throws
+    {
+        let pending = PendingMessages(group: "billing", slotKey: "{orders}:in", eventLoop: NIOAsyncTestingEventLoop())
+        let batch = DeliveredBatch(messageBatch(["1-0"]), source: .new, pending: pending, leaseStart: .at(0))
+        let context = HandlerContext(GroupMessage(batch: batch, position: 0))
+        let error = #expect(throws: RedisError.self) { try context.emit(["a": "1"], to: "invoices") }
+        #expect(error?.code == .crossSlot)
+        let message = error?.message ?? ""
+        #expect(message.contains("'{orders}:in'") && message.contains("'invoices'") && message.contains("hash tag"))
+        #expect(context.outputs.isEmpty)
+        try context.emit(["a": "1"], to: "{orders}:out")
+        #expect(context.outputs.map(\.stream) == ["{orders}:out"])
+    }
+
     @Test func `Copies of a context share their staged entries`() throws {
         let context = HandlerContext(message())
         let copy = context

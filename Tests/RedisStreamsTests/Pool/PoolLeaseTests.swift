@@ -20,6 +20,20 @@ import Testing
         #expect(full.waits)
     }
 
+    @Test func `A pool that is closed for a reason tells it to later callers`() {
+        var pool = Pool(sharedConnections: 1, maxLeases: 1, maxIdle: 8)
+        _ = pool.lease(1)
+        let isLeased = pool.isLeased
+        #expect(isLeased)
+        let end = pool.close(because: refused)
+        #expect(end.waiters.isEmpty)
+        let later = [pool.lease(2), pool.shared(3)]
+        for action in later { #expect(action.failure?.code == .connectionRefused) }
+        _ = pool.releaseLease(nil, isReusable: false)
+        let isStillLeased = pool.isLeased
+        #expect(!isStillLeased)
+    }
+
     @Test func `A released connection is leased again`() {
         var pool = Pool(sharedConnections: 1, maxLeases: 2, maxIdle: 8)
         _ = pool.lease(1)

@@ -37,6 +37,8 @@ final class PendingMessages: Sendable {
     let group: String
     /// Whether the server keeps messages pending while they are handled.
     let keepsPending: Bool
+    /// The stream whose slot all entries of a handler have to share; `nil` with one server, where no slot matters.
+    let slotKey: StreamKey?
     let observer: ConsumerObserver
     /// Decide what happens to messages whose handlers fail.
     let rules: FailureRules
@@ -51,6 +53,7 @@ final class PendingMessages: Sendable {
     init(
         group: String,
         keepsPending: Bool = true,
+        slotKey: StreamKey? = nil,
         concurrency: Int = 1,
         leasePolicy: LeasePolicy = LeasePolicy(),
         rules: FailureRules = FailureRules(),
@@ -63,6 +66,7 @@ final class PendingMessages: Sendable {
     ) {
         self.group = group
         self.keepsPending = keepsPending
+        self.slotKey = slotKey
         self.eventLoop = eventLoop
         self.leaseClock = leaseClock
         self.rules = rules

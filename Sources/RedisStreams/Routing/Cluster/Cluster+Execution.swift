@@ -6,6 +6,10 @@ extension Cluster {
         /// To the node that serves its slot.
         case owner
         case node(ServerAddress, NodeRole)
+
+        var isAsking: Bool {
+            if case .node(_, .asking) = self { true } else { false }
+        }
     }
 
     /// Calls `send` with a connection to the node that serves the slot. While the slot moves, `send` is called again with
@@ -23,10 +27,14 @@ extension Cluster {
         while true {
             let failure: RedisError
             var address: ServerAddress?
+            var refusing: ServerAddress?
             do throws(RedisError) {
-                let pool = try pool(of: target, slot)
+                let node = try node(of: target, slot)
+                let pool = node.pool
+                if !target.isAsking { refusing = node.endpoint.address }
                 let connection = leases ? try await pool.lease() : try await pool.shared()
                 address = connection.configuration.address
+                refusing = nil
                 let result: Result<Value, RedisError>
                 do throws(RedisError) { result = .success(try await send(connection)) } catch {
                     result = .failure(error)
@@ -35,6 +43,11 @@ extension Cluster {
                 return try result.get()
             } catch {
                 failure = error
+            }
+            if let refusing, failure.isRefusalOfPeer {
+                try await waitForOtherOwner(of: slot, than: refusing, after: failure, before: deadline)
+                target = .owner
+                continue
             }
             let step = budget.next(after: failure, at: address)
             // Nodes that send a command on to each other have not agreed yet.
@@ -51,12 +64,12 @@ extension Cluster {
         }
     }
 
-    private func pool(of target: Target, _ slot: Int?) throws(RedisError) -> ConnectionPool {
+    private func node(of target: Target, _ slot: Int?) throws(RedisError) -> Node {
         switch target {
-        case .node(let address, let role): return node(at: address, role).pool
+        case .node(let address, let role): return node(at: address, role)
         case .owner:
             guard let owner = owner(of: slot) else { throw noOwner(of: slot) }
-            return owner.pool
+            return owner
         }
     }
 
@@ -67,6 +80,13 @@ extension Cluster {
                 + "disagree. Try again later.",
             command: error.command
         )
+    }
+}
+
+extension RedisError {
+    /// Whether no connection could be made for a reason that lies with whoever listens at the address.
+    var isRefusalOfPeer: Bool {
+        !isRetriable && ![.cancelled, .clientShutDown, .invalidArgument, .invalidConfiguration].contains(code)
     }
 }
 

@@ -92,6 +92,9 @@ final class Cluster: Sendable {
         )
     }
 
+    /// The addresses of all nodes that the client has connections to, or had lately.
+    var addresses: Set<ServerAddress> { state.withLock { Set($0.nodes.keys.map(\.address)) } }
+
     /// All nodes with connections, and whether there is a connection to one of them.
     var hasReadyShared: Bool {
         let nodes = state.withLock { Array($0.nodes.values) }
@@ -169,14 +172,46 @@ final class Cluster: Sendable {
         attempt: Int,
         before deadline: NIODeadline
     ) async throws(RedisError) {
+        guard failure.isRetriable else { throw background.isRunning ? failure : BackgroundTasks.notRunning }
+        try await waitForMap(because: failure, attempt: attempt, before: deadline)
+    }
+
+    private func waitForMap(
+        because failure: RedisError,
+        attempt: Int,
+        before deadline: NIODeadline
+    ) async throws(RedisError) {
         if isClosed { throw PoolStateMachine<RedisConnection>.shutDown }
         if Task.isCancelled { throw ConnectionPool.cancelled }
         let delay = settings.delay(attempt: attempt)
-        guard failure.isRetriable, now + TimeAmount(delay) < deadline else {
+        guard now + TimeAmount(delay) < deadline else {
             throw background.isRunning ? explained(failure) : BackgroundTasks.notRunning
         }
         needsMap()
         await waitForChange(atMost: delay)
+    }
+
+    /// A node has refused a connection for good. Something else may listen at its address by now: waits for a map that is
+    /// newer than the refusal, and returns if another node serves the slot.
+    ///
+    /// - Throws: ``RedisError``: `failure`, if the node does serve the slot, or if no node tells its map in time.
+    func waitForOtherOwner(
+        of slot: Int?,
+        than address: ServerAddress,
+        after failure: RedisError,
+        before deadline: NIODeadline
+    ) async throws(RedisError) {
+        let time = now
+        var attempt = 0
+        while true {
+            switch state.withLock({ $0.machine.serves(slot, address, since: time) }) {
+            case true?: throw failure
+            case false?: return
+            case nil:
+                attempt += 1
+                try await waitForMap(because: failure, attempt: attempt, before: deadline)
+            }
+        }
     }
 
     /// That one node is down does not mean that the address of the cluster is wrong.
@@ -249,26 +284,53 @@ final class Cluster: Sendable {
         }
         switch await firstAnswer(of: addresses) {
         case .success(let (ranges, address)):
-            let gone = state.withLock { state in
-                let gone = state.machine.loaded(ranges, from: address, now: now, jitter: settings.randomness())
-                return gone.flatMap { address in
-                    [NodeRole.usual, .asking].compactMap {
-                        state.nodes.removeValue(forKey: NodeKey(address: address, role: $0))
-                    }
-                }
+            let (gone, hasRecovered) = state.withLock { state in
+                let gone = state.machine.loaded(
+                    ranges,
+                    from: address,
+                    nodes: Set(state.nodes.keys.map(\.address)),
+                    now: now,
+                    jitter: settings.randomness()
+                )
+                return (state.nodes.filter { gone.contains($0.key.address) }, state.machine.takeRecovery())
             }
-            // What is on its way still gets its reply.
-            for node in gone { node.pool.retireConnections() }
+            giveUp(gone)
+            if hasRecovered {
+                logger.info("a node of the cluster has told its map again", metadata: [LogKey.endpoint: "\(address)"])
+            }
             mapHasChanged()
         case .failure(let error):
             if Task.isCancelled { return }
-            state.withLock { state in
+            let failures = state.withLock { state in
                 state.machine.failed(error, now: now) { attempt in
                     TimeAmount(settings.backoff.delay(attempt: attempt, jitter: settings.randomness()))
                 }
+                return state.machine.takeWarning(now: now)
             }
-            logger.warning("no node of the cluster told its map", metadata: [LogKey.reason: "\(error)"])
+            guard let failures else { return }
+            logger.warning(
+                "no node of the cluster told its map",
+                metadata: [LogKey.reason: "\(error)", LogKey.attempt: "\(failures)"]
+            )
         }
+    }
+
+    /// Gives up nodes that serve no slot any more. What is on its way still gets its reply.
+    private func giveUp(_ nodes: [NodeKey: Node]) {
+        for (key, node) in nodes {
+            if node.pool.isLeased {
+                // The leases end behind their reads, and the next map ends the node. A node that imports its first slots is
+                // in no map yet.
+                if key.role == .usual { node.pool.retireConnections() }
+                continue
+            }
+            state.withLock { $0.nodes[key] = nil }
+            node.pool.retire(because: Self.nodeIsGone)
+        }
+    }
+
+    private static var nodeIsGone: RedisError {
+        RedisError(.connectionUnavailable, "The node serves no slot of the cluster any more.")
     }
 
     private typealias Answer = Result<([CLUSTER.SlotRange], ServerAddress), RedisError>

@@ -49,7 +49,15 @@ final class ClusterRoute: Route {
             let failure: RedisError
             if let node {
                 do throws(RedisError) { return try await body(node) } catch { failure = error }
-                state.withLock { $0.asking = nil }
+                let address = node.endpoint.address
+                let wasAsking = state.withLock { state in
+                    defer { state.asking = nil }
+                    return state.asking?.address == address
+                }
+                if !wasAsking, failure.isRefusalOfPeer {
+                    try await cluster.waitForOtherOwner(of: slot, than: address, after: failure, before: deadline)
+                    continue
+                }
             } else {
                 failure = cluster.noOwner(of: slot)
             }

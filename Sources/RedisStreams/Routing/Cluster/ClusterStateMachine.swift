@@ -26,10 +26,12 @@ struct ClusterStateMachine: ~Copyable {
 
     /// How long a map is good without a reason for a new one.
     private static let lifetime = TimeAmount.seconds(60)
+    /// The time between two warnings, however often no node answers.
+    private static let warningInterval = TimeAmount.seconds(60)
     /// The most random delay of a question, so that the clients of a cluster do not ask at once.
     private static let jitter = TimeAmount.milliseconds(100)
-    /// The most nodes that are asked for one map.
-    private static let maxAsked = 16
+    /// The most masters that are asked for one map, and the most replicas. Seeds are asked in any case.
+    private static let maxAsked = 8
 
     private let seeds: [ServerAddress]
     private var state = State.idle
@@ -39,10 +41,15 @@ struct ClusterStateMachine: ~Copyable {
     /// The target of the last `MOVED`: its map is the newest.
     private var lastTarget: ServerAddress?
     private var lastAnswer: NIODeadline?
+    /// When the last question was asked that has been answered, or that no node has answered.
+    private var lastQuestion: NIODeadline?
     private var failures = 0
     private(set) var lastFailure: RedisError?
-    /// The masters of the map before, which are given up if the next map does not name them either.
-    private var formerMasters: Set<ServerAddress> = []
+    private var lastWarning: NIODeadline?
+    /// Whether the owner has been warned since a node last answered.
+    private var hasWarned = false
+    /// The nodes that the last map did not name, which are given up if the next one does not name them either.
+    private var unnamed: Set<ServerAddress> = []
 
     init(seeds: [ServerAddress]) {
         self.seeds = seeds
@@ -57,6 +64,15 @@ struct ClusterStateMachine: ~Copyable {
     func anyMaster(random: Double) -> ServerAddress? {
         if map.isEmpty { return nil }
         return map.masters[min(map.masters.count - 1, Int(random * Double(map.masters.count)))]
+    }
+
+    /// Whether a node that refused a connection at `time` serves the slot all the same; `nil` if only a map can tell that is
+    /// asked for later. Without a slot: whether it is a master.
+    func serves(_ slot: Int?, _ address: ServerAddress, since time: NIODeadline) -> Bool? {
+        guard slot.map({ map[$0] == address }) ?? map.masters.contains(address) else { return false }
+        guard let lastQuestion, lastQuestion >= time else { return nil }
+        // If all nodes refuse for good, no map will come.
+        return lastFailure?.isRetriable == true ? nil : true
     }
 
     // MARK: Reasons for a new map
@@ -108,47 +124,70 @@ struct ClusterStateMachine: ~Copyable {
 
     /// The owner asks now. Returns the nodes to ask, the best ones first.
     ///
-    /// - Parameter shuffle: Returns the known nodes in random order.
+    /// - Parameter shuffle: Returns nodes in random order.
     mutating func begin(now: NIODeadline, shuffle: ([ServerAddress]) -> [ServerAddress]) -> [ServerAddress] {
         state = .asking(since: now, again: false)
         var asked: [ServerAddress] = []
-        let known = shuffle(map.masters)
-        for address in (lastTarget.map { [$0] } ?? []) + known.prefix(Self.maxAsked / 2) + seeds
-        where asked.count < Self.maxAsked {
-            if !asked.contains(address) { asked.append(address) }
+        let masters = shuffle(map.masters).prefix(Self.maxAsked)
+        let replicas = shuffle(map.replicas).prefix(Self.maxAsked)
+        for address in (lastTarget.map { [$0] } ?? []) + masters + shuffle(seeds) + replicas
+        where !asked.contains(address) {
+            asked.append(address)
         }
         lastTarget = nil
         return asked
     }
 
-    /// A node has answered. Returns the nodes to give up: they were in neither of the last two maps.
+    /// A node has answered. Returns the nodes to give up: neither of the last two maps says that they serve a slot.
+    ///
+    /// - Parameter nodes: All nodes that the owner has connections to.
     mutating func loaded(
         _ ranges: [CLUSTER.SlotRange],
         from address: ServerAddress,
+        nodes: Set<ServerAddress> = [],
         now: NIODeadline,
         jitter: Double
-    ) -> [ServerAddress] {
+    ) -> Set<ServerAddress> {
         guard case .asking(let since, let again) = state else { return [] }
-        let before = Set(map.masters)
         map = SlotMap(ranges, from: address)
         // What a node said after the question was asked is newer than the answer.
         patches = patches.filter { $0.value.time >= since }
         for (slot, patch) in patches { map.move(slot, to: patch.address) }
-        let masters = Set(map.masters)
-        let gone = formerMasters.subtracting(masters)
-        formerMasters = before.subtracting(masters)
+        let before = unnamed
+        unnamed = nodes.subtracting(map.masters)
         failures = 0
         lastFailure = nil
+        lastQuestion = since
         lastAnswer = now
         let life = TimeAmount.nanoseconds(Int64(Double(Self.lifetime.nanoseconds) * (0.75 + jitter / 2)))
         state = .due(now + (again ? interval : life))
-        return Array(gone)
+        return unnamed.intersection(before)
     }
 
     /// No node has answered.
     mutating func failed(_ error: RedisError, now: NIODeadline, delay: (_ attempt: Int) -> TimeAmount) {
+        if case .asking(let since, _) = state { lastQuestion = since }
         failures += 1
         lastFailure = error
         state = .due(now + delay(failures))
+    }
+
+    // MARK: Warnings
+
+    /// How many questions in a row no node has answered, if that is worth a warning now: a first one, and then one a minute
+    /// at most.
+    mutating func takeWarning(now: NIODeadline) -> Int? {
+        if failures == 0 { return nil }
+        if let lastWarning, now < lastWarning + Self.warningInterval { return nil }
+        lastWarning = now
+        hasWarned = true
+        return failures
+    }
+
+    /// Whether a node has answered after a warning. Returns `true` once.
+    mutating func takeRecovery() -> Bool {
+        guard failures == 0, hasWarned else { return false }
+        hasWarned = false
+        return true
     }
 }

@@ -4,15 +4,25 @@ struct SlotMap: Sendable {
     private var owners = [UInt16](repeating: none, count: StreamKey.slotCount)
     /// The addresses of the masters, each once.
     private(set) var masters: [ServerAddress] = []
+    /// The addresses of replicas, each once. They are only asked for maps.
+    private(set) var replicas: [ServerAddress] = []
     private var positions: [ServerAddress: UInt16] = [:]
 
     private static let none = UInt16.max
+    /// The most replicas that are kept.
+    private static let maxReplicas = 1000
 
     init() {}
 
     /// - Parameter asked: The address of the node that replied.
     init(_ ranges: [CLUSTER.SlotRange], from asked: ServerAddress) {
+        var named: Set<CLUSTER.SlotRange.Replica> = []
         for range in ranges {
+            for replica in range.replicas where named.count < Self.maxReplicas && named.insert(replica).inserted {
+                if let address = ServerAddress(host: replica.host, port: replica.port, from: asked) {
+                    replicas.append(address)
+                }
+            }
             guard let address = ServerAddress(host: range.host, port: range.port, from: asked) else { continue }
             guard let position = position(of: address) else { continue }
             for slot in range.first...range.last { owners[slot] = position }

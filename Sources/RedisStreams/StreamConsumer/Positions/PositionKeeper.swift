@@ -179,13 +179,14 @@ final class PositionKeeper: Sendable {
         let eventLoop = eventLoop
         let task = Task { () -> Result<Int, RedisError> in
             do throws(RedisError) {
-                guard let connection = route.readyShared() else {
-                    // A client that is shutting down opens no more shared connections.
-                    let connection = try await route.lease(on: eventLoop)
-                    defer { route.release(connection) }
-                    return .success(try await connection.run(call).integer ?? 0)
-                }
-                return .success(try await connection.run(call).integer ?? 0)
+                return .success(try await Self.send(call, by: route, on: eventLoop))
+            } catch {
+                // While the stream moves to another node, the old one sends each save on.
+                guard error.redirection != nil else { return .failure(error) }
+                route.follow(error)
+            }
+            do throws(RedisError) {
+                return .success(try await Self.send(call, by: route, on: eventLoop))
             } catch {
                 return .failure(error)
             }
@@ -194,5 +195,19 @@ final class PositionKeeper: Sendable {
         let timer = eventLoop.scheduleTask(deadline: end) { task.cancel() }
         defer { timer.cancel() }
         return await task.value
+    }
+
+    private static func send(
+        _ call: ScriptCall,
+        by route: any Route,
+        on eventLoop: any EventLoop
+    ) async throws(RedisError) -> Int {
+        guard let connection = route.readyShared() else {
+            // A client that is shutting down opens no more shared connections.
+            let connection = try await route.lease(on: eventLoop)
+            defer { route.release(connection) }
+            return try await connection.run(call).integer ?? 0
+        }
+        return try await connection.run(call).integer ?? 0
     }
 }

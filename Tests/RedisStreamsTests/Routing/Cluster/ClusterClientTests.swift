@@ -34,6 +34,12 @@ extension InMemoryCluster {
         _ = try added.get()
     }
 
+    /// Moves the time in steps, in each of which the client can do something.
+    func pass(_ time: Duration) async {
+        let end = clock.elapsed + time
+        while clock.elapsed < end { await clock.advance(by: .milliseconds(100)) }
+    }
+
     /// Counts commands by an injected fault that never happens.
     func counter(of command: String, at node: Node? = nil) -> Fault {
         inject(.delay(.zero), on: command, at: node, times: .max)
@@ -109,6 +115,21 @@ extension InMemoryCluster {
         }
     }
 
+    @Test func `A raw command that names no keys follows MOVED and ASK`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let slot = StreamKey("orders").slot
+            try cluster.beginMoving(slot: slot, to: cluster.other(than: "orders"))
+            try cluster.moveKeys(of: slot)
+            for _ in 0..<6 {
+                let length = await result { () async throws(RedisError) in
+                    try await redis.execute(RawCommand("XLEN", "orders")).integer
+                }
+                #expect(try length.get() == 1)
+            }
+        }
+    }
+
     @Test func `A script that the new node does not know is asked for again, behind ASKING`() async throws {
         try await cluster.withClient(cluster.clustered) { redis in
             _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
@@ -180,6 +201,101 @@ extension InMemoryCluster {
             try cluster.failOver(master)
             _ = try await adding.value.get()
             #expect(try await result { () async throws(RedisError) in try await redis.xlen("orders") }.get() == 2)
+        }
+    }
+
+    @Test func `If no master and no seed answers, a replica that the map has named is asked`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let masters = cluster.masters
+            for master in masters { cluster.kill(master) }
+            for master in masters { try cluster.failOver(master) }
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) }.get()
+        }
+    }
+
+    @Test func `A connection that the client closes itself is no reason to ask for a map`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            // What the first command asked for is over.
+            await cluster.pass(.seconds(3))
+            let asked = cluster.counter(of: "CLUSTER SLOTS")
+            let reads = cluster.counter(of: "XREAD")
+            let reading = Task {
+                await result { () async throws(RedisError) in
+                    try await redis.execute(XREAD([StreamOffset("orders", after: .max)], block: .seconds(60)))
+                }
+            }
+            await cluster.passing { while reads.fired == 0 { await Task.yield() } }
+            reading.cancel()
+            _ = await reading.value
+            await cluster.pass(.seconds(3))
+            #expect(asked.fired == 0)
+        }
+    }
+
+    @Test func `While no node answers, a warning comes once a minute, and a line when one does`() async throws {
+        let lines = LogLines()
+        let client = try cluster.makeClient(cluster.clustered, logger: lines.logger)
+        try await client.running { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            for node in cluster.nodes { cluster.kill(node) }
+            _ = await result { () async throws(RedisError) in try await redis.xlen("orders") }
+            await cluster.pass(.seconds(150))
+            let warnings = lines.lines("no node of the cluster told its map")
+            #expect((2...3).contains(warnings.count))
+            #expect(warnings.first?.metadata["redis.attempt"] == "1")
+            for node in cluster.nodes { cluster.start(node) }
+            await cluster.pass(.seconds(10))
+            #expect(lines.lines("a node of the cluster has told its map again").count == 1)
+        }
+    }
+
+    @Test func `Nodes that serve no slot any more are given up, and may come back`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            let router = try #require(redis.router.cluster)
+            let old = cluster.owner(of: "orders")
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let new = try cluster.failOver(old)
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) }.get()
+            #expect(router.addresses.contains(old.address))
+            await cluster.pass(.seconds(160))
+            #expect(router.addresses.isSubset(of: cluster.masters.map(\.address)))
+            #expect(router.addresses.contains(new.address))
+            #expect(try cluster.failOver(new) == old)
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 3]) }.get()
+            #expect(router.addresses.contains(old.address))
+        }
+    }
+
+    @Test func `Another service at the address of a former master ends no command`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let master = cluster.owner(of: "orders")
+            cluster.kill(master)
+            try cluster.failOver(master)
+            let refused = cluster.inject(.error("NOAUTH Authentication required."), on: "PING", at: master, times: .max)
+            cluster.start(master)
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) }.get()
+            #expect(refused.fired > 0)
+        }
+    }
+
+    @Test func `The refusal of the node that serves a slot is final, once a new map has named it`() async throws {
+        try await cluster.withClient(cluster.clustered) { redis in
+            _ = try await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 1]) }.get()
+            let master = cluster.owner(of: "orders")
+            cluster.inject(.error("NOAUTH Authentication required."), on: "PING", at: master, times: .max)
+            cluster.inject(.close, on: "XLEN", at: master)
+            _ = await result { () async throws(RedisError) in try await redis.xlen("orders") }
+            let begin = cluster.clock.elapsed
+            let added = await result { () async throws(RedisError) in try await redis.xadd("orders", ["n": 2]) }
+            guard case .failure(let error) = added else {
+                Issue.record("the node refuses")
+                return
+            }
+            #expect(error.code == .authenticationFailed)
+            #expect(cluster.clock.elapsed - begin < .seconds(5), "it does not wait until the deadline")
         }
     }
 

@@ -144,4 +144,64 @@ import Testing
             #expect(error?.code == .crossSlot)
         }
     }
+
+    @Test func `A position is saved while its stream moves`() async throws {
+        let cluster = InMemoryCluster()
+        try await cluster.withClient(cluster.clustered) { redis in
+            try await cluster.add(1, redis)
+            let slot = StreamKey("orders").slot
+            try cluster.beginMoving(slot: slot, to: cluster.other(than: "orders"))
+            try cluster.moveKeys(of: slot)
+            let consumer = StreamConsumer(redis, stream: "orders", from: .resume("reports"))
+            let keeper = PositionKeeper(consumer: consumer, eventLoop: redis.nextEventLoop())
+            keeper.track("orders", name: "reports", at: SavedPosition(id: id("1-0"), epoch: 0), isSaved: false)
+            keeper.finish()
+            _ = await cluster.passing { await caught { try await keeper.run() } }
+            let key = SavedPosition.key("reports", of: "orders")
+            let get = RawCommand("HGET", [.text(key.rawValue), "id"], keys: [key])
+            let stored = await cluster.passing { try? await redis.execute(get).string }
+            #expect(stored == "1-0")
+        }
+    }
+
+    @Test func `Another service at the address of a former master ends no consumer`() async throws {
+        let cluster = InMemoryCluster()
+        try await cluster.withClient(cluster.clustered) { redis in
+            let handled = Journal<String>()
+            let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "ann")
+            let running = Task { try await consumer.run { handled.record($0["n"] ?? "") } }
+            try await cluster.add(1, redis)
+            _ = await cluster.passing { await handled.wait(for: 1) }
+            await cluster.clock.advance(by: .seconds(1))
+            let master = cluster.owner(of: "orders")
+            cluster.inject(.error("NOAUTH Authentication required."), on: "PING", at: master, times: .max)
+            cluster.kill(master)
+            try cluster.failOver(master)
+            cluster.start(master)
+            await cluster.clock.advance(by: .seconds(3))
+            try await cluster.add(2, redis)
+            #expect(await cluster.passing { await handled.wait(for: 2) } == ["1", "2"])
+            running.cancel()
+            _ = await cluster.passing { await running.result }
+        }
+    }
+
+    @Test func `A handler that emits to a stream in another slot gets the error`() async throws {
+        let cluster = InMemoryCluster()
+        try await cluster.withClient(cluster.clustered) { redis in
+            let refused = Journal<RedisError.Code>()
+            let consumer = GroupConsumer(redis, stream: "orders", group: "billing", consumer: "ann")
+            let running = Task {
+                try await consumer.run { _, context in
+                    do throws(RedisError) { try context.emit(["n": 1], to: "invoices") } catch {
+                        refused.record(error.code)
+                    }
+                }
+            }
+            try await cluster.add(1, redis)
+            #expect(await cluster.passing { await refused.wait(for: 1) } == [.crossSlot])
+            running.cancel()
+            _ = await cluster.passing { await running.result }
+        }
+    }
 }

@@ -52,7 +52,23 @@ private func range(_ first: Int, _ last: Int, _ host: String) -> CLUSTER.SlotRan
         #expect(machine.owner(of: 0) == node("c"), "the move counts at once")
         #expect(machine.nextQuestion == at(1050))
         let asked = machine.begin(now: at(1050)) { $0.reversed() }
-        #expect(asked == [node("c"), node("b"), node("a"), node("s1"), node("s2")])
+        #expect(asked == [node("c"), node("b"), node("a"), node("s2"), node("s1")])
+    }
+
+    @Test func `All seeds are asked behind at most eight masters, and at most eight replicas last`() {
+        let seeds = (0..<20).map { node("s\($0)") }
+        var machine = ClusterStateMachine(seeds: seeds)
+        _ = machine.begin(now: at(0)) { $0 }
+        let ranges = (0..<20).map { number in
+            var named = range(number, number, "m\(number)")
+            named.replicas = [.init(host: "r\(number)", port: 7000), .init(host: "r0", port: 7000)]
+            return named
+        }
+        _ = machine.loaded(ranges, from: seeds[0], now: at(0), jitter: 0)
+        let asked = machine.begin(now: at(50_000)) { $0.reversed() }
+        #expect(asked.prefix(8) == (12..<20).reversed().map { node("m\($0)") }[...])
+        #expect(asked.dropFirst(8).prefix(20) == seeds.reversed()[...])
+        #expect(asked.dropFirst(28) == (12..<20).reversed().map { node("r\($0)") }[...])
     }
 
     @Test func `A reason that comes while nodes are asked leads to another question`() {
@@ -82,12 +98,30 @@ private func range(_ first: Int, _ last: Int, _ host: String) -> CLUSTER.SlotRan
 
     @Test func `A node that two maps in a row do not name is given up`() {
         var machine = loaded(at: 0)
-        var gone: [[ServerAddress]] = []
+        var gone: [Set<ServerAddress>] = []
         for time in [Int64(50_000), 100_000, 150_000] {
             _ = machine.begin(now: at(time)) { $0 }
-            gone.append(machine.loaded([range(0, 16_383, "a")], from: node("a"), now: at(time), jitter: 0))
+            let answer = [range(0, 16_383, "a")]
+            let nodes: Set = [node("a"), node("b")]
+            gone.append(machine.loaded(answer, from: node("a"), nodes: nodes, now: at(time), jitter: 0))
         }
-        #expect(gone == [[], [node("b")], []])
+        #expect(gone == [[], [node("b")], [node("b")]], "and again, while the owner keeps it")
+        _ = machine.begin(now: at(200_000)) { $0 }
+        let back = [range(0, 99, "a"), range(100, 16_383, "b")]
+        #expect(machine.loaded(back, from: node("a"), nodes: [node("b")], now: at(200_000), jitter: 0) == [])
+    }
+
+    @Test func `A seed that no map names is given up as well`() {
+        var machine = machine()
+        var gone: [Set<ServerAddress>] = []
+        for time in [Int64(0), 50_000] {
+            _ = machine.begin(now: at(time)) { $0 }
+            let nodes: Set = [node("s1"), node("a")]
+            gone.append(
+                machine.loaded([range(0, 1, "a")], from: node("s1"), nodes: nodes, now: at(time), jitter: 0)
+            )
+        }
+        #expect(gone == [[], [node("s1")]])
     }
 
     @Test func `If no node answers, the owner is told why, and asks again after its delay`() {
@@ -102,6 +136,49 @@ private func range(_ first: Int, _ last: Int, _ host: String) -> CLUSTER.SlotRan
         _ = machine.begin(now: at(300)) { $0 }
         _ = machine.loaded([range(0, 1, "a")], from: node("a"), now: at(300), jitter: 0)
         #expect(machine.lastFailure == nil)
+    }
+
+    @Test func `Whether a node that refuses still serves a slot, only a later map tells`() {
+        var machine = loaded(at: 0)
+        #expect(machine.serves(0, node("b"), since: at(10)) == false, "the map names another one already")
+        #expect(machine.serves(0, node("a"), since: at(10)) == nil)
+        #expect(machine.serves(nil, node("a"), since: at(10)) == nil)
+        _ = machine.begin(now: at(1000)) { $0 }
+        machine.failed(refused, now: at(1001)) { _ in .zero }
+        #expect(machine.serves(0, node("a"), since: at(10)) == nil, "no node was reached")
+        _ = machine.begin(now: at(2000)) { $0 }
+        machine.failed(RedisError(.authenticationFailed, ""), now: at(2001)) { _ in .zero }
+        #expect(machine.serves(0, node("a"), since: at(10)) == true, "all nodes refuse")
+        _ = machine.begin(now: at(3000)) { $0 }
+        _ = machine.loaded([range(0, 16_383, "a")], from: node("a"), now: at(3001), jitter: 0)
+        #expect(machine.serves(0, node("a"), since: at(2500)) == true)
+        #expect(machine.serves(0, node("a"), since: at(3001)) == nil, "the map was asked for before")
+        _ = machine.begin(now: at(4000)) { $0 }
+        _ = machine.loaded([range(0, 16_383, "b")], from: node("b"), now: at(4001), jitter: 0)
+        #expect(machine.serves(0, node("a"), since: at(3001)) == false)
+        #expect(machine.serves(nil, node("a"), since: at(3001)) == false)
+    }
+
+    @Test func `Failures are worth a warning at once and then once a minute, and one line when they end`() {
+        var machine = loaded(at: 0)
+        func fail(at time: Int64) -> Int? {
+            _ = machine.begin(now: at(time)) { $0 }
+            machine.failed(refused, now: at(time)) { _ in .zero }
+            return machine.takeWarning(now: at(time))
+        }
+        func answer(at time: Int64) -> Bool {
+            _ = machine.begin(now: at(time)) { $0 }
+            _ = machine.loaded([range(0, 1, "a")], from: node("a"), now: at(time), jitter: 0)
+            return machine.takeRecovery()
+        }
+        #expect(machine.takeWarning(now: at(0)) == nil)
+        #expect(!answer(at: 1000), "it never failed")
+        let warnings = (1...30).map { fail(at: Int64($0) * 5000) }
+        #expect(warnings.compactMap { $0 } == [1, 13, 25])
+        #expect(answer(at: 151_000))
+        #expect(!answer(at: 152_000))
+        #expect(fail(at: 153_000) == nil, "the last warning was less than a minute ago")
+        #expect(!answer(at: 154_000), "nobody was warned")
     }
 
     private func loaded(at time: Int64, jitter: Double = 0) -> ClusterStateMachine {
