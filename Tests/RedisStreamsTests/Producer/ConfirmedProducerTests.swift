@@ -302,8 +302,6 @@ import Testing
 
     // MARK: In a cluster
 
-    /// Moves the slot of the stream several times while only the node that has it then would confirm. Returns the numbers in
-    /// the order of the stream, and how many sends failed.
     @Test func `The node that added a message is asked, and the order stays, while the stream moves`() async throws {
         let cluster = InMemoryCluster()
         try await cluster.withClient(cluster.clustered) { redis in
