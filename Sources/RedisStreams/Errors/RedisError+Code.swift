@@ -77,6 +77,9 @@ extension RedisError {
         public static let misconfigured = Code("misconfigured", retriable: true)
         /// `NOREPLICAS`: too few replicas are connected.
         public static let noReplicas = Code("noReplicas", retriable: true)
+        /// The server added the message of a producer, but as many replicas as its ``StreamProducer/Confirmation`` asks for
+        /// have not confirmed that they have it: see ``RedisError/unconfirmedEntry``.
+        public static let unconfirmed = Code("unconfirmed")
         /// `READONLY`: the server is a replica.
         public static let readOnly = Code("readOnly", retriable: true)
         /// `MASTERDOWN`: the replica lost its master.

@@ -167,7 +167,7 @@ actor ProducerEngine {
         for batch in batches { settled(batch.batch) }
     }
 
-    private static func id(_ id: StreamID?) -> Result<StreamID, RedisError> {
+    static func id(_ id: StreamID?) -> Result<StreamID, RedisError> {
         if let id { return .success(id) }
         return .failure(
             RedisError(.unexpectedReply, "The server replied without the id of the message.", command: XADD.name)

@@ -15,6 +15,9 @@
 /// have not read, so that no failure goes unnoticed. The producer sends no message twice: if a connection is lost,
 /// ``RedisError/mayHaveExecuted`` of the error says whether the server may have added the message.
 ///
+/// **Confirmation.** A message counts as sent when the server replies with its id. With another
+/// ``Configuration/confirmation`` it does only when replicas have it, too, or when it is in append-only files.
+///
 /// Use plain `xadd` for single messages: the client also pipelines the commands of many tasks without a producer.
 /// Source: [XADD](https://redis.io/docs/latest/commands/xadd/).
 public final class StreamProducer: Sendable {
@@ -36,6 +39,9 @@ public final class StreamProducer: Sendable {
         /// Default: 16 MiB.
         public var bufferBytes: Int = 16 << 20
 
+        /// What has to have a message before it counts as sent. Default: ``Confirmation/reply``, the server that added it.
+        public var confirmation: Confirmation = .reply
+
         /// How the server trims the stream with each message. Default: `nil`, not at all.
         public var trim: TrimStrategy?
 
@@ -52,6 +58,7 @@ public final class StreamProducer: Sendable {
             guard delay >= .zero, delay <= .seconds(60) else {
                 throw RedisError(.invalidConfiguration, "The delay of a producer must be 0 to 60 s.")
             }
+            try confirmation.validate()
         }
     }
 
@@ -79,16 +86,26 @@ public final class StreamProducer: Sendable {
         self.configuration = configuration
         let buffer = ProducerBuffer(configuration)
         self.buffer = buffer
-        let engine = ProducerEngine(client: client, stream: stream, configuration: configuration, buffer: buffer)
-        client.background.start {
-            await engine.run()
-        } otherwise: { error in
-            buffer.fail(error)
-        }
+        client.background.start(Self.engine(client, stream, configuration, buffer)) { error in buffer.fail(error) }
     }
 
     deinit {
         buffer.finish()
+    }
+
+    /// What sends the messages in the buffer.
+    private static func engine(
+        _ client: RedisClient,
+        _ stream: StreamKey,
+        _ configuration: Configuration,
+        _ buffer: ProducerBuffer
+    ) -> BackgroundTasks.Job {
+        if let command = configuration.confirmation.command {
+            let engine = ConfirmingEngine(client, stream, command, delay: configuration.delay, buffer)
+            return { await engine.run() }
+        }
+        let engine = ProducerEngine(client: client, stream: stream, configuration: configuration, buffer: buffer)
+        return { await engine.run() }
     }
 
     /// Adds a message and waits for its id.

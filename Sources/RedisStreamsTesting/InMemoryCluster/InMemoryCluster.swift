@@ -177,6 +177,12 @@ public final class InMemoryCluster: Sendable {
         return fault
     }
 
+    /// Makes so many replicas confirm each write of a node, for `WAIT` and `WAITAOF`; see
+    /// ``InMemoryRedis/setConfirmingReplicas(_:)``. The replicas of the cluster do not count.
+    public func setConfirmingReplicas(_ count: Int, of node: Node) {
+        for (other, host) in zip(nodes, hosts) where node == other { host.setConfirmingReplicas(max(0, count)) }
+    }
+
     /// Makes the clock of a node jump, forward or back; see ``InMemoryRedis/stepClock(by:)``.
     public func stepClock(of node: Node, by duration: Duration) {
         for (other, host) in zip(nodes, hosts) where node == other {

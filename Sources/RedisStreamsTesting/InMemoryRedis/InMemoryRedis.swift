@@ -111,6 +111,14 @@ public final class InMemoryRedis: Sendable {
         host.restart(keepingData: keepingData)
     }
 
+    /// Makes so many replicas confirm each write, for `WAIT` and `WAITAOF`, from now on; what waits for no more than these
+    /// ends. There are no replicas, so at first none confirms anything, and `WAIT 1 …` returns 0 when its time is over.
+    ///
+    /// `WAITAOF` finds an append-only file after `CONFIG SET appendonly yes`.
+    public func setConfirmingReplicas(_ count: Int) {
+        host.setConfirmingReplicas(max(0, count))
+    }
+
     /// Makes the next connection attempts fail, as if no server listened.
     public func refuseConnections(_ count: Int = 1) {
         refusals.withLock { $0 += count }

@@ -175,6 +175,21 @@ extension RightsCase {
             }
         ),
         RightsCase(
+            testDescription: "a producer whose messages replicas confirm",
+            base: connection + ["~orders*", "+xadd"],
+            rights: [Right("+wait")],
+            body: { user, _ in
+                var configuration = StreamProducer.Configuration()
+                configuration.confirmation = .replicas(1, within: .milliseconds(20))
+                do {
+                    let producer = try StreamProducer(user, stream: "orders", configuration: configuration)
+                    try await producer.send(["n": 1])
+                } catch let error as RedisError where error.code == .unconfirmed {
+                    // There is no replica, and the server has refused nothing.
+                }
+            }
+        ),
+        RightsCase(
             testDescription: "connections",
             base: consumer + ["+client|unblock", "+client|list", "+client|kill"],
             rights: [Right("+ping", .goesOn), Right("+client|id", .goesOn)],

@@ -28,6 +28,8 @@ import Testing
         #expect(try EXISTS(["s"]).decode(reply(":1\r\n")) == 1)
         #expect(try CLIENT.ID().decode(reply(":4\r\n")) == 4)
         #expect(try WAIT(replicas: 0, timeout: .seconds(1)).decode(reply(":0\r\n")) == 0)
+        let saved = try WAITAOF(local: true, replicas: 2, timeout: .seconds(1)).decode(reply("*2\r\n:1\r\n:3\r\n"))
+        #expect(saved == WAITAOF.Saved(local: true, replicas: 3))
     }
 
     @Test func `The integers 1 and 0 are decoded as true and false`() throws {

@@ -17,7 +17,7 @@ import Testing
         [
             XREAD([StreamOffset("s")], block: time),
             XREADGROUP(group: "g", consumer: "c", streams: [GroupOffset("s")], block: time),
-            WAIT(replicas: 1, timeout: time),
+            WAIT(replicas: 1, timeout: time), WAITAOF(local: false, replicas: 1, timeout: time),
         ]
     }
 

@@ -101,6 +101,8 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
         RefusedCase("negative database", SELECT(-1)),
         RefusedCase("WAIT 0", WAIT(replicas: 1, timeout: .zero)),
         RefusedCase("negative replicas", WAIT(replicas: -1, timeout: .seconds(1))),
+        RefusedCase("WAITAOF 0", WAITAOF(local: true, replicas: 1, timeout: .zero)),
+        RefusedCase("negative replicas", WAITAOF(local: true, replicas: -1, timeout: .seconds(1))),
     ]
 
     @Test(arguments: refused)
@@ -141,6 +143,7 @@ struct RequirementCase: CustomTestStringConvertible, Sendable {
         RequirementCase(XGROUP.SETID("s", group: "g", to: .latest, entriesRead: 1), redis: "7.0", valkey: "7.2"),
         RequirementCase(XSETID("s", lastID: id, maxDeletedID: .zero), redis: "7.0", valkey: "7.2"),
         RequirementCase(EXPIRE("s", after: .seconds(1), .ifNone), redis: "7.0", valkey: "7.2"),
+        RequirementCase(WAITAOF(local: true, replicas: 0, timeout: .seconds(1)), redis: "7.2", valkey: "7.2"),
     ]
 
     @Test(arguments: requirements)

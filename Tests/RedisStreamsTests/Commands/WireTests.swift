@@ -238,6 +238,12 @@ struct WireCase: CustomTestStringConvertible, Sendable {
         WireCase("CLIENT UNBLOCK 7 ERROR", CLIENT.UNBLOCK(id: 7, reason: .error), keys: []),
         WireCase("CLIENT SETNAME me", CLIENT.SETNAME("me"), keys: []),
         WireCase("WAIT 2 500", WAIT(replicas: 2, timeout: .milliseconds(500)), keys: []),
+        WireCase(
+            "WAITAOF 1 2 500",
+            WAITAOF(local: true, replicas: 2, timeout: .milliseconds(500)),
+            keys: []
+        ),
+        WireCase("WAITAOF 0 1 1", WAITAOF(local: false, replicas: 1, timeout: .milliseconds(1)), keys: []),
         WireCase("INFO", INFO(), keys: []),
         WireCase("INFO server", INFO(section: "server"), keys: []),
         WireCase("ROLE", ROLE(), keys: []),

@@ -43,6 +43,7 @@ struct ReadingCase: CustomTestStringConvertible, Sendable {
         ReadingCase(EXPIRE("s", after: .seconds(1))),
         ReadingCase(CLIENT.ID()), ReadingCase(CLIENT.KILL(id: 1)), ReadingCase(CLIENT.UNBLOCK(id: 1)),
         ReadingCase(CLIENT.SETNAME("n")), ReadingCase(WAIT(replicas: 1, timeout: .seconds(1))), ReadingCase(INFO()),
+        ReadingCase(WAITAOF(local: true, replicas: 1, timeout: .seconds(1))),
         ReadingCase(ROLE()), ReadingCase(AUTH(username: nil, password: "p")), ReadingCase(SELECT(0)),
     ]
 
@@ -61,7 +62,8 @@ struct ReadingCase: CustomTestStringConvertible, Sendable {
         "*2\r\n$5\r\nslave\r\n:1\r\n", "*2\r\n$8\r\nsentinel\r\n:1\r\n", "*1\r\n-ERR inside\r\n",
     ]
 
-    /// The exceptions, which are valid for these commands: a text, a role without details, a host and a port, and an empty stream.
+    /// The exceptions, which are valid for these commands: a text, a role without details, a host and a port, two counts,
+    /// and an empty stream.
     static let accepted: [String: [String]] = [
         "INFO": ["+QUEUED\r\n"],
         "ROLE": [
@@ -73,6 +75,7 @@ struct ReadingCase: CustomTestStringConvertible, Sendable {
             "*2\r\n$8\r\nsentinel\r\n:1\r\n",
         ],
         "SENTINEL MYID": ["+QUEUED\r\n"],
+        "WAITAOF 1 1 1000": ["*2\r\n:1\r\n:2\r\n"],
         "XREAD STREAMS s 0-0": ["*1\r\n*2\r\n$3\r\nx-y\r\n*0\r\n"],
         "XREADGROUP GROUP g c STREAMS s >": ["*1\r\n*2\r\n$3\r\nx-y\r\n*0\r\n"],
     ]

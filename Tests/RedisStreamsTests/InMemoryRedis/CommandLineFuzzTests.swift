@@ -76,6 +76,7 @@ import Testing
         time
         role
         wait 0 9223372036854775807
+        waitaof 0 0 9223372036854775807
         command COUNT
         config SET stream-node-max-entries 5 stream-node-max-bytes 4kb
         config GET stream-node-max-entries *

@@ -171,5 +171,5 @@ let allCodes: [RedisError.Code] = [
     .unexpectedReply, .discontinuity, .decodingFailed, .encodingFailed, .unsupportedByServer, .authenticationFailed,
     .permissionDenied, .wrongType, .noGroup, .groupExists, .unblocked, .loading, .busy, .outOfMemory, .misconfigured,
     .noReplicas, .readOnly, .masterDown, .clusterUnavailable, .redirected, .crossSlot, .transactionAborted,
-    .noScript, .tooManyClients, .serverError,
+    .noScript, .tooManyClients, .serverError, .unconfirmed,
 ]

@@ -10,6 +10,17 @@ extension RedisCommandExecutor {
         try await execute(WAIT(replicas: replicas, timeout: timeout))
     }
 
+    /// Waits until the server, replicas, or both have saved the writes that were sent before **on the same connection** to
+    /// their append-only files; returns who has. Needs Redis 7.2.
+    ///
+    /// A client has several connections, so the result says nothing about earlier writes: send both on one
+    /// ``RedisConnection``.
+    ///
+    /// Source: [WAITAOF](https://redis.io/docs/latest/commands/waitaof/).
+    public func waitaof(local: Bool, replicas: Int, timeout: Duration) async throws(RedisError) -> WAITAOF.Saved {
+        try await execute(WAITAOF(local: local, replicas: replicas, timeout: timeout))
+    }
+
     /// Asks the server for information about itself: `section`, or the sections that it returns by default.
     ///
     /// Source: [INFO](https://redis.io/docs/latest/commands/info/).

@@ -11,6 +11,8 @@ struct CommandSpec: Sendable {
         static let onlyRedis8_2 = Flags(rawValue: 4)
         /// Redis 6.2 accepts no options.
         static let optionsSince7_0 = Flags(rawValue: 8)
+        /// Redis 6.2 and 7.0 do not have the command.
+        static let since7_2 = Flags(rawValue: 16)
     }
 
     typealias Handler = @Sendable (RedisModel, Call) throws(ReplyError) -> Void
@@ -39,7 +41,8 @@ struct CommandSpec: Sendable {
     }
 
     func isKnown(to version: InMemoryRedis.Version) -> Bool {
-        !flags.contains(.onlyRedis8_2) || version == .redis8_2
+        if flags.contains(.since7_2), !version.isAtLeast7_2 { return false }
+        return !flags.contains(.onlyRedis8_2) || version == .redis8_2
     }
 
     /// Returns the error for a wrong number of arguments, or for an unknown subcommand.

@@ -99,6 +99,7 @@ enum CommandTable {
         CommandSpec("time", 1) { model, call in model.time(call) },
         CommandSpec("role", 1) { model, call in model.role(call) },
         CommandSpec("wait", 3) { model, call throws(ReplyError) in try model.wait(call) },
+        CommandSpec("waitaof", 4, .since7_2) { model, call throws(ReplyError) in try model.waitaof(call) },
         CommandSpec("command", -1) { model, call in model.command(call) },
         CommandSpec(
             "config",

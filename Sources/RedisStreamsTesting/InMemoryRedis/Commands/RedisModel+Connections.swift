@@ -189,6 +189,7 @@ extension RedisModel {
         guard let client = clients.values.first(where: { $0.number == number }), client.isWaiting else {
             return reply.integer(0)
         }
+        if !isError, endReplicaWait(of: client) { return reply.integer(1) }
         release(client) { writer in
             if isError {
                 writer.error(ReplyError("UNBLOCKED client unblocked via CLIENT UNBLOCK"))

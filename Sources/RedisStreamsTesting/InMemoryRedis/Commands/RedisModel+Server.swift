@@ -61,14 +61,6 @@ extension RedisModel {
         reply.array(0)
     }
 
-    /// `WAIT`. There are no replicas, so it returns at once.
-    func wait(_ call: Call) throws(ReplyError) {
-        _ = try call.integer(1)
-        let timeout = try call.integer(2, or: ReplyError("ERR timeout is not an integer or out of range"))
-        guard timeout >= 0 else { throw ReplyError("ERR timeout is negative") }
-        reply.integer(0)
-    }
-
     func command(_ call: Call) {
         if call.count == 2, call.isWord(1, "COUNT") { return reply.integer(CommandTable.specs.count) }
         reply.array(0)

@@ -78,6 +78,14 @@ package final class RedisHost: Sendable {
         }
     }
 
+    /// So many replicas confirm each write from now on, and each that was added before.
+    func setConfirmingReplicas(_ count: Int) {
+        withState { state in
+            state.model.setConfirmingReplicas(count)
+            finish(&state)
+        }
+    }
+
     /// Sets the port that `INFO` reports.
     package func setPort(_ port: Int) { withState { $0.model.port = port } }
 

@@ -32,7 +32,10 @@ extension RedisModel {
             self.since = since
         }
 
-        var isWaiting: Bool { wait != nil }
+        /// What a blocked `WAIT` or `WAITAOF` waits for.
+        var replicaWait: ReplicaWait?
+
+        var isWaiting: Bool { wait != nil || replicaWait != nil }
     }
 
     /// A request of a client.
@@ -62,6 +65,14 @@ extension RedisModel {
         var deadline: Int?
         /// The command, with `$` replaced by ids.
         var command: [Bytes]
+    }
+
+    /// A blocked `WAIT` or `WAITAOF`.
+    struct ReplicaWait {
+        var replicas: Int
+        /// The end of the wait, by the monotonic clock; `nil` for never.
+        var deadline: Int?
+        var isAppendOnlyFile = false
     }
 
     /// The group and the consumer of a blocked `XREADGROUP`.

@@ -11,6 +11,10 @@ extension RedisModel {
 
     @discardableResult
     func stopWaiting(_ client: Client) -> Wait? {
+        if client.replicaWait != nil {
+            client.replicaWait = nil
+            replicaWaiters.removeAll { $0 === client }
+        }
         guard let wait = client.wait else { return nil }
         client.wait = nil
         for place in wait.places {

@@ -77,6 +77,10 @@ package final class RedisModel {
     var outputs: [Output] = []
     /// The clients that wait for a key, in the order in which they began.
     var waiting: [KeyPlace: [Client]] = [:]
+    /// How many replicas confirm each write, for `WAIT` and `WAITAOF`.
+    var confirmingReplicas = 0
+    /// The clients that wait for replicas, in the order in which they began.
+    var replicaWaiters: [Client] = []
     /// The keys that have changed and for which clients wait.
     var readyKeys: [KeyPlace] = []
     /// The clients that no longer wait, and may have sent more requests meanwhile.
@@ -133,20 +137,22 @@ package final class RedisModel {
     package func advance(to time: Time) {
         begin(time)
         endWaits()
+        endReplicaWaits()
         removeExpired()
         settle()
     }
 
     /// The time at which ``advance(to:)`` has something to do, by the monotonic clock; `nil` if there is none.
     package var nextDeadline: Int? {
-        guard !waiting.isEmpty else { return nil }
+        let replicas = replicaWaiters.compactMap { $0.replicaWait?.deadline }.min()
+        guard !waiting.isEmpty else { return replicas }
         let waits = clients.values.compactMap { $0.wait?.deadline }.min()
         let expiry = databases.compactMap(\.nextExpiry).min().map { expiry in
             let (rest, isTooLate) = expiry.subtractingReportingOverflow(time.wall)
             let (deadline, isTooLateStill) = rest.addingReportingOverflow(time.monotonic)
             return isTooLate || isTooLateStill ? Int.max : deadline
         }
-        return [waits, expiry].compactMap { $0 }.min()
+        return [waits, replicas, expiry].compactMap { $0 }.min()
     }
 
     /// Removes and returns the outputs, in order.
@@ -169,6 +175,13 @@ package final class RedisModel {
         lastClientID = 0
         startTime = time
         if !keepingData { for index in databases.indices { databases[index].removeAll() } }
+    }
+
+    /// So many replicas confirm each write from now on, and each that was added before.
+    func setConfirmingReplicas(_ count: Int) {
+        confirmingReplicas = count
+        endReplicaWaits()
+        settle()
     }
 
     /// Changes data in another way than by a command, and tells the clients that are blocked.
