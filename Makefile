@@ -134,7 +134,8 @@ examples: ## Build all examples, and run those that end by themselves on a priva
 	done
 	@for topology in cluster sentinels; do \
 	    printf '\n-- quickstart, with a private %s\n' $$topology; \
-	    Scripts/with-$$topology.sh --disturb $(quickstart) --messages 60000 </dev/null || exit 1; \
+	    move=$$([[ $$topology == sentinels ]] || echo --move); \
+	    Scripts/with-$$topology.sh $$move $(quickstart) --messages 60000 </dev/null || exit 1; \
 	    printf '\n-- produce and group-worker, with a private %s\n' $$topology; \
 	    Scripts/with-$$topology.sh bash -c 'set -o pipefail; run="swift run --package-path Examples --skip-build"; \
 	        $$run produce --count 20000 && \
