@@ -298,6 +298,8 @@ import Testing
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew())
+            // A message that is lost before its handler begins is not handled.
+            _ = await handled.wait(for: 1)
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0", "2-0"), answer: renewed(others: ["1-0"]))
             await shared.expectSnapshot()
@@ -313,9 +315,11 @@ import Testing
     @Test func `Messages that cannot be renewed for as long as a lease count as lost`() async throws {
         let play = GroupPlay()
         try await play.running { consumer in
+            let begun = Journal<String>()
             let handled = Journal<String>()
             let running = Task {
                 try await consumer.run { message, context in
+                    begun.record(message.name)
                     await untilCancelled()
                     handled.record("\(message.name) \(context.leaseLost)")
                 }
@@ -324,6 +328,7 @@ import Testing
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
+            _ = await begun.wait(for: 1)
             for _ in 0..<2 {
                 await play.clock.advance(by: .seconds(10))
                 await shared.expect(renew("1-0"), answer: "-LOADING Redis is loading\r\n")
@@ -346,11 +351,20 @@ import Testing
         let play = GroupPlay()
         try await play.running { consumer in
             let gate = Gate()
-            let running = Task { await caught { try await consumer.run { _ in await gate.wait() } } }
+            let begun = Journal<String>()
+            let running = Task {
+                await caught {
+                    try await consumer.run { message in
+                        begun.record(message.name)
+                        await gate.wait()
+                    }
+                }
+            }
             let shared = play.shared
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
+            _ = await begun.wait(for: 1)
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0"), answer: "-NOPERM this user has no permissions to run 'evalsha'\r\n")
             await play.clock.calmDown()
@@ -368,9 +382,11 @@ import Testing
         let play = GroupPlay()
         try await play.running { consumer in
             let gate = Gate()
+            let begun = Journal<String>()
             let handled = Journal<Bool>()
             let running = Task {
-                try await consumer.run { _ in
+                try await consumer.run { message in
+                    begun.record(message.name)
                     await gate.wait()
                     handled.record(Task.isCancelled)
                 }
@@ -379,6 +395,7 @@ import Testing
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0")))
             await server.expect(readNew())
+            _ = await begun.wait(for: 1)
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0"), answer: renewed(deleted: ["1-0"]))
             await shared.expectSnapshot()

@@ -39,9 +39,11 @@ import Testing
         let play = GroupPlay { $0.retry = .fixed(.seconds(2)) }
         try await play.running { consumer in
             let gate = Gate()
+            let begun = Journal<String>()
             let running = Task {
                 try await consumer.run { message, context in
                     try context.emit(["a": "1"], to: "out")
+                    begun.record(message.name)
                     await gate.wait()
                     if message.name == "2-0" { throw Failed() }
                 }
@@ -50,6 +52,7 @@ import Testing
             let server = await play.start()
             await server.expect(readNew(), answer: batch(entry("1-0"), entry("2-0")))
             await server.expect(readNew())
+            _ = await begun.wait(for: 1)
             await play.clock.advance(by: .seconds(10))
             await shared.expect(renew("1-0", "2-0"), answer: renewed(others: ["1-0"]))
             await shared.expectSnapshot()
