@@ -34,11 +34,11 @@ form_cluster() {
     local number
     for number in "${masters[@]}"; do
         local first=$(((16384 * number + 2) / 3)) last=$(((16384 * (number + 1) + 2) / 3 - 1))
-        ask "${ports[number]}" CLUSTER ADDSLOTS "$(seq -s ' ' "$first" "$last")" >/dev/null
+        order "${ports[number]}" CLUSTER ADDSLOTS "$(seq -s ' ' "$first" "$last")"
     done
     for number in "${masters[@]}" "${replicas[@]}"; do
-        ask "${ports[number]}" CLUSTER SET-CONFIG-EPOCH $((number + 1)) >/dev/null
-        ask "${ports[number]}" CLUSTER MEET 127.0.0.1 "${ports[0]}" >/dev/null
+        order "${ports[number]}" CLUSTER SET-CONFIG-EPOCH $((number + 1))
+        order "${ports[number]}" CLUSTER MEET 127.0.0.1 "${ports[0]}"
     done
     for number in "${ports[@]}"; do
         eventually 20 "node $number knows the others" says "$number" cluster_known_nodes:6 CLUSTER INFO
@@ -91,33 +91,29 @@ disturb() {
     target=$(((source + 1) % 3))
     slot=$(ask "${ports[source]}" CLUSTER KEYSLOT "$key" | head -n 1)
     slot=${slot#:}
-    ask "${ports[target]}" CLUSTER SETSLOT "$slot" IMPORTING "${ids[source]}" >/dev/null
-    ask "${ports[source]}" CLUSTER SETSLOT "$slot" MIGRATING "${ids[target]}" >/dev/null
-    ask "${ports[source]}" MIGRATE 127.0.0.1 "${ports[target]}" "$key" 0 5000 >/dev/null
+    order "${ports[target]}" CLUSTER SETSLOT "$slot" IMPORTING "${ids[source]}"
+    order "${ports[source]}" CLUSTER SETSLOT "$slot" MIGRATING "${ids[target]}"
+    order "${ports[source]}" MIGRATE 127.0.0.1 "${ports[target]}" "$key" 0 5000
     # Now the old master answers ASK.
     sleep 0.2
     local number
     for number in "$target" "$source" "${masters[@]}"; do
-        ask "${ports[number]}" CLUSTER SETSLOT "$slot" NODE "${ids[target]}" >/dev/null
+        order "${ports[number]}" CLUSTER SETSLOT "$slot" NODE "${ids[target]}"
     done
     say "slot $slot with the stream has moved from ${ports[source]} to ${ports[target]}"
     [[ $disturbed == --disturb ]] || return 0
 
     eventually 60 'the stream grows further' has_grown_to "${ports[target]}" 35000
     kill -KILL "${server_pids[target]}"
-    local start=${EPOCHREALTIME/./} milliseconds
+    local start
+    start=$(now_in_milliseconds)
     say "kill -9 of the master ${ports[target]}"
     eventually 60 'a replica takes over' says "${ports[target + 3]}" role:master INFO replication
     eventually 60 'the cluster works again' says "${ports[target + 3]}" cluster_state:ok CLUSTER INFO
-    milliseconds=$(((${EPOCHREALTIME/./} - start) / 1000))
-    say "its replica ${ports[target + 3]} has taken over, $((milliseconds / 1000)).$((milliseconds % 1000 / 100)) s later"
+    say "its replica ${ports[target + 3]} has taken over, $(seconds_since "$start") s later"
 }
 
 start_nodes
 form_cluster
 export REDIS_URL="redis+cluster://127.0.0.1:${ports[0]},127.0.0.1:${ports[1]}"
-if [[ -n $disturbed ]]; then
-    disturb &
-    server_pids+=($!)
-fi
-run_command "$@"
+if [[ -n $disturbed ]]; then run_disturbed disturb "$@"; else run_command "$@"; fi

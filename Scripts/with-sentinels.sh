@@ -48,11 +48,10 @@ disturb() {
     sleep 4
     kill -KILL "${server_pids[0]}"
     printf '[sentinels] kill -9 of the master %s\n' "${ports[0]}"
-    local start=${EPOCHREALTIME/./} milliseconds
+    local start
+    start=$(now_in_milliseconds)
     eventually 60 'the sentinels name another master' named_another
-    milliseconds=$(((${EPOCHREALTIME/./} - start) / 1000))
-    printf '[sentinels] they name another master %d.%d s later\n' \
-        $((milliseconds / 1000)) $((milliseconds % 1000 / 100))
+    printf '[sentinels] they name another master %s s later\n' "$(seconds_since "$start")"
 }
 
 named_another() {
@@ -62,8 +61,4 @@ named_another() {
 }
 
 export REDIS_URL="redis+sentinel://127.0.0.1:${ports[3]},127.0.0.1:${ports[4]}/mymaster"
-if [[ -n $disturbed ]]; then
-    disturb &
-    server_pids+=($!)
-fi
-run_command "$@"
+if [[ -n $disturbed ]]; then run_disturbed disturb "$@"; else run_command "$@"; fi

@@ -118,7 +118,40 @@ says() {
     [[ $(ask "$1" "${@:3}") == *"$2"* ]]
 }
 
-# run_command ARGUMENT…: runs the command, and exits with its status.
+# order PORT ARGUMENT…: fails unless the server replies that it has done so.
+order() {
+    local reply
+    reply=$(ask "$@")
+    [[ $reply == +OK* ]] || { printf 'error: %s: %s\n' "${*:2}" "$reply" >&2 && return 1; }
+}
+
+# now_in_milliseconds
+now_in_milliseconds() {
+    echo $((${EPOCHREALTIME/./} / 1000))
+}
+
+# seconds_since MILLISECONDS: such as 3.7.
+seconds_since() {
+    local passed=$(($(now_in_milliseconds) - $1))
+    echo "$((passed / 1000)).$((passed % 1000 / 100))"
+}
+
+# run_disturbed FUNCTION ARGUMENT…: runs the command, and the function meanwhile. Fails if either fails, or if the function
+# has not ended before the command.
+run_disturbed() {
+    (
+        "$1"
+        touch "$folder/disturbed"
+    ) &
+    server_pids+=($!)
+    run_command "${@:2}"
+    [[ -e $folder/disturbed ]] || {
+        printf 'error: the command ended before its servers had been disturbed as they should\n' >&2
+        return 1
+    }
+}
+
+# run_command ARGUMENT…: runs the command, and returns its status.
 run_command() {
     # In the background, since bash runs no trap while it waits for a foreground command; `trap -` restores SIGINT, which
     # bash ignores for background commands.
@@ -134,5 +167,5 @@ run_command() {
         { wait "$command_pid"; } 2>/dev/null || status=$?
         [[ -n $signalled ]] || break
     done
-    exit "$status"
+    return "$status"
 }
