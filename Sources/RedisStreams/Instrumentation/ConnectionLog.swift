@@ -6,8 +6,8 @@ internal import Synchronization
 final class ConnectionLog: ConnectionInstrument, PoolInstrument, TopologyInstrument {
     private struct State {
         var hasConnected = false
-        var warnedAt: NIODeadline?
-        var warnedOfCredentialsAt: NIODeadline?
+        var connectingWarnings = WarningPace()
+        var credentialsWarnings = WarningPace()
     }
 
     private let logger: Logger
@@ -30,7 +30,7 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument, TopologyInstrum
 
     func credentialsNotRenewed(_ failure: ConnectingFailure) {
         // All connections of the client have the same trouble at the same time.
-        let isDue = state.withLock { Self.isDue(&$0.warnedOfCredentialsAt, now: failure.time) }
+        let isDue = state.withLock { $0.credentialsWarnings.isDue(now: failure.time) }
         guard let delay = failure.retryAfter else { return }
         logger.log(
             level: isDue ? .warning : .debug,
@@ -93,16 +93,6 @@ final class ConnectionLog: ConnectionInstrument, PoolInstrument, TopologyInstrum
     /// Whether to warn that the server cannot be reached: at once and then each minute, as long as there has been no
     /// connection.
     private func isWarningDue(now: NIODeadline) -> Bool {
-        state.withLock { state in
-            if state.hasConnected { return false }
-            return Self.isDue(&state.warnedAt, now: now)
-        }
-    }
-
-    /// Whether the last warning is a minute old. Then this is the time of the next one.
-    private static func isDue(_ last: inout NIODeadline?, now: NIODeadline) -> Bool {
-        if let last, now < last + .minutes(1) { return false }
-        last = now
-        return true
+        state.withLock { !$0.hasConnected && $0.connectingWarnings.isDue(now: now) }
     }
 }

@@ -95,7 +95,7 @@ final class Cluster: Sendable {
     /// The addresses of all nodes that the client has connections to, or had lately.
     var addresses: Set<ServerAddress> { state.withLock { Set($0.nodes.keys.map(\.address)) } }
 
-    /// All nodes with connections, and whether there is a connection to one of them.
+    /// Whether there is a connection to one of the nodes.
     var hasReadyShared: Bool {
         let nodes = state.withLock { Array($0.nodes.values) }
         return nodes.contains { $0.pool.hasReadyShared }

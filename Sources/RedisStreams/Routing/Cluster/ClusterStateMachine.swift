@@ -26,8 +26,6 @@ struct ClusterStateMachine: ~Copyable {
 
     /// How long a map is good without a reason for a new one.
     private static let lifetime = TimeAmount.seconds(60)
-    /// The time between two warnings, however often no node answers.
-    private static let warningInterval = TimeAmount.seconds(60)
     /// The most random delay of a question, so that the clients of a cluster do not ask at once.
     private static let jitter = TimeAmount.milliseconds(100)
     /// The most masters that are asked for one map, and the most replicas. Seeds are asked in any case.
@@ -45,7 +43,7 @@ struct ClusterStateMachine: ~Copyable {
     private var lastQuestion: NIODeadline?
     private var failures = 0
     private(set) var lastFailure: RedisError?
-    private var lastWarning: NIODeadline?
+    private var warnings = WarningPace()
     /// Whether the owner has been warned since a node last answered.
     private var hasWarned = false
     /// The nodes that the last map did not name, which are given up if the next one does not name them either.
@@ -177,9 +175,7 @@ struct ClusterStateMachine: ~Copyable {
     /// How many questions in a row no node has answered, if that is worth a warning now: a first one, and then one a minute
     /// at most.
     mutating func takeWarning(now: NIODeadline) -> Int? {
-        if failures == 0 { return nil }
-        if let lastWarning, now < lastWarning + Self.warningInterval { return nil }
-        lastWarning = now
+        guard failures > 0, warnings.isDue(now: now) else { return nil }
         hasWarned = true
         return failures
     }
