@@ -89,7 +89,7 @@ extension RedisError {
         /// `MOVED`, `ASK`: another node of the cluster has the key, and this client is for a single server.
         public static let redirected = Code("redirected")
         /// `MOVED`, `ASK`: another node of the cluster has the key by now. The client sends a command again, to that node;
-        /// an error with this code says that even the fifth node sent it on.
+        /// an error with this code says that nodes sent it on five times, and then once more.
         public static let slotMoving = Code("slotMoving", retriable: true)
         /// `CROSSSLOT`: the keys of one command are in different slots.
         public static let crossSlot = Code("crossSlot")

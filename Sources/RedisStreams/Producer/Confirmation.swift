@@ -33,7 +33,7 @@ extension StreamProducer {
         ///
         /// Source: [WAIT](https://redis.io/docs/latest/commands/wait/).
         public static func replicas(_ count: Int, within limit: Duration) -> Confirmation {
-            Confirmation(command: .wait(WAIT(replicas: count, timeout: limit)))
+            Confirmation(command: ConfirmationCommand(replicas: count, limit: limit))
         }
 
         /// The message is in the append-only files of the server, of so many replicas, or both, and these are on disk
@@ -49,7 +49,7 @@ extension StreamProducer {
         ///
         /// Source: [WAITAOF](https://redis.io/docs/latest/commands/waitaof/).
         public static func appendOnlyFile(local: Bool, replicas count: Int, within limit: Duration) -> Confirmation {
-            Confirmation(command: .waitaof(WAITAOF(local: local, replicas: count, timeout: limit)))
+            Confirmation(command: ConfirmationCommand(needsFile: true, isLocal: local, replicas: count, limit: limit))
         }
 
         func validate() throws(RedisError) {
@@ -68,9 +68,15 @@ extension StreamProducer {
 }
 
 /// The command that asks who has the writes of a connection.
-enum ConfirmationCommand: Sendable {
-    case wait(WAIT)
-    case waitaof(WAITAOF)
+struct ConfirmationCommand: Sendable {
+    /// Whether the writes have to be in append-only files: `WAITAOF`, and not `WAIT`.
+    var needsFile = false
+    /// Whether the server's own append-only file has to have the writes.
+    var isLocal = false
+    /// How many replicas have to have the writes.
+    var replicas: Int
+    /// How long the server waits for them.
+    var limit: Duration
 
     /// Who has confirmed the writes.
     struct Confirmed: Sendable {
@@ -78,51 +84,22 @@ enum ConfirmationCommand: Sendable {
         var isLocal = false
     }
 
-    var replicas: Int {
-        switch self {
-        case .wait(let command): command.replicas
-        case .waitaof(let command): command.replicas
-        }
-    }
-
-    /// Whether the server's own append-only file has to have the writes.
-    var isLocal: Bool {
-        switch self {
-        case .wait: false
-        case .waitaof(let command): command.local
-        }
-    }
-
-    var limit: Duration {
-        switch self {
-        case .wait(let command): command.timeout
-        case .waitaof(let command): command.timeout
-        }
-    }
-
     /// The command that a server answers at once, since it asks for nobody: it shows whether the server has the command, and
     /// whether the user may use it.
     var probe: ConfirmationCommand {
-        switch self {
-        case .wait: .wait(WAIT(replicas: 0, timeout: .milliseconds(1)))
-        case .waitaof: .waitaof(WAITAOF(local: false, replicas: 0, timeout: .milliseconds(1)))
-        }
+        ConfirmationCommand(needsFile: needsFile, replicas: 0, limit: .milliseconds(1))
     }
+
+    private var wait: WAIT { WAIT(replicas: replicas, timeout: limit) }
+    private var waitaof: WAITAOF { WAITAOF(local: isLocal, replicas: replicas, timeout: limit) }
 
     /// What is sent.
-    var request: any RedisCommand {
-        switch self {
-        case .wait(let command): command
-        case .waitaof(let command): command
-        }
-    }
+    var request: any RedisCommand { needsFile ? waitaof : wait }
 
     func result(of outcome: PendingReplies.Outcome) -> Result<Confirmed, RedisError> {
-        switch self {
-        case .wait(let command): command.result(of: outcome).map { Confirmed(replicas: $0) }
-        case .waitaof(let command):
-            command.result(of: outcome).map { Confirmed(replicas: $0.replicas, isLocal: $0.local) }
-        }
+        needsFile
+            ? waitaof.result(of: outcome).map { Confirmed(replicas: $0.replicas, isLocal: $0.local) }
+            : wait.result(of: outcome).map { Confirmed(replicas: $0) }
     }
 
     /// Whether so many are enough.

@@ -64,12 +64,10 @@ actor ConfirmingEngine {
         _ items: [ProducerBuffer.Item],
         on connection: RedisConnection
     ) async -> ([Result<StreamID, RedisError>], Result<ConfirmationCommand.Confirmed, RedisError>) {
-        let entries = connection.enqueue(count: items.count) { writer in
-            for item in items { writer.write(item.command) }
-        }
+        let entries = items.enqueue(on: connection)
         let confirmation = connection.enqueue(count: 1) { $0.write(command.request) }
         let replies = await entries.outcomesInAnyCase()
-        let ids = zip(items, replies).map { item, reply in item.command.result(of: reply).flatMap(ProducerEngine.id) }
+        let ids = zip(items, replies).map { item, reply in item.id(from: reply) }
         return (ids, command.result(of: await confirmation.outcomesInAnyCase()[0]))
     }
 

@@ -3,11 +3,6 @@ internal import Synchronization
 
 /// The buffer between the tasks that submit messages and the engine that sends them.
 final class ProducerBuffer: Sendable {
-    struct Item: Sendable {
-        let command: XADD
-        let receipt: Promise<StreamID>
-    }
-
     private typealias Waiter = CheckedContinuation<RedisError?, Never>
     private typealias Submission = ProducerStateMachine<Item, Waiter>.Submission
 

@@ -69,7 +69,7 @@ actor ProducerEngine {
         do throws(RedisError) {
             let connection = try await nextConnection()
             batchesInFlight += 1
-            return Self.send(items, on: connection)
+            return items.enqueue(on: connection)
         } catch {
             for item in items { buffer.fulfill(item, .failure(error.about(command: XADD.name))) }
             return nil
@@ -86,15 +86,6 @@ actor ProducerEngine {
                 return next
             }
             await withCheckedContinuation { idleWaiter = $0 }
-        }
-    }
-
-    private nonisolated static func send(
-        _ items: [ProducerBuffer.Item],
-        on connection: RedisConnection
-    ) -> PendingReplies {
-        connection.enqueue(count: items.count) { writer in
-            for item in items { writer.write(item.command) }
         }
     }
 
@@ -128,7 +119,7 @@ actor ProducerEngine {
             if case .failure(let error) = outcome, error.code == .slotMoving {
                 moving = ((moving?.items ?? []) + [item], error)
             } else {
-                buffer.fulfill(item, item.command.result(of: outcome).flatMap(Self.id))
+                buffer.fulfill(item, item.id(from: outcome))
             }
         }
         return moving
@@ -155,7 +146,7 @@ actor ProducerEngine {
             do throws(RedisError) {
                 let connection = try await route.shared(preferring: nil)
                 self.connection = connection
-                let moving = fulfill(items, await Self.send(items, on: connection).outcomesInAnyCase())
+                let moving = fulfill(items, await items.enqueue(on: connection).outcomesInAnyCase())
                 items = moving?.items ?? []
                 error = moving?.error
             } catch {
@@ -165,12 +156,5 @@ actor ProducerEngine {
         }
         if configuration.holds { refused = [] }
         for batch in batches { settled(batch.batch) }
-    }
-
-    static func id(_ id: StreamID?) -> Result<StreamID, RedisError> {
-        if let id { return .success(id) }
-        return .failure(
-            RedisError(.unexpectedReply, "The server replied without the id of the message.", command: XADD.name)
-        )
     }
 }

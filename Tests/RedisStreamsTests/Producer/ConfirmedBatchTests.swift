@@ -3,8 +3,13 @@ import Testing
 @testable import RedisStreams
 
 @Suite struct ConfirmedBatchTests {
-    private static let wait = ConfirmationCommand.wait(WAIT(replicas: 2, timeout: .seconds(1)))
-    private static let aof = ConfirmationCommand.waitaof(WAITAOF(local: true, replicas: 1, timeout: .seconds(1)))
+    private static let wait = ConfirmationCommand(replicas: 2, limit: .seconds(1))
+    private static let aof = ConfirmationCommand(
+        needsFile: true,
+        isLocal: true,
+        replicas: 1,
+        limit: .seconds(1)
+    )
     private static let lost = RedisError(.connectionClosed, "The connection was closed.", mayHaveExecuted: true)
     private static let moved = RedisError(.slotMoving, "The stream has moved.")
 

@@ -25,6 +25,28 @@ import Testing
 
     private func xadd(_ number: Int) -> [String] { ["XADD", "orders", "*", "n", "\(number)"] }
 
+    /// Waits for the connection that the producer leases, and confirms that its server has the command.
+    private func leased(_ log: WriteLog) async -> FakeConnection {
+        let line = await log.base.nextConnection()
+        await line.expect(Self.probe, answer: ":0\r\n")
+        return line
+    }
+
+    /// Expects the messages of a batch, and `WAIT` behind them.
+    ///
+    /// - Parameters:
+    ///   - part: The first part of the ids of the messages; the second is their number.
+    ///   - confirmed: How many replicas have them; `nil` for no reply to `WAIT`.
+    private func expectBatch(
+        _ numbers: Range<Int>,
+        on line: FakeConnection,
+        part: Int = 1,
+        confirmed: Int?
+    ) async {
+        for number in numbers { await line.expect(xadd(number), answer: bulk("\(part)-\(number)")) }
+        await line.expect(Self.wait, answer: confirmed.map { ":\($0)\r\n" })
+    }
+
     private func submit(_ numbers: Range<Int>, to producer: StreamProducer) async throws -> [StreamProducer.Receipt] {
         var receipts: [StreamProducer.Receipt] = []
         for number in numbers { receipts.append(try await producer.submit(["n": .integer(number)])) }
@@ -36,8 +58,7 @@ import Testing
     {
         try await producing { producer, log, redis in
             let receipts = try await submit(0..<2, to: producer)
-            let line = await log.base.nextConnection()
-            await line.expect(Self.probe, answer: ":0\r\n")
+            let line = await leased(log)
             await line.expect(xadd(0), answer: bulk("1-0"))
             await line.expect(xadd(1), answer: bulk("2-0"))
             await line.expect(Self.wait)
@@ -64,16 +85,13 @@ import Testing
                 let added = try await receipts[0].id()
                 order.record("\(added)")
             }
-            let line = await log.base.nextConnection()
-            await line.expect(Self.probe, answer: ":0\r\n")
-            for number in 0..<2 { await line.expect(xadd(number), answer: bulk("1-\(number)")) }
-            await line.expect(Self.wait)
+            let line = await leased(log)
+            await expectBatch(0..<2, on: line, confirmed: nil)
             await log.base.clock.calmDown()
             #expect(order.all.isEmpty)
             #expect(log.names.count { $0 == "XADD" } == 2)
             line.send(":2\r\n")
-            for number in 2..<4 { await line.expect(xadd(number), answer: bulk("1-\(number)")) }
-            await line.expect(Self.wait, answer: ":2\r\n")
+            await expectBatch(2..<4, on: line, confirmed: 2)
             try await first.value
             let last = try await receipts[3].id()
             #expect(last == id("1-3"))
@@ -97,8 +115,7 @@ import Testing
     {
         try await producing { producer, log, _ in
             let receipts = try await submit(0..<2, to: producer)
-            let line = await log.base.nextConnection()
-            await line.expect(Self.probe, answer: ":0\r\n")
+            let line = await leased(log)
             await line.expect(xadd(0), answer: bulk("1-0"))
             await line.expect(xadd(1))
             await line.expect(Self.wait)
@@ -112,10 +129,8 @@ import Testing
             #expect(lost?.mayHaveExecuted == true)
             // The next batch goes over another connection, whose server is probed again.
             let next = try await submit(2..<4, to: producer)
-            let other = await log.base.nextConnection()
-            await other.expect(Self.probe, answer: ":0\r\n")
-            for number in 2..<4 { await other.expect(xadd(number), answer: bulk("2-\(number)")) }
-            await other.expect(Self.wait, answer: ":2\r\n")
+            let other = await leased(log)
+            await expectBatch(2..<4, on: other, part: 2, confirmed: 2)
             let last = try await next[1].id()
             #expect(last == id("2-3"))
         }
@@ -123,14 +138,10 @@ import Testing
 
     @Test func `A producer goes on after a message that was not confirmed`() async throws {
         try await producing { producer, log, _ in
-            let line = Task { await log.base.nextConnection() }
+            let line = Task { await leased(log) }
             for (round, confirmed) in [1, 2].enumerated() {
                 let receipts = try await submit(round * 2..<round * 2 + 2, to: producer)
-                if round == 0 { await line.value.expect(Self.probe, answer: ":0\r\n") }
-                for number in round * 2..<round * 2 + 2 {
-                    await line.value.expect(xadd(number), answer: bulk("1-\(number)"))
-                }
-                await line.value.expect(Self.wait, answer: ":\(confirmed)\r\n")
+                await expectBatch(round * 2..<round * 2 + 2, on: await line.value, confirmed: confirmed)
                 let error = await caught { try await receipts[0].id() }
                 #expect(error?.unconfirmedEntry?.confirmedReplicas == (confirmed == 1 ? 1 : nil))
             }
@@ -307,23 +318,11 @@ import Testing
         try await cluster.withClient(cluster.clustered) { redis in
             _ = await cluster.passing { try? await redis.xlen("orders") }
             for master in cluster.masters { cluster.setConfirmingReplicas(1, of: master) }
-            cluster.inject(.delay(.milliseconds(7)), on: "XADD", times: .max)
             var configuration = configuration(.replicas(1, within: .seconds(1)))
             configuration.delay = .milliseconds(1)
             configuration.batchCount = 8
-            let producer = try StreamProducer(redis, stream: "orders", configuration: configuration)
-            let slot = StreamKey("orders").slot
-            let sending = Task {
-                for number in 0..<400 {
-                    try await producer.submit(["n": .integer(number)])
-                    if number % 4 == 3 { await cluster.clock.advance(by: .milliseconds(1)) }
-                    if number % 40 == 39 { try cluster.move(slot: slot, to: cluster.other(than: "orders")) }
-                }
-                try await producer.finish()
-            }
-            _ = try await cluster.passing { await sending.result }.get()
-            let read = await cluster.passing { try? await redis.xrange("orders", count: 1000) }
-            #expect(read?.map { $0["n"].flatMap { Int($0) } ?? -1 } == Array(0..<400))
+            let order = try await cluster.orderOfProducer(redis, configuration)
+            #expect(order == Array(0..<400))
         }
     }
 

@@ -34,6 +34,29 @@ extension InMemoryCluster {
         _ = try added.get()
     }
 
+    /// Moves the slot of the stream "orders" several times while a producer adds 400 messages. Returns their numbers in the order
+    /// of the stream.
+    ///
+    /// Each node answers 7 ms later, so that many batches are on their way when the slot moves.
+    func orderOfProducer(
+        _ redis: RedisClient,
+        _ configuration: StreamProducer.Configuration
+    ) async throws -> [Int] {
+        inject(.delay(.milliseconds(7)), on: "XADD", times: .max)
+        let producer = try StreamProducer(redis, stream: "orders", configuration: configuration)
+        let sending = Task {
+            for number in 0..<400 {
+                try await producer.submit(["n": .integer(number)])
+                if number % 4 == 3 { await clock.advance(by: .milliseconds(1)) }
+                if number % 40 == 39 { try move(slot: StreamKey("orders").slot, to: other(than: "orders")) }
+            }
+            try await producer.finish()
+        }
+        _ = try await passing { await sending.result }.get()
+        let read = await passing { try? await redis.xrange("orders", count: 1000) }
+        return read?.map { $0["n"].flatMap { Int($0) } ?? -1 } ?? []
+    }
+
     /// Moves the time in steps, in each of which the client can do something.
     func pass(_ time: Duration) async {
         let end = clock.elapsed + time

@@ -94,31 +94,14 @@ import Testing
         }
     }
 
-    /// Each node answers this much later, so that many batches are on their way when the slot moves.
-    private static let latency = Duration.milliseconds(7)
-
-    /// Moves the slot of a producer's stream several times. Returns the numbers of its messages in the order of the stream.
     private func orderOfProducer(holds: Bool) async throws -> [Int] {
         let cluster = InMemoryCluster()
         return try await cluster.withClient(cluster.clustered) { redis in
             _ = await cluster.passing { try? await redis.xlen("orders") }
-            cluster.inject(.delay(Self.latency), on: "XADD", times: .max)
             var configuration = StreamProducer.Configuration()
             configuration.batchCount = 4
             configuration.holds = holds
-            let producer = try StreamProducer(redis, stream: "orders", configuration: configuration)
-            let slot = StreamKey("orders").slot
-            let sending = Task {
-                for number in 0..<400 {
-                    try await producer.submit(["n": .integer(number)])
-                    if number % 4 == 3 { await cluster.clock.advance(by: .milliseconds(1)) }
-                    if number % 40 == 39 { try cluster.move(slot: slot, to: cluster.other(than: "orders")) }
-                }
-                try await producer.finish()
-            }
-            _ = try await cluster.passing { await sending.result }.get()
-            let read = await cluster.passing { try? await redis.xrange("orders", count: 1000) }
-            return read?.map { $0["n"].flatMap { Int($0) } ?? -1 } ?? []
+            return try await cluster.orderOfProducer(redis, configuration)
         }
     }
 
