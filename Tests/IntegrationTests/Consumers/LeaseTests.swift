@@ -25,7 +25,7 @@ extension IntegrationTests {
         ///
         /// The first one claims nothing, since that would renew the leases of its own messages.
         ///
-        /// - Parameter isEnough: Ends the handlers, given how many have begun; besides, the time they have run.
+        /// - Parameter isEnough: Whether a handler may end, by how many have begun and how long this one has run.
         private static func slowHandlers(
             on binary: ServerBinary,
             renewing: Bool,

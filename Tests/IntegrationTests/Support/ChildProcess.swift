@@ -8,8 +8,6 @@ import Glibc
 import Darwin
 #endif
 
-private let killProcess = kill
-
 /// A process that does not outlive this one, however this one ends.
 ///
 /// A shell starts it, and leaves a guard shell running, which reads from a pipe whose other end this process holds.
@@ -104,7 +102,7 @@ final class ChildProcess: Sendable {
     /// Sends a signal, if the process has not ended.
     func send(_ number: CInt) {
         pipeEnd.withLock { pipeEnd in
-            if pipeEnd != nil { _ = killProcess(pid, number) }
+            if pipeEnd != nil { _ = kill(pid, number) }
         }
     }
 
@@ -115,7 +113,7 @@ final class ChildProcess: Sendable {
     }
 
     /// Kills a process that this one did not start.
-    static func kill(_ other: pid_t) { _ = killProcess(other, SIGKILL) }
+    static func end(_ other: pid_t) { _ = kill(other, SIGKILL) }
 
     private func release() {
         pipeEnd.withLock { pipeEnd in

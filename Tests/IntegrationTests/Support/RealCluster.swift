@@ -323,7 +323,7 @@ extension RealCluster {
                 let line = try? String(contentsOfFile: "/proc/\(child)/cmdline", encoding: .utf8)
                 return line?.contains("slot-migration") == true
             }
-            for child in left { ChildProcess.kill(child) }
+            for child in left { ChildProcess.end(child) }
             return left.isEmpty
         }
     }
